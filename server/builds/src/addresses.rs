@@ -1,4 +1,4 @@
-//! URLs with secrets at rest: those of buildpacks and of sources.
+//! URLs with secrets at rest: those of buildpacks and sources.
 //!
 //! A row has the masked URLs, which can be shown, and the originals, encrypted, if they differ. If they do not match,
 //! an older server has written the row: then the masked column has the originals.
@@ -9,7 +9,7 @@ use platform::Platform;
 use store::addresses::Sealed;
 use uuid::Uuid;
 
-/// Rows that are sealed one after the other before it is looked for more.
+/// Rows that are encrypted per query.
 const BATCH: i64 = 500;
 
 fn purpose(app: Uuid) -> String {
@@ -24,8 +24,8 @@ fn shown(address: &str) -> String {
     }
 }
 
-/// The address of a source without what follows the `#`, which no server is sent: nobody needs it, and some put secrets
-/// there. (Of a buildpack it is the branch.)
+/// The address of a source without its fragment (the part after `#`), which is never sent to a server, and in which
+/// some put secrets. The fragment of a buildpack's URL is its branch.
 pub(crate) fn without_fragment(source: &str) -> &str {
     source.split('#').next().unwrap_or_default()
 }
@@ -34,7 +34,7 @@ fn all_shown(addresses: &[String]) -> Vec<String> {
     addresses.iter().map(|address| shown(address)).collect()
 }
 
-/// The stored URLs of an app.
+/// The stored form of an app's URLs.
 pub(crate) fn seal(secrets: &Secrets, app: Uuid, buildpacks: &[String], source: Option<&str>) -> Sealed {
     let source = source.map(without_fragment);
     let seal = |plain: &[String]| {
@@ -57,25 +57,25 @@ fn open(secrets: &Secrets, app: Uuid, kept: &[String], sealed: Option<&[u8]>) ->
     Ok(if all_shown(&opened) == kept { opened } else { kept.to_vec() })
 }
 
-/// The buildpacks of an app as they were given.
+/// The buildpacks of an app as the user entered them.
 pub(crate) fn buildpacks(secrets: &Secrets, app: &store::apps::Row) -> anyhow::Result<Vec<String>> {
     open(secrets, app.id, &app.buildpacks, app.buildpacks_sealed.as_deref())
 }
 
-/// Where the source of a build is, as it was given.
+/// The address of a build's source as the user entered it.
 pub(crate) fn source(secrets: &Secrets, build: &store::builds::Row) -> anyhow::Result<Option<String>> {
     let Some(kept) = &build.source_url else { return Ok(None) };
     let opened = open(secrets, build.app_id, std::slice::from_ref(kept), build.source_sealed.as_deref())?;
     Ok(opened.into_iter().next())
 }
 
-/// A build with its addresses as they were given, to be run.
+/// A build with its addresses as the user entered them, for running it.
 pub(crate) fn opened(secrets: &Secrets, build: store::builds::Row) -> anyhow::Result<store::builds::Row> {
     let buildpacks = open(secrets, build.app_id, &build.buildpacks, build.buildpacks_sealed.as_deref())?;
     Ok(store::builds::Row { buildpacks, source_url: source(secrets, &build)?, ..build })
 }
 
-/// Seals what a server that knew of no seals has written, some rows at a time. Says how many, in a line.
+/// Encrypts URLs that an older server has stored unencrypted, some rows at a time. Returns a line with their number.
 pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<Vec<String>> {
     Ok(match seal_all(platform, Of::Apps).await? + seal_all(platform, Of::Builds).await? {
         0 => Vec::new(),
@@ -101,7 +101,7 @@ async fn seal_all(platform: &Platform, of: Of) -> anyhow::Result<usize> {
         after = last.id;
         for was in &rows {
             let now = seal(platform.secrets(), was.app_id, &was.buildpacks, was.source_url.as_deref());
-            // What looks like a secret and is none stays as it is.
+            // What only looks like a secret stays as it is.
             if now.buildpacks == was.buildpacks && now.source_url == was.source_url {
                 continue;
             }

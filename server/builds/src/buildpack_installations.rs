@@ -60,8 +60,8 @@ pub async fn buildpack_installation_update(
     Ok(Json(listed(&row)))
 }
 
-/// The buildpack in the one form that is kept, or a sentence on why it cannot be used. Who read the list of `known`
-/// ones sends back an address as it was shown: it means the one with the password.
+/// The canonical form of a buildpack, or an error that says why it cannot be used. A client that read the list of
+/// `known` ones sends back a masked address: it stands for the one with the password.
 pub(crate) fn checked(buildpack: &str, known: &[String], actor: &Actor) -> Result<String> {
     let given = buildpack.trim();
     if let Some(known) = known.iter().find(|known| builder::masked(known) == given && *known != given) {

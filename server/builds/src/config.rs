@@ -9,10 +9,10 @@ use repositories::GitLimits;
 pub struct Config {
     /// The settings of the area below.
     pub platform: platform::Config,
-    /// Builds that run at once.
+    /// Concurrent builds.
     pub build_concurrency: usize,
-    /// The user of what fetches sources, to whom the host's network closes what is not public. One per
-    /// host, but for tests.
+    /// The user that downloads sources, for whom the host's firewall blocks non-public addresses. One per host, except
+    /// in tests.
     pub downloads: u32,
     /// The limits of clones and pushes.
     pub git: GitLimits,

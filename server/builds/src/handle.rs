@@ -24,7 +24,7 @@ struct Inner {
 }
 
 impl Builds {
-    /// Over `platform`, for work that is yet to begin.
+    /// Builds on `platform`; the work is not started yet.
     pub(crate) fn new(platform: Platform, config: Config) -> Self {
         let git = Git::new(&config.data, config.git, platform.workers().clone());
         Self(Arc::new(Inner {
@@ -39,12 +39,12 @@ impl Builds {
         }))
     }
 
-    /// The area below.
+    /// The handle of the area below.
     pub fn platform(&self) -> &Platform {
         &self.0.platform
     }
 
-    /// The settings given at start-up.
+    /// The settings given at startup.
     pub fn config(&self) -> &Config {
         &self.0.config
     }
@@ -59,17 +59,17 @@ impl Builds {
         &self.0.git
     }
 
-    /// Places to have an uploaded slug checked.
+    /// Slots for checking uploaded slugs.
     pub(crate) fn slug_checks(&self) -> &Slots {
         &self.0.slug_checks
     }
 
-    /// Places to upload something.
+    /// Slots for uploads.
     pub(crate) fn uploads(&self) -> &Slots {
         &self.0.uploads
     }
 
-    /// The waker of the queue.
+    /// Wakes the queue.
     pub(crate) fn waker_of_queue(&self) -> &Arc<Notify> {
         &self.0.wake
     }

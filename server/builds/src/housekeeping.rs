@@ -1,4 +1,4 @@
-//! Housekeeping: sweeps and packs all repositories. How one is cleaned is in `git`.
+//! Housekeeping: sweeps and packs all repositories. The module `git` knows how to clean a single one.
 
 use anyhow::anyhow;
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ pub struct Clean {}
 #[async_trait]
 impl Job for Clean {
     const KIND: &'static str = "repositories.clean";
-    /// The schedule tries again within the hour.
+    /// The schedule retries within the hour.
     const ATTEMPTS: i32 = 1;
     const CANCEL: Cancel = Cancel::Allowed;
     type Context = Builds;
@@ -26,7 +26,7 @@ impl Job for Clean {
 
     async fn run(&self, builds: &Builds, steps: &mut Steps) -> Result<(), Failure> {
         let progress = steps.progress();
-        // A single step: there may be thousands of repositories, and cleaning one again takes next to no time.
+        // A single step: there may be thousands of repositories, and cleaning one again is cheap.
         let clean = async {
             let (apps, mut failed) = (builds.git().all(), Vec::new());
             for (n, app) in apps.iter().enumerate() {
@@ -44,7 +44,7 @@ impl Job for Clean {
         steps.once("clean", clean).await
     }
 
-    /// The reason is on the job.
+    /// The job has the reason.
     async fn give_up(&self, _: &Builds, _: &anyhow::Error) -> anyhow::Result<()> {
         Ok(())
     }

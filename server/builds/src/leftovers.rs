@@ -1,8 +1,8 @@
 //! Leftovers: temporary files of a killed server.
 //!
-//! Uploads, downloads and unfinished archives are written by one process, under their own names. When the next server
+//! Uploads, downloads and unfinished archives are written by one process, under unique names. When the next server
 //! starts, before it accepts requests and jobs, they have no writer any more. The disks of builds and dynos, next to
-//! them, outlive the server, and are not touched.
+//! them, outlive the server and are not touched.
 
 use std::{
     fs, io,
@@ -12,10 +12,10 @@ use std::{
 
 use platform::slug_files;
 
-/// Whether a file of this name was on its way.
+/// Whether a file of this name was being written.
 type Ours = fn(&str) -> bool;
 
-/// Removes what a server that was killed has left below `data`, and says what. To be called before anything else uses
+/// Removes what a killed server has left below `data`, and returns the paths. Must be called before anything else uses
 /// these folders.
 pub(crate) fn sweep(data: &Path) -> io::Result<Vec<PathBuf>> {
     let folders: [(&str, Ours); 2] = [("tmp", is_on_the_way), ("sources", is_half_an_upload)];
@@ -32,13 +32,13 @@ pub(crate) fn sweep(data: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(removed)
 }
 
-/// Slugs that are uploaded, made or fetched to be unpacked, and sources that are fetched.
+/// Slugs that are uploaded, created or fetched for unpacking, and sources that are fetched.
 fn is_on_the_way(name: &str) -> bool {
     let is_source = || name.ends_with(".download") || name.ends_with(".tar");
     name.starts_with("slug-") || name.starts_with("unpack-") || (name.starts_with("source-") && is_source())
 }
 
-/// A source has its id for a name when all of it is there, and another one behind a dot before.
+/// The file of a complete source is named with its id; while it is incomplete, another id follows behind a dot.
 fn is_half_an_upload(name: &str) -> bool {
     name.contains('.')
 }

@@ -1,7 +1,7 @@
 //! From source to slug: repositories, uploads, buildpacks, builds and their queue.
 //!
-//! A push, an uploaded archive or a sample becomes a build, and a build a slug and a release. What becomes of those is
-//! not here: `platform` stores and unpacks slugs, makes releases and runs dynos, and does not know of this area.
+//! A push, an uploaded archive or a sample becomes a build, and a build a slug and a release. What happens to those is
+//! not here: `platform` stores and unpacks slugs, creates releases and runs dynos, and does not know this area.
 
 mod addresses;
 mod buildpack_installations;

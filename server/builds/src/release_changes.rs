@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{Builds, git};
 
-/// Commits that are listed in each direction.
+/// Maximum number of commits in each direction.
 const MOST_COMMITS: usize = 100;
 
 /// `GET /apps/{app}/releases/{release}/changes`
@@ -80,7 +80,8 @@ async fn between(
     Ok(changes)
 }
 
-/// The commits from one to another. One that a client only named is not in the repository; then there is no list.
+/// The commits from one to another. A commit that a client only named may not be in the repository; then there is no
+/// list.
 async fn listed(builds: &Builds, payer: Uuid, app: &apps::Row, between: (Option<&str>, &str)) -> Result<Vec<Commit>> {
     match git::commits(builds, payer, app.id, between, MOST_COMMITS + 1).await {
         Err(Error::Internal(_)) => Ok(Vec::new()),
@@ -131,7 +132,7 @@ fn differing(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> 
     each.filter(|c| c.from != c.to).collect()
 }
 
-/// The measurements of the first hour of a release, or until the next one.
+/// The metrics of the first hour of a release, or until the next one.
 async fn impact(platform: &Platform, release: &Row) -> Result<Option<Impact>> {
     let next = store::releases::release_at(platform.db(), release.app_id, release.version + 1).await?;
     let until = next.map_or_else(Utc::now, |r| r.created_at).min(release.created_at + Duration::hours(1));
@@ -143,7 +144,7 @@ async fn impact(platform: &Platform, release: &Row) -> Result<Option<Impact>> {
 
 fn measured(series: &monitor::Store, app: Uuid, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Impact> {
     let found = series.query(app, from, to, 10).ok()?;
-    // The stretch in which the release before still ran would spoil it.
+    // The period in which the previous release still ran would distort it.
     let mut sum = monitor::Rollup::default();
     found.points.iter().filter(|p| p.at >= from && p.at < to).for_each(|p| sum.merge(&p.rollup));
     (sum.samples > 0).then(|| Impact {

@@ -5,7 +5,7 @@ use base::routes::{RequiredScope, Routes, delete, get, post};
 
 use crate::{Builds, buildpack_installations, builds, git, release_changes, samples, slugs, sources};
 
-/// What may be asked of this area.
+/// The routes of this area, for authenticated clients.
 pub fn routes() -> Routes<Builds> {
     let of_app = Routes::default()
         .route("/build-cache", delete(RequiredScope::Write, builds::build_cache_delete))

@@ -74,7 +74,7 @@ pub async fn slug_info(
     Ok(Json(shown(&row, "get", &actor.links())))
 }
 
-/// `POST /apps/{app}/slugs`: a place for an archive of one's own.
+/// `POST /apps/{app}/slugs`: creates a slug, and a URL to upload its archive to.
 pub async fn slug_create(
     actor: Actor,
     Path(app): Path<String>,
@@ -109,13 +109,13 @@ pub async fn slug_create(
     Ok(Created(shown(&row, "put", &actor.links())))
 }
 
-/// Process types that a slug may have, and bytes of a command.
+/// Maximum number of process types of a slug, and bytes of a command.
 const MOST_TYPES: usize = 50;
 const COMMAND: usize = 4096;
 /// Names of other log sources, which process types must not imitate.
 const RESERVED: [&str; 6] = ["api", "app", "heroku", "logplex", "router", "wharf"];
 
-/// Refuses process types that cannot be used, or too many.
+/// Rejects process types that are invalid, or too many.
 pub(crate) fn check_types(types: &std::collections::BTreeMap<String, String>) -> Result<()> {
     if types.len() > MOST_TYPES {
         return Err(Error::invalid(format!(
@@ -126,7 +126,7 @@ pub(crate) fn check_types(types: &std::collections::BTreeMap<String, String>) ->
     types.iter().try_for_each(|(kind, command)| check_type(kind, command))
 }
 
-/// Process types name dynos, and stand in lines of the log.
+/// Process types name dynos and appear in log lines.
 fn check_type(kind: &str, command: &str) -> Result<()> {
     let letters = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     if kind.is_empty() || kind.len() > 30 || !letters {
@@ -144,17 +144,17 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
     Ok(())
 }
 
-/// A slug that somebody has opened by an address of theirs.
+/// A slug opened by a pre-signed URL.
 struct Opened {
     slug: Uuid,
-    /// The app that has it.
+    /// The app that it belongs to.
     app: store::apps::Row,
-    /// Who got the address.
+    /// The account that the URL was signed for.
     by: Uuid,
     watch: Watch,
 }
 
-/// The slug that an address is of, as long as whoever got the address may deploy its app.
+/// The slug that a URL is for, while the account that it was signed for may deploy its app.
 async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Opened> {
     let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
     let app = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?.app_id;
@@ -167,7 +167,7 @@ async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Open
 /// `PUT /blobs/slugs/{secret}`: a tar.gz or tar.zst with everything under `./app`.
 pub async fn slug_upload(State(builds): State<Builds>, Path(secret): Path<String>, body: Body) -> Result<StatusCode> {
     let Opened { slug: id, app, by, watch } = opened(&builds, "slug put", &secret).await?;
-    // Whoever uploads needs the slots; the archive counts for the app's owner.
+    // The slots are those of the uploader; the archive counts for the app's owner.
     let payer = payers::of_account(&builds, by).await?;
     let upload = Upload::begin(&builds, id, payer).await?;
     let file = Temporary(builds.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7())));
@@ -198,7 +198,7 @@ fn uploaded_before() -> Error {
     Error::conflict("The slug has already been uploaded. Slugs are immutable; create another one.")
 }
 
-/// Keeps what was uploaded, unless it is no slug, or more than there may be.
+/// Stores the upload, unless it is not a slug, or exceeds a limit.
 async fn keep_upload(upload: &Upload, builds: &Builds, payer: Uuid, row: &Row, file: &FilePath) -> Result<()> {
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
@@ -210,7 +210,7 @@ async fn keep_upload(upload: &Upload, builds: &Builds, payer: Uuid, row: &Row, f
         }
         other => anyhow::Error::from(other).into(),
     })?;
-    // Before the owner's quota is locked, since it takes long; in the transaction, it is there.
+    // Before locking the owner's quota, since it takes long; the transaction finds it in place.
     builds.slug_files().put(&checksum, file).await?;
     let mut tx = builds.begin_for(payer).await?;
     if !store::slugs::slug_uploaded(&mut *tx, row.id, &checksum, size, Utc::now()).await? {

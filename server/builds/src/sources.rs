@@ -30,7 +30,7 @@ use crate::{
 const MOST_BYTES: u64 = 1 << 30;
 /// How long an upload is stored.
 const LIFE: chrono::Duration = chrono::Duration::days(1);
-/// A file of no upload that is younger than this is left alone.
+/// Files without a row are kept while they are younger than this.
 const AGE: Duration = Duration::from_secs(3600);
 
 /// The file with an uploaded archive.
@@ -38,13 +38,13 @@ pub(crate) fn file(platform: &Platform, id: Uuid) -> PathBuf {
     platform.config().data.join("sources").join(id.to_string())
 }
 
-/// The id of one of our own addresses, whatever host it names.
+/// The id in one of the platform's own URLs, whatever host it names.
 pub(crate) fn own(base: &Base, url: &str) -> Option<Uuid> {
     let secret = url.split_once("/blobs/sources/")?.1;
     if let Some((_, id)) = base.secrets().signed_for("source get", secret) {
         return Some(id);
     }
-    // As they were signed once; builds that wait may have one. They open nothing any more.
+    // In an older form of signature, which waiting builds may have. They no longer open anything.
     let of_account = |(account, rest): (&str, &str)| {
         let account: Uuid = account.parse().ok()?;
         base.secrets().signed(&format!("source get for {account}"), rest)
@@ -52,20 +52,20 @@ pub(crate) fn own(base: &Base, url: &str) -> Option<Uuid> {
     secret.split_once('-').and_then(of_account).or_else(|| base.secrets().signed("source get", secret))
 }
 
-/// A source's address as it is shown to who may deploy: one's own upload as it opens, nobody else's, and of other
-/// hosts no secrets.
+/// A source's URL as it is shown to those who may deploy: a new pre-signed URL for the reader's own upload, none for
+/// uploads of others, and without secrets for other hosts.
 pub(crate) fn shown(url: &str, actor: &Actor) -> Option<String> {
     if own(&actor.base, url).is_none() {
         return Some(builder::masked(addresses::without_fragment(url)));
     }
     let (host, secret) = url.split_once("/blobs/sources/")?;
     let (uploader, id) = actor.base.secrets().signed_for("source get", secret)?;
-    // Signed anew: the token that it was uploaded with may be gone.
+    // Signed again: the token that it was uploaded with may have been revoked.
     let secret = actor.base.secrets().sign_for("source get", actor.bearer(), id);
     (uploader.account == actor.account.id).then(|| format!("{host}/blobs/sources/{secret}"))
 }
 
-/// Refuses one of our own addresses that does not open any more.
+/// Rejects one of the platform's own URLs that has expired.
 pub(crate) async fn must_open(platform: &Platform, url: &str) -> Result<()> {
     let secret = url.split_once("/blobs/sources/").map_or("", |(_, secret)| secret);
     opened(platform, "source get", secret).await.map(drop).map_err(|_| {
@@ -73,7 +73,7 @@ pub(crate) async fn must_open(platform: &Platform, url: &str) -> Result<()> {
     })
 }
 
-/// Whose the address is, and the upload that it opens, for as long as it does.
+/// The account that the URL was signed for, and the upload that it opens, unless it has expired.
 async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uuid, Uuid, Watch)> {
     let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
     Ok((bearer.account, id, Watch::of_bearer(platform, bearer).await?.ok_or_else(missing)?))
@@ -130,7 +130,7 @@ pub async fn source_upload(State(builds): State<Builds>, Path(secret): Path<Stri
     outcome.map(|()| StatusCode::OK)
 }
 
-/// Puts what was uploaded in its place, unless it is more than there may be.
+/// Moves an upload into place, unless it exceeds a limit.
 async fn keep(
     upload: &Upload,
     platform: &Platform,
@@ -148,7 +148,7 @@ async fn keep(
     Ok(tx.commit().await?)
 }
 
-/// Removes the uploads that are over, and files of none. Says which.
+/// Removes expired uploads, and files without a row. Returns a line for each.
 pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     for id in store::sources::source_sweep(platform.db(), Utc::now() - LIFE).await? {
@@ -157,7 +157,7 @@ pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
     }
     let folder = platform.config().data.join("sources");
     let old = tokio::task::spawn_blocking(move || older_than(&folder, AGE)).await??;
-    // Whatever is being uploaded has had its row before.
+    // A row is created before its upload begins.
     for id in store::sources::source_ids_unknown(platform.db(), &old).await? {
         tokio::fs::remove_file(file(platform, id)).await?;
         done.push(format!("removed the unused upload {id}"));
@@ -181,7 +181,7 @@ fn older_than(folder: &FilePath, age: Duration) -> std::io::Result<Vec<Uuid>> {
 pub async fn source_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
     let (_, id, watch) = opened(&platform, "source get", &secret).await?;
     let file = tokio::fs::File::open(file(&platform, id)).await.map_err(|_| missing())?;
-    // With its length, so that the client notices when it is cut off.
+    // With its length, so that the client notices an incomplete download.
     let length = file.metadata().await?.len().to_string();
     let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, length)];
     let content = ReaderStream::new(file).take_until(watch.into_lost());

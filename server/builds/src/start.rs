@@ -1,4 +1,4 @@
-//! Starting this area: its jobs, its schedule, its part in retention, and its queue.
+//! Startup of this area: its jobs, its schedule, its part in retention, and its queue.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,7 +13,8 @@ use uuid::Uuid;
 use crate::{Builds, addresses, builds, config::Config, housekeeping::Clean, leftovers, sources, uploads};
 
 impl Builds {
-    /// Opens what this area has on disk, and cleans up after an earlier server. `platform` has yet to begin its work.
+    /// Opens what this area has on disk, and cleans up after an earlier server. Call it before `platform` begins its
+    /// work.
     ///
     /// # Errors
     /// A sentence that says what is missing or wrong on this machine.
@@ -30,7 +31,7 @@ impl Builds {
         Ok(Self::new(platform, config))
     }
 
-    /// What this area does in the background, for [`Platform::begin_work`].
+    /// The background work of this area, for [`Platform::begin_work`].
     ///
     /// # Errors
     /// When a schedule cannot be read.
@@ -62,7 +63,7 @@ impl Builds {
         })
     }
 
-    /// Starts to look after the queue, over a platform that has begun its work and stops this with itself.
+    /// Starts the queue. `platform` has to have begun its work; it stops the queue when it stops.
     pub fn start(&self) {
         let (every, waker) = (self.config().queue_interval, self.waker_of_queue().clone());
         self.also_run(vec![background::Driver::start(builds::Queue::new(self.clone()), every, waker)], Vec::new());

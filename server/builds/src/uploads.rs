@@ -20,13 +20,13 @@ use uuid::Uuid;
 
 use crate::Builds;
 
-/// How often a writer renews its lease, and how long that is valid.
+/// How often a writer renews its lease, and how long it is valid.
 const RENEWAL: Duration = Duration::from_secs(10);
 const LEASE: chrono::Duration = chrono::Duration::seconds(40);
-/// After so many bytes the disk is looked at again.
+/// The free disk space is checked again after this many bytes.
 const STRIDE: u64 = 32 << 20;
 
-/// The only upload to an address, until it is [closed](Self::close) or dropped.
+/// The only upload to a URL, until it is [closed](Self::close) or dropped.
 pub(crate) struct Upload {
     platform: Platform,
     id: Uuid,
@@ -37,7 +37,7 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Begins one to the slug or source with this id, charged to `payer`. A conflict when there is another.
+    /// Begins an upload to the slug or source with this id, charged to `payer`. A conflict if there is another.
     pub async fn begin(builds: &Builds, id: Uuid, payer: Uuid) -> Result<Self> {
         let (platform, slot) = (builds.platform(), builds.uploads().try_take(payer)?);
         let (writer, now) = (Uuid::now_v7(), Utc::now());
@@ -48,7 +48,7 @@ impl Upload {
         Ok(Self { platform: platform.clone(), id, writer, renewals, is_closed: false, _slot: slot })
     }
 
-    /// In the transaction that keeps what was uploaded: a conflict when another one has taken the place meanwhile.
+    /// In the transaction that stores the upload: a conflict if another one has replaced it meanwhile.
     pub async fn must_be_the_one(&self, tx: &mut PgConnection) -> Result<()> {
         match store::uploads::upload_end(tx, self.id, self.writer).await? {
             true => Ok(()),
@@ -56,7 +56,7 @@ impl Upload {
         }
     }
 
-    /// Lets others upload to the address, before the answer is sent.
+    /// Allows other uploads to the URL, before the response is sent.
     pub async fn close(mut self) {
         self.is_closed = true;
         if let Err(err) = store::uploads::upload_end(self.platform.db(), self.id, self.writer).await {
@@ -72,20 +72,20 @@ impl Drop for Upload {
             return;
         }
         let (platform, id, writer) = (self.platform.clone(), self.id, self.writer);
-        // The client went away; it may come again at once.
+        // The client has disconnected, and may retry immediately.
         tokio::spawn(async move {
             let _ = store::uploads::upload_end(platform.db(), id, writer).await;
         });
     }
 }
 
-/// Ends the leases of an earlier server, which is dead, as [`background::take_over`] does with its jobs.
+/// Ends the leases of an earlier server, which is dead, as [`background::take_over`] does for its jobs.
 pub(crate) async fn take_over(platform: &Platform) -> sqlx::Result<()> {
     let since = Utc::now() - LEASE - chrono::Duration::seconds(1);
     store::uploads::upload_take_over(platform.db(), since).await
 }
 
-/// A file that is removed with this, if it is still there: also when the client goes away.
+/// A file that is removed when this is dropped, if it still exists: also if the client disconnects.
 pub(crate) struct Temporary(pub PathBuf);
 
 impl Drop for Temporary {
@@ -112,8 +112,8 @@ fn announced(body: &Body) -> i64 {
     body.size_hint().exact().and_then(|size| i64::try_from(size).ok()).unwrap_or(1)
 }
 
-/// Saves a body for which `owner` has enough quota, as far as its size is known, and whose request `payer` pays for. The
-/// actual size counts when it is stored.
+/// Saves a body that fits into the quota of `owner`, as far as its size is known, charged to `payer`. The actual size
+/// is counted when it is stored.
 pub(crate) async fn receive(
     platform: &Platform,
     (owner, payer): (Owner, Uuid),
@@ -127,7 +127,7 @@ pub(crate) async fn receive(
     save(body, file, most).await
 }
 
-/// Saves a body. Refuses one that is larger than `most` bytes, or than the disk has room for.
+/// Saves a body. Rejects one that is larger than `most` bytes, or than the free disk space.
 async fn save(body: Body, file: &Path, most: u64) -> Result<u64> {
     let too_large = || Error::invalid(format!("The upload is larger than {} MB.", most >> 20));
     let told = body.size_hint().exact().unwrap_or(0);
@@ -152,7 +152,7 @@ async fn save(body: Body, file: &Path, most: u64) -> Result<u64> {
     Ok(size)
 }
 
-/// Refuses to write `bytes` to `file` when the disk would be full then.
+/// Rejects writing `bytes` to `file` if that would fill the disk.
 fn must_have_room(file: &Path, bytes: u64) -> std::io::Result<()> {
     dyno::disks::must_have_room(file.parent().unwrap_or(file), bytes)
 }

@@ -16,7 +16,7 @@ impl Repositories {
         let repository = self.ensure(app).await?;
         let program = plumbing::git(&["archive", "--format=tar", commit]);
         let mut order = self.order(&repository, worker::Work::Program(program));
-        // What is around the files in an archive is a part of them, at worst twice.
+        // The headers of an archive at most double its size.
         order.limits.file_bytes = self.limits().checkout_bytes.saturating_mul(2).saturating_add(64 << 20);
         let out = std::fs::File::create(file).context("make the archive")?;
         let lines = worker::Lines { stdout: Some(out.into()), ..worker::Lines::default() };

@@ -21,7 +21,7 @@ use crate::{
     limits::{self, GitLimits},
 };
 
-/// Why a body was not forwarded completely, for its sender.
+/// Why a body was not forwarded completely, for the client.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Sentences.
@@ -34,55 +34,55 @@ pub struct Refusal {
 pub struct Bounds {
     /// Bytes, after unpacking.
     bytes: u64,
-    /// Lines in front of the first break, which are the commands of a push.
+    /// Lines before the first flush packet, which are the commands of a push.
     lines: usize,
     /// From the first byte to the last one.
     time: Duration,
-    /// Whether more follows its first break, which git takes in as it comes.
+    /// Whether more follows the first flush packet, which git reads as it arrives.
     is_push: bool,
 }
 
 impl Bounds {
-    /// What a client wants of a clone.
+    /// A request for a clone.
     pub fn of_clone(limits: &GitLimits) -> Self {
         Self { bytes: limits::MOST_WANTS_BYTES, lines: usize::MAX, time: limits.time, is_push: false }
     }
 
-    /// A push. How many bytes it may have is for its [`SpaceLimit`] to say.
+    /// A push. Its [`SpaceLimit`] limits its bytes.
     pub fn of_push(limits: &GitLimits) -> Self {
         Self { bytes: u64::MAX, lines: limits::MOST_REFS, time: limits.time, is_push: true }
     }
 }
 
-/// How many bytes a push may bring.
+/// Limits the bytes of a push.
 #[async_trait]
 pub trait SpaceLimit: Send + Sync {
-    /// What it may bring at most.
+    /// The maximum.
     fn limit(&self) -> u64;
 
-    /// Sees to it that there is room for so many bytes in all; says why there is none. What is beyond the limit is for
-    /// git to refuse.
+    /// Makes sure that there is space for `bytes` in total, or returns why there is none. Git itself rejects what
+    /// exceeds the limit.
     async fn grow(&self, bytes: u64) -> Result<(), String>;
 }
 
-/// A body on its way.
+/// A body that is being received.
 pub struct Incoming {
     content: Pin<Box<dyn AsyncRead + Send>>,
-    /// Bytes that were read and not forwarded.
+    /// Bytes that were read but not forwarded.
     begun: Vec<u8>,
-    /// Whether that is all of it.
+    /// Whether that is the entire body.
     is_whole: bool,
     left: u64,
     commands: Commands,
     time: Duration,
-    /// Of a push.
+    /// For a push.
     room: Option<Box<dyn SpaceLimit>>,
 }
 
 impl Incoming {
-    /// Reads what a client has to say before git has anything to do: what it wants of a clone, or the commands of a
-    /// push; of what is very long, the beginning. Whoever takes longer than a minute over it is refused: nobody is to
-    /// have a place and say nothing. `is_packed` says that gzip has to be undone.
+    /// Reads what a client has to send before git can start: the wants of a clone, or the commands of a push; of very
+    /// long ones, only the beginning. A client that takes longer than a minute for it is rejected, so that no slot is
+    /// held by a silent client. `is_packed` says that the body is compressed with gzip.
     pub async fn begin(
         content: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
         is_packed: bool,
@@ -124,7 +124,7 @@ impl Incoming {
         if self.commands.are_too_many() { Err(too_many_refs()) } else { Ok(()) }
     }
 
-    /// What is not passed on, with all that a push wanted to change: git names each of them, and then says no more.
+    /// Rejects the body, with all refs that the push wanted to change: git names each of them.
     async fn refuse(&mut self, why: String) -> Refusal {
         let read_on = async {
             let mut part = vec![0; 64 << 10];
@@ -142,14 +142,15 @@ impl Incoming {
         self.commands.names()
     }
 
-    /// The same, which may have no more bytes than there is room for; and a few, so that git itself says so.
+    /// Limits the body to the space that there is, plus a few bytes, so that git itself reports that the limit is
+    /// exceeded.
     pub fn within(mut self, room: impl SpaceLimit + 'static) -> Self {
         self.left = room.limit().saturating_add(16 << 20).saturating_sub(self.begun.len() as u64);
         self.room = Some(Box::new(room));
         self
     }
 
-    /// Passes it on to git.
+    /// Forwards the body to git.
     pub(crate) async fn feed(mut self, git: Sender) -> Result<(), Refusal> {
         let time = self.time;
         let late = |_| Err(format!("The request took longer than {} minutes.", time.as_secs() / 60));
@@ -161,7 +162,7 @@ impl Incoming {
 
     async fn pass(&mut self, mut git: Sender) -> Result<(), String> {
         let begun = std::mem::take(&mut self.begun);
-        // git may have heard enough.
+        // git may have read enough.
         if git.write_all(&begun).await.is_err() || self.is_whole {
             return Ok(());
         }
@@ -174,7 +175,7 @@ impl Incoming {
                 0 => return Ok(()),
                 read => read,
             };
-            // A few bytes now and then are as good as nothing: place and room are for those who send.
+            // A trickle of bytes counts as silence: slots and space are for clients that send.
             (waited, came) = (waited + since.elapsed(), came + read);
             if came >= limits::PACE {
                 (waited, came) = (Duration::ZERO, 0);

@@ -1,4 +1,4 @@
-//! Branches: where they are, and how those that are deployed move.
+//! Branches: their position, and how deployed ones are moved.
 
 use anyhow::Context as _;
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use crate::{
     inside::{Move, Tip},
 };
 
-/// The branches that are deployed. No other ref is, whatever it looks like.
+/// The branches that are deployed; no other ref is, whatever its name.
 pub const DEPLOYED: [&str; 2] = ["refs/heads/main", "refs/heads/master"];
 
 pub(crate) fn is_id(text: &str) -> bool {
@@ -20,8 +20,8 @@ pub(crate) fn is_tip(tip: Option<&str>, id: &str) -> bool {
 }
 
 impl Repositories {
-    /// Moves a branch from `old` to `new`; all zeros stand for nothing. One that is at `new` already
-    /// stays, so that a job can do it twice.
+    /// Moves a branch from `old` to `new`; all zeros stand for no commit. A branch that is already at `new` stays, so
+    /// that a job can repeat this.
     pub async fn move_ref(&self, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
         let repository = self.ensure(app).await?;
         let writing = self.write(app).await?;
@@ -31,12 +31,12 @@ impl Repositories {
         Ok(())
     }
 
-    /// Whether a branch is at the commit `id`; all zeros stand for a branch that is not there.
+    /// Whether a branch is at the commit `id`; all zeros stand for a branch that does not exist.
     pub async fn is_at(&self, app: Uuid, name: &str, id: &str) -> anyhow::Result<bool> {
         Ok(is_tip(self.tip(app, name).await?.as_deref(), id))
     }
 
-    /// Where a branch is; `name` is the whole of its name.
+    /// The commit of a branch; `name` is its full name.
     pub async fn tip(&self, app: Uuid, name: &str) -> anyhow::Result<Option<String>> {
         let repository = self.ensure(app).await?;
         let tip = self.ask(&repository, &Tip { name: name.into() }).await.context("look at the branch")?;

@@ -1,23 +1,23 @@
 //! Parses the commands of a push while they are forwarded: their number, and their refs.
 //!
-//! They are pkt-lines of git's protocol, which begin with their length, up to the first flush. Own code: crates with
-//! this format bring a whole implementation of git.
+//! They are pkt-lines of git's protocol, which begin with their length, up to the first flush. This is our own code,
+//! since crates for the format include an entire implementation of git.
 
-/// Refs that are rejected one by one; with more, the client gets a single message, since its user would look for the
+/// Refs that are rejected individually; with more, the client gets a single message, since users would have to find the
 /// reason above a list of all of them.
 const MOST_LISTED: usize = 20;
-/// The beginning of a line, in which the name of a ref is: two ids and the name.
+/// The beginning of a line, which contains the name of the ref: two ids and the name.
 const MOST_BYTES: usize = 4 << 10;
 
-/// Reads lines, wherever they are cut.
+/// Reads lines, wherever they are split.
 pub(crate) struct Commands {
-    /// So many are not too many.
+    /// The maximum number of commands.
     most: usize,
     lines: usize,
     head: Vec<u8>,
-    /// The beginning of the line that is read.
+    /// The beginning of the current line.
     line: Vec<u8>,
-    /// Bytes until the next line.
+    /// Bytes left until the next line.
     rest: usize,
     are_over: bool,
     names: Vec<Vec<u8>>,
@@ -29,7 +29,7 @@ impl Commands {
         Self { most, lines: 0, head, line, rest: 0, are_over: false, names }
     }
 
-    /// Whether all of them were read, or what there is is none.
+    /// Whether all commands were read, or the rest is not a command.
     pub fn are_over(&self) -> bool {
         self.are_over
     }
@@ -43,7 +43,7 @@ impl Commands {
         self.lines <= MOST_LISTED
     }
 
-    /// The refs so far; none when there are more than anybody wants to read.
+    /// The refs so far; empty when there are more than are worth listing.
     pub fn names(&self) -> Vec<Vec<u8>> {
         if self.are_worth_reading() { self.names.clone() } else { Vec::new() }
     }
@@ -77,12 +77,13 @@ impl Commands {
                 self.rest = length - 4;
                 self.lines += 1;
             }
-            // A break, or what git will not understand.
+            // A flush, or something that git will reject.
             _ => self.are_over = true,
         }
     }
 
-    /// Of a command, the name: `OLD NEW NAME`, with what the client can do behind a zero in the first one.
+    /// Extracts the name from a command `OLD NEW NAME`; in the first one, a zero byte and the client's capabilities
+    /// follow.
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         let command = line.split(|b| *b == 0 || *b == b'\n').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Commits as they are shown: what strangers wrote, as one line of bounded length.
+//! Commits as they are shown: untrusted text, as one line of bounded length.
 
 use anyhow::{Context as _, bail};
 use api::harmless;
@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use crate::{branches::is_id, handle::Repositories, inside};
 
-/// Characters of a subject that are kept.
+/// Maximum number of characters of a subject.
 pub(crate) const SUBJECT: usize = 200;
-/// Characters of an author's name that are kept.
+/// Maximum number of characters of an author's name.
 const AUTHOR: usize = 100;
 
 impl Repositories {
-    /// The commits that are in `to` and not in `from`, newest first, at most `most`. An error when there are no such
+    /// The commits that are in `to` and not in `from`, newest first, at most `most`. An error if there are no such
     /// commits.
     pub async fn commits(
         &self,
@@ -43,7 +43,7 @@ fn commit(text: &str) -> Option<api::releases::Commit> {
 
 /// The first `most` characters of a text, as a name is shown.
 pub(crate) fn line(text: &str, most: usize) -> String {
-    // What git says is bounded, but not by so little that cleaning should see all of it.
+    // git's output is bounded, but sanitizing all of it would be a waste.
     let beginning: String = text.chars().take(4 * most).collect();
     let word = harmless::word(&beginning);
     let word = word.trim();

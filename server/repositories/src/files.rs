@@ -8,7 +8,7 @@ use worker::Work;
 use crate::{handle::Repositories, plumbing};
 
 impl Repositories {
-    /// Makes a commit without a parent of `files`, whose author is `email`. It is in no branch. Answers with its id.
+    /// Creates a commit of `files` without a parent, with `email` as its author. It is on no branch. Returns its id.
     pub async fn commit_files(
         &self,
         app: Uuid,
@@ -21,11 +21,11 @@ impl Repositories {
 
     async fn import(&self, app: Uuid, stream: &str) -> anyhow::Result<String> {
         let repository = self.ensure(app).await?;
-        // Two at once would lock one another's ref.
+        // Two concurrent ones would lock each other's ref.
         let used = self.of(app);
         let _turn = used.importing.lock().await;
         let writing = self.write(app).await?;
-        // By force: a sample that did not build may be followed by another one.
+        // With --force: a sample that failed to build may be replaced by another.
         let program = plumbing::git(&["fast-import", "--quiet", "--done", "--force"]);
         let order = self.order(&repository, Work::Program(program));
         let done = self.workers().output(&order, stream.as_bytes(), 4096).await.context("write the commit")?;
@@ -38,7 +38,7 @@ impl Repositories {
     }
 }
 
-/// The words of `git fast-import` for one commit without a parent.
+/// The input of `git fast-import` for one commit without a parent.
 fn stream(email: &str, message: &str, files: &[(&str, &str)], now: DateTime<Utc>) -> String {
     let mut out = format!(
         "commit refs/wharf/sample\ncommitter {email} <{email}> {} +0000\ndata {}\n{message}\n",

@@ -21,12 +21,11 @@ use crate::{
     sweep::Sweep,
 };
 
-/// How the name of a repository ends while it is made.
+/// The suffix of a repository's name while it is created.
 const UNFINISHED: &str = "unfinished";
 
 impl Repositories {
-    /// Says that somebody is going to write into the repository of an app, once what others left
-    /// there is swept out.
+    /// Registers a writer of the repository of an app, after removing what killed ones left there.
     pub async fn write(&self, app: Uuid) -> anyhow::Result<Writing> {
         let used = self.of(app);
         let gate = used.gate.lock().await;
@@ -40,7 +39,7 @@ impl Repositories {
         Ok(Writing::new(used))
     }
 
-    /// Sweeps the repository of an app, unless somebody is at work in it.
+    /// Sweeps the repository of an app, unless somebody writes to it.
     pub async fn sweep_if_idle(&self, app: Uuid) -> anyhow::Result<()> {
         let used = self.of(app);
         let _gate = used.gate.lock().await;
@@ -52,14 +51,14 @@ impl Repositories {
         Ok(())
     }
 
-    /// Sweeps a repository; `alone` says that nobody is at work in it.
+    /// Sweeps a repository; `alone` says that nobody writes to it.
     async fn sweep(&self, app: Uuid, alone: bool) -> anyhow::Result<()> {
         let repository = self.ensure(app).await?;
         self.ask(&repository, &Sweep { alone }).await.context("sweep the repository")
     }
 
-    /// Makes the repository of an app on first use: beside its place, and then moved there, so that nobody ever finds
-    /// half of one, not even after a kill.
+    /// Creates the repository of an app on first use: under a temporary name, and then renamed, so that nobody ever
+    /// finds an incomplete one, not even after a kill.
     pub async fn ensure(&self, app: Uuid) -> anyhow::Result<PathBuf> {
         let folder = self.path(app);
         if tokio::fs::try_exists(&folder).await? {
@@ -79,7 +78,7 @@ impl Repositories {
     async fn init(&self, folder: &Path) -> anyhow::Result<()> {
         remove(folder)?;
         make_folder(folder)?;
-        // Where GIT_DIR says.
+        // git takes the path from GIT_DIR.
         let init = self.order(folder, Work::Program(git(&["init", "--quiet", "--bare", "--initial-branch=main"])));
         let made = self.workers().output(&init, b"", 4096).await?;
         match made.code {
@@ -95,8 +94,8 @@ impl Repositories {
     }
 }
 
-/// Writes the hooks, removes repositories that were not made to their end, and gives those of an older version to
-/// git's user.
+/// Writes the hooks, removes repositories whose creation did not finish, and gives those of an older version to git's
+/// user.
 pub fn prepare(data: &Path) -> anyhow::Result<()> {
     let hooks = hooks(data);
     std::fs::create_dir_all(&hooks).with_context(|| format!("make {}", hooks.display()))?;
@@ -104,7 +103,7 @@ pub fn prepare(data: &Path) -> anyhow::Result<()> {
     open(&hooks)?;
     for name in ["proc-receive", "post-receive"] {
         let file = hooks.join(name);
-        // The worker is handed this very executable, since an upgrade may have moved its file.
+        // The worker gets this very executable, since an upgrade may have moved its file.
         std::fs::write(&file, format!("#!/bin/sh\nexec \"$WHARF_EXE\" git-hook {name}\n"))?;
         open(&file)?;
     }
@@ -119,7 +118,7 @@ pub fn prepare(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives a repository to git's user, its own folder last: one that is theirs is all theirs.
+/// Gives a repository to git's user, its top folder last: if that belongs to the user, everything does.
 fn give(repository: &Path) -> std::io::Result<()> {
     if std::fs::symlink_metadata(repository)?.uid() == worker::GIT {
         return Ok(());

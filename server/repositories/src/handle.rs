@@ -1,4 +1,4 @@
-//! Who is at work in which repository.
+//! The handle of the repositories, and their current users.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use worker::Workers;
 
 use crate::{limits::GitLimits, measured::Measured};
 
-/// The repositories of a platform: who is at work in which one, and what starts them.
+/// The repositories of a platform: the current users of each, and what starts workers.
 pub struct Repositories {
     data: PathBuf,
     limits: GitLimits,
@@ -26,12 +26,12 @@ pub struct Repositories {
 /// The use of one repository.
 #[derive(Default)]
 pub(crate) struct Use {
-    /// Held while it is made.
+    /// Held while it is created.
     pub making: tokio::sync::Mutex<()>,
-    /// Held while it is swept and somebody waits to write.
+    /// Held while it is swept and a writer waits.
     pub gate: tokio::sync::Mutex<()>,
     pub writers: AtomicUsize,
-    /// Whether nothing was left in it by somebody who was killed.
+    /// Whether no killed process has left anything in it.
     pub is_clean: AtomicBool,
     /// Held while it is packed, and while a commit of files is written.
     pub packing: tokio::sync::Mutex<()>,
@@ -40,8 +40,7 @@ pub(crate) struct Use {
 }
 
 impl Repositories {
-    /// Those below `data`, of which each may use up what `limits` say, and whatever reads or writes them is one of
-    /// `workers`.
+    /// The repositories below `data`, each limited by `limits`; `workers` run everything that reads or writes them.
     pub fn new(data: &Path, limits: GitLimits, workers: Workers) -> Self {
         let (uses, cleaning) = (Mutex::default(), tokio::sync::Mutex::default());
         Self { data: data.to_owned(), limits, workers, uses, cleaning }
@@ -51,12 +50,12 @@ impl Repositories {
         &self.data
     }
 
-    /// What git may use up.
+    /// The limits of git.
     pub fn limits(&self) -> &GitLimits {
         &self.limits
     }
 
-    /// What starts workers.
+    /// Starts workers.
     pub(crate) fn workers(&self) -> &Workers {
         &self.workers
     }
@@ -66,22 +65,22 @@ impl Repositories {
     }
 }
 
-/// Somebody writes into a repository. Dropped without [`Writing::ended_well`], they were killed,
-/// and what they left has to be swept out.
+/// A writer of a repository. If it is dropped without [`Writing::ended_well`], git was killed, and its leftovers have
+/// to be swept.
 pub struct Writing {
     used: Arc<Use>,
     well: bool,
 }
 
 impl Writing {
-    /// Of somebody who has just been counted among the writers.
+    /// For a writer that has just been counted.
     pub(crate) fn new(used: Arc<Use>) -> Self {
         Self { used, well: false }
     }
 }
 
 impl Writing {
-    /// Nothing is left that has to be swept out.
+    /// Nothing has to be swept.
     pub fn ended_well(mut self) {
         self.well = true;
     }

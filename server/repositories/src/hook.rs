@@ -1,11 +1,12 @@
 //! The hooks that git runs on a push, inside the worker.
 //!
 //! `proc-receive` implements git's protocol of that name (see git's `githooks` document) on its standard input and
-//! output, asks the server over a descriptor of this push alone, with one line of JSON, and forwards the server's
-//! output to its standard error, which the client shows after `remote:`. What a hook decides is a courtesy to the
-//! client: the server trusts nothing of it.
+//! output, sends the server a request, one line of JSON, over a descriptor of this push alone, and forwards the
+//! server's output to its standard error, which the client shows after `remote:`. The server trusts nothing that a hook
+//! decides; its checks only serve the user.
 //!
-//! The pkt-lines of that protocol are own code: crates with this format bring a whole implementation of git.
+//! The pkt-lines of that protocol are our own code, since crates for the format include an entire implementation of
+//! git.
 
 use std::{
     ffi::OsString,
@@ -17,27 +18,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{branches::DEPLOYED, commits::line};
 
-/// Where the line to the server is, and our own executable.
+/// The descriptor of the socket to the server, and that of our own executable.
 pub(crate) const LINE: i32 = 3;
 pub(crate) const EXECUTABLE: i32 = 4;
-/// Branches that are listed; of more, the number.
+/// Maximum number of listed branches; of more, only the number is shown.
 const NAMED: usize = 10;
 
 /// A branch that is pushed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Push {
-    /// The whole of its name.
+    /// Its full name.
     pub name: String,
-    /// Where it was; zeros when it was not there.
+    /// Its commit before; zeros if it did not exist.
     pub old: String,
-    /// Where it is to be.
+    /// The commit that it is to be moved to.
     pub new: String,
 }
 
-/// The last line of the server's answer begins with this; before it is output for the client.
+/// The prefix of the last line of the server's response; everything before it is output for the client.
 pub const VERDICT: &str = "\u{1}wharf ";
 
-/// Runs the hook named in `args`; its exit code.
+/// Runs the hook named in `args`; returns its exit code.
 pub fn main(args: &[OsString]) -> i32 {
     let name = args.first().and_then(|a| a.to_str()).unwrap_or_default();
     let outcome = match name {
@@ -54,7 +55,7 @@ pub fn main(args: &[OsString]) -> i32 {
     }
 }
 
-/// Reports that other branches were stored, and not deployed.
+/// Reports that other branches were stored but not deployed.
 fn post_receive() -> io::Result<()> {
     let mut kept = Vec::new();
     for line in io::stdin().lock().lines() {
@@ -116,7 +117,7 @@ fn ask(name: &str, old: &str, new: &str) -> Result<(), String> {
     let push = Push { name: name.into(), old: old.into(), new: new.into() };
     let mut question = serde_json::to_vec(&push).map_err(|err| err.to_string())?;
     question.push(b'\n');
-    // SAFETY: the worker is handed it there, and git leaves it alone; nobody else here knows of it.
+    // SAFETY: the worker gets it there, git leaves it alone, and nothing else here uses it.
     let mut server = unsafe { UnixStream::from_raw_fd(LINE) };
     server.write_all(&question).map_err(away)?;
     let lines = BufReader::new(server).split(b'\n');
@@ -127,7 +128,7 @@ fn ask(name: &str, old: &str, new: &str) -> Result<(), String> {
         match text.strip_prefix(VERDICT) {
             Some("ok") => return Ok(()),
             Some(why) => return Err(why.to_owned()),
-            // One write a line, or git cuts lines in the middle.
+            // One write per line, or git splits lines.
             None => errors.write_all(&[line.as_slice(), b"\n"].concat()).map_err(away)?,
         }
     }

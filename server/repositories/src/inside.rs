@@ -1,4 +1,4 @@
-//! Queries of a repository, run inside a worker: several git commands for the price of one process, where untrusted
+//! Queries of a repository, run inside a worker: several git commands for the price of one process, in which untrusted
 //! data can do no harm.
 
 use std::{
@@ -13,7 +13,7 @@ use crate::plumbing::{ENVIRONMENT, settings};
 
 type Answer<T> = Result<T, String>;
 
-/// Paths in a commit are no longer than the kernel takes them.
+/// The kernel's limit; longer paths cannot be checked out.
 const MOST_PATH_BYTES: u64 = 4096;
 
 fn git(args: &[&str]) -> Command {
@@ -23,7 +23,7 @@ fn git(args: &[&str]) -> Command {
     git
 }
 
-/// Runs git; what it says if all goes well.
+/// Runs git; returns its output if it succeeds.
 pub(crate) fn run(args: &[&str]) -> Answer<String> {
     let done = git(args).output().map_err(|e| format!("{e}. Is the Debian package git installed?"))?;
     match done.status.success() {
@@ -32,14 +32,14 @@ pub(crate) fn run(args: &[&str]) -> Answer<String> {
     }
 }
 
-/// Where a ref is. Just this ref: git's patterns are beginnings.
+/// The commit of a ref. Exactly this ref: git's patterns match prefixes.
 fn tip(name: &str) -> Answer<Option<String>> {
     let listed = run(&["for-each-ref", "--format=%(objectname) %(refname)", name])?;
     let found = listed.lines().filter_map(|line| line.split_once(' ')).find(|(_, found)| *found == name);
     Ok(found.map(|(id, _)| id.to_owned()))
 }
 
-/// Where is this ref?
+/// Reads the commit of a ref.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Tip {
     pub name: String,
@@ -74,12 +74,12 @@ impl Task for Move {
     }
 }
 
-/// Inspects what was pushed to this branch.
+/// Inspects a commit that was pushed to this branch.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Inspect {
     pub name: String,
     pub id: String,
-    /// Files and folders, and bytes of files, that a commit may have.
+    /// The maximum number of files and folders of a commit, and of bytes of files.
     pub most_files: u64,
     pub most_bytes: u64,
 }
@@ -87,7 +87,7 @@ pub(crate) struct Inspect {
 /// What was pushed.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Inspected {
-    /// Where the branch was before.
+    /// The commit of the branch before.
     pub tip: Option<String>,
     pub found: Found,
 }
@@ -96,12 +96,12 @@ pub(crate) struct Inspected {
 pub(crate) enum Found {
     /// A commit that can be deployed, and the beginning of its message.
     Commit(String),
-    /// Something else, a file or a tag.
+    /// Something else, such as a file or a tag.
     NoCommit,
     TooManyFiles,
     TooManyBytes,
     TooLongPath,
-    /// git does not list its files, as when its trees are nested too deep.
+    /// git cannot list its files, for example because its trees are nested too deeply.
     Unreadable,
 }
 
@@ -123,8 +123,8 @@ impl Task for Inspect {
 }
 
 impl Inspect {
-    /// Counts what a checkout would bring, and stops where it is too much: a tree that contains the
-    /// same tree ten times, nine levels of it, has a thousand million files and few bytes.
+    /// Counts what a checkout would write, and stops at the limits: a tree that contains the same tree ten times, nine
+    /// levels deep, has a billion files and few bytes.
     fn is_too_much(&self) -> Answer<Option<Found>> {
         let mut list = git(&["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", &self.id]);
         let mut list = list.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(|e| e.to_string())?;
@@ -156,7 +156,7 @@ impl Inspect {
     }
 }
 
-/// The size of the file in a line of `ls-tree -l`, 0 for what has none, and the length of its path.
+/// The size of the file in a line of `ls-tree -l`, 0 for entries without one, and the length of its path.
 fn split(entry: &[u8]) -> (u64, u64) {
     let tab = entry.iter().position(|b| *b == b'\t').unwrap_or(entry.len());
     let about = String::from_utf8_lossy(&entry[..tab]);
@@ -164,7 +164,7 @@ fn split(entry: &[u8]) -> (u64, u64) {
     (size, (entry.len() - tab) as u64)
 }
 
-/// Which commits are in `to` and not in `from`, newest first?
+/// Lists the commits that are in `to` and not in `from`, newest first.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Commits {
     pub from: Option<String>,
@@ -174,7 +174,7 @@ pub(crate) struct Commits {
 
 impl Task for Commits {
     const NAME: &'static str = "git_commits";
-    /// Id, author, seconds and subject, parted by the character 31, a line each.
+    /// Id, author, seconds and subject, separated by character 31, one commit per line.
     type Answer = Answer<String>;
 
     fn run(self, _: TaskFiles) -> Self::Answer {

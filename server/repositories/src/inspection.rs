@@ -1,5 +1,5 @@
-//! What was pushed to a branch that is deployed: whether it is a commit, and of a size that can be
-//! checked out. Looked at before there is a build.
+//! Inspects what was pushed to a deployed branch, before there is a build: whether it is a commit, and small enough to
+//! be checked out.
 
 use anyhow::Result;
 use uuid::Uuid;
@@ -13,12 +13,11 @@ use crate::{
     limits,
 };
 
-/// What a client is told whose push comes after another one that it did not know of.
+/// The message for a client whose push follows another one that it did not know of.
 pub const STALE: &str = " !     Somebody else pushed to this branch at the same time. Fetch and push again.";
 
 impl Repositories {
-    /// The subject of the commit that is pushed; or what it is that cannot be deployed: a line for the
-    /// client, and the verdict.
+    /// The subject of the pushed commit; or why it cannot be deployed: a line for the client, and the verdict.
     pub async fn inspect(&self, app: Uuid, push: &Push) -> Result<std::result::Result<String, (String, &'static str)>> {
         if !DEPLOYED.contains(&push.name.as_str()) || !is_id(&push.new) || !is_id(&push.old) {
             return Ok(Err((" !     Only main and master are deployed.".into(), "not a deployed branch")));

@@ -5,13 +5,13 @@
 //!    ←──── remote: lines ────────────────────────────────────────────────  build, release, start
 //! ```
 //!
-//! Everything that reads or writes a repository runs in a confined worker as git's own user, which
-//! sees that one repository: git itself over the wire (`serving`), and our questions to it (`inside`).
-//! The hook is of kind `proc-receive`: it decides over `main` and `master` itself, and moves them
-//! as the last step of the build, so that a push that was rejected has changed nothing.
+//! Everything that reads or writes a repository runs in a sandboxed worker as git's own user, which sees that one
+//! repository: git itself when it serves clients (`serving`), and our own queries (`inside`). The hook is of kind
+//! `proc-receive`: it decides over `main` and `master` itself, and moves them as the last step of the build, so that a
+//! rejected push has changed nothing.
 //!
-//! This crate knows neither routes nor the database: who may clone or push, how much room a push has
-//! ([`SpaceLimit`]) and what follows from it is for its callers to say.
+//! This crate knows neither routes nor the database: its callers decide who may clone or push, how much space a push
+//! has ([`SpaceLimit`]) and what happens afterwards.
 
 mod answer;
 mod archives;

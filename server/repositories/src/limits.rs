@@ -31,15 +31,16 @@ impl Default for GitLimits {
 
 /// Files and folders of a commit that is deployed.
 pub(crate) const MOST_FILES: u64 = 250_000;
-/// Refs that one push may change.
+/// Maximum number of refs that one push may change.
 pub(crate) const MOST_REFS: usize = 1_000;
-/// What a client may say to get a clone: what it wants and what it has.
+/// Maximum size of a request for a clone: its wants and haves.
 pub(crate) const MOST_WANTS_BYTES: u64 = 16 << 20;
-/// A client that says nothing for so long is gone; and what comes before there is a place has so long in all.
+/// A client that is silent for this long has disconnected; it is also the time limit for everything that a client sends
+/// before it gets a slot.
 pub(crate) const SILENCE: Duration = Duration::from_secs(60);
-/// What a clone or a push begins with, as far as it is read before there is a place for it.
+/// Maximum size of the beginning of a clone or push that is read before there is a slot for it.
 pub(crate) const BEGINNING: usize = 64 << 10;
-/// Less than so many bytes in [`SILENCE`], about a kilobyte in a second, are as good as nothing.
+/// Fewer bytes than this per [`SILENCE`], about a kilobyte per second, count as silence.
 pub(crate) const PACE: usize = 64 << 10;
-/// A push waits for builds before its own, for its build, and for its first dyno.
+/// A push waits for earlier builds, its own build, and its first dyno.
 pub(crate) const PUSH: Duration = Duration::from_secs(24 * 3600);

@@ -1,4 +1,4 @@
-//! A size that takes long to measure: measured by one at a time, and remembered.
+//! A size that takes long to measure: measured by one task at a time, and cached.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -13,19 +13,19 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// What was measured last, if that is no longer ago than `age`.
+    /// The cached size, if it is not older than `age`.
     pub fn within(&self, age: Duration) -> Option<u64> {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.filter(|(at, _)| at.elapsed() < age).map(|(_, size)| size)
     }
 
-    /// The same, or what is measured now. [`Duration::ZERO`] to have it measured in any case.
+    /// The cached size, or a new measurement. [`Duration::ZERO`] always measures.
     pub async fn get(&self, age: Duration, measure: impl FnOnce() -> u64 + Send + 'static) -> u64 {
         if let Some(size) = self.within(age) {
             return size;
         }
         let _turn = self.turn.lock().await;
-        // Whoever waited may have waited for the same.
+        // Another task may have measured it while this one waited.
         if let Some(size) = self.within(age) {
             return size;
         }

@@ -1,5 +1,4 @@
-//! Packing: a repository that has come to consist of many packs is made one of few, and many files with a ref each are
-//! made one.
+//! Packing: merges the many packs of a repository, and its many refs in individual files.
 
 use std::{path::Path, path::PathBuf, time::Duration};
 
@@ -9,16 +8,15 @@ use worker::{Lines, Work};
 
 use crate::{handle::Repositories, plumbing::git, sweep::entries};
 
-/// A repository with as many packs is packed anew.
+/// A repository with this many packs is repacked.
 const MANY_PACKS: usize = 40;
-/// So many refs, each in a file of its own, are packed.
+/// This many refs in individual files are packed.
 const MANY_REFS: usize = 500;
-/// How long packing may take.
+/// The time limit of packing.
 const PACKING: Duration = Duration::from_secs(1800);
 
 impl Repositories {
-    /// Packs a repository that has come to consist of many packs, of which only one at a time is packed, and its refs,
-    /// if there are many.
+    /// Packs a repository that consists of many packs, and its refs, if there are many. Only one is packed at a time.
     pub async fn pack(&self, app: Uuid) -> anyhow::Result<()> {
         let (used, repository) = (self.of(app), self.path(app));
         let _mine = used.packing.lock().await;
@@ -43,7 +41,7 @@ impl Repositories {
     }
 }
 
-/// Whether so many refs are in files of their own that it is worth packing them. Looks no further than that.
+/// Whether there are enough refs in individual files to pack them. Stops counting there.
 fn has_many_refs(repository: &Path) -> std::io::Result<bool> {
     let (mut open, mut found) = (vec![repository.join("refs")], 0);
     while let Some(folder) = open.pop() {

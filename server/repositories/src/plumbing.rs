@@ -28,21 +28,21 @@ const SETTINGS: [&str; 22] = [
     // git sends what is below these to the hook, too, which refuses it.
     "receive.procReceiveRefs=refs/heads/main",
     "receive.procReceiveRefs=refs/heads/master",
-    // Branches and tags are all there is: other refs are not taken, shown or followed.
+    // Only branches and tags: other refs are neither accepted, shown nor followed.
     "transfer.hideRefs=refs",
     "transfer.hideRefs=!refs/heads",
     "transfer.hideRefs=!refs/tags",
     "core.useReplaceRefs=false",
     "receive.shallowUpdate=true",
     "receive.fsckObjects=true",
-    // A push stays one file, however many objects it has.
+    // A push is stored as one file, however many objects it has.
     "receive.unpackLimit=1",
     "uploadpack.allowReachableSHA1InWant=true",
-    // Cleaning up has a worker of its own.
+    // Cleanup runs in a separate worker.
     "receive.autogc=false",
     "gc.auto=200",
     "gc.autoDetach=false",
-    // A commit that is being built is in no branch yet.
+    // A commit that is being built is not on a branch yet.
     "gc.pruneExpire=2.days.ago",
     "core.bigFileThreshold=8m",
     "core.packedGitWindowSize=16m",
@@ -53,19 +53,19 @@ const SETTINGS: [&str; 22] = [
     "pack.threads=2",
 ];
 
-/// The arguments in front of a command of git.
+/// The arguments in front of a git command.
 pub(crate) fn settings() -> impl Iterator<Item = &'static str> {
     SETTINGS.iter().flat_map(|setting| ["-c", *setting])
 }
 
-/// A `git` that sees no configuration but ours.
+/// A `git` that reads no configuration but ours.
 pub(crate) fn git(args: &[&str]) -> Program {
     let program = Program::new("git").args(settings()).args(args.iter().copied());
     ENVIRONMENT.iter().fold(program, |program, (name, value)| program.env(name, *value))
 }
 
 impl Repositories {
-    /// Work on one repository. Its limits are for a question; a clone or a push has more time.
+    /// An order for one repository, with the limits of a query; clones and pushes get more time.
     pub(crate) fn order(&self, repository: &Path, work: Work) -> Order {
         Order {
             work,
@@ -83,7 +83,7 @@ impl Repositories {
         }
     }
 
-    /// Sends a worker into a repository with a question.
+    /// Runs a query of a repository in a worker.
     pub(crate) async fn ask<E, T>(&self, repository: &Path, task: &E) -> anyhow::Result<T>
     where
         E: Task<Answer = Result<T, String>>,

@@ -1,4 +1,4 @@
-//! Serving: git at work for a client, who speaks its smart protocol. See git's `http-protocol` document.
+//! Serving: runs git for a client of its smart protocol. See git's `http-protocol` document.
 
 use std::{fs::File, os::unix::net::UnixStream, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Repositories {
-    /// Says what is in a repository, before a clone (`upload-pack`) or a push (`receive-pack`). `protocol` is the
+    /// Lists the refs of a repository, before a clone (`upload-pack`) or a push (`receive-pack`). `protocol` is the
     /// header `Git-Protocol`.
     pub async fn advertise(
         &self,
@@ -28,7 +28,7 @@ impl Repositories {
         self.serve(&order, Lines::default(), None, slot)
     }
 
-    /// Answers a clone or a fetch.
+    /// Serves a clone or a fetch.
     pub async fn upload_pack(
         &self,
         app: Uuid,
@@ -45,8 +45,8 @@ impl Repositories {
         Ok(process)
     }
 
-    /// Takes a push in, of `most` bytes. Whoever is to decide over it answers its hook at the other end of the socket;
-    /// without an answer the hook rejects the push.
+    /// Receives a push of at most `most` bytes. The caller decides over it by responding to its hook at the other end
+    /// of the socket; without a response, the hook rejects the push.
     pub async fn receive_pack(
         &self,
         app: Uuid,
@@ -75,8 +75,8 @@ impl Repositories {
         Ok(Order { limits, ..order })
     }
 
-    /// Starts git, whose output goes to the client. When the client goes away the answer is dropped,
-    /// and git is killed.
+    /// Starts git, whose output goes to the client. If the client disconnects, the response is dropped, which kills
+    /// git.
     fn serve(
         &self,
         order: &Order,
@@ -106,12 +106,12 @@ fn with_protocol(program: Program, value: Option<&str>) -> Program {
     }
 }
 
-/// Our end of the line to the hook, what the worker is handed, and the end of git's input.
+/// Our end of the socket to the hook, what the worker gets, and the writing end of git's input.
 fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::unix::pipe::Sender)> {
     let (ours, theirs) = UnixStream::pair().context("make a socket for the hook")?;
     ours.set_nonblocking(true).context("make a socket for the hook")?;
     let ours = tokio::net::UnixStream::from_std(ours).context("make a socket for the hook")?;
-    // By way of the process: the file may have been replaced by an upgrade since.
+    // Through the process: an upgrade may have replaced the file since.
     let exe = File::open("/proc/self/exe").context("open our own executable")?;
     let (stdin, input) = worker::to_worker()?;
     let more = vec![theirs.into(), exe.into()];
@@ -119,7 +119,7 @@ fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::un
     Ok((ours, Lines { stdin: Some(stdin), more, ..Lines::default() }, input))
 }
 
-/// Passes the request's body on to git, beside the answer.
+/// Forwards the request's body to git while the response is sent.
 fn feed(incoming: Incoming, input: tokio::net::unix::pipe::Sender, body_result: SharedBodyResult) {
     let record = move |result| {
         if let Ok(mut told) = told.lock() {

@@ -1,4 +1,4 @@
-//! What repositories take up on the disk.
+//! The size of repositories on disk.
 
 use std::{os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 
@@ -6,26 +6,26 @@ use uuid::Uuid;
 
 use crate::{handle::Repositories, sweep::is_incoming};
 
-/// How long a size is believed. Whoever changes it measures it.
+/// How long a cached size is used. Writers measure it themselves.
 const BELIEVED: Duration = Duration::from_secs(10);
-/// What a file takes by being there, in bytes.
+/// The overhead of a file, in bytes.
 const ENTRY: u64 = 1024;
-/// A packed ref counts as much as one in a file of its own: clients are shown it, however it is stored.
+/// A packed ref counts as much as one in its own file, since clients are sent it in either case.
 const PACKED_REF: u64 = 64;
 
 impl Repositories {
-    /// What the repository of an app takes up on the disk, in bytes, as it was some seconds ago at most. It is walked
-    /// through, by one at a time: not to be called in a transaction.
+    /// The size of an app's repository on disk, in bytes, at most some seconds old. Measuring walks the repository, one
+    /// walk at a time, so do not call this in a transaction.
     pub async fn size(&self, app: Uuid) -> u64 {
         self.measured(app, BELIEVED).await
     }
 
-    /// The same, as it is now: for whoever has just written.
+    /// The current size, for callers that have just written.
     pub async fn measure(&self, app: Uuid) -> u64 {
         self.measured(app, Duration::ZERO).await
     }
 
-    /// What was measured last, however long ago.
+    /// The last measured size, however old.
     pub fn last_size(&self, app: Uuid) -> Option<u64> {
         self.of(app).size.within(Duration::MAX)
     }
@@ -36,7 +36,8 @@ impl Repositories {
     }
 }
 
-/// What a repository takes up on the disk, in bytes. What pushes are bringing is not in it yet: see [`crate::SpaceLimit`].
+/// The size of a repository on disk, in bytes. It does not include pushes that are being received: see
+/// [`crate::SpaceLimit`].
 fn size(repository: &Path) -> u64 {
     let objects = repository.join("objects");
     let mut total = 0;

@@ -11,10 +11,10 @@ use worker::{Task, TaskFiles};
 
 use crate::plumbing::REPOSITORY;
 
-/// git holds a lock for moments. An older one was left behind.
+/// git holds a lock for moments. An older one was left by a killed git.
 const LOCK: Duration = Duration::from_secs(60);
 
-/// Removes what is left of a git that was killed.
+/// Removes what a killed git has left.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Sweep {
     /// Whether the repository is not in use.
@@ -30,7 +30,7 @@ impl Task for Sweep {
     }
 }
 
-/// Whether git calls the folder so, among its objects, in which it has those of a push that is not done.
+/// Whether this is the name of a folder in which git has the objects of an unfinished push.
 pub(crate) fn is_incoming(name: &str) -> bool {
     name.starts_with("incoming-") || name.starts_with("tmp_")
 }
@@ -61,7 +61,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// Removes locks, which no ref can be called like.
+    /// Removes locks; no ref can have such a name.
     fn sweep_locks(&self, folder: &Path) -> std::io::Result<()> {
         let locks = entries(folder)?.into_iter().filter(|path| name(path).ends_with(".lock") && !path.is_dir());
         locks.filter(|path| self.alone || is_old(path)).try_for_each(fs::remove_file)

@@ -16,10 +16,10 @@ use worker::{Lines, Network, Order, Shown, Task, TaskFiles, Work};
 
 use crate::{Builds, Config};
 
-/// An archive from elsewhere may be as large as one that is uploaded.
+/// A downloaded archive may be as large as an uploaded one.
 const LIMITS: Limits =
     Limits { time: Duration::from_secs(600), idle: Duration::from_secs(60), bytes: 1 << 30, hops: 5 };
-/// Beyond these the worker is killed. The limits above come first, and have better sentences.
+/// Beyond these, the worker is killed. The limits above are reached first, and have better error messages.
 const WORKER: worker::Limits = worker::Limits {
     memory_bytes: 128 << 20,
     processes: 8,
@@ -30,14 +30,14 @@ const WORKER: worker::Limits = worker::Limits {
 };
 /// For lookups and for writing the file.
 const THREADS: usize = 4;
-/// A worker that was taken over may say anything, but not at any length.
+/// A compromised worker may return any text, but not of any length.
 const MOST_CHARS: usize = 1000;
 
-/// Where the operator names other authorities than the machine's, and where the worker sees them.
+/// The variables with which the operator replaces the machine's certificate authorities, and their paths in the worker.
 const AUTHORITIES: [(&str, &str); 2] =
     [("SSL_CERT_FILE", "/authorities/file.pem"), ("SSL_CERT_DIR", "/authorities/folder")];
 
-/// Writes what is at an address to the file that it is handed.
+/// Writes the content of a URL to the file that it gets.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Download {
     url: String,
@@ -57,22 +57,23 @@ impl Task for Download {
         let runtime = builder.enable_all().max_blocking_threads(THREADS).build().map_err(|e| e.to_string())?;
         let mut into = tokio::fs::File::from_std(file);
         let done = runtime.block_on(client.download(&self.url, &mut into, &LIMITS));
-        // A lookup that nobody waits for any more need not end.
+        // Nobody waits for an unfinished lookup any more.
         runtime.shutdown_background();
         done.map_err(|e| e.to_string())
     }
 }
 
-/// The addresses that the host's firewall closes to downloads, whatever code runs in them: all that `outbound` rejects.
+/// The addresses that the host's firewall blocks for downloads, whatever code runs in them: all that `outbound`
+/// rejects.
 pub fn caller(config: &Config) -> dyno::Caller {
     let networks = config.outbound_networks.iter();
     let open = networks.flat_map(|network| [Some(*network), network.behind_nat64()]).flatten().map(String::from);
     dyno::Caller { user: config.downloads, closed: outbound::not_public(), open: open.collect() }
 }
 
-/// Writes what is at `url` to `file`. What was written before an error stays written, for the caller to remove.
+/// Writes the content of `url` to `file`. What was written before an error remains; the caller removes it.
 ///
-/// Fails the build when there is no answer, or when the worker dies over it. Interrupted, it ends the worker.
+/// Fails the build when there is no response, or when the worker dies. If the future is dropped, the worker is ended.
 pub(super) async fn download(builds: &Builds, url: &str, file: &Path) -> Result<(), builder::Error> {
     let file = File::create(file).context("create the file of a source")?;
     let task = Download { url: url.to_owned(), rules: builds.outbound().rules().clone() };
@@ -97,7 +98,7 @@ pub(super) async fn download(builds: &Builds, url: &str, file: &Path) -> Result<
     }
 }
 
-/// The file or folder that a variable of the environment names, without links on the way.
+/// The file or folder that an environment variable names, with links resolved.
 fn real(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).and_then(|path| Path::new(&path).canonicalize().ok())
 }

@@ -27,7 +27,7 @@ use crate::{Builds, addresses, git, slugs};
 #[derive(Serialize, Deserialize)]
 enum Built {
     Slug(Uuid),
-    /// The app's fault: the build has failed, and the platform has not.
+    /// The app's fault: the build failed, not the platform.
     Failed(String),
     Cancelled,
 }
@@ -45,7 +45,7 @@ impl Job for Run {
     }
 
     async fn run(&self, builds: &Builds, steps: &mut Steps) -> Result<(), Failure> {
-        // Before the row is read, so that no cancellation falls between the two.
+        // Before the row is read, so that no cancellation is missed in between.
         builds.running().token(self.build);
         let Some(build) = store::builds::build_info(builds.db(), self.build).await?.filter(|b| b.status.is_pending())
         else {
@@ -96,8 +96,8 @@ impl Job for Run {
 }
 
 impl Run {
-    /// Whether the branch has moved while the build waited, by a push that this one did not know of.
-    /// Where the branch is moved already, this is the rest of a build that was interrupted.
+    /// Whether the branch has moved while the build waited, by a push that this one did not know of. If the branch is
+    /// already at the commit, this is the rest of an interrupted build.
     async fn is_stale(&self, builds: &Builds, build: &Row) -> anyhow::Result<bool> {
         let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) else {
             return Ok(false);
@@ -121,7 +121,7 @@ impl Run {
         source::remove(&folder).await?;
         match outcome {
             Ok(made) => self.keep(builds, &app, build, slug, made).await.map_err(Failure::Retry),
-            // What steps and jobs keep is read by others.
+            // What steps and jobs store is visible to others.
             Err(builder::Error::Failed { why }) => Ok(Built::Failed(without_secrets(build, &why))),
             Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
             Err(builder::Error::Other(err)) => {
@@ -172,7 +172,7 @@ impl Run {
         outcome
     }
 
-    /// Writes the lines of output to the file that is streamed.
+    /// Writes lines of output to the file that is streamed.
     async fn write(
         &self,
         builds: &Builds,
@@ -188,7 +188,7 @@ impl Run {
                     left = rest;
                     self.print(builds, build, &text).await?;
                 }
-                // The build goes on, and so does reading it, or it would wait to be read.
+                // The build continues, so its output has to be read on, or it would block.
                 Some(None) => {
                     left = None;
                     self.print(builds, build, &outputs::omitted("build", outputs::MOST_OUTPUT)).await?;
@@ -211,7 +211,7 @@ impl Run {
             let _ = tokio::fs::remove_file(&made.file).await;
             return Ok(Built::Failed(why.to_string().trim_end_matches('.').to_owned()));
         }
-        // Before it is kept: what was released can be unpacked, wherever it is needed later.
+        // Before it is stored: a released slug can be unpacked wherever it is needed later.
         let folder = builds.slug_files().folder(app.id, slug);
         match builder::unpack(builds.workers(), &made.file, &folder, app.uid as u32).await {
             Ok(()) => {}
@@ -237,7 +237,7 @@ impl Run {
             created_at: now,
             updated_at: now,
         };
-        // What takes long comes before the transaction; in it, the archive is there.
+        // Whatever takes long comes before the transaction, which finds the archive in place.
         builds.slug_files().put(&made.checksum, &made.file).await?;
         let mut tx = builds.db().begin().await?;
         archives::keep(builds, &mut tx, &made.checksum, &made.file).await?;
@@ -267,11 +267,11 @@ impl Run {
             description: &description,
             slug: Some(slug),
             commit,
-            // Before the release was chosen. From then on the build cannot be cancelled, and must not fail.
+            // Checked when the release was chosen. From then on, the build cannot be cancelled and must not fail.
             is_admitted: true,
             ..releases::New::default()
         };
-        // The config vars of now, not those of when the build began.
+        // The current config vars, not those at the start of the build.
         let config = config_values::Config::Keep;
         let version = releases::create_for(builds, &mut tx, build.account_id, &new, config).await.map_err(told)?;
         let summary = format!("{description} (v{version}), from build {}.", build.number);
@@ -281,7 +281,7 @@ impl Run {
         Ok(version)
     }
 
-    /// The last steps: the branch, the status. Whoever waits for the build goes on from here.
+    /// The last steps: the branch and the status. This releases everybody who waits for the build.
     async fn finish(&self, builds: &Builds, build: &Row, release: Uuid, version: i32) -> Result<(), Failure> {
         if let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) {
             git::move_ref(builds, build.app_id, name, old, new).await?;
@@ -299,7 +299,7 @@ impl Run {
     }
 
     async fn end(&self, builds: &Builds, build: &Row, why: &str) -> Result<(), Failure> {
-        // What a server that was killed had begun. If it cannot be removed now, that is tried again by `Strays`.
+        // What a killed server had started. If it cannot be removed now, `Strays` retries.
         if build.started_at.is_some()
             && let Err(err) = super::abandon(builds, self.build).await
         {
@@ -332,7 +332,7 @@ fn lower(text: &str) -> String {
     chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// Who asked for a build: its own event knows.
+/// Who requested a build, from its own event.
 async fn originator(builds: &Builds, build: &store::builds::Row) -> sqlx::Result<Originator> {
     let found = store::events::event_of_build(builds.db(), build.app_id, build.id).await?;
     let (credential, address) = found.unwrap_or_default();

@@ -33,8 +33,7 @@ pub(crate) fn tasks(tasks: worker::Tasks) -> worker::Tasks {
     tasks.with::<download::Download>()
 }
 
-/// Adds a build, and the job that runs it if there is a place. The caller commits. The addresses are given as they are
-/// to be used.
+/// Adds a build, and its job if there is a free slot. The caller commits. The addresses are given unmasked.
 pub(crate) async fn create(builds: &Builds, tx: &mut sqlx::PgConnection, new: &store::builds::New) -> Result<()> {
     let kept = addresses::seal(builds.secrets(), new.app, &new.buildpacks, new.source_url.as_deref());
     let new = &store::builds::New {
@@ -58,7 +57,7 @@ fn config(builds: &Builds) -> builder::Config {
     config
 }
 
-/// The builds that have left something on disk, whether or not they still run.
+/// The builds that have left something on disk, whether they still run or not.
 pub(crate) async fn left(builds: &Builds) -> anyhow::Result<BTreeSet<Uuid>> {
     let config = config(builds);
     let left = tokio::task::spawn_blocking(move || {
@@ -69,18 +68,19 @@ pub(crate) async fn left(builds: &Builds) -> anyhow::Result<BTreeSet<Uuid>> {
     left.await.context("look for what builds have left")?.context("look for what builds have left")
 }
 
-/// Ends a build wherever it is, and removes all that it has on disk but its output. To be called when no job is at it.
+/// Ends a build in any state, and removes everything that it has on disk except its output. Must not be called while a
+/// job runs it.
 pub(crate) async fn abandon(builds: &Builds, build: Uuid) -> anyhow::Result<()> {
     builder::abandon(builds.driver().as_ref(), &config(builds), build).await?;
     source::abandon(builds, build).await
 }
 
-/// The build as it goes over the wire to the caller.
+/// The build as the caller gets it in responses.
 pub fn shown_to(actor: &Actor, row: &Row, app: &App) -> api::builds::Build {
     shown(row, source_url(row, actor, app), &actor.links())
 }
 
-/// The build as it goes over the wire, with the URL of its source as the reader may see it.
+/// The build as it appears in responses, with the URL of its source as the reader may see it.
 pub fn shown(row: &Row, source_url: Option<String>, links: &Links) -> api::builds::Build {
     api::builds::Build {
         id: row.id.into(),

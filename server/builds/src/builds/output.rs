@@ -10,7 +10,7 @@ use platform::{
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
-/// How much a build may still print, with what its earlier attempts have printed.
+/// How many bytes a build may still print, counting what its earlier attempts have printed.
 pub(super) async fn left(platform: &Platform, app: Uuid, build: Uuid) -> u64 {
     MOST_OUTPUT.saturating_sub(length(&outputs::build_file(platform, app, build)).await)
 }
@@ -19,7 +19,7 @@ async fn length(file: &Path) -> u64 {
     tokio::fs::metadata(file).await.map_or(0, |meta| meta.len())
 }
 
-/// Adds a line to what a build prints.
+/// Appends a line to the output of a build.
 pub(super) async fn print(platform: &Platform, app: Uuid, build: Uuid, line: &str) -> anyhow::Result<()> {
     let file = outputs::build_file(platform, app, build);
     let folder = file.parent().context("the output has a folder")?;

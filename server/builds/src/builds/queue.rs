@@ -13,22 +13,22 @@ use uuid::Uuid;
 use super::{output::print, run::Run};
 use crate::Builds;
 
-/// The places of builds.
+/// The slots of builds.
 fn queue(builds: &Builds) -> queues::Queue<Run> {
     let all = i64::try_from(builds.config().build_concurrency).unwrap_or(1);
     let places = Places { all, each: all };
     queues::Queue { rows: &BUILDS, kind: Kind::Build, places, job: |build| Run { build } }
 }
 
-/// Gives free places to the builds whose turn it is. The caller commits.
+/// Assigns free slots to the builds whose turn it is. The caller commits.
 pub(super) async fn start(builds: &Builds, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
     queue(builds).start(tx).await
 }
 
-/// Starts the builds whose turn it is, ends those that were cancelled, and tells the others how many go first.
+/// Starts the builds whose turn it is, ends cancelled ones, and tells the others their position in the queue.
 pub(crate) struct Queue {
     builds: Builds,
-    /// The last message.
+    /// The last message to each build: its position.
     told: HashMap<Uuid, i64>,
 }
 

@@ -1,4 +1,4 @@
-//! The result of a build as one JSON object, as old clients read it: written while it is read, since each line of the
+//! The result of a build as one JSON object, for old clients. It is written while it is read, since each line of the
 //! output becomes an object that is many times its size.
 
 use std::{io::SeekFrom, path::Path};
@@ -11,24 +11,24 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _, Take},
 };
 
-/// How much of the end of an output is in a result, in bytes.
+/// How much of an output's end is in a result, in bytes.
 const MOST: u64 = 4 << 20;
-/// How much is read at once: a chunk of the answer is at most this many empty lines.
+/// Bytes read at once: in the worst case a chunk of the response is this many empty lines.
 const CHUNK: usize = 8 << 10;
 
 /// A result that is being written.
 pub(super) struct Writing {
-    /// What was written and not sent.
+    /// What was written but not sent yet.
     out: String,
-    /// The rest of the output; `None` when all is written.
+    /// The rest of the output; `None` when all of it is written.
     file: Option<Take<File>>,
     lines: Lines,
     _slot: Slot,
 }
 
 impl Writing {
-    /// Begins the result of a build, given as JSON, with the output in `file`, which may not exist. Keeps `place` as
-    /// long as it is read.
+    /// Begins the result of a build, given as JSON, with the output in `file`, which need not exist. Holds `slot` while
+    /// it is read.
     pub(super) async fn begin(build: &str, exit_code: Option<i32>, file: &Path, slot: Slot) -> Self {
         let exit_code = exit_code.map_or_else(|| "null".to_owned(), |code| code.to_string());
         let out = format!(r#"{{"build":{build},"exit_code":{exit_code},"lines":["#);
@@ -71,13 +71,13 @@ async fn end_of(file: &Path) -> std::io::Result<Take<File>> {
     Ok(file.take(MOST))
 }
 
-/// Writes an output, which comes in chunks, as the elements of a JSON list of lines.
+/// Writes an output, in chunks, as the elements of a JSON list of lines.
 #[derive(Default)]
 struct Lines {
     has_lines: bool,
-    /// Whether a line was begun and not ended.
+    /// Whether a line has begun and not ended.
     is_open: bool,
-    /// The end of the chunk before, if it depends on the next what it is.
+    /// The end of the previous chunk, if what it is depends on the next.
     held: Vec<u8>,
 }
 
@@ -99,7 +99,7 @@ impl Lines {
         self.held = held.to_vec();
     }
 
-    /// Writes what is left: a line without an end.
+    /// Writes the rest: a line without an end.
     fn end(&mut self, out: &mut String) {
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() {
@@ -125,7 +125,7 @@ impl Lines {
     }
 }
 
-/// The bytes at the end of `text` that may be the beginning of a line break or of a character.
+/// The number of bytes at the end of `text` that may be the beginning of a line break or of a character.
 fn open_end(text: &[u8]) -> usize {
     if text.ends_with(b"\r") {
         return 1;

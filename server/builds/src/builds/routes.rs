@@ -56,7 +56,7 @@ pub async fn build_info(
     Ok(Json(shown_to(&actor, &row, &app)))
 }
 
-/// `POST /apps/{app}/builds`: of an archive at an address.
+/// `POST /apps/{app}/builds`: builds the archive at a URL.
 pub async fn build_create(
     State(builds): State<Builds>,
     actor: Actor,
@@ -105,7 +105,7 @@ pub async fn build_create(
     Ok(Created(shown_to(&actor, &row, &app)))
 }
 
-/// `DELETE /apps/{app}/builds/{build}`: cancels it; it ends as failed.
+/// `DELETE /apps/{app}/builds/{build}`: cancels the build, which ends as failed.
 pub async fn build_cancel(
     State(platform): State<Platform>,
     actor: Actor,
@@ -122,7 +122,7 @@ pub async fn build_cancel(
     build_info(State(platform), actor, Path((app.id.to_string(), row.id.to_string()))).await
 }
 
-/// `GET /apps/{app}/builds/{build}/result`: the output, or the end of one that is very long, for old clients. Streamed.
+/// `GET /apps/{app}/builds/{build}/result`: the output, or the end of a very long one, for old clients. Streamed.
 pub async fn build_result(
     State(platform): State<Platform>,
     actor: Actor,

@@ -1,4 +1,4 @@
-//! Brings a build's source to disk: a commit of the app's repository, or an archive.
+//! Gets a build's source to disk: a commit of the app's repository, or an archive.
 
 use std::{
     collections::BTreeSet,
@@ -19,12 +19,12 @@ use crate::{Builds, sources};
 /// The name prefix of source folders; temporary files next to them have an extension.
 const NAME: &str = "source-";
 
-/// Where the source of a build is.
+/// The folder of a build's source.
 pub(super) fn folder(platform: &Platform, build: Uuid) -> PathBuf {
     platform.config().data.join("tmp").join(format!("{NAME}{build}"))
 }
 
-/// The builds whose source is there, or part of it.
+/// The builds whose source is on disk, completely or in part.
 pub(super) fn left(tmp: &Path) -> io::Result<BTreeSet<Uuid>> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(tmp)? {
@@ -35,7 +35,7 @@ pub(super) fn left(tmp: &Path) -> io::Result<BTreeSet<Uuid>> {
     Ok(found)
 }
 
-/// Removes all that there is of the source of a build.
+/// Removes everything of a build's source.
 pub(super) async fn abandon(platform: &Platform, build: Uuid) -> anyhow::Result<()> {
     let folder = folder(platform, build);
     for extension in ["tar", "download"] {
@@ -44,7 +44,7 @@ pub(super) async fn abandon(platform: &Platform, build: Uuid) -> anyhow::Result<
     remove(&folder).await
 }
 
-/// Unpacks the source of `build` into `into`, anew.
+/// Unpacks the source of `build` into `into`, from scratch.
 pub(super) async fn fetch(builds: &Builds, build: &Row, uid: u32, into: &Path) -> Result<(), builder::Error> {
     remove(into).await.map_err(builder::Error::Other)?;
     let folder = into.parent().unwrap_or(into);

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::Builds;
 
-/// The commits that are in `to` and not in `from`, newest first, at most `most`. `payer` waits for a place, unless
-/// the answer is known. An error when there are no such commits.
+/// The commits that are in `to` and not in `from`, newest first, at most `most`. Waits for a slot of `payer` unless the
+/// result is cached. An error if there are no such commits.
 pub(crate) async fn commits(
     builds: &Builds,
     payer: Uuid,
@@ -19,7 +19,7 @@ pub(crate) async fn commits(
         return Ok(known);
     }
     let _place = builds.git().questions().take(payer).await?;
-    // Who waited may have waited for the same answer.
+    // The request ahead in the queue may have had the same question.
     if let Some(known) = histories.known(&between) {
         return Ok(known);
     }

@@ -2,7 +2,7 @@
 
 use base::error::{is_contended, is_crowded, is_disk_full};
 
-/// What the client can do about an error whose details are for the log.
+/// What the client can do about an error whose details go to the log.
 pub(super) fn message(cause: &anyhow::Error) -> &'static str {
     if is_disk_full(cause) {
         "The platform's disk is full. Contact its operator, and push again later."

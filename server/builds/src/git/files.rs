@@ -1,4 +1,4 @@
-//! A commit of files that nobody pushed is built: the first one of an app, from a sample.
+//! Builds a commit of files that nobody pushed: the first one of an app, from a sample.
 
 use base::{Error, Result};
 use chrono::{DateTime, Utc};
@@ -12,9 +12,9 @@ use crate::Builds;
 const BRANCH: &str = "refs/heads/main";
 const NONE: &str = "0000000000000000000000000000000000000000";
 
-/// Puts `files` into the repository of an app as its first commit, and builds it like a push to
-/// main. Refused when something was deployed from there before; the branch moves when the build
-/// has succeeded. Takes a place and room like a push. Answers with the build.
+/// Puts `files` into the repository of an app as its first commit, and builds it like a push to main. Rejected if
+/// something was deployed from the repository before; the branch moves when the build has succeeded. Takes a slot and
+/// reserves space like a push. Returns the build.
 pub(crate) async fn deploy_files(
     builds: &Builds,
     app: &store::apps::Row,

@@ -1,4 +1,4 @@
-//! The repositories, with places for those who use them.
+//! The repositories, with slots for their users.
 
 use std::{ops::Deref, path::Path};
 
@@ -8,14 +8,14 @@ use worker::Workers;
 
 use super::{histories::Histories, reservations::Reservations};
 
-/// Questions of one payer to repositories at a time, and of all.
+/// Concurrent reads of repositories, per payer and in total.
 const QUESTIONS: usize = 2;
 const QUESTIONS_OF_ALL: usize = 8;
-/// Clones and pushes of one payer at a time, and of all.
+/// Concurrent clones and pushes, per payer and in total.
 const AT_ONCE: usize = 10;
 const AT_ONCE_OF_ALL: usize = 64;
 
-/// The repositories, with places for those who use them.
+/// The repositories, with slots for their users.
 pub(crate) struct Git {
     repositories: Repositories,
     reservations: Reservations,
@@ -25,7 +25,7 @@ pub(crate) struct Git {
 }
 
 impl Git {
-    /// Those below `data`.
+    /// The repositories below `data`.
     pub fn new(data: &Path, limits: GitLimits, workers: Workers) -> Self {
         Self {
             repositories: Repositories::new(data, limits, workers),
@@ -41,17 +41,17 @@ impl Git {
         &self.reservations
     }
 
-    /// Places to clone and to push.
+    /// Slots for clones and pushes.
     pub(super) fn slots(&self) -> &Slots {
         &self.slots
     }
 
-    /// Places to ask a repository something, for requests that do nothing else.
+    /// Slots for requests that only read a repository.
     pub(super) fn questions(&self) -> &Slots {
         &self.questions
     }
 
-    /// What commits lie between two others, as it was found before.
+    /// The cache of commit histories.
     pub(super) fn histories(&self) -> &Histories {
         &self.histories
     }

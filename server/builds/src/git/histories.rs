@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base::recent::Recent;
 use uuid::Uuid;
 
-/// Answers that are kept at least, each of some 100 commits at most.
+/// Histories that are cached at least, each of about 100 commits at most.
 const REMEMBERED: usize = 200;
 
-/// Commits that a question is about: an app's, from one to another, and how many at most.
+/// A query: the app, from one commit to another, and the maximum number of commits.
 type Between = (Uuid, Option<String>, String, usize);
 
-/// Answers that were found before: what lies between two commits never changes.
+/// A cache: the commits between two others never change.
 pub(super) struct Histories(Mutex<Recent<Between, Arc<[api::releases::Commit]>>>);
 
 impl Default for Histories {

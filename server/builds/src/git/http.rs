@@ -24,7 +24,7 @@ pub struct Service {
     service: Option<String>,
 }
 
-/// The answers to a push and to a clone.
+/// The content types of the responses to a push and to a clone.
 const PUSHED: &str = "application/x-git-receive-pack-result";
 const CLONED: &str = "application/x-git-upload-pack-result";
 
@@ -35,7 +35,7 @@ struct Guest {
 }
 
 impl Guest {
-    /// A place for them. Taken last: when all that they have to say before git can begin has been said.
+    /// A slot for the client. Taken last, after the client has sent everything that git needs to start.
     async fn client_slot(&self, builds: &Builds) -> Result<(ClientSlot, SharedSlot)> {
         let slot = SharedSlot::new(builds.git().slots().try_take(self.actor.payer)?);
         let watch = self.actor.watch(self.app.id, Can::Deploy).await?;
@@ -44,7 +44,7 @@ impl Guest {
     }
 }
 
-/// git shows plain text.
+/// A plain-text response, which git shows.
 fn plain(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, "text/plain")], text + "\n").into_response()
 }
@@ -64,7 +64,7 @@ async fn ask(builds: &Builds, parts: &mut Parts, repository: &str) -> std::resul
         }
         Err(err) => return Err(err.into_response()),
     };
-    // A clone is the code, so that it takes the same right as a push.
+    // A clone contains the code, so it requires the same right as a push.
     let app = match actor.app(name, Can::Deploy).await {
         Ok(app) => app,
         Err(Error::Public(err)) if err.status == 404 => {
@@ -75,7 +75,7 @@ async fn ask(builds: &Builds, parts: &mut Parts, repository: &str) -> std::resul
     Ok(Guest { actor, app })
 }
 
-/// The message for people, if there is one.
+/// The message for the user, if there is one.
 fn words(err: Error) -> std::result::Result<api::Error, Response> {
     match err {
         Error::Public(err) if [403, 413, 422, 429, 503].contains(&err.status) => Ok(err),
@@ -83,7 +83,7 @@ fn words(err: Error) -> std::result::Result<api::Error, Response> {
     }
 }
 
-/// In plain text, which git shows of the answer to its first question.
+/// A plain-text response; git shows the text of a response to its first request.
 fn error_response(err: Error) -> Response {
     match words(err) {
         Ok(err) => plain(StatusCode::from_u16(err.status).unwrap_or(StatusCode::FORBIDDEN), err.message),
@@ -109,7 +109,7 @@ pub async fn info_refs(
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    // First of all: what follows measures the repository, and starts a git.
+    // Before anything else: the rest measures the repository, and starts git.
     let client_slot = match guest.client_slot(&builds).await {
         Ok((client_slot, _)) => client_slot,
         Err(err) => return Ok(error_response(err)),
@@ -126,12 +126,12 @@ pub async fn info_refs(
     Ok(answer(&format!("application/x-{service}-advertisement"), Body::from_stream(process.body(head))))
 }
 
-/// The version of git's protocol that a client asks for.
+/// The version of git's protocol that the client requests.
 fn protocol(headers: &HeaderMap) -> Option<&str> {
     headers.get("git-protocol").and_then(|v| v.to_str().ok())
 }
 
-/// What a client has to say before git begins.
+/// Reads what the client has to send before git starts.
 async fn incoming(headers: &HeaderMap, body: Body, bounds: Bounds) -> std::result::Result<Incoming, Refusal> {
     let is_packed = headers.get(header::CONTENT_ENCODING).is_some_and(|e| e == "gzip" || e == "x-gzip");
     Incoming::begin(body.into_data_stream().map_err(std::io::Error::other), is_packed, bounds).await

@@ -1,7 +1,7 @@
 //! git over smart HTTP: who may clone and push, and what a push does.
 //!
-//! What reads and writes repositories is the crate `repositories`; here is who may have it done, how much room
-//! there is, and that a push becomes a build.
+//! The crate `repositories` reads and writes repositories. This module decides who may do so and how much space there
+//! is, and turns a push into a build.
 
 mod commits;
 mod faults;
@@ -20,14 +20,14 @@ pub use self::http::{info_refs, receive_pack, upload_pack};
 pub(crate) use self::{commits::commits, files::deploy_files, handle::Git, housekeeping::clean};
 use crate::Builds;
 
-/// Moves a branch from `old` to `new`; all zeros stand for nothing. One that is at `new` already
-/// stays, so that a job can do it twice.
+/// Moves a branch from `old` to `new`; all zeros stand for no commit. A branch that is already at `new` stays, so that
+/// a job can repeat this.
 pub(crate) async fn move_ref(builds: &Builds, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
     builds.git().move_ref(app, name, old, new).await?;
     note_size(builds, app).await
 }
 
-/// Notes what a repository takes up, for the owner's quota.
+/// Records the size of a repository, for the owner's quota.
 async fn note_size(builds: &Builds, app: Uuid) -> anyhow::Result<()> {
     let size = builds.git().measure(app).await;
     store::apps::app_repo_size(builds.db(), app, i64::try_from(size).unwrap_or(i64::MAX)).await?;

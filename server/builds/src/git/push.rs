@@ -24,26 +24,26 @@ use super::faults;
 use super::reservation::Reservation;
 use crate::{Builds, addresses, builds};
 
-/// A push waits this long for the first web dyno. See architecture.md 2.1.
+/// How long a push waits for the first web dyno.
 const BOOT: Duration = Duration::from_secs(65);
-/// Meanwhile it looks at the dyno this often, and whenever a change of the app is published.
+/// Meanwhile, the dyno is checked at this interval, and whenever a change of the app is published.
 const AGAIN: Duration = Duration::from_secs(2);
 /// A release phase may take an hour.
 const PHASE: Duration = Duration::from_secs(3700);
 /// Size limit of the hook's request.
 const MOST_QUESTION_BYTES: u64 = 4096;
 
-/// The slots that a push holds.
+/// What a push holds.
 pub(super) struct Held {
-    /// On disk, until all objects are there.
+    /// Disk space, until all objects are received.
     pub reservation: Reservation,
-    /// Among clones and pushes, until there is a build to wait for.
+    /// A slot for clones and pushes, until there is a build to wait for.
     pub slot: SharedSlot,
 }
 
 /// Serves the hook of one push, which requests a deployment over `line` and gets the output for the client, and the
-/// verdict. The socket belongs to this push alone, so that no other can act in its name. Ends with `lost`, the client's
-/// access, without a verdict; a build is cancelled then.
+/// verdict. The socket belongs to this push alone, so that no other can act on its behalf. When `lost` resolves,
+/// because the client has lost access, this ends without a verdict and cancels the build.
 pub(super) async fn answer(
     builds: Builds,
     app: Uuid,
@@ -58,8 +58,8 @@ pub(super) async fn answer(
         () = lost => {}
         () = serve(builds, app, originator, (&mut hook, &mut client), held) => return,
     }
-    // Whoever has git killed tells the client why. Until then the line stays, since the hook would take its end for
-    // that of the platform, and say so.
+    // Whoever kills git tells the client why. Keep the socket open until then, since the hook would report its end as a
+    // restart of the platform.
     while matches!(hook.read(&mut [0; 64]).await, Ok(1..)) {}
 }
 
@@ -74,11 +74,11 @@ async fn serve(
     let mut hook = BufReader::new(hook);
     let mut question = Vec::new();
     let read = (&mut hook).take(MOST_QUESTION_BYTES).read_until(b'\n', &mut question).await;
-    // git asks when all objects are there.
+    // git runs the hook when all objects are received.
     if let Err(err) = reservation.release().await {
         tracing::warn!(app.id = %app, "could not measure a repository: {err:#}");
     }
-    // Nothing that is deployed was pushed, or the client is gone.
+    // No deployed branch was pushed, or the client has disconnected.
     let (Ok(1..), Ok(push)) = (read, serde_json::from_slice::<Push>(&question)) else { return };
     let (out, mut lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {
@@ -91,7 +91,7 @@ async fn serve(
         client.verdict(&verdict).await;
     });
     let gone = async {
-        // Nothing more is asked: what comes is the end, when git is gone.
+        // The hook sends nothing more: a read returns when git has ended.
         let _ = hook.read(&mut [0]).await;
     };
     tokio::select! {
@@ -119,18 +119,18 @@ async fn failure(client: &ClientOutput, err: &Error) -> String {
     "platform error".to_owned()
 }
 
-/// Where lines for the client go.
+/// Sends lines to the client.
 struct ClientOutput {
     out: mpsc::Sender<Bytes>,
 }
 
 impl ClientOutput {
-    /// Sends a line; `false` when nobody reads any more. Part of it may be others' words.
+    /// Sends a line; `false` if the client has disconnected. The text may contain untrusted parts.
     async fn line(&self, text: &str) -> bool {
         self.out.send(Bytes::from(harmless::line(text) + "\n")).await.is_ok()
     }
 
-    /// Sends the last line. No output of a build looks like it: there, its first character is made visible.
+    /// Sends the last line. Build output cannot imitate it, since its first character is escaped there.
     async fn verdict(&self, text: &str) {
         let _ = self.out.send(Bytes::from(format!("{VERDICT}{text}\n"))).await;
     }
@@ -146,7 +146,7 @@ async fn deploy(
     client: &ClientOutput,
     slot: &SharedSlot,
 ) -> Result<Verdict> {
-    // Between the push's being let in and its end, somebody may have been taken off the app.
+    // Access may have been revoked after the push was accepted.
     if !still_may(builds, originator.account, app, Can::Deploy).await? {
         return Ok(Err("you no longer have access to deploy this app".into()));
     }
@@ -175,12 +175,12 @@ async fn deploy_commit(
         }
     }
     let build = create(builds, app, originator, push, subject).await?;
-    // It waits for the build from here on, which has a queue of its own.
+    // From here on it waits for the build, which has a queue of its own.
     slot.release();
     let mut guard = Guard { platform: builds.platform().clone(), app: app.id, build: Some(build) };
     follow_build(builds, app, build, client).await?;
     let row = store::builds::build_info(builds.db(), build).await?;
-    // Still at work, and nobody listens any more: the guard ends it.
+    // It still runs, and the client has disconnected: the guard cancels it.
     if row.as_ref().is_some_and(|b| b.status.is_pending()) {
         return Ok(Err("the client disconnected".into()));
     }
@@ -194,8 +194,8 @@ async fn deploy_commit(
     Ok(Ok(()))
 }
 
-/// The build of another push to the branch that has not ended. If it fails, this push has its turn; if it
-/// succeeds, it moves the branch, and whoever waits shall know that it may be for nothing.
+/// The unfinished build of another push to the same branch. If it fails, this push is next; if it succeeds, it moves
+/// the branch, and this push will be rejected, so its client is warned.
 async fn under_way(platform: &Platform, app: Uuid, name: &str) -> Result<Option<(i32, String)>> {
     Ok(store::builds::build_of_branch(platform.db(), app, name).await?)
 }
@@ -210,7 +210,7 @@ fn waits_for((number, email): &(i32, String), app: &str) -> [String; 3] {
     ]
 }
 
-/// Adds the build of a push, and says who pushed.
+/// Adds the build of a push, and logs who pushed.
 pub(super) async fn create(
     builds: &Builds,
     app: &store::apps::Row,
@@ -241,7 +241,7 @@ pub(super) async fn create(
     Ok(new.id)
 }
 
-/// Cancels the build of a client that went away before there was a release.
+/// Cancels the build if the client disconnects before there is a release.
 struct Guard {
     platform: Platform,
     app: Uuid,
@@ -281,8 +281,8 @@ async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, 
     }
 }
 
-/// Waits for the release phase and the first web dyno, and says how it went. The push stands
-/// either way, as on Heroku: the release exists, and the old dynos go on serving.
+/// Waits for the release phase and the first web dyno, and reports the outcome. The push succeeds either way, as on
+/// Heroku: the release exists, and the old dynos keep serving.
 async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, client: &ClientOutput) -> Result<()> {
     let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
     if row.status.is_pending() {
@@ -365,13 +365,13 @@ async fn crashed(
     Ok(())
 }
 
-/// The release before `version` whose web dynos serve.
+/// The newest release before `version` whose web dynos serve.
 fn serving(rows: &[store::dynos::Row], version: i32) -> Option<i32> {
     let old = rows.iter().filter(|r| r.kind == "web" && r.version < version);
     old.filter(|r| r.state == DynoState::Up && r.stopping_at.is_none()).map(|r| r.version).max()
 }
 
-/// Why nothing answers visitors though all went well, and what to do about it.
+/// Explains why no requests are served although everything succeeded, and what to do about it.
 fn no_web(formation: &[store::formation::Row], app: &str) -> Vec<String> {
     if formation.iter().any(|f| f.kind == "web") {
         return vec![format!(" !     Web dynos are scaled to 0. Scale up with: wharf ps:scale web=1 --app {app}")];
@@ -393,9 +393,9 @@ fn no_web(formation: &[store::formation::Row], app: &str) -> Vec<String> {
 
 enum Start {
     Up,
-    /// No web dyno is wanted.
+    /// No web dyno is desired.
     Nothing,
-    /// A newer release has taken its place.
+    /// A newer release has replaced it.
     Replaced,
     Crashed(String),
 }

@@ -19,10 +19,10 @@ use super::{
 };
 use crate::Builds;
 
-/// The largest step, and the part of what is free that one has at most.
+/// The largest step, and the maximum part of the free space per step.
 const STEP: u64 = 16 << 20;
 const PART: u64 = 8;
-/// Less than this is no step.
+/// The minimum step.
 const LEAST: u64 = 64 << 10;
 
 /// The next reservation of a push with `bytes`, of at most `most`.
@@ -31,7 +31,7 @@ fn next(bytes: u64, most: u64) -> u64 {
     bytes.saturating_add(step).min(most)
 }
 
-/// The room of one push, until its objects are there or nobody holds this any more.
+/// The disk space reserved for one push. Released when all objects are received, or when the last clone is dropped.
 #[derive(Clone)]
 pub(super) struct Reservation(Arc<Inner>);
 
@@ -45,13 +45,13 @@ struct Inner {
 }
 
 impl Reservation {
-    /// Takes a first step of what room there is for a push to `app` that `by` pays for. An error that says so when
-    /// there is none. Takes a while, so that whoever asks has a place first.
+    /// Reserves a first step for a push to `app` that is charged to `by`. An error that says so if there is no space.
+    /// This may take a while, so the caller should have a slot first.
     pub async fn take(builds: &Builds, by: Uuid, app: Uuid) -> Result<Self> {
         let (reservations, push) = (builds.git().reservations().clone(), Uuid::now_v7());
-        // Before anything is locked, since it may take long; `free` reads it.
+        // Before locking anything, since it may take long; `free` uses the result.
         builds.git().size(app).await;
-        // Pushes to the same owner's repositories look one after the other.
+        // Pushes to repositories of the same owner are checked one at a time.
         let mut tx = builds.begin_for(by).await?;
         let (owner, left) = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
         let Free { now, limit } = free(builds, &reservations, (push, by, app), (owner, left))?.or_crowded()?;
@@ -66,7 +66,7 @@ impl Reservation {
         let mut tx = builds.begin_for(*by).await?;
         let (owner, left) = quotas::left_for_app(&mut tx, *app, Quota::Repositories).await?;
         let most = free(builds, reservations, (*push, *by, *app), (owner, left))?.now.min(*limit);
-        // As far as git takes it in.
+        // Up to the limit that git enforces.
         if most < bytes.min(*limit) {
             return Err(crowded());
         }
@@ -76,8 +76,8 @@ impl Reservation {
         Ok(())
     }
 
-    /// Gives back what was not needed, now that what came can be seen.
-    pub async fn give_back(self) -> anyhow::Result<()> {
+    /// Releases what was not needed, now that the size of the objects can be measured.
+    pub async fn release(self) -> anyhow::Result<()> {
         let noted = note_size(&self.0.builds, self.0.app).await;
         self.0.end();
         noted
@@ -91,7 +91,7 @@ impl repositories::SpaceLimit for Reservation {
     }
 
     async fn grow(&self, bytes: u64) -> std::result::Result<(), String> {
-        // Its objects are there, and what it had is given back.
+        // All objects are received, and the reservation is released.
         let Some(taken) = self.0.reservations.of(self.0.push) else { return Ok(()) };
         if bytes <= taken || taken >= self.0.limit {
             return Ok(());
@@ -120,7 +120,7 @@ impl Drop for Inner {
     }
 }
 
-/// Refuses when there is no room for another push. Takes nothing: whoever asks has yet to come with it.
+/// Rejects a push if there is no space for another one. Reserves nothing, since the push has not begun.
 pub(super) async fn must_have_space(builds: &Builds, by: Uuid, app: Uuid) -> Result<()> {
     builds.git().size(app).await;
     let mut tx = builds.begin_for(by).await?;
@@ -132,22 +132,22 @@ fn crowded() -> Error {
     Error::forbidden("Other pushes in progress have taken the remaining space. Push again when they have finished.")
 }
 
-/// What a push may have, in bytes.
+/// The space that a push may use, in bytes.
 struct Free {
-    /// Beside the others.
+    /// Given the other pushes.
     now: u64,
-    /// If there were no others. What these make it less by may be free again later, so that is not for git to refuse.
+    /// Without other pushes. What they occupy may be free again later, so git must not enforce it.
     limit: u64,
 }
 
 impl Free {
-    /// An error when it is too little for a push to begin.
+    /// An error if it is too little for a push to begin.
     fn or_crowded(self) -> Result<Self> {
         if self.now == 0 { Err(crowded()) } else { Ok(self) }
     }
 }
 
-/// The space for a push, by what was measured last.
+/// The space for a push, based on the last measurement.
 fn free(
     builds: &Builds,
     reservations: &Reservations,

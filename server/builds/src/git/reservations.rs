@@ -27,9 +27,9 @@ impl Reservations {
         self.all().iter().find(|taken| taken.push == push).map(|taken| taken.bytes)
     }
 
-    /// What of `room` a push of `by` may have, beside others. Several at once of one person leave half to others, or
-    /// whoever may push to one app could keep its owner from pushing to any; the first of them does not have to leave
-    /// anything to those after it, or none of them might come to an end.
+    /// How much of `room` a push of `by` may have, given the others. Several concurrent pushes of one person leave half
+    /// of it to others, or anyone who may push to one app could keep its owner from pushing to any. This does not apply
+    /// to the first of them, or possibly none could finish.
     pub(super) fn left(&self, room: u64, (push, by): (Uuid, Uuid), which: impl Fn(&Reserved) -> bool) -> u64 {
         let other = |taken: &&Reserved| which(taken) && taken.push != push;
         let sum = |all: &mut dyn Iterator<Item = &Reserved>| all.map(|taken| taken.bytes).sum::<u64>();
