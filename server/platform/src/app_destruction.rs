@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{Platform, slugs};
 
-/// Takes a destroyed app apart: dynos, builds, files, log, rows.
+/// Removes everything of a destroyed app: dynos, builds, files, log, rows.
 #[derive(Serialize, Deserialize)]
 pub struct Destroy {
     pub app: Uuid,
@@ -20,7 +20,7 @@ pub struct Destroy {
 #[async_trait]
 impl Job for Destroy {
     const KIND: &'static str = "apps.destroy";
-    // Everything here is removal, which can be tried again until the disk or the database is back.
+    // Everything here is removal, which is retried until the disk or the database is back.
     const ATTEMPTS: i32 = 1000;
     const CANCEL: Cancel = Cancel::Instead("A destroyed app cannot be restored; this job removes what is left of it.");
     type Context = Platform;
@@ -31,7 +31,7 @@ impl Job for Destroy {
 
     async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
         steps.once("cancel builds", self.cancel_builds(platform)).await?;
-        // After the builds, which make releases.
+        // After the builds, which create releases.
         steps.once("cancel releases", self.cancel_releases(platform)).await?;
         steps.once("stop dynos", self.stop_dynos(platform)).await?;
         steps.once("remove files", self.remove_files(platform)).await?;

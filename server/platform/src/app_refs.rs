@@ -5,8 +5,8 @@ use identity::{Owned as _, Owner};
 use store::apps::Row;
 use uuid::Uuid;
 
-/// Whom the app belongs to. A team counts as an account with an address at which nobody is:
-/// clients of Heroku's tell apps of teams by its ending.
+/// The owner of an app. A team is shown as an account with an address that nobody has: Heroku's clients recognise apps
+/// of teams by its ending.
 pub(crate) fn owner_ref(row: &Row) -> api::refs::UserRef {
     let (id, email) = match row.owner() {
         Owner::Team(id) => (id, format!("{}@herokumanager.com", row.team().unwrap_or_default())),
@@ -25,8 +25,8 @@ pub fn app_ref(row: &Row) -> api::refs::Ref {
     api::refs::Ref { id: row.id, name: row.name.clone() }
 }
 
-/// The row of an app as it is now, and until the transaction ends: what a request read before may be out of date,
-/// and would undo what somebody else changed meanwhile.
+/// Reads the row of an app and locks it until the transaction ends: what a request has read before may be outdated, and
+/// writing it would undo a concurrent change.
 pub async fn locked(tx: &mut sqlx::PgConnection, app: Uuid) -> Result<Row> {
     store::apps::app_lock(&mut *tx, app).await?;
     store::apps::app_info(&mut *tx, app).await?.ok_or_else(Error::no_app)

@@ -72,7 +72,7 @@ pub async fn app_transfer_create(
     };
     let unknown = || Error::invalid(format!("There is no account {recipient} on this platform."));
     let person = person.ok_or_else(unknown)?;
-    // Whoever has not come yet cannot accept, and is not kept here by what was offered.
+    // Somebody who has never signed in cannot accept, and an offer must not keep their account alive.
     let has_come = store::accounts::account_is_invited(&mut *tx, person.id).await? == Some(false);
     if !has_come || store::service_accounts::service_account_exists(&mut *tx, person.id).await? {
         return Err(unknown());
@@ -81,7 +81,7 @@ pub async fn app_transfer_create(
         return Err(Error::invalid(format!("App {} already belongs to {}.", app.name, person.email)));
     }
     if app.team_id.is_some() {
-        // What one admin has offered, another can offer to somebody else.
+        // What one admin has offered, another may offer to somebody else.
         store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
     }
     let id = Uuid::now_v7();
@@ -98,7 +98,7 @@ pub async fn app_transfer_create(
     Ok(Created(shown(row)))
 }
 
-/// Only an admin of its team, with a token that leaves nothing out, can offer an app of the team to a person.
+/// Only an admin of its team, with an unrestricted token, can offer an app of the team to a person.
 fn must_speak_for_team(actor: &Actor, app: &App) -> Result<()> {
     app.must_have(Rights::ALL)?;
     if actor.account.admin || app.role() == Some(Role::Admin) {
@@ -108,7 +108,7 @@ fn must_speak_for_team(actor: &Actor, app: &App) -> Result<()> {
     Err(Error::forbidden(format!("Only an admin of the team {team} can offer app {} to somebody.", app.name)))
 }
 
-/// Whether the app may still be given away by the account that offered it: its owner, or an admin of its team.
+/// Whether the account that offered the app may still transfer it: it is the owner, or an admin of the owning team.
 async fn is_still_theirs(tx: &mut PgConnection, row: &Row, app: &store::apps::Row) -> Result<bool> {
     let Some(team) = app.team_id else { return Ok(app.owner_id == Some(row.owner_id)) };
     let Some(by) = store::accounts::account_info(&mut *tx, row.owner_id).await? else { return Ok(false) };
@@ -116,7 +116,7 @@ async fn is_still_theirs(tx: &mut PgConnection, row: &Row, app: &store::apps::Ro
     Ok(by.admin || member.is_some_and(|member| member.role == Role::Admin))
 }
 
-/// It was answered already, perhaps a moment ago.
+/// It has been answered already, perhaps concurrently.
 fn over() -> Error {
     Error::conflict("This transfer has already been accepted or declined.")
 }
@@ -147,7 +147,7 @@ pub async fn app_transfer_update(
     };
     let now = Utc::now();
     let mut tx = actor.change(Subject::app(row.app_id, &row.app)).await?;
-    // The app before its transfers, as everywhere.
+    // The app is locked before its transfers, as everywhere.
     store::apps::app_lock(&mut *tx, row.app_id).await?;
     if !store::app_transfers::app_transfer_end(&mut *tx, row.id, state, now).await? {
         return Err(over());
@@ -163,8 +163,8 @@ pub async fn app_transfer_update(
     Ok(Json(shown(find(&platform, &actor, &row.id.to_string()).await?)))
 }
 
-/// Gives the app to the recipient. A person who gave it away remains a collaborator; whom a team let in is not let in by
-/// a person.
+/// Transfers the app to the recipient. A person who has given it away remains a collaborator; collaborators that a team
+/// has added are removed, since the new owner has not.
 async fn accept(tx: &mut PgConnection, row: &Row) -> Result<()> {
     let now = Utc::now();
     let app = store::apps::app_info(&mut *tx, row.app_id).await?.ok_or_else(missing)?;

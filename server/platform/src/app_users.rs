@@ -17,8 +17,8 @@ use crate::Platform;
 /// Moved slugs in the temporary directory: `former-<uid>-<slug>`.
 const FORMER: &str = "former-";
 
-/// Puts aside what is unpacked for another user than the app's. To be called before dynos are
-/// started; an interruption leaves the rest for the next start.
+/// Moves unpacked files aside that belong to another user than the app's. Call it before dynos are started; if it is
+/// interrupted, the next start does the rest.
 pub(crate) async fn renew(platform: &Platform) -> anyhow::Result<()> {
     let data = &platform.config().data;
     for app in store::apps::app_all(platform.db()).await.context("read the apps")? {
@@ -40,7 +40,7 @@ fn put_aside(unpacked: &Path, aside: &Path, uid: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes what was put aside and is in no dyno's use any more. Says what it removed.
+/// Removes moved files that no dyno uses any more. Returns a line for each.
 pub(crate) fn sweep(data: &Path) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     for path in entries(&data.join("tmp")).context("find moved files")? {

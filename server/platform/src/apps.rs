@@ -34,7 +34,7 @@ use crate::{
     releases, stacks,
 };
 
-/// The app as it goes over the wire.
+/// The app as it appears in responses.
 pub fn shown(row: &Row, links: &Links) -> api::apps::App {
     api::apps::App {
         id: row.id.into(),
@@ -65,7 +65,7 @@ pub fn shown(row: &Row, links: &Links) -> api::apps::App {
     }
 }
 
-/// Adjectives and nouns of made-up names: short, friendly, easy to say on the phone.
+/// Adjectives and nouns of generated names: short, friendly, easy to say on the phone.
 const FIRST: [&str; 24] = [
     "amber", "brisk", "calm", "clear", "coral", "crisp", "dusky", "early", "fair", "gentle", "golden", "keen",
     "lively", "mellow", "misty", "noble", "pale", "quiet", "rapid", "salty", "silver", "steady", "tidal", "windy",
@@ -98,8 +98,8 @@ pub async fn app_create(
     make(&platform, &actor, create, None, false).await.map(Created)
 }
 
-/// Makes an app with its first release. It belongs to `team`, or else to the asker. Whoever makes
-/// a locked one works on it.
+/// Creates an app with its first release. It belongs to `team`, or else to the caller, who becomes a collaborator if it
+/// is locked.
 pub(crate) async fn make(
     platform: &Platform,
     actor: &Actor,
@@ -136,7 +136,7 @@ pub async fn app_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
     listed(&actor, &headers, &Filter::default()).await
 }
 
-/// A page of the apps that are looked for and that the asker may see.
+/// A page of the apps that match and that the caller may see.
 pub(crate) async fn listed(actor: &Actor, headers: &HeaderMap, filter: &Filter<'_>) -> Result<Response> {
     let range = pages::asked(headers, &LIST)?;
     let page = actor.apps(filter, &range).await?;
@@ -177,7 +177,7 @@ pub async fn app_update(
         (update.maintenance.is_some(), Can::Operate),
     ];
     let mut needed: Vec<Can> = needed.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, can)| can).collect();
-    // A change of nothing is asked for like one of something.
+    // A change of nothing requires the same rights as a change.
     if needed.is_empty() {
         needed.push(Can::Operate);
     }
@@ -240,7 +240,7 @@ pub async fn pipeline_coupling_info(actor: Actor, Path(app): Path<String>) -> Re
     Err(Error::not_found("pipeline_coupling", "Couldn't find that pipeline coupling."))
 }
 
-/// Any other path under an app: whether the app is missing is said first.
+/// Any other path under an app: a missing app is reported first.
 pub async fn no_such_thing(actor: Actor, Path(path): Path<BTreeMap<String, String>>) -> Error {
     let app = path.get("app").map(String::as_str).unwrap_or_default();
     match actor.app(app, Can::View).await {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{Platform, app_refs};
 
-/// Permissions with what each lets one do.
+/// Permissions with their descriptions.
 pub(crate) fn described<S: AsRef<str>>(names: &[S]) -> Vec<api::collaborators::Permission> {
     let known = names.iter().filter_map(|name| PERMISSIONS.iter().find(|(n, ..)| *n == name.as_ref()));
     known
@@ -43,7 +43,7 @@ fn shown(row: &Row, app: &App) -> api::collaborators::Collaborator {
     }
 }
 
-/// The owner, a person or a team, who may do everything.
+/// The owner, a person or a team, who has all permissions.
 fn owner(app: &App) -> api::collaborators::Collaborator {
     let owner = app_refs::owner_ref(app);
     api::collaborators::Collaborator {
@@ -233,7 +233,7 @@ pub async fn collaborator_delete(
     let is_self = row.as_ref().is_some_and(|row| row.account_id == actor.account.id);
     let left = row.as_ref().and_then(|row| row.role.in_team());
     let left = left.map(|role| role.rights(app.locked)).unwrap_or_default();
-    // Who leaves an app must not get by it what a role gives and the app withheld.
+    // Leaving an app must not give somebody rights of their role that the app withheld.
     if !(is_self && app.rights().contains(left)) {
         app.must(Can::Access)?;
         app.must_have(left)?;

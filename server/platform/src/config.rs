@@ -9,7 +9,7 @@ use base::settings::Settings;
 pub struct Config {
     /// The settings of all areas.
     pub settings: Settings,
-    /// Sockets; in a short path.
+    /// The directory of sockets, whose path has to be short.
     pub run: PathBuf,
     /// How often queues are checked without a notification.
     pub queue_interval: Duration,

@@ -52,11 +52,11 @@ pub async fn config_vars_update(
     Input(update): Input<BTreeMap<String, serde_json::Value>>,
 ) -> Result<Json<Vars>> {
     let app = actor.app(&app, Can::Config).await?;
-    // It is answered with all values, and makes a release.
+    // The response contains all values, and a release is created.
     app.must(Can::Deploy)?;
     let update = update.into_iter().map(|(k, v)| Ok((k, value(v)?))).collect::<Result<BTreeMap<_, _>>>()?;
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    // Two updates at once must not lose one another's keys.
+    // Concurrent updates must not overwrite each other's keys.
     store::apps::app_lock(&mut *tx, app.id).await?;
     let old = config_values::layers(platform.secrets(), &mut *tx, app.id).await?;
     let changes = apply(&old, &update)?;
@@ -146,7 +146,7 @@ struct Changes {
 
 impl Changes {
     fn description(&self) -> String {
-        // The plural of one var is Heroku's.
+        // The plural for a single var is Heroku's.
         let set = (!self.set.is_empty()).then(|| format!("Set {} config vars", self.set.join(", ")));
         let unset = (!self.unset.is_empty()).then(|| format!("Remove {} config vars", self.unset.join(", ")));
         [set, unset].into_iter().flatten().collect::<Vec<_>>().join(" and ")

@@ -19,11 +19,11 @@ use crate::{Platform, app_refs};
 /// Dynos of one type. (Heroku's limit, devcenter "limits".)
 const MOST: i32 = 100;
 
-/// Its size may be given, as clients do that give all types one.
+/// A size may be given, since clients set one for all types.
 const RELEASE: &str = "The release phase cannot be scaled: its command runs once per release, before the release takes \
                        effect. Use another name in the Procfile for processes that run continuously.";
 
-/// The process type as it goes over the wire.
+/// The process type as it appears in responses.
 pub fn shown(row: &Row, app: &store::apps::Row) -> api::formation::Formation {
     api::formation::Formation {
         id: row.id.into(),
@@ -116,7 +116,7 @@ async fn scale(
         store::formation::formation_scale(&mut *tx, row.id, row.quantity, &row.size, Utc::now()).await?;
         changed.push(row);
     }
-    // To have less is allowed to whoever has too much.
+    // Reducing usage is allowed even above the quota.
     let size =
         |row: &Row| i64::from(row.quantity) * dyno_sizes::size(&row.size).map_or(0, |size| size.memory_mb as i64);
     let before = |new: &Row| rows.iter().find(|old| old.id == new.id).map_or(0, size);

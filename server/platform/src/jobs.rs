@@ -19,7 +19,7 @@ fn missing() -> Error {
     Error::not_found("job", "Couldn't find that job. Jobs are removed a week after they have ended.")
 }
 
-/// What a job works for, in words.
+/// A description of a job's subject.
 fn about(row: &Row) -> Option<String> {
     if row.subject == background::PLATFORM {
         return Some("the platform".to_owned());
@@ -96,7 +96,7 @@ pub async fn job_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     actor.must_administer()?;
-    // Forms send empty fields; they ask for nothing.
+    // Forms send empty fields, which are ignored.
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
     let state = given(query.state).map(|name| which(&name)).transpose()?;
     let filter = Filter { state, kind: given(query.kind) };
@@ -133,7 +133,7 @@ pub async fn job_cancel(State(platform): State<Platform>, actor: Actor, Path(job
     change.commit().await?;
     let after = info(&platform, id).await?;
     match after.state.has_ended() && after.cancel_requested_at.is_none() {
-        // It ended in between.
+        // It ended in the meantime.
         true => Err(ended(after.state)),
         false => Ok(Json(after)),
     }

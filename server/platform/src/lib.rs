@@ -42,7 +42,7 @@ pub mod usages;
 pub mod work;
 #[cfg(feature = "testing")]
 pub mod testing {
-    //! The jobs by name, for tests that run and crash them; and what others take of the machine.
+    //! For tests: the jobs by name, which they run and crash, and functions that occupy resources which others use.
     pub use crate::{
         app_destruction::Destroy, ingest::hold_reading, log_lines::take_glances, releases::Run as RunRelease,
         retention::Retain, slugs::Unpack as UnpackSlug,

@@ -1,4 +1,4 @@
-//! Log lines: how they are read, so that nobody's reading holds up another's.
+//! Reading log lines without delaying other readers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,20 +9,21 @@ use uuid::Uuid;
 
 use crate::Platform;
 
-/// A search lasts as long at most,
+/// The time limit of a search,
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
-/// and goes through as much of a log.
+/// and the maximum number of bytes that it reads.
 const MOST_BYTES: u64 = 1 << 30;
-/// Others have theirs after so much of it.
+/// Afterwards it is others' turn.
 const TURN: std::time::Duration = std::time::Duration::from_millis(100);
 /// A tail that lags by more lines than this counts as a search.
 const MUCH: u64 = 2000;
-/// Time limit for lines that are part of another response.
+/// The time limit for lines that are part of another response.
 const GLANCE: std::time::Duration = std::time::Duration::from_secs(1);
 const GLANCE_BYTES: u64 = 32 << 20;
 
-/// The newest lines of each of these dynos since a moment, as far as a glance reaches; for `payer`. The moment bounds
-/// how much of the history is looked through. Whoever takes too many glances at once is shown fewer lines, not late.
+/// The newest lines of each of these dynos since a point in time, within the limits of a glance, charged to `payer`.
+/// The point in time bounds how much of the history is read. With too many concurrent glances, a payer gets fewer
+/// lines, not a delay.
 pub async fn last_of(
     platform: &Platform,
     payer: Uuid,
@@ -47,7 +48,7 @@ pub async fn last_of(
         }
     };
     read(move || {
-        // Until it has really ended, whoever waits for it.
+        // Held until the work has ended, even if nobody waits for it.
         let _slot = slot;
         dynos.into_iter().map(look).collect()
     })
@@ -64,10 +65,10 @@ pub fn take_glances(platform: &Platform, payer: Uuid) -> Vec<impl Sized + use<>>
     taken
 }
 
-/// Reads what costs no more than the lines that it shows, for `payer`: not behind those who search.
+/// Reads no more than the lines that it returns, charged to `payer`: it does not queue behind searches.
 ///
 /// # Errors
-/// When the payer has too many such reads going on and waiting, or the log cannot be read.
+/// When the payer has too many such reads in progress and waiting, or the log cannot be read.
 pub async fn glance<T: Send + 'static>(
     platform: &Platform,
     payer: Uuid,
@@ -77,7 +78,7 @@ pub async fn glance<T: Send + 'static>(
     go_on(work).await
 }
 
-/// Runs work on the disk where it does not hold up others.
+/// Runs work on the disk where it does not block others.
 async fn read<T: Send + 'static>(work: impl FnOnce() -> logs::Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::new)?.map_err(refused)
 }
@@ -91,8 +92,7 @@ pub fn refused(err: logs::Error) -> Error {
     }
 }
 
-/// Looks through a log for `payer`: in turns with others, for so long and no longer, and only while somebody waits
-/// for it.
+/// Searches a log, charged to `payer`: in turns with others, within limits, and only while the caller waits for it.
 pub async fn search<T: Send + 'static>(
     platform: &Platform,
     payer: Uuid,
@@ -102,8 +102,8 @@ pub async fn search<T: Send + 'static>(
     in_turns(platform, payer, slot, work).await
 }
 
-/// Reads on in a log, as tails do. Whoever has kept up with it does so at once: streams have places of their own, and
-/// a tail that waited behind searches would be late for everybody. Whoever has `lag` lines to catch up with searches.
+/// Reads on in a log, for tails. A tail that has kept up reads immediately: streams have their own slots, and waiting
+/// behind searches would delay everybody. A tail that is `lag` lines behind counts as a search.
 pub async fn read_on<T: Send + 'static>(
     platform: &Platform,
     payer: Uuid,
@@ -134,7 +134,8 @@ async fn in_turns<T: Send + 'static>(
     let budget = logs::Budget::of(LONGEST, MOST_BYTES).with_breaks(TURN, let_others);
     let _gone = Gone(budget.clone());
     read(move || {
-        // Held until the work has really ended, whoever waits for it; and no longer, wherever its patience is kept.
+        // Held until the work has ended, even if nobody waits for it; and no longer, wherever a clone of the budget is
+        // stored.
         let _slot = slot;
         let _turn = Over(turn);
         work(&budget)
@@ -142,7 +143,7 @@ async fn in_turns<T: Send + 'static>(
     .await
 }
 
-/// The end of the last turn.
+/// Gives back the last turn.
 struct Over(Arc<Mutex<Option<Slot>>>);
 
 impl Drop for Over {
@@ -151,14 +152,14 @@ impl Drop for Over {
     }
 }
 
-/// Reads what costs little, in no place, but as patiently as a search.
+/// Reads something cheap, without a slot, but with the limits of a search.
 async fn go_on<T: Send + 'static>(work: impl FnOnce(&logs::Budget) -> logs::Result<T> + Send + 'static) -> Result<T> {
     let budget = logs::Budget::of(LONGEST, MOST_BYTES);
     let _gone = Gone(budget.clone());
     read(move || work(&budget)).await
 }
 
-/// Dropped with the request that wanted to know.
+/// Cancels the search when the request is dropped.
 struct Gone(logs::Budget);
 
 impl Drop for Gone {

@@ -1,5 +1,5 @@
-//! Writes the platform's own lines into the apps' logs, on a thread of its own: no request waits for the disk, nor for
-//! the compression of a block. What dynos and the router write comes from their spools instead (`ingest`).
+//! Writes the platform's own lines into the apps' logs, on a dedicated thread: no request waits for the disk, nor for
+//! the compression of a block. The output of dynos and router comes from their spools instead (`ingest`).
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use std::{
 use logs::{History, NewLine};
 use uuid::Uuid;
 
-/// Lines that may wait for the disk. Whoever writes more than that waits for it themselves.
+/// Lines that may wait for the disk; with more, writers wait.
 const MOST_WAITING: usize = 10_000;
 
 enum Message {
@@ -29,7 +29,7 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Starts the thread. Fails if the machine has none left.
+    /// Starts the thread. Fails if no thread can be created.
     pub fn start(history: Arc<History>) -> io::Result<Self> {
         let (queue, waiting) = sync_channel(MOST_WAITING);
         let target = history.clone();

@@ -1,4 +1,4 @@
-//! The platform: the handle that every route, job and reconciler holds.
+//! The handle of this area, for its routes, jobs and reconcilers.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -17,7 +17,7 @@ use crate::{
     slug_files::SlugFiles, usages::Usages, work::Background,
 };
 
-/// Everything that rules need. Cheap to clone.
+/// Everything that the operations need. Cheap to clone.
 #[derive(Clone)]
 pub struct Platform(Arc<Inner>);
 
@@ -44,7 +44,7 @@ struct Inner {
 }
 
 impl Platform {
-    /// Opens what the platform keeps on disk, for work that is yet to begin.
+    /// Opens what the platform has on disk; the work is not started yet.
     pub(crate) fn new(config: Config, identity: Identity, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
         let history = logs::History::open(&config.data.join("logs"))?;
         let series = monitor::Store::open(&config.data.join("metrics")).context("open the metrics")?;
@@ -72,17 +72,17 @@ impl Platform {
         })))
     }
 
-    /// The settings given at start-up.
+    /// The settings given at startup.
     pub fn config(&self) -> &Config {
         &self.0.config
     }
 
-    /// The area below.
+    /// The handle of the area below.
     pub fn identity(&self) -> &Identity {
         &self.0.identity
     }
 
-    /// What every area stands on.
+    /// The handle that all areas share.
     pub fn base(&self) -> &Base {
         &self.0.identity
     }
@@ -91,7 +91,7 @@ impl Platform {
         &self.0.background
     }
 
-    /// Keeps what an area above has started over this platform, which has begun to work; it stops with the platform.
+    /// Takes over what an area above has started; it stops with the platform, which has to have begun its work.
     pub fn also_run(&self, reconcilers: Vec<background::Driver>, tasks: Vec<JoinHandle<()>>) {
         self.background().with(|work| {
             work.reconcilers.extend(reconcilers);
@@ -108,7 +108,7 @@ impl Platform {
         [&self.0.wake_dynos, &self.0.wake_releases, &self.0.wake_slugs].map(Arc::clone)
     }
 
-    /// What runs dynos.
+    /// Runs dynos.
     pub fn driver(&self) -> &Arc<dyn Driver> {
         &self.0.driver
     }
@@ -128,12 +128,12 @@ impl Platform {
         &self.0.series
     }
 
-    /// The archives of slugs, and what is unpacked of them.
+    /// The archives of slugs, and the unpacked ones.
     pub fn slug_files(&self) -> &SlugFiles {
         &self.0.slug_files
     }
 
-    /// What starts workers.
+    /// Starts workers.
     pub fn workers(&self) -> &Workers {
         &self.0.workers
     }
@@ -143,7 +143,7 @@ impl Platform {
         &self.0.release_phases
     }
 
-    /// What dynos use of the machine now.
+    /// The current resource usage of dynos.
     pub fn usages(&self) -> &Usages {
         &self.0.usages
     }
@@ -152,39 +152,39 @@ impl Platform {
         &self.0.ingest
     }
 
-    /// The line to the router.
+    /// The control connection to the router.
     pub fn router(&self) -> &router::Control {
         &self.0.router
     }
 
-    /// Places of those who read logs.
+    /// Slots for reading logs.
     pub(crate) fn log_readers(&self) -> &Readers {
         &self.0.log_readers
     }
 
-    /// Places to follow something: open streams and sockets.
+    /// Slots for open streams and sockets.
     pub fn streams(&self) -> &Slots {
         &self.0.streams
     }
 
-    /// Asks the dyno reconciler for a run now, because a process of this host has ended. Nothing has changed in the
-    /// database yet, so other servers have nothing to do.
+    /// Wakes the dyno reconciler, because a process of this host has ended. Nothing has changed in the database yet, so
+    /// other servers have nothing to do.
     pub(crate) fn wake_dynos(&self) {
         self.0.wake_dynos.notify_one();
     }
 
-    /// Asks for slugs to be unpacked that are needed and missing on this host's disk. Nothing has changed in the
+    /// Wakes the unpacking of slugs that are needed and missing on this host's disk. Nothing has changed in the
     /// database.
     pub(crate) fn wake_slugs(&self) {
         self.0.wake_slugs.notify_one();
     }
 
-    /// A line in an app's log from the API: `app[api]: …`.
+    /// Writes a line from the API to an app's log: `app[api]: …`.
     pub fn said(&self, app: Uuid, dyno: &str, text: &str) {
         self.write(app, logs::NewLine::app(Utc::now(), dyno, text));
     }
 
-    /// A line in an app's log from the supervisor: `heroku[web.1]: …`.
+    /// Writes a line from the supervisor to an app's log: `heroku[web.1]: …`.
     pub fn supervisor_said(&self, app: Uuid, dyno: &str, text: &str) {
         self.write(app, logs::NewLine::heroku(Utc::now(), dyno, text));
     }

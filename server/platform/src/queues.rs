@@ -14,20 +14,20 @@ use uuid::Uuid;
 
 use crate::{Platform, running::Running};
 
-/// A queue and the jobs of those who have got a place.
+/// A queue, and the jobs of the rows that have a slot.
 pub struct Queue<J> {
     /// Its rows.
     pub rows: &'static store::queues::Queue,
-    /// What is published of an app whose rows change.
+    /// What is published when the rows of an app change.
     pub kind: Kind,
-    /// How many have a place at once.
+    /// How many have a slot at once.
     pub places: Places,
     /// The job of a row.
     pub job: fn(Uuid) -> J,
 }
 
 impl<J: Job> Queue<J> {
-    /// Gives free places to those whose turn it is, and says of which apps they are. The caller commits.
+    /// Assigns free slots to the rows whose turn it is, and returns their apps. The caller commits.
     pub async fn start(&self, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
         let mut apps = Vec::new();
         while let Some((id, app)) = self.rows.start_next(&mut *tx, self.places, Utc::now()).await? {
@@ -37,9 +37,9 @@ impl<J: Job> Queue<J> {
         Ok(apps)
     }
 
-    /// As [`Self::start`], in a transaction of its own, and sees to it that what was cancelled ends, that nothing of a
-    /// suspended account's goes on, that what has a place has a job, and that what killed the server again and again
-    /// gives its place back. Cancels those of `running`, which run in this process, that are to end.
+    /// Like [`Self::start`], in its own transaction. Also makes sure that cancelled rows end, that rows of suspended
+    /// accounts are cancelled, that rows with a slot have a job, and that a row whose job repeatedly killed the server
+    /// gives back its slot. Cancels what has to end in `running`, this process.
     pub async fn keep(&self, platform: &Platform, running: &Running) -> anyhow::Result<()> {
         let mut tx = platform.db().begin().await?;
         let mut changed = Vec::new();
@@ -62,7 +62,7 @@ impl<J: Job> Queue<J> {
         self.cancel(platform, running).await.context("find cancelled entries while it ran")
     }
 
-    /// Cancels what runs in this process and is to end: one question for all of it.
+    /// Cancels what runs in this process and has to end, with a single query.
     async fn cancel(&self, platform: &Platform, running: &Running) -> sqlx::Result<()> {
         let ids = running.ids();
         if !ids.is_empty() {

@@ -23,7 +23,7 @@ pub struct Retain {}
 #[async_trait]
 impl Job for Retain {
     const KIND: &'static str = "retention.run";
-    /// After that, its schedule tries again within the hour.
+    /// Afterwards, its schedule retries within the hour.
     const ATTEMPTS: i32 = 4;
     const CANCEL: Cancel = Cancel::Allowed;
     type Context = Platform;
@@ -41,7 +41,7 @@ impl Job for Retain {
             let done = steps.once(name, async { Ok(work.await?) }).await;
             match done {
                 Ok(done) => done.iter().for_each(|line: &String| tracing::info!("{line}")),
-                // A part that fails does not stop the others.
+                // A failed part does not stop the others.
                 Err(Failure::Retry(err)) => failed.push(format!("{name}: {err:#}")),
                 Err(other) => return Err(other),
             }
@@ -62,16 +62,16 @@ impl Job for Retain {
     }
 }
 
-/// What is done, by name, and answered in one line each.
+/// A part of the cleanup and its name; it returns one line for each thing done.
 type Named<'a> = (&'static str, BoxFuture<'a, anyhow::Result<Vec<String>>>);
 
-/// What is cleaned up, one step each.
+/// The parts of the cleanup, one step each.
 fn parts(platform: &Platform) -> Vec<Named<'_>> {
     let of_areas = platform.background().retention().into_iter().map(|part| (part.name, part.run()));
     of_areas.chain(Part::ALL.into_iter().map(|part| (part.name(), part.run(platform).boxed()))).collect()
 }
 
-/// What is the platform's own.
+/// The platform's own parts.
 #[derive(Clone, Copy)]
 enum Part {
     Archives,
@@ -96,7 +96,7 @@ impl Part {
         }
     }
 
-    /// What was done, one line each.
+    /// Does its work; returns one line for each thing done.
     async fn run(self, platform: &Platform) -> anyhow::Result<Vec<String>> {
         let (db, now) = (platform.db(), Utc::now());
         let day = chrono::Duration::days(1);
@@ -127,7 +127,7 @@ impl Part {
     }
 }
 
-/// Removes the outputs of all but the newest builds and releases of each app. Says how many.
+/// Removes the outputs of all but the newest builds and releases of each app. Returns lines with their number.
 async fn old_outputs(platform: &Platform) -> anyhow::Result<Vec<String>> {
     let folder = outputs::folder(platform);
     let mut done = Vec::new();
@@ -153,14 +153,14 @@ async fn old_outputs(platform: &Platform) -> anyhow::Result<Vec<String>> {
     Ok(done)
 }
 
-/// The apps with more outputs than are kept of its builds alone, and whose outputs these are.
+/// The apps with more outputs than are kept of its builds alone, and the folders of these outputs.
 fn with_many_outputs(folder: &Path) -> io::Result<Vec<(Uuid, Vec<Uuid>)>> {
     let mut all = Vec::new();
     for app in std::fs::read_dir(folder)? {
         let app = app?;
         let Some(id) = app.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let mut files = Vec::new();
-        // It may have been destroyed meanwhile.
+        // It may have been destroyed in the meantime.
         for file in std::fs::read_dir(app.path()).into_iter().flatten() {
             files.extend(file?.file_name().to_str().and_then(outputs::whose));
         }

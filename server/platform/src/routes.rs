@@ -1,4 +1,4 @@
-//! The routes of this area. One screen or two.
+//! The routes of this area.
 
 use base::routes::{RequiredScope, Routes, delete, get, post};
 
@@ -7,7 +7,7 @@ use crate::{
     releases, schedules, stacks, team_apps,
 };
 
-/// What whoever has credentials may ask.
+/// The routes for authenticated clients.
 pub fn routes() -> Routes<Platform> {
     account_routes().merge(api_routes()).merge(team_routes()).merge(app_routes())
 }
@@ -136,7 +136,7 @@ fn app_routes() -> Routes<Platform> {
         .route("/releases/{release}/actions/cancel", post(RequiredScope::Write, releases::release_cancel))
         .route("/releases/{release}/config-vars", get(RequiredScope::ReadProtected, config_vars::release_config_vars))
         .route("/releases/{release}/rollback", get(RequiredScope::Read, releases::release_rollback_effects))
-        // Unknown things under an app that does not exist are about the app first.
+        // For unknown paths under an app that does not exist, the missing app is reported first.
         .fallback(RequiredScope::Read, apps::no_such_thing);
     Routes::default().nest("/apps/{app}", routes)
 }

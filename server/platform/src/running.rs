@@ -13,13 +13,13 @@ use uuid::Uuid;
 pub struct Running(Mutex<HashMap<Uuid, CancellationToken>>);
 
 impl Running {
-    /// The token that cancels one of them; made on first use. Read its row afterwards: what was cancelled before is
-    /// not cancelled by the token.
+    /// The token that cancels one of them; created on first use. Read its row afterwards: the token does not know of
+    /// earlier cancellations.
     pub fn token(&self, id: Uuid) -> CancellationToken {
         self.all().entry(id).or_default().clone()
     }
 
-    /// Forgets what has ended.
+    /// Forgets one that has ended.
     pub fn forget(&self, id: Uuid) {
         self.all().remove(&id);
     }

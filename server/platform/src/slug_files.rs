@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uuid::Uuid;
 
-/// Keeps archives under their checksum.
+/// Stores archives by their checksum.
 #[derive(Clone)]
 pub struct SlugFiles {
     store: Arc<dyn ObjectStore>,
@@ -40,7 +40,7 @@ impl SlugFiles {
         Ok(Key::from(format!("{}/{hex}.slug", &hex[..2])))
     }
 
-    /// Keeps the archive in `file`, whose checksum is known. One that is there already stays.
+    /// Stores the archive in `file`, whose checksum is known. An existing one is kept.
     pub async fn put(&self, checksum: &str, file: &Path) -> anyhow::Result<()> {
         let key = Self::key(checksum)?;
         if self.store.head(&key).await.is_ok() {
@@ -80,7 +80,7 @@ impl SlugFiles {
         all.try_collect().await.context("list the slugs")
     }
 
-    /// Removes what was being stored, and has not been written to for `age`.
+    /// Removes incomplete archives that have not been written to for `age`.
     pub async fn remove_parts(&self, age: Duration) -> anyhow::Result<Vec<PathBuf>> {
         let root = self.root.clone();
         let removed = tokio::task::spawn_blocking(move || remove_parts(&root, age)).await;
@@ -95,7 +95,7 @@ impl SlugFiles {
         }
     }
 
-    /// The folder with the content of a slug of an app, wherever it is unpacked.
+    /// The folder for the content of a slug of an app, whether it is unpacked or not.
     pub fn folder(&self, app: Uuid, slug: Uuid) -> PathBuf {
         self.unpacked.join(app.to_string()).join(slug.to_string())
     }
@@ -112,7 +112,7 @@ impl SlugFiles {
         Ok(is_there.then_some(folder))
     }
 
-    /// Unpacks a slug for an app, owned by the app's user; nothing is done where that was done before.
+    /// Unpacks a slug for an app, owned by the app's user, unless it is already unpacked.
     pub async fn unpack(
         &self,
         workers: &worker::Workers,
@@ -147,7 +147,7 @@ impl SlugFiles {
     }
 }
 
-/// Removes the files that the store in `root` was writing, which have not changed for `age`.
+/// Removes incomplete files of the store in `root` that have not changed for `age`.
 pub fn remove_parts(root: &Path, age: Duration) -> io::Result<Vec<PathBuf>> {
     let mut removed = Vec::new();
     for folder in fs::read_dir(root)? {
@@ -157,9 +157,9 @@ pub fn remove_parts(root: &Path, age: Duration) -> io::Result<Vec<PathBuf>> {
         }
         for file in fs::read_dir(folder.path())? {
             let file = file?;
-            // The store's name for what has not its own name yet.
+            // The store's name for a file that is not complete yet.
             let is_part = file.file_name().to_str().is_some_and(|name| name.contains(".slug#"));
-            // It may have got its name this moment.
+            // It may have been renamed just now.
             let Some(changed) = file.metadata().ok().and_then(|meta| meta.modified().ok()) else { continue };
             if is_part && changed.elapsed().unwrap_or_default() >= age {
                 fs::remove_file(file.path())?;

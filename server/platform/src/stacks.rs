@@ -9,9 +9,9 @@ use base::{
 use chrono::{DateTime, Utc};
 use identity::{Actor, Can};
 
-/// The stack of an app that names none.
+/// The default stack.
 pub(crate) const DEFAULT: &str = "heroku-24";
-/// There is one stack, the machine itself; these are names for it, so that clients find the one they ask for.
+/// There is one stack, the machine itself; these are its names, so that clients find the one that they request.
 const NAMES: [&str; 5] = ["host", "heroku-22", "heroku-24", "heroku-26", "cedar"];
 const REGION: &str = "us";
 
@@ -33,7 +33,7 @@ pub(crate) fn region_ref() -> api::refs::Ref {
     api::refs::Ref { id: named_id("region us"), name: REGION.into() }
 }
 
-/// An error when a region is named that does not exist.
+/// Rejects a region that does not exist.
 pub(crate) fn known_region(name: Option<&str>) -> Result<()> {
     match name {
         None | Some(REGION | "eu") => Ok(()),
@@ -45,7 +45,7 @@ pub(crate) fn known_region(name: Option<&str>) -> Result<()> {
 }
 
 fn since() -> DateTime<Utc> {
-    // When the first version with this stack was made; stacks have no row of their own.
+    // The date of the first version with this stack; stacks have no rows.
     DateTime::from_timestamp(1_793_491_200, 0).unwrap_or_default()
 }
 

@@ -21,8 +21,8 @@ use crate::{
 };
 
 impl Platform {
-    /// Connects, brings the schema up to date, and makes the first account. Work begins with
-    /// [`begin_work`](Self::begin_work), when the areas above are there.
+    /// Connects to the database, migrates the schema, and creates the first account. Work begins with
+    /// [`begin_work`](Self::begin_work), when the areas above are ready.
     ///
     /// # Errors
     /// A sentence that says what is missing or wrong on this machine.
@@ -32,7 +32,7 @@ impl Platform {
         Self::open_with(config, Arc::new(driver)).await
     }
 
-    /// As [`Platform::open`], with a driver of one's own. For tests.
+    /// Like [`Platform::open`], with the given driver. For tests.
     ///
     /// # Errors
     /// As there.
@@ -50,13 +50,13 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Starts to work, with what the areas above add: jobs, reconcilers, the reading of logs.
+    /// Starts the background work, with that of the areas above: jobs, reconcilers, the reading of logs.
     ///
     /// # Errors
     /// When the database cannot be used, or this was called before.
     pub async fn begin_work(&self, areas: AreaWork) -> anyhow::Result<()> {
         let AreaWork { jobs, schedules, retention, files } = areas;
-        // Jobs and reconcilers look for these.
+        // Jobs and reconcilers use these.
         self.background().begin(Work { retention, files, ..Work::default() })?;
         background::take_over(self.db()).await.context("resume the jobs of the previous server")?;
         let leases = background::Leases::start(self.db()).context("renew the leases of jobs")?;
@@ -83,8 +83,8 @@ impl Platform {
         Ok(())
     }
 
-    /// Every kind of job has workers of its own, so that none waits for another kind: as many as have a place in its
-    /// queue, and some for what ends at once. `jobs` are those of the areas above. The one that unpacks slugs comes last.
+    /// Every kind of job has its own workers, so that none waits for another kind: as many as its queue has slots, and
+    /// some for jobs that end at once. `jobs` are those of the areas above. The one that unpacks slugs comes last.
     async fn job_workers(
         &self,
         leases: &background::Leases,
@@ -109,8 +109,8 @@ impl Platform {
         (workers, unpacking, kinds)
     }
 
-    /// Stops working. With `stop_dynos`, all dynos, builds and release phases are told to stop and have 30 seconds to do so;
-    /// otherwise they go on running and the next start takes them up again.
+    /// Stops the background work. With `stop_dynos`, all dynos, builds and release phases are stopped and have 30
+    /// seconds to exit; otherwise they keep running, and the next start reattaches to them.
     pub async fn stop(&self, stop_dynos: bool) {
         let leases = self.background().with(|work| {
             work.scheduler = None;
@@ -128,7 +128,7 @@ impl Platform {
         {
             tracing::warn!("could not requeue running jobs: {err}");
         }
-        // These have the areas, which have this platform.
+        // These hold the areas, which hold this platform.
         self.background().with(|work| {
             work.retention.clear();
             work.files.clear();
@@ -142,7 +142,7 @@ impl Platform {
         self.db().close().await;
     }
 
-    /// Takes up no more jobs but those that unpack slugs, and begins none on a schedule, so that a test can do it itself.
+    /// Stops taking jobs, except those that unpack slugs, and stops the scheduler, so that a test can run them itself.
     #[cfg(feature = "testing")]
     pub fn leave_jobs(&self) {
         self.background().with(|work| {
@@ -151,14 +151,14 @@ impl Platform {
         });
     }
 
-    /// Looks at the queue of releases, as happens now and then, for what a test has changed behind the platform's back.
+    /// Checks the queue of releases, as happens regularly, for changes that a test has made directly in the database.
     #[cfg(feature = "testing")]
     pub fn look_at_queue(&self) {
         let [_, releases, _] = self.wakes();
         releases.notify_one();
     }
 
-    /// Unpacks no more slugs, so that a test can do it itself.
+    /// Stops unpacking slugs, so that a test can do it itself.
     #[cfg(feature = "testing")]
     pub fn leave_slugs(&self) {
         self.background().with(|work| {
@@ -168,8 +168,8 @@ impl Platform {
     }
 }
 
-/// The platform's own schedules. They also run at startup, which encrypts URLs that an earlier version has stored in the
-/// clear.
+/// The platform's own schedules. They also run at startup, which encrypts URLs that an earlier version has stored
+/// unencrypted.
 fn own_schedules() -> anyhow::Result<Vec<background::Schedule>> {
     let retention = background::Schedule::new(
         "retention",

@@ -1,8 +1,7 @@
 //! Strays: running dynos, and files that dynos have left, without a row.
 //!
-//! A row is committed before a dyno is started, so a dyno that is found first, and has no row afterwards, is left over:
-//! from a killed server, or from a start that completed after it was cancelled. It is only removed if it is found
-//! twice.
+//! A row is committed before a dyno is started, so a dyno that is found first and then has no row is left over: from a
+//! killed server, or from a start that completed after it was cancelled. It is only removed if it is found twice.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -17,13 +16,13 @@ use uuid::Uuid;
 
 use crate::Platform;
 
-/// Between finding something and ending it.
+/// The interval between finding a stray and ending it.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Strays whose files are removed at once.
+/// Strays whose files are removed concurrently.
 const AT_ONCE: usize = 4;
 
-/// Ends what nothing wants.
+/// Ends dynos that are not desired.
 pub(crate) struct Strays {
     platform: Platform,
     /// Those found in the previous run.
@@ -31,7 +30,7 @@ pub(crate) struct Strays {
 }
 
 impl Strays {
-    /// One that has found nothing yet.
+    /// Creates one that has not found anything yet.
     pub fn new(platform: Platform) -> Self {
         Self { platform, found: HashSet::new() }
     }
@@ -49,7 +48,7 @@ impl Strays {
     }
 }
 
-/// Has the files of a dyno removed, whatever it was.
+/// Has the files of a dyno removed, whatever it ran.
 async fn clear(platform: &Platform, dyno: Uuid) -> anyhow::Result<()> {
     for files in platform.background().files() {
         files.abandon(dyno).await?;
@@ -65,7 +64,7 @@ impl Reconciler for Strays {
         let mut report = Report::default();
         let mut found = self.look().await?;
         let strays: Vec<Uuid> = found.intersection(&self.found).copied().collect();
-        // All of them end before files are removed, of which one may have a million.
+        // All of them are ended before files are removed, since one may have a million.
         for id in &strays {
             if let Err(err) = self.platform.driver().remove(*id).await {
                 report.failed.push(format!("could not stop the stray dyno {id}: {err}"));

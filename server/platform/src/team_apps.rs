@@ -59,7 +59,7 @@ pub async fn team_app_update(
     if let Some(owner) = update.owner {
         give(&actor, &app, &owner).await?;
     }
-    // Whoever gave it away may not see it any more.
+    // The previous owner may not see it any more.
     let row = store::apps::app_info(platform.db(), app.id).await?.ok_or_else(Error::no_app)?;
     Ok(Json(apps::shown(&row, &actor.links())))
 }
@@ -68,7 +68,7 @@ async fn lock(actor: &Actor, app: &App, locked: bool) -> Result<()> {
     if app.team_id.is_none() {
         return Err(Error::invalid(format!("App {} belongs to a person, so it cannot be locked.", app.name)));
     }
-    // Without the lock, members have what their role gives.
+    // Without the lock, members have the rights of their role.
     app.must_have(if locked { Rights::default() } else { Role::Member.rights(false) })?;
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let mut row = app_refs::locked(&mut tx, app.id).await?;
@@ -100,7 +100,7 @@ async fn give(actor: &Actor, app: &App, owner: &str) -> Result<()> {
     store::apps::app_give(&mut *tx, app.id, account, team, Utc::now()).await?;
     quotas::admit_all(&mut tx, quotas::owner(account, team)).await?;
     store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
-    // Those whom one team let in are not let in by another, nor by a person.
+    // Collaborators that a team has added are removed, since the new owner has not added them.
     if app.team_id.is_some() {
         store::collaborators::collaborator_delete_all(&mut *tx, app.id).await?;
     }
@@ -110,8 +110,8 @@ async fn give(actor: &Actor, app: &App, owner: &str) -> Result<()> {
     Ok(())
 }
 
-/// Fails unless the caller may take the app for themselves: it is theirs, or of a team. Nobody else is given an app
-/// without their consent: whoever owns it is charged for it, and answers for it.
+/// Fails unless the new owner is the caller, and the app is theirs or belongs to a team. Nobody else gets an app
+/// without their consent, since its owner is charged for it and responsible for it.
 async fn must_be_heir(actor: &Actor, app: &App, owner: &str) -> Result<()> {
     let own = &actor.account.email;
     if owner != "~" && !owner.eq_ignore_ascii_case(own) {

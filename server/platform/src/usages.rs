@@ -10,13 +10,13 @@ use uuid::Uuid;
 pub struct Usages(RwLock<BTreeMap<Uuid, DynoUsage>>);
 
 impl Usages {
-    /// `None` until its CPU is known: from the first sample of one that is new, from the second of one that
-    /// went on while this process was started again.
+    /// `None` until its CPU usage is known: from the first sample of a new dyno, or the second of one that was already
+    /// running when this process started.
     pub(crate) fn of(&self, run: Uuid) -> Option<DynoUsage> {
         self.0.read().ok()?.get(&run).copied()
     }
 
-    /// Puts a newer sample in the place of the last one.
+    /// Replaces the samples by newer ones.
     pub fn replace(&self, usages: BTreeMap<Uuid, DynoUsage>) {
         if let Ok(mut known) = self.0.write() {
             *known = usages;

@@ -19,20 +19,20 @@ pub struct AreaWork {
     pub schedules: Vec<background::Schedule>,
     /// Steps of the job that deletes what is no longer needed. They come before the platform's own.
     pub retention: Vec<RetentionPart>,
-    /// What its dynos leave on disk.
+    /// The files that its dynos leave on disk.
     pub files: Vec<Arc<dyn DynoFiles>>,
 }
 
 /// A step of retention.
 #[derive(Clone)]
 pub struct RetentionPart {
-    /// What it does, verb and object. It is stored.
+    /// What it does, as verb and object. This name is stored.
     pub name: &'static str,
     work: Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<Vec<String>>> + Send + Sync>,
 }
 
 impl RetentionPart {
-    /// One that gives `work` a clone of `cx`, and answers what was done, one line each.
+    /// Gives `work` a clone of `cx`; it returns one line for each thing done.
     pub fn new<C, F>(name: &'static str, cx: &C, work: impl Fn(C) -> F + Send + Sync + 'static) -> Self
     where
         C: Clone + Send + Sync + 'static,
@@ -42,27 +42,27 @@ impl RetentionPart {
         Self { name, work: Arc::new(move || work(cx.clone()).boxed()) }
     }
 
-    /// What was done, one line each.
+    /// Does its work; returns one line for each thing done.
     pub(crate) fn run(&self) -> BoxFuture<'static, anyhow::Result<Vec<String>>> {
         (self.work)()
     }
 }
 
-/// Files on disk of dynos that are an area's own, by the ids of these dynos.
+/// Files on disk of an area's own dynos, by the ids of these dynos.
 #[async_trait]
 pub trait DynoFiles: Send + Sync {
-    /// The dynos that have left something, whether or not they still run.
+    /// The dynos that have left files, whether they still run or not.
     async fn left(&self) -> anyhow::Result<BTreeSet<Uuid>>;
 
-    /// Ends a dyno wherever it is, and removes its files. Does nothing for one of another area. To be called when no
-    /// job is at it.
+    /// Ends a dyno in any state, and removes its files. Does nothing for one of another area. Must not be called while
+    /// a job runs it.
     async fn abandon(&self, dyno: Uuid) -> anyhow::Result<()>;
 }
 
 /// Workers, reconcilers and tasks; dropped to stop them.
 #[derive(Default)]
 pub(crate) struct Work {
-    /// Those of all workers.
+    /// The leases of all workers.
     pub leases: Option<background::Leases>,
     pub workers: Vec<background::Worker>,
     pub unpacking: Option<background::Worker>,
@@ -75,12 +75,12 @@ pub(crate) struct Work {
     pub files: Vec<Arc<dyn DynoFiles>>,
 }
 
-/// Begun once, stopped at the end.
+/// Started once, stopped at the end.
 #[derive(Default)]
 pub(crate) struct Background(OnceLock<Mutex<Work>>);
 
 impl Background {
-    /// Keeps what was started.
+    /// Takes over what was started.
     ///
     /// # Errors
     /// When something was started before.
@@ -88,22 +88,22 @@ impl Background {
         self.0.set(Mutex::new(work)).map_err(|_| anyhow::anyhow!("the platform was started twice"))
     }
 
-    /// Looks at, or changes, what runs; nothing before it was begun.
+    /// Gives access to the running work; empty before it was started.
     pub fn with<T>(&self, look: impl FnOnce(&mut Work) -> T) -> Option<T> {
         self.0.get().and_then(|work| work.lock().ok()).map(|mut work| look(&mut work))
     }
 
-    /// The last runs of the reconcilers.
+    /// The kind of jobs called `name`.
     pub fn kind(&self, name: &str) -> Option<background::Kind> {
         self.with(|work| work.kinds.iter().copied().find(|kind| kind.name == name)).flatten()
     }
 
-    /// The steps of retention that are not the platform's own.
+    /// The steps of retention that areas above have added.
     pub fn retention(&self) -> Vec<RetentionPart> {
         self.with(|work| work.retention.clone()).unwrap_or_default()
     }
 
-    /// What knows the files of dynos.
+    /// Everything that knows files of dynos.
     pub fn files(&self) -> Vec<Arc<dyn DynoFiles>> {
         self.with(|work| work.files.clone()).unwrap_or_default()
     }

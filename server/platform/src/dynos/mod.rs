@@ -39,7 +39,7 @@ pub(crate) struct Wanted<'a> {
     pub time: Option<std::time::Duration>,
 }
 
-/// Every dyno has a loopback of its own, so that all can have the same port.
+/// Every dyno has its own loopback interface, so all can use the same port.
 const PORT: u16 = 5000;
 
 /// The specification for the driver.
@@ -73,7 +73,7 @@ pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
     }
     let status = match (exit.code, exit.signal) {
         (Some(code), _) => code,
-        // As a shell says it: 128 and the signal.
+        // As in a shell: 128 plus the signal.
         (None, Some(signal)) => 128 + signal,
         (None, None) => return "Process exited".into(),
     };
@@ -85,7 +85,7 @@ pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
     format!("Process exited with status {status}{why}")
 }
 
-/// The dyno as it goes over the wire.
+/// The dyno as it appears in responses.
 pub fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::apps::Row) -> api::dynos::Dyno {
     api::dynos::Dyno {
         id: row.id.into(),
@@ -107,8 +107,8 @@ pub fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::apps::Ro
     }
 }
 
-/// The dynos that people are shown: one for each name, the one that counts. During a rollout
-/// that is the one that serves; its successor is shown when it takes over.
+/// The dynos that users see: one for each name. During a rollout it is the one that serves; its successor is shown when
+/// it takes over.
 pub fn visible(mut rows: Vec<store::dynos::Row>) -> Vec<store::dynos::Row> {
     rows.retain(|r| r.stopping_at.is_none());
     let all = rows.clone();
@@ -120,7 +120,7 @@ pub fn visible(mut rows: Vec<store::dynos::Row>) -> Vec<store::dynos::Row> {
     rows
 }
 
-/// Up before starting before crashed; the newer before the older.
+/// Up before starting before crashed; newer before older.
 fn rank(row: &store::dynos::Row) -> (u8, bool, i32, chrono::DateTime<chrono::Utc>) {
     let state = match row.state {
         DynoState::Up => 2,

@@ -12,13 +12,13 @@ use store::dynos::Row;
 use super::{exit_sentence, plan};
 use crate::{Platform, ingest};
 
-/// Dynos that are looked at at once, and how long each may take to accept a connection: one that does not answer delays
-/// the others.
+/// Dynos that are observed concurrently, and how long each may take to accept a connection: one that does not respond
+/// delays the others.
 const LOOKS: usize = 64;
 const ACCEPTS: std::time::Duration = std::time::Duration::from_millis(200);
 
-/// Looks at every dyno, many at once, and returns the rows as they are now. Rows of dynos that
-/// were told to stop and have ended are gone.
+/// Observes every dyno, many at a time, and returns the current rows. Rows of dynos that were stopped and have exited
+/// are deleted.
 pub(super) async fn observe(platform: &Platform, rows: Vec<Row>) -> (Vec<Row>, Vec<String>) {
     let seen: Vec<(Option<Row>, Option<String>)> = stream::iter(rows)
         .map(|row| async move {
@@ -62,7 +62,7 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
         Some(exit) if row.stopping_at.is_some() => gone(platform, row, &exit).await,
         Some(exit) if is_crashed => after_crash(platform, &row, &exit).await.map(|()| Some(row)),
         Some(exit) => crashed(platform, row, &exit).await.map(Some),
-        // It did not come up, and is no process of this dyno any more.
+        // It did not come up, and no longer has a process.
         None if is_crashed => {
             platform.ingest().forget(row.run_id);
             Ok(Some(row))
@@ -72,7 +72,7 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
     }
 }
 
-/// A stopped dyno has exited: once its output was read, its row is deleted, and its files.
+/// A stopped dyno has exited: its row and files are deleted once its output has been read.
 async fn gone(platform: &Platform, row: Row, exit: &Exit) -> anyhow::Result<Option<Row>> {
     if !ingest::read_out(platform, row.app_id, row.run_id).await? {
         return Ok(Some(row));
@@ -86,7 +86,7 @@ async fn gone(platform: &Platform, row: Row, exit: &Exit) -> anyhow::Result<Opti
     Ok(None)
 }
 
-/// Removes the files of an ended dyno, whose output has been read.
+/// Removes the files of an exited dyno, whose output has been read.
 async fn remove(platform: &Platform, row: &Row) -> anyhow::Result<()> {
     platform.driver().remove(row.run_id).await?;
     platform.ingest().forget(row.run_id);
@@ -94,21 +94,21 @@ async fn remove(platform: &Platform, row: &Row) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A dyno has exited that was not told to. It is shown as crashed at once, so that it gets no more requests; it is
-/// started again once its output was read.
+/// A dyno has exited without having been stopped. It is shown as crashed at once, so that it gets no more requests; it
+/// is restarted once its output has been read.
 async fn crashed(platform: &Platform, mut row: Row, exit: &Exit) -> anyhow::Result<Row> {
     let now = Utc::now();
     let was = row.state;
     row.crashes = plan::crashes_after(&row, now);
     row.next_start_at = Some(now + plan::pause(row.crashes));
-    // A boot time-out that was noted says more than the signal that followed it.
+    // A recorded boot timeout says more than the signal that followed it.
     if row.killed_at.is_none() || row.last_exit.is_none() {
         row.last_exit = Some(exit_sentence(exit));
     }
     row.state = DynoState::Crashed;
     row.updated_at = now;
     row.addr = None;
-    // Before the row is saved: from then on, a crashed dyno is looked at only if its output is followed.
+    // Before the row is saved: from then on, a crashed dyno is observed only if its output is followed.
     let is_read = ingest::read_out(platform, row.app_id, row.run_id).await?;
     platform.ingest().note_state(row.run_id, was);
     store::dynos::dyno_save(platform.db(), &row).await?;
@@ -120,18 +120,18 @@ async fn crashed(platform: &Platform, mut row: Row, exit: &Exit) -> anyhow::Resu
     Ok(row)
 }
 
-/// Removes a crashed dyno's process once its output was read, so that the next can be started.
+/// Removes the process of a crashed dyno once its output has been read, so that the next one can be started.
 async fn after_crash(platform: &Platform, row: &Row, exit: &Exit) -> anyhow::Result<()> {
     if !ingest::read_out(platform, row.app_id, row.run_id).await? {
         return Ok(());
     }
-    // Its state before is not known after a restart of the server.
+    // After a restart of the server, its previous state is not known.
     let was = platform.ingest().noted_state(row.run_id).unwrap_or(DynoState::Up);
     say_crash(platform, row, exit, was);
     remove(platform, row).await
 }
 
-/// Behind the last line of its output.
+/// Logs a crash, after the last line of the dyno's output.
 fn say_crash(platform: &Platform, row: &Row, exit: &Exit, was: DynoState) {
     if exit.oom {
         platform.supervisor_said(row.app_id, &row.name, "Error R15 (Memory quota vastly exceeded)");

@@ -1,4 +1,4 @@
-//! What must change so that the dynos that run are the dynos that are wanted. Pure.
+//! Determines the changes that bring the running dynos in line with the desired ones. Pure.
 //!
 //! ```text
 //!             start                bound its port, or runs
@@ -9,10 +9,9 @@
 //!   any of them, when no longer wanted: told to stop (SIGTERM, 30 s, SIGKILL), then removed
 //! ```
 //!
-//! Web dynos of a new release start beside the old ones. The old ones serve until all new ones
-//! are up, and go only after the router has the new ones: no request is lost, and a release that
-//! does not come up does no harm. Other dynos are replaced at once, as two workers of different
-//! releases may not agree.
+//! Web dynos of a new release start beside the old ones. The old ones serve until all new ones are up, and are stopped
+//! only after the router has the new ones: no request is lost, and a release that does not come up does no harm. Other
+//! dynos are replaced at once, since workers of different releases may be incompatible.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -24,11 +23,11 @@ use chrono::{DateTime, Duration, Utc};
 use store::dynos::Row;
 use uuid::Uuid;
 
-/// SIGTERM, and this long to end. See behaviour.md 7.1.
+/// The time between SIGTERM and SIGKILL.
 pub(super) const GRACE: Duration = Duration::seconds(30);
-/// A web process has this long to bind its port.
+/// The time limit for a web process to bind its port.
 pub(super) const BOOT: Duration = Duration::seconds(60);
-/// A dyno that ran this long has come up: its next crash is its first.
+/// After running this long, a dyno counts as stable: its next crash is its first.
 const SETTLED: Duration = Duration::minutes(10);
 
 /// A process type of an app that should run.
@@ -49,12 +48,12 @@ pub(super) struct App {
     pub types: Vec<Type>,
 }
 
-/// A thing to do.
+/// A single change.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
-    /// Make a dyno and start it.
+    /// Create a dyno and start it.
     Create { app: Uuid, kind: String, ordinal: i32 },
-    /// Start a crashed dyno again.
+    /// Restart a crashed dyno.
     Restart { dyno: Uuid },
     /// Begin to stop a dyno.
     Stop { dyno: Uuid, reason: StopReason },
@@ -65,15 +64,15 @@ pub(super) enum Step {
 /// Why a dyno is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StopReason {
-    /// Somebody asked for it.
+    /// A user requested it.
     Requested,
-    /// The app is gone, or has no release with code.
+    /// The app is being destroyed, or has no release with code.
     Unwanted,
     /// The release has no such process type.
     NoSuchType,
-    /// The formation wants fewer.
+    /// The formation was scaled down.
     ScaledDown,
-    /// Its successors are up, or it serves nobody.
+    /// Its successors are up, or it does not serve.
     Replaced,
 }
 
@@ -102,14 +101,13 @@ pub(super) fn pause(crashes: i32) -> Duration {
     Duration::seconds(1_i64 << doublings).min(Duration::minutes(5))
 }
 
-/// The number of crashes in a row, this one included.
+/// The number of consecutive crashes, including this one.
 pub(super) fn crashes_after(row: &Row, now: DateTime<Utc>) -> i32 {
     let settled = row.state == DynoState::Up && row.started_at.is_some_and(|at| now - at > SETTLED);
     if settled { 1 } else { row.crashes.saturating_add(1) }
 }
 
-/// Everything that must be done for one app. `wanted` is `None` for an app that is gone or has no
-/// release with code.
+/// All changes for one app. `wanted` is `None` for an app that is being destroyed or has no release with code.
 pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Vec<Step> {
     let mut steps = Vec::new();
     for row in rows.iter().filter(|r| r.stopping_at.is_some()) {
@@ -117,7 +115,7 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
         if overdue && row.killed_at.is_none() {
             steps.push(Step::Kill { dyno: row.id });
         } else if !row.state.has_ended() {
-            // Somebody asked for it: nothing was told to the process yet.
+            // A user requested it, and the process has not been signalled yet.
             steps.push(Step::Stop { dyno: row.id, reason: StopReason::Requested });
         }
     }
@@ -137,9 +135,9 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
     steps
 }
 
-/// The steps of one run, of all that must be done: `most` in all and `most_of_one` of each payer. Payers take turns, and so
-/// do the apps of each. `last` is the payer who had the first turn last in the run before: the turns go on behind them,
-/// so that everybody has one before anybody has two, even if there are more payers than steps.
+/// Selects the steps of one run: at most `most` in total and `most_of_one` per payer. Payers take turns, and so do the
+/// apps of each. `last` is the payer who had the first turn last in the previous run: the next turn is that of the
+/// following payer, so that everybody has one before anybody has two, even if there are more payers than steps.
 pub(super) fn turns<T>(
     steps: Vec<(Uuid, Uuid, T)>,
     last: Option<Uuid>,
@@ -155,7 +153,7 @@ pub(super) fn turns<T>(
     }
     let mut all = Vec::new();
     for (payer, mut steps) in of_payer {
-        // Stable: the steps of an app stay in their order.
+        // Stable: the steps of an app keep their order.
         steps.sort_by_key(|(turn, _)| *turn);
         let is_early = last.is_some_and(|last| payer <= last);
         let steps = steps.into_iter().take(most_of_one).enumerate();
@@ -167,18 +165,18 @@ pub(super) fn turns<T>(
     (all.into_iter().map(|(.., step)| step).collect(), last)
 }
 
-/// When to look at these dynos again if no change is published: now while one starts or stops, or when the next crashed
-/// one is due to start.
+/// When to check these dynos again if no change is published: immediately while one starts or stops, or when the next
+/// crashed one is due to start.
 pub(super) fn due<'a>(rows: impl Iterator<Item = &'a Row>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let due = rows.filter_map(|row| match row.state == DynoState::Starting || row.stopping_at.is_some() {
         true => Some(now),
-        // One that was due earlier waits for something else.
+        // One that is overdue waits for something else.
         false => row.next_start_at.filter(|at| *at > now),
     });
     due.min()
 }
 
-/// Whether a dyno is one that the newest release and size want.
+/// Whether a dyno matches the newest release and the desired size.
 pub(super) fn is_current(app: &App, kind: &Type, row: &Row) -> bool {
     row.release_id == app.release && row.size == kind.size && row.retiring_at.is_none()
 }
@@ -196,7 +194,7 @@ fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &
     }
     let all_up = i32::try_from(kept.iter().filter(|r| r.state == DynoState::Up).count()) == Ok(kind.quantity);
     for row in &old {
-        // A crashed dyno serves nobody. The others of `web` serve until their successors do.
+        // A crashed dyno does not serve. The other `web` dynos serve until their successors do.
         let serves = kind.kind == "web" && kind.quantity > 0 && row.state != DynoState::Crashed;
         if !serves || all_up {
             steps.push(Step::Stop { dyno: row.id, reason: StopReason::Replaced });
@@ -212,8 +210,8 @@ fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &
     }
 }
 
-/// The web dynos that should take requests: those of the newest release when all of them are up,
-/// before that the old ones, and when there are none, whichever are up.
+/// The web dynos that should get requests: those of the newest release when all of them are up, before that the old
+/// ones, and without either, any that are up.
 pub(super) fn serving<'a>(app: &App, rows: &'a [Row]) -> Vec<&'a Row> {
     let Some(kind) = app.types.iter().find(|t| t.kind == "web") else { return Vec::new() };
     let up: Vec<&Row> = rows

@@ -1,4 +1,4 @@
-//! The routing table: the dynos that take the requests of each app.
+//! The routing table: the dynos that get the requests of each app.
 
 use api::dynos::DynoState;
 use router::{AppRoute, AppState, Backend, Routes};
@@ -7,7 +7,7 @@ use store::{apps, dynos::Row};
 use super::plan::{App, serving};
 use crate::Config;
 
-/// One app's row, what it should run, and what it runs.
+/// The row of an app, its desired dynos, and its actual ones.
 pub(super) struct Entry<'a> {
     pub app: &'a apps::Served,
     pub wanted: Option<&'a App>,
@@ -44,7 +44,7 @@ fn state(entry: &Entry<'_>, up: bool) -> AppState {
     if entry.app.maintenance {
         return AppState::Maintenance;
     }
-    // "Blank" is an app that was never deployed; one rolled back to its first release is off.
+    // "Blank" is an app that was never deployed; one that was rolled back to its first release is off.
     let Some(wanted) = entry.wanted else {
         return if entry.app.slug_size.is_none() { AppState::Blank } else { AppState::NoWeb };
     };

@@ -17,11 +17,11 @@ use super::{
 };
 use crate::{Platform, config_values, dynos};
 
-/// A release phase may take this long. See behaviour.md 1.5.
+/// The time limit of a release phase.
 const LIMIT: Duration = Duration::from_secs(3600);
-/// Between asking it to stop and killing it.
+/// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
-/// If it is not ended by then, because the server is away, its shim ends it.
+/// If it has not ended by then, because the server is down, its shim ends it.
 const LAST_LIMIT: Duration = Duration::from_secs(3660);
 
 #[async_trait]
@@ -37,7 +37,7 @@ impl Job for Run {
     }
 
     async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
-        // Before the row is read, so that no cancellation falls between the two.
+        // Before the row is read, so that no cancellation is missed in between.
         let cancel = platform.release_phases().token(self.release);
         let release = store::releases::release_info(platform.db(), self.release).await?;
         let done = match release.filter(|release| release.status.is_pending()) {
@@ -86,7 +86,7 @@ impl Run {
         Ok(())
     }
 
-    /// Runs the command; `None` when it succeeded, else why not.
+    /// Runs the command; returns `None` if it succeeded, else why it failed.
     async fn phase(
         &self,
         platform: &Platform,
@@ -171,7 +171,7 @@ impl Run {
         super::queue::lock(&mut tx).await?;
         let end = store::releases::release_end(&mut *tx, release.id, failed, Utc::now()).await?;
         let current = store::releases::release_current(&mut *tx, release.app_id).await?;
-        // A later release without a phase may have succeeded meanwhile: the formation is that one's.
+        // A later release without a phase may have succeeded meanwhile: then the formation is that one's.
         if end.as_ref().is_some_and(|end| end.succeeded) && current.is_none_or(|c| c.id == release.id) {
             let slug = match release.slug_id {
                 Some(id) => store::slugs::slug_info(&mut *tx, id).await?,

@@ -31,7 +31,7 @@ use crate::{
 /// The contents of a new release.
 #[derive(Clone, Debug, Default)]
 pub struct New<'a> {
-    /// Made up when absent; given by jobs, which may make the same release twice.
+    /// Generated if absent; given by jobs, which may create the same release twice.
     pub id: Option<Uuid>,
     pub app: Uuid,
     pub description: &'a str,
@@ -39,11 +39,11 @@ pub struct New<'a> {
     /// The slug of the newest release instead of `slug`.
     pub keeps_slug: bool,
     pub commit: Option<String>,
-    /// Its release phase has been admitted before, and is not refused any more.
+    /// Its release phase has been admitted before, and is not rejected any more.
     pub is_admitted: bool,
 }
 
-/// Makes a release for `actor` and returns its version. Refused when too many release phases of the app wait.
+/// Creates a release for `actor` and returns its version. Rejected if too many release phases of the app wait.
 pub(crate) async fn create(
     platform: &Platform,
     tx: &mut PgConnection,
@@ -54,7 +54,7 @@ pub(crate) async fn create(
     create_for(platform, tx, actor.account.id, new, config).await
 }
 
-/// As [`create`], for an account that is not asking at the moment.
+/// Like [`create`], for an account without a current request.
 pub async fn create_for(
     platform: &Platform,
     tx: &mut PgConnection,
@@ -95,7 +95,7 @@ pub async fn create_for(
     Ok(version)
 }
 
-/// Makes the formation that of a release that has succeeded.
+/// Updates the formation to that of a release that has succeeded.
 async fn settle(tx: &mut PgConnection, app: Uuid, slug: Option<&store::slugs::Row>) -> Result<()> {
     let now = Utc::now();
     store::apps::app_released(&mut *tx, app, slug, now).await?;
@@ -104,7 +104,7 @@ async fn settle(tx: &mut PgConnection, app: Uuid, slug: Option<&store::slugs::Ro
     Ok(())
 }
 
-/// Says in the app's log that a release was made.
+/// Logs in the app's log that a release was created.
 pub fn announce(platform: &Platform, app: Uuid, version: i32, email: &str) {
     platform.said(app, "api", &format!("Release v{version} created by user {email}"));
 }
@@ -121,7 +121,7 @@ pub async fn find(db: impl PgExecutor<'_>, app: &store::apps::Row, release: &str
     row.ok_or_else(missing)
 }
 
-/// The release as it goes over the wire.
+/// The release as it appears in responses.
 pub fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, links: &Links) -> api::releases::Release {
     let output_stream_url = || links.signed("streams/releases", "release output", row.id);
     api::releases::Release {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::run::Run;
 use crate::{Platform, queues};
 
-/// Release phases that run at once, and of one payer: each may take an hour, and most take seconds.
+/// Concurrent release phases, in total and per payer: each may take an hour, but most take seconds.
 pub(crate) const PLACES: Places = Places { all: 64, each: 4 };
 /// Release phases of an app that run or wait.
 const MOST_PENDING: i64 = 10;
@@ -18,7 +18,7 @@ const MOST_PENDING: i64 = 10;
 const QUEUE: queues::Queue<Run> =
     queues::Queue { rows: &RELEASES, kind: Kind::Release, places: PLACES, job: |release| Run { release } };
 
-/// Gives free places to the release phases whose turn it is. The caller commits.
+/// Assigns free slots to the release phases whose turn it is. The caller commits.
 pub(super) async fn start(tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
     QUEUE.start(tx).await
 }
@@ -28,7 +28,7 @@ pub(super) async fn lock(tx: &mut sqlx::PgConnection) -> sqlx::Result<()> {
     QUEUE.rows.lock(tx).await
 }
 
-/// An error when an app has as many release phases before it as may be.
+/// Rejects another release phase if the maximum number of them runs or waits.
 pub async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> base::error::Result<()> {
     let pending = store::releases::release_pending_count(db, app).await?;
     if pending < MOST_PENDING {
@@ -41,7 +41,7 @@ pub async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> base::error::Res
     )))
 }
 
-/// Starts the release phases whose turn it is, and ends those that were cancelled.
+/// Starts the release phases whose turn it is, and ends cancelled ones.
 pub(crate) struct Queue(pub Platform);
 
 #[async_trait]

@@ -128,7 +128,7 @@ async fn released(platform: &Platform, actor: &Actor, app: &store::apps::Row, sl
     let missing = || Error::not_found("slug", "Couldn't find that slug.");
     let id: Uuid = slug.parse().map_err(|_| missing())?;
     let slug = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
-    // A slug of another app may be released here by whoever may deploy it there: that is a promotion.
+    // A slug of another app can be released by those who may deploy that app, too: this is a promotion.
     if slug.app_id != app.id {
         actor.app(&slug.app_id.to_string(), Can::Deploy).await.map_err(|_| missing())?;
     }
@@ -141,14 +141,14 @@ async fn released(platform: &Platform, actor: &Actor, app: &store::apps::Row, sl
     Ok(slug)
 }
 
-/// The slug as the app's own. One of another app is copied: its archive is shared, but whatever becomes of the other app,
-/// this one keeps its slug, and its owner's quota counts it.
+/// The slug as one of the app's own. A slug of another app is copied: the archive is shared, but whatever happens to
+/// the other app, this one keeps its slug, which counts for its owner's quota.
 async fn adopted(tx: &mut PgConnection, app: &store::apps::Row, slug: store::slugs::Row) -> Result<store::slugs::Row> {
     if slug.app_id == app.id {
         return Ok(slug);
     }
     store::apps::app_lock(&mut *tx, app.id).await?;
-    // From here on the archive stays, unless the other app was being destroyed before.
+    // From here on the archive stays, unless the other app was already being destroyed.
     store::slugs::slug_archive_hold(&mut *tx, slug.checksum.as_deref().unwrap_or_default()).await?;
     if store::apps::app_info(&mut *tx, slug.app_id).await?.is_none() {
         return Err(Error::not_found("slug", "Couldn't find that slug."));

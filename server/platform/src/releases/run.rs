@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Runs the release phase of a release, and then lets it take over or fail.
+/// Runs the release phase of a release, which then takes effect or fails.
 #[derive(Serialize, Deserialize)]
 pub struct Run {
     pub release: Uuid,

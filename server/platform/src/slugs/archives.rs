@@ -1,6 +1,6 @@
 //! Archives and the slugs that refer to them.
 //!
-//! An archive is stored by its checksum, so that several slugs can refer to it. It is removed when none does. Since
+//! An archive is stored by its checksum, so that several slugs can refer to it, and removed when none does. Since
 //! another slug may be about to refer to it, without storing it again, both take a lock on the checksum.
 
 use std::{path::Path, time::Duration};
@@ -11,18 +11,18 @@ use uuid::Uuid;
 
 use crate::Platform;
 
-/// Younger archives may be about to be referred to.
+/// A slug may be about to refer to a younger archive.
 const AGE: Duration = Duration::from_secs(3600);
-/// Archives that are asked about at once.
+/// Archives per query.
 const BATCH: usize = 1000;
 
-/// Keeps the archive in `file`, in the transaction that writes the slug that names it.
+/// Stores the archive in `file`, in the transaction that writes the slug that refers to it.
 pub async fn keep(platform: &Platform, tx: &mut PgConnection, checksum: &str, file: &Path) -> anyhow::Result<()> {
     store::slugs::slug_archive_hold(tx, checksum).await.context("hold an archive")?;
     platform.slug_files().put(checksum, file).await
 }
 
-/// Removes the archives that only an app has which is being destroyed.
+/// Removes the archives that belong only to an app that is being destroyed.
 pub(crate) async fn remove_of_app(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
     for checksum in store::slugs::slug_checksums_of_app_alone(platform.db(), app).await? {
         remove(platform, &checksum, Some(app)).await?;
@@ -30,7 +30,7 @@ pub(crate) async fn remove_of_app(platform: &Platform, app: Uuid) -> anyhow::Res
     Ok(())
 }
 
-/// Removes the archives that no slug names, and parts of such. Says which.
+/// Removes archives that no slug refers to, and incomplete ones. Returns a line for each.
 pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     for part in platform.slug_files().remove_parts(AGE).await? {
@@ -46,8 +46,8 @@ pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
     Ok(done)
 }
 
-/// Removes an archive unless a slug names it, of another app than `except`. One that somebody keeps at this moment
-/// stays, too: what becomes of it is seen the next time.
+/// Removes an archive unless a slug refers to it, except slugs of `except`. An archive whose lock is taken is kept
+/// until the next time.
 async fn remove(platform: &Platform, checksum: &str, except: Option<Uuid>) -> anyhow::Result<bool> {
     let mut tx = platform.db().begin().await?;
     if !store::slugs::slug_archive_take(&mut *tx, checksum).await?

@@ -1,6 +1,6 @@
 //! Slugs as they are stored and run: archives, and unpacking them.
 //!
-//! How they come about, from a build or from an upload, is not here.
+//! Where slugs come from, builds or uploads, is not here.
 
 pub mod archives;
 mod unpack;

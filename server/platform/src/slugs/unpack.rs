@@ -1,8 +1,8 @@
-//! Unpacks slugs, so that dynos of theirs can be started.
+//! Unpacks slugs, so that their dynos can be started.
 //!
-//! [`Unpacked`] keeps what is unpacked equal to what releases need; the work itself is the job
-//! [`Unpack`]. A slug that cannot be unpacked holds up its own app, and nobody else's: jobs of one
-//! payer are few at a time, and the archive that is at fault is not tried again.
+//! [`Unpacked`] keeps the unpacked slugs equal to those that releases need; the job [`Unpack`] does the work. A slug
+//! that cannot be unpacked delays its own app only: few jobs of one payer run at a time, and a defective archive is not
+//! retried.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -19,16 +19,16 @@ use uuid::Uuid;
 
 use crate::{Platform, releases};
 
-/// Slugs that are unpacked at once, and those of one payer.
+/// Slugs that are unpacked concurrently, in total and per payer.
 const MOST: usize = 6;
 const MOST_OF_ONE: usize = 2;
-/// Releases of an app whose slugs stay unpacked, to go back to at once.
+/// Newest releases of an app whose slugs stay unpacked, for fast rollbacks.
 const KEPT: i64 = 3;
 /// How often unused folders are searched.
 const TIDY: Duration = Duration::from_secs(60);
-/// How often it looks while slugs wait for their turn.
+/// The interval of checks while slugs wait for their turn.
 const SOON: Duration = Duration::from_millis(500);
-/// After this long, what was given up is tried again.
+/// The pause before a failed slug is retried.
 const PAUSE: chrono::Duration = chrono::Duration::minutes(5);
 
 /// Unpacks the slug of a release.
@@ -90,7 +90,7 @@ impl Unpack {
         }
     }
 
-    /// Has the dynos started, or lets people know why they are not.
+    /// Wakes the dyno reconciler, or records the reason for users.
     async fn note(
         &self,
         platform: &Platform,
@@ -110,11 +110,11 @@ impl Unpack {
     }
 }
 
-/// Keeps what is unpacked equal to what releases need.
+/// Keeps the unpacked slugs equal to those that releases need.
 pub(crate) struct Unpacked {
     platform: Platform,
     tidied: Option<std::time::Instant>,
-    /// Removes folders that nothing uses, which may have a million files: nobody waits for it.
+    /// Removes unused folders, which may have a million files; nobody waits for it.
     removal: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
 }
 
@@ -123,7 +123,7 @@ impl Unpacked {
         Self { platform, tidied: None, removal: None }
     }
 
-    /// The needed slugs that are not there.
+    /// The needed slugs that are not unpacked.
     async fn missing(&self, needed: &[Needed]) -> anyhow::Result<Vec<Needed>> {
         let files = self.platform.slug_files().clone();
         let needed: Vec<Needed> = needed.iter().filter(|n| n.now && !n.busy && !n.hopeless).cloned().collect();
@@ -131,7 +131,7 @@ impl Unpacked {
         tokio::task::spawn_blocking(look).await.context("look for unpacked slugs")
     }
 
-    /// Moves unused folders away, and has them removed. The next time is when that is done.
+    /// Moves unused folders away, and has them removed. Runs again only when that is done.
     async fn tidy(&mut self, needed: &[Needed]) -> anyhow::Result<Vec<String>> {
         let kept: HashSet<PathBuf> =
             needed.iter().map(|n| self.platform.slug_files().folder(n.app_id, n.slug_id)).collect();
@@ -142,8 +142,8 @@ impl Unpacked {
         for Folder { path, app, slug } in unneeded {
             let aside = path.with_file_name(format!(".{}.unpacking", Uuid::now_v7()));
             tokio::fs::rename(&path, &aside).await?;
-            // Whoever starts a dyno notes it before looking for the folder: one that was found in
-            // time is noted now.
+            // Whoever starts a dyno records it before looking for the folder, so a folder that was found in time is
+            // recorded by now.
             if store::slugs::slug_runs(self.platform.db(), app, slug).await? {
                 tokio::fs::rename(&aside, &path).await?;
                 continue;
@@ -156,7 +156,7 @@ impl Unpacked {
         Ok(done)
     }
 
-    /// Whether the last removal has come to its end. One that failed is repeated later, when what it has left is old.
+    /// Whether the last removal has ended. A failed one is repeated later, when its leftovers are old enough.
     async fn has_removed(&mut self, report: &mut Report) -> bool {
         if self.removal.as_ref().is_some_and(|removal| !removal.is_finished()) {
             return false;
@@ -170,7 +170,7 @@ impl Unpacked {
     }
 }
 
-/// The slugs to unpack now: few per payer, and few in all.
+/// The slugs to unpack now: few per payer, and few in total.
 fn next<'a>(needed: &[Needed], missing: &'a [Needed]) -> Vec<&'a Needed> {
     let mut total = 0;
     let mut of_payer: HashMap<Uuid, usize> = HashMap::new();
@@ -196,16 +196,16 @@ struct Folder {
     slug: Uuid,
 }
 
-/// The folders of slugs that are not to be kept, and leftovers of unpackings and removals that were cut off.
+/// The folders of slugs that are no longer needed, and leftovers of interrupted unpackings and removals.
 fn list(folders: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<(Vec<Folder>, Vec<PathBuf>)> {
     let (mut unneeded, mut leftovers) = (Vec::new(), Vec::new());
     for app in std::fs::read_dir(folders)? {
         let app = app?;
-        // The folder of an app goes with the app.
+        // The folder of an app is removed with the app.
         for slug in std::fs::read_dir(app.path()).into_iter().flatten() {
             let slug = slug?;
             let (path, name) = (slug.path(), slug.file_name().to_string_lossy().into_owned());
-            // One that still runs has its end soon.
+            // One that is still being unpacked or removed ends soon.
             let changed = slug.metadata().and_then(|meta| meta.modified());
             let age = changed.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
             if builder::is_unfinished(&name) && age > builder::LONGEST * 2 {
@@ -231,7 +231,7 @@ impl Reconciler for Unpacked {
         let needed = store::slugs::slug_needed_all(db, KEPT, Utc::now() - PAUSE).await.context("read the slugs")?;
         let missing = self.missing(&needed).await?;
         let chosen = next(&needed, &missing);
-        // The others have their turn when a job has ended, which is not published.
+        // The others are next when a job has ended, which is not published.
         report.again_in = (chosen.len() < missing.len()).then_some(SOON);
         for slug in chosen {
             let mut tx = db.begin().await?;
