@@ -10,15 +10,15 @@ use uuid::Uuid;
 use crate::Failure;
 
 thread_local! {
-    // Tests run on threads of their own, so that plans of two tests do not mix.
+    // Thread-local, so that the plans of two tests do not mix.
     static PLAN: RefCell<Option<Arc<Mutex<Plan>>>> = const { RefCell::new(None) };
 }
 
 struct Plan {
     job: Uuid,
-    /// Where to crash, until it has.
+    /// Where to crash; `None` afterwards.
     at: Option<usize>,
-    /// The points since the job began, or since the crash.
+    /// The number of points since the job began, or since the crash.
     seen: usize,
     most: usize,
 }
@@ -27,7 +27,7 @@ struct Plan {
 pub(crate) struct CrashPoint(Option<Arc<Mutex<Plan>>>);
 
 impl CrashPoint {
-    /// Goes on with the plan for this job, if there is one on this thread.
+    /// Continues with the plan for this job, if there is one on this thread.
     pub fn planned(job: Uuid) -> Self {
         Self(PLAN.with_borrow(|plan| plan.clone().filter(|plan| lock(plan).job == job)))
     }
@@ -56,12 +56,12 @@ fn lock(plan: &Arc<Mutex<Plan>>) -> MutexGuard<'_, Plan> {
     plan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has `job` crash at this point when this thread runs it.
+/// Makes `job` crash at this point when this thread runs it.
 pub(crate) fn plan(job: Uuid, at: usize) {
     PLAN.set(Some(Arc::new(Mutex::new(Plan { job, at: Some(at), seen: 0, most: 0 }))));
 }
 
-/// How many points the job of the last plan has reached in one go.
+/// How many points the job of the last plan has reached in one run.
 pub(crate) fn reached() -> usize {
     PLAN.with_borrow(|plan| plan.as_ref().map_or(0, |plan| lock(plan).most))
 }

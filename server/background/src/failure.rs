@@ -7,15 +7,15 @@ use chrono::{DateTime, Utc};
 /// Why a run of a job stopped early.
 #[derive(Debug)]
 pub enum Failure {
-    /// Might work later: try again with backoff. What `?` makes of any error.
+    /// May work later: retry with backoff. `?` turns any error into this.
     Retry(anyhow::Error),
-    /// Will never work (a broken Procfile, say): give up now.
+    /// Will never work (a broken Procfile, say): fail now.
     Final(anyhow::Error),
-    /// Nothing failed, but there is nothing to do before `until`: the job is put back without using up an attempt and
-    /// holds no worker. It runs again from its first unfinished step then, or as soon as somebody [wakes](crate::wake)
-    /// it. `what` completes "waiting for …" and is shown to administrators.
+    /// Nothing failed, but there is nothing to do before `until`: the job goes back into the queue without using up an
+    /// attempt, and holds no worker. It runs again from its first unfinished step at that time, or as soon as it is
+    /// [woken](crate::wake). `what` completes "waiting for …" and is shown to administrators.
     Wait { until: DateTime<Utc>, what: String },
-    /// Another worker has the lease, or the process is going away: touch nothing.
+    /// Another worker has the lease, or the process is shutting down: record nothing.
     Interrupted,
 }
 

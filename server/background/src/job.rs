@@ -1,4 +1,4 @@
-//! What a job is, and how one gets into the queue.
+//! Jobs: their definition, and how they are enqueued.
 
 use anyhow::anyhow;
 use async_trait::async_trait;
@@ -21,12 +21,12 @@ pub enum Cancel {
     Instead(&'static str),
 }
 
-/// Work with an end, done in steps.
+/// Work that ends, done in steps.
 #[async_trait]
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Stable name, `<noun>.<verb>`; stored in the database, so never reuse one.
     const KIND: &'static str;
-    /// How often to try before giving up.
+    /// The maximum number of attempts.
     const ATTEMPTS: i32 = 10;
     /// Whether an administrator can cancel it. Users cancel its subject, if at all.
     const CANCEL: Cancel;
@@ -37,15 +37,15 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The row this job works for. A subject has at most one unfinished job of a kind.
     fn subject(&self) -> Uuid;
 
-    /// Does the work. `?` on any error means: try again later.
+    /// Does the work. Any error, by `?`, means: retry later.
     async fn run(&self, cx: &Self::Context, steps: &mut Steps) -> Result<(), Failure>;
 
-    /// Called when the job has failed for good. Leave the subject in a state the user can see
-    /// and act on. May be called again when the server dies meanwhile: be idempotent.
+    /// Called when the job has failed for good. Leave the subject in a state that the user can see and act on. It may
+    /// be called again if the server dies meanwhile, so it has to be idempotent.
     async fn give_up(&self, cx: &Self::Context, why: &anyhow::Error) -> anyhow::Result<()>;
 
-    /// Called when an administrator has cancelled the job, after it was stopped; by default the same as if it had failed
-    /// for good. Like `give_up`, it may be called again; an error means: try again later.
+    /// Called when an administrator has cancelled the job, after it was stopped; by default the same as if it had
+    /// failed for good. Like `give_up`, it may be called again; an error means: retry later.
     async fn cancelled(&self, cx: &Self::Context) -> anyhow::Result<()> {
         self.give_up(cx, &anyhow!("cancelled by an administrator")).await
     }
@@ -74,14 +74,14 @@ pub(crate) struct New<'a> {
     pub schedule: Option<&'a str>,
 }
 
-/// Puts `job` in the queue. Pass the connection of the transaction that writes the job's subject.
+/// Enqueues `job`. Pass the connection of the transaction that writes the job's subject.
 ///
 /// Returns `false` if the subject already has an unfinished job of this kind.
 pub async fn enqueue<J: Job>(tx: &mut PgConnection, job: &J) -> sqlx::Result<bool> {
     enqueue_with(tx, job, None).await
 }
 
-/// As [`enqueue`], for a job that starts at `at`, or as soon as possible afterwards.
+/// Like [`enqueue`], for a job that starts at `at`, or as soon as possible afterwards.
 pub async fn enqueue_at<J: Job>(tx: &mut PgConnection, job: &J, at: DateTime<Utc>) -> sqlx::Result<bool> {
     enqueue_with(tx, job, Some(at)).await
 }
@@ -112,7 +112,7 @@ pub(crate) async fn insert(tx: &mut PgConnection, new: &New<'_>) -> sqlx::Result
     .fetch_optional(&mut *tx)
     .await?;
     if let Some(id) = id {
-        // In the span of whoever enqueues it, so that the log tells what a request has caused.
+        // In the caller's span, so that the log shows what a request has caused.
         tracing::debug!(job.id = %id, job.kind = new.kind, job.subject = %new.subject, "enqueued a job");
     }
     notify(tx, new.kind).await?;

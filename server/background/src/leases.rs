@@ -1,9 +1,9 @@
 //! Leases: they mark jobs as running, and are renewed on a thread that nothing else can block.
 //!
-//! A thread with a runtime and a database connection of its own renews the leases of all jobs of this process, so
-//! that a handler which blocks the shared runtime loses none. A lease that could not be renewed is given up before it
-//! expires in the database: its job is stopped before another server can start it. A job that has not stopped yet is
-//! never started again by this process, whatever the database says. Renewal also detects cancelled jobs.
+//! A thread with its own runtime and database connection renews the leases of all jobs of this process, so that a
+//! handler which blocks the shared runtime loses none. A lease that could not be renewed is given up before it expires
+//! in the database: its job is stopped before another server can start it. A job that has not stopped yet is never
+//! started again by this process, whatever the database says. Renewal also detects cancelled jobs.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! Progress: how far a job is, for people to see.
+//! Progress of a job, shown to users.
 //!
 //! A job may report as often as it likes. The latest report is written at most once a second, and once more at the end.
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// Progress is written at most this often.
 const PACE: Duration = Duration::from_secs(1);
-/// What is stored of a note, in characters.
+/// The maximum length of a stored note, in characters.
 pub(crate) const LONGEST_NOTE: usize = 200;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,7 +19,7 @@ struct Reported {
     note: Option<String>,
 }
 
-/// Takes reports of one job. Cheap to clone.
+/// Accepts reports of one job. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Progress(watch::Sender<Reported>);
 
@@ -28,8 +28,8 @@ impl Progress {
         Self(watch::channel(Reported::default()).0)
     }
 
-    /// Reports that this part is done, between 0 and 1, if that is known; and a few words about what is being done,
-    /// which are shortened to 200 characters. Never a secret.
+    /// Reports that this part is done, between 0 and 1, if it is known; and a few words about what is being done, which
+    /// are shortened to 200 characters. They must not contain secrets.
     pub fn report(&self, fraction: Option<f64>, note: &str) {
         let fraction = fraction.filter(|f| f.is_finite()).map(|f| f.clamp(0.0, 1.0));
         self.0.send_replace(Reported { fraction, note: shortened(note) });
@@ -40,7 +40,7 @@ impl Progress {
         let mut reports = self.0.subscribe();
         loop {
             if reports.changed().await.is_err() {
-                // There is a sender as long as `self` exists.
+                // Cannot happen: `self` has a sender.
                 std::future::pending::<()>().await;
             }
             let reported = reports.borrow_and_update().clone();
@@ -58,7 +58,7 @@ impl Progress {
     }
 }
 
-/// A failure is only logged: the job itself can go on.
+/// A failure is only logged: the job itself can continue.
 async fn write(pool: &PgPool, job: Uuid, lease: Uuid, reported: &Reported) {
     let written = sqlx::query(
         "update jobs set progress = $3, note = $4, updated_at = now()
@@ -75,7 +75,7 @@ async fn write(pool: &PgPool, job: Uuid, lease: Uuid, reported: &Reported) {
     }
 }
 
-/// `text` on one line of bounded length; nothing if it is empty.
+/// `text` on one line of bounded length; `None` if it is empty.
 pub(crate) fn shortened(text: &str) -> Option<String> {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let line = line.trim();

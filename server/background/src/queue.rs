@@ -1,4 +1,4 @@
-//! The queue: which job is run next, and what becomes of its row.
+//! The queue: leasing the next job, and recording the outcome.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use crate::{Failure, Leases, job::notify, leases::LeaseGuard, progress::shortened};
 
-/// A job during which the server ended more often is not run again. The oftener it did, the fewer suspected jobs ran
-/// beside it, and at last none, so that a job which does no harm does not come near.
+/// A job during which the server has died more often is not run again. With each time, fewer other suspects run at the
+/// same time, and finally none, so that a harmless job does not reach this number.
 pub(crate) const MOST_CRASHES: i32 = 5;
-/// If the server ends even while such a job is given up, it is let lie.
+/// If the server dies even while such a job is being failed, the job is left alone.
 const MOST_LAST_CRASHES: i32 = MOST_CRASHES + 2;
-/// How long to wait before the database is tried again.
+/// The pause before the database is tried again.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// A job that this process runs.
@@ -30,9 +30,8 @@ pub(crate) struct Leased {
     pub cancelled: bool,
 }
 
-/// Lets go what a process held that has ended, or has lost its lease: it may have ended because of that. From the
-/// second time on it waits, longer each time, so that others get done in between. What this process `held`, it still
-/// runs.
+/// Releases jobs whose lease has expired. Their server may have died because of them: from the second time on the job
+/// waits, longer each time, so that others finish in between. Jobs that this process `held` still run.
 async fn release_expired(db: &mut PgConnection, held: &[Uuid]) -> sqlx::Result<()> {
     sqlx::query(
         "update jobs set state = case when crashes < $1 then 'pending' else 'failed' end, crashes = crashes + 1,
@@ -48,12 +47,12 @@ async fn release_expired(db: &mut PgConnection, held: &[Uuid]) -> sqlx::Result<(
     Ok(())
 }
 
-/// Leases the job that is due first. Those during which the server has ended are suspected, and few of them run at
-/// once: 8, if it ended once during each of those, then 4, 2, and at last 1. So whoever ends the server is among half
-/// as many each time, and one that takes long holds up no other.
+/// Leases the job that has been due for longest. Jobs during which the server has died are suspects, and few of them
+/// run at once: 8 of those with one death, then 4, 2, and finally 1. So the culprit is among half as many each time,
+/// and a job that takes long does not block others.
 pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -> anyhow::Result<Next> {
     let mut tx = pool.begin().await.context("lease the next job")?;
-    // One at a time, or two might both count the suspects before either adds one.
+    // One at a time, or two could both count the suspects before either adds one.
     sqlx::query("select pg_advisory_xact_lock(7305)").execute(&mut *tx).await.context("wait to lease a job")?;
     let held = leases.jobs();
     release_expired(&mut tx, &held).await.context("release jobs with expired leases")?;
@@ -78,7 +77,7 @@ pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -
     .await
     .context("lease the next job")?;
     let next = match job {
-        // Before anybody else sees the lease, so that it is renewed from its beginning.
+        // Before the lease is visible to others, so that it is renewed from its beginning.
         Some(job) => {
             let hold = leases.hold(job.id, job.lease, since);
             Next::Leased(job, hold)
@@ -89,14 +88,14 @@ pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -
     Ok(next)
 }
 
-/// What there is to do.
+/// The result of [`lease_next`].
 pub(crate) enum Next {
     Leased(Leased, LeaseGuard),
-    /// Nothing, for so long.
+    /// Nothing is due for this long.
     Due(Duration),
 }
 
-/// How long it is until a job of these kinds is due that is not due yet.
+/// The time until the next job of these kinds is due.
 async fn next_due(db: &mut PgConnection, kinds: &[&str]) -> sqlx::Result<Duration> {
     let seconds: Option<f64> = sqlx::query_scalar(
         "select extract(epoch from min(run_at) - now())::float8 from jobs
@@ -108,8 +107,8 @@ async fn next_due(db: &mut PgConnection, kinds: &[&str]) -> sqlx::Result<Duratio
     Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(Duration::MAX))
 }
 
-/// Gives the lease back of a job that was stopped, as soon as the database answers: nothing is the job's fault. Does
-/// nothing if somebody else has leased it meanwhile.
+/// Releases the lease of a stopped job, as soon as the database responds, without counting an attempt. Does nothing if
+/// somebody else has leased the job meanwhile.
 pub(crate) async fn release(pool: &PgPool, job: &Leased) {
     let release = "update jobs set state = 'pending', lease = null, lease_until = null, updated_at = now()
                   where id = $1 and lease = $2";
@@ -118,7 +117,7 @@ pub(crate) async fn release(pool: &PgPool, job: &Leased) {
     }
 }
 
-/// Writes what became of a job that was run. Does nothing if somebody else has leased it meanwhile.
+/// Records the outcome of a run. Does nothing if somebody else has leased the job meanwhile.
 pub(crate) async fn settle(pool: &PgPool, job: &Leased, outcome: Result<(), Failure>) -> anyhow::Result<()> {
     let (state, error) = match outcome {
         Ok(()) => ("succeeded", None),
@@ -144,7 +143,7 @@ pub(crate) async fn settle(pool: &PgPool, job: &Leased, outcome: Result<(), Fail
     Ok(())
 }
 
-/// Puts a job back until `until`, without counting an attempt. If it was woken or cancelled since it was leased, it is
+/// Requeues a job until `until`, without counting an attempt. If it was woken or cancelled since it was leased, it is
 /// due immediately.
 pub(crate) async fn settle_waiting(
     pool: &PgPool,
@@ -165,7 +164,7 @@ pub(crate) async fn settle_waiting(
     .fetch_optional(pool)
     .await
     .context("put the job back")?;
-    // Idle workers determine anew when the next job is due.
+    // Idle workers recompute when the next job is due.
     if kind.is_some() {
         let mut db = pool.acquire().await.context("tell when the job is due")?;
         notify(&mut db, &job.kind).await.context("tell when the job is due")?;

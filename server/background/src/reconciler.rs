@@ -1,8 +1,7 @@
-//! Reconcilers: what is true only as long as someone keeps making it true.
+//! Reconcilers: they maintain a state for as long as the server runs.
 //!
-//! A reconciler has no input and no memory that matters: it looks at what is wanted, looks at
-//! what is, and makes the second equal to the first. One driver runs it, woken by a signal or
-//! by the clock, never twice at once.
+//! A reconciler has no input and no state that matters: it reads the desired state, observes the actual state, and
+//! brings it in line. One driver runs it, woken by a signal or a timer, never concurrently.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -16,13 +15,13 @@ use futures::FutureExt as _;
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 
-/// Makes what is equal to what was asked for.
+/// Brings the actual state in line with the desired state.
 #[async_trait]
 pub trait Reconciler: Send + 'static {
     /// Stable name, shown to the operator.
     const NAME: &'static str;
 
-    /// Looks and acts once. What could not be done is in the report; the next run tries again.
+    /// Observes and acts once. What could not be done is in the report; the next run retries it.
     async fn run(&mut self) -> anyhow::Result<Report>;
 }
 
@@ -33,18 +32,18 @@ pub struct Report {
     pub done: Vec<String>,
     /// One line for each thing that could not be done.
     pub failed: Vec<String>,
-    /// Run again after this long, when that is sooner than the usual time.
+    /// Run again after this long, if that is sooner than the regular interval.
     pub again_in: Option<Duration>,
 }
 
-/// What a reconciler did last, and how often it ran.
+/// The last run of a reconciler, and the number of runs.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub name: &'static str,
     pub runs: u64,
     pub last_run_at: Option<DateTime<Utc>>,
     pub duration: Duration,
-    /// The last run that did anything, or the last one.
+    /// The last run that did anything, or else the last one.
     pub report: Report,
 }
 
@@ -56,19 +55,19 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts `reconciler`; it runs at once, then whenever woken, and at least once in `every`.
+    /// Starts `reconciler`: it runs immediately, whenever it is woken, and at least once per `every`.
     pub fn start<R: Reconciler>(reconciler: R, every: Duration, wake: Arc<Notify>) -> Self {
         let seen = Arc::new(Mutex::new(Seen { name: R::NAME, ..Seen::default() }));
         let task = tokio::spawn(drive(reconciler, every, wake.clone(), seen.clone()));
         Self { wake, seen, task }
     }
 
-    /// Asks for a run soon.
+    /// Requests a run soon.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// What it did last.
+    /// The last run, and the number of runs.
     pub fn seen(&self) -> Seen {
         self.seen.lock().map(|seen| seen.clone()).unwrap_or_default()
     }
@@ -98,7 +97,7 @@ async fn drive<R: Reconciler>(mut reconciler: R, every: Duration, wake: Arc<Noti
 
 fn failed<R: Reconciler>(why: String) -> Report {
     tracing::warn!("reconciler {} failed: {why}", R::NAME);
-    // Not in a tight loop when the database is away.
+    // Not in a tight loop while the database is down.
     Report { failed: vec![why], again_in: Some(Duration::from_secs(1)), ..Report::default() }
 }
 

@@ -1,8 +1,9 @@
 //! The scheduler: enqueues the jobs of schedules when they are due.
 //!
-//! The row of a schedule says when it is due next, and is locked while its job is enqueued and that time is moved: so
-//! each time is taken once, by whichever server sees it first, and their clocks need not agree. Times missed while no
-//! server was running are made up for by a single job. A time at which the previous job is not finished is skipped.
+//! The row of a schedule contains when it is due next, and is locked while its job is enqueued and that time is
+//! advanced: so each time is taken once, by whichever server sees it first, and their clocks need not agree. Times
+//! missed while no server was running are made up for by a single job. A time at which the previous job is not finished
+//! is skipped.
 
 use std::time::Duration;
 

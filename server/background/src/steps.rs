@@ -19,7 +19,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Where to report how far the job is.
+    /// Reports the progress of the job.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
     }
@@ -80,7 +80,7 @@ impl Steps {
         Ok(())
     }
 
-    /// The step begins anew when the wait is over, and is counted then.
+    /// The step starts again after the wait, and is counted then.
     #[cfg(feature = "testing")]
     fn waits(&mut self) {
         self.crash.not_reached();

@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use crate::{Job, Registry, crash_point, enqueue, run_next};
 
-/// How long a job may take, with all that it waits for.
+/// The time limit for a job, including everything that it waits for.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Runs `job` to its end once for every crash point it has, crashing there, and calls `check`
-/// on the world each time. Returns how many points there were.
+/// Runs `job` to its end once for each of its crash points, crashing there, and calls `check` each time. Returns the
+/// number of points.
 ///
-/// A crash point is before a step, after its effect but before it is recorded, and after it is
-/// recorded. Call it from a single-threaded runtime.
+/// Crash points are before a step, after its effect but before it is recorded, and after it is recorded. Call this from
+/// a single-threaded runtime.
 ///
 /// # Panics
 /// When a job does not succeed after a crash; the message names the point.
@@ -52,12 +52,12 @@ pub async fn survives_a_crash_anywhere<J: Job>(
     }
 }
 
-/// Runs a job until it has ended, or is to be tried again; its state and error.
+/// Runs a job until it has ended or has to be retried; returns its state and error.
 async fn run_to_its_end(pool: &PgPool, registry: &Registry, job: Uuid) -> (String, Option<String>) {
     let deadline = Instant::now() + LONG;
     loop {
         assert!(run_next(pool, registry).await.expect("run the job"), "the job is due");
-        // The server that crashed is gone, so its lease runs out; and what the job waits for may have happened.
+        // As if the crashed server's lease had expired, and what the job waits for had happened.
         let (state, waits, error): (String, bool, Option<String>) = sqlx::query_as(
             "update jobs set lease_until = case when state = 'running' then now() - interval '1s' end,
                     run_at = case when waits_for is null then run_at else now() end

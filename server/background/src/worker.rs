@@ -17,19 +17,19 @@ use crate::{
     queue::{Leased, MOST_CRASHES, Next, lease_next, release, settle, settle_cancelled, settle_waiting},
 };
 
-/// How long to wait for a notification before looking at the clock again.
+/// How long to wait for a notification before the clock is checked again.
 const IDLE: Duration = Duration::from_secs(2);
 
 type Outcome = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
-/// What is done with jobs of a kind.
+/// How jobs of a kind are run.
 struct Runner {
     kind: Kind,
     run: Box<dyn Fn(serde_json::Value, Steps, Tries) -> Outcome + Send + Sync>,
     cancelled: Box<dyn Fn(serde_json::Value) -> Outcome + Send + Sync>,
 }
 
-/// How often a job was leased, and how many of these times it never returned.
+/// How often a job was leased, and how many of these runs never returned.
 #[derive(Clone, Copy)]
 struct Tries {
     attempt: i32,
@@ -53,7 +53,7 @@ impl Registry {
         let cancelled = move |params| -> Outcome {
             let cx = to_cancel.clone();
             Box::pin(async move {
-                // A job that cannot be parsed has done nothing.
+                // A job that cannot be parsed has not done anything.
                 let Ok(job) = serde_json::from_value::<J>(params) else { return Ok(()) };
                 Ok(job.cancelled(&cx).await?)
             })
@@ -68,7 +68,7 @@ impl Registry {
         self.runners.keys().copied().collect()
     }
 
-    /// The kinds in it.
+    /// The kinds in the registry.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> {
         self.runners.values().map(|runner| runner.kind)
     }
@@ -86,7 +86,7 @@ async fn run_or_give_up<J: Job>(
         job.give_up(cx, &err).await?;
         return Err(Failure::Final(err));
     }
-    // A panic in one job must not end the process, nor be tried ten times in a row.
+    // A panic must neither end the process, nor be retried ten times in a row.
     let outcome = AssertUnwindSafe(job.run(cx, steps)).catch_unwind().await.unwrap_or_else(|panic| {
         let message =
             panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
@@ -101,7 +101,7 @@ async fn run_or_give_up<J: Job>(
     Err(Failure::Final(err))
 }
 
-/// What became of a run.
+/// The outcome of a run.
 enum Ended {
     Done(Result<(), Failure>),
     Cancelled,
@@ -114,22 +114,22 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker that runs at most `most` jobs at once. All workers of a process have the same leases.
+    /// Starts a worker that runs at most `most` jobs at once. All workers of a process share its leases.
     pub async fn start(pool: PgPool, registry: Registry, most: usize, leases: Leases) -> Self {
         let listener = listen(&pool).await;
         Self { task: tokio::spawn(work(pool, Arc::new(registry), most, leases, listener)) }
     }
 }
 
-/// Lets the jobs go at once, instead of when their leases run out, that an earlier server ran, which is dead. Call it
-/// before this process starts its workers, if no other has any on this database.
+/// Releases the jobs of an earlier server, which is dead, immediately instead of when their leases expire. Call it
+/// before this process starts its workers, if no other process has workers on this database.
 pub async fn take_over(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query("update jobs set lease_until = now() where state = 'running'").execute(pool).await?;
     Ok(())
 }
 
-/// Puts the jobs back that this process ran and will not go on with, because it is told to end: that is no fault of
-/// theirs. Call it when the workers with these `leases` were dropped.
+/// Requeues the jobs of this process without counting a crash, because it is shutting down. Call it after the workers
+/// with these `leases` were dropped.
 pub async fn requeue_all(pool: &PgPool, leases: &Leases) -> sqlx::Result<()> {
     sqlx::query(
         "update jobs set state = 'pending', lease = null, lease_until = null, updated_at = now()
@@ -148,7 +148,7 @@ impl Drop for Worker {
 }
 
 async fn listen(pool: &PgPool) -> Option<PgListener> {
-    // A connection of its own: it would take one from the pool for good.
+    // Its own connection: it would permanently occupy one of the pool.
     let own = PgPoolOptions::new().max_connections(1).connect_lazy_with((*pool.connect_options()).clone());
     let mut listener = PgListener::connect_with(&own).await.ok()?;
     listener.listen("jobs").await.ok()?;
@@ -157,7 +157,7 @@ async fn listen(pool: &PgPool) -> Option<PgListener> {
 
 async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases, mut listener: Option<PgListener>) {
     let slots = Arc::new(Semaphore::new(most));
-    // Dropped with this task, which interrupts the jobs that still run: their leases run out.
+    // Dropped with this task, which interrupts the jobs that still run: their leases expire.
     let mut running = tokio::task::JoinSet::new();
     loop {
         while running.try_join_next().is_some() {}
@@ -201,7 +201,7 @@ async fn idle(pool: &PgPool, listener: &mut Option<PgListener>, within: Duration
     }
 }
 
-/// Takes the next due job, if there is one, and runs it, as a process of its own would. Returns whether there was one.
+/// Takes the next due job, if there is one, and runs it as a separate process would. Returns whether there was one.
 pub async fn run_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<bool> {
     let leases = Leases::start(pool).context("renew leases")?;
     let Next::Leased(job, hold) = lease_next(pool, &registry.names(), &leases).await? else { return Ok(false) };

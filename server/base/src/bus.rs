@@ -32,18 +32,18 @@ impl Changed {
     }
 }
 
-/// An event of the audit log, as far as those who show things need to know it.
+/// An event of the audit log, reduced to what pages need to know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Recorded {
-    /// Messages may have been lost: anything may have been recorded.
+    /// Messages may have been lost: any event may have been recorded.
     Anything,
-    /// The noun of its action, and the app whose viewers it concerns; everybody, if there is none.
+    /// The noun of its action, and the app whose viewers it concerns; `None` if it concerns everybody.
     Event { noun: String, app: Option<Uuid> },
 }
 
 impl Recorded {
-    /// The event of this action on something of `app`. An app that appears or disappears, for whomever, concerns those
-    /// who do not see it any more, too.
+    /// The event of this action on something of `app`. An app that appears or disappears, for anybody, also concerns
+    /// those who no longer see it.
     pub(crate) fn of(action: &str, app: Option<Uuid>) -> Self {
         let noun = action.split_once('.').map_or(action, |(noun, _)| noun);
         let is_seen_by_others = noun == "app" || kinds::of_action(action, app.is_some()).contains(&Kind::Rights);
@@ -62,7 +62,7 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// A message to other servers is bounded.
+    /// Creates a message of bounded size.
     pub(crate) fn new(bus: &Bus, changed: BTreeSet<Changed>, recorded: BTreeSet<Recorded>) -> Self {
         let is_long = |len| len > MOST_CHANGED;
         let anything = Changed { kind: Kind::Anything, app: None };
@@ -78,7 +78,7 @@ impl Message {
     }
 }
 
-/// The most changes, and the most events, that a message names.
+/// The maximum number of changes, and of events, in a message.
 const MOST_CHANGED: usize = 32;
 
 /// The subscribers on this server.
@@ -126,13 +126,13 @@ impl Bus {
         woken.for_each(|(_, waker)| waker.notify_one());
     }
 
-    /// Has all subscribers read again what they may have missed.
+    /// Makes all subscribers read again what they may have missed.
     pub(crate) fn anything(&self) {
         self.notify(Changed { kind: Kind::Anything, app: None });
         let _ = self.recorded.send(Recorded::Anything);
     }
 
-    /// Delivers a message of another server; this server's own is delivered already.
+    /// Delivers a message of another server; this server's own messages have already been delivered.
     pub(crate) fn receive(&self, text: &str) {
         match serde_json::from_str::<Message>(text) {
             Ok(message) if message.from == self.id => {}
@@ -146,7 +146,7 @@ impl Bus {
 /// Waits until what is shown of `app`, or of any app if none is given, may have changed.
 pub async fn concerning(changes: &mut broadcast::Receiver<Changed>, app: Option<Uuid>) {
     let concerns = |changed: Changed| app.map_or(changed.kind != Kind::Session, |app| changed.concerns(app));
-    // A receiver that is too far behind has missed some, and reads again as well.
+    // A receiver that has missed messages reads again, too.
     while matches!(changes.recv().await, Ok(changed) if !concerns(changed)) {}
 }
 

@@ -2,12 +2,12 @@
 
 use uuid::Uuid;
 
-/// With what somebody proved who they are.
+/// The credential that authenticates a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// An API token.
     Token(Uuid),
-    /// A browser that signed in.
+    /// A browser session.
     Session(Uuid),
 }
 

@@ -12,7 +12,7 @@ pub struct Size {
     pub name: &'static str,
     /// Quota; above it, R14 is logged.
     pub memory_mb: u64,
-    /// Above this many times the quota, the dyno is killed (R15). See behaviour.md 7.4.
+    /// Above this multiple of the quota, the dyno is killed (R15).
     pub hard_factor: f64,
     pub cpu_shares: u64,
     pub pids: u64,

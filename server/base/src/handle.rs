@@ -1,4 +1,4 @@
-//! The handle that the handles of all areas deref to.
+//! The handle that the handles of all areas dereference to.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use sqlx::PgPool;
 
 use crate::{bus::Bus, rate_limits::RateLimits, secrets::Secrets, settings::Settings, slots::Slots};
 
-/// Changes of one payer's requests at a time, those that wait, and changes of all: each has a connection to the
-/// database. The rest of the connections are for reads, sign-ins and jobs, which no change holds up.
+/// Concurrent changes by requests per payer, waiting ones, and the total: each has a connection to the database. The
+/// other connections are for reads, sign-ins and jobs, which changes cannot block.
 const CHANGES: usize = 6;
 const CHANGES_WAITING: usize = 250;
 const CHANGES_OF_ALL: usize = 14;
 const _: () = assert!(CHANGES_OF_ALL + 6 <= store::CONNECTIONS as usize);
 
-/// Reads of one payer's requests at a time, those that wait, and reads of all: the connections are shared in the order
-/// in which they are asked for, so whoever sends hundreds of requests at once would be ahead of everybody else.
+/// Concurrent reads by requests per payer, waiting ones, and the total. Connections are assigned in the order of
+/// requests, so that without these limits hundreds of concurrent requests of one client would delay everybody else's.
 const READS: usize = 16;
 const READS_WAITING: usize = 1000;
 const READS_OF_ALL: usize = 1000;
@@ -58,7 +58,7 @@ impl Base {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// The settings given at start-up.
+    /// The settings given at startup.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
     }

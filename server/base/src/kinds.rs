@@ -33,14 +33,14 @@ pub(crate) fn of_action(action: &str, has_app: bool) -> &'static [Kind] {
     use Kind::{Account, App, Build, Dyno, Formation, Release, Rights, Session};
     let (noun, verb) = action.split_once('.').unwrap_or((action, ""));
     match (noun, verb) {
-        // A refused or unconfirmed action changes nothing.
+        // A rejected or unconfirmed action changes nothing.
         (_, "refuse" | "begin") => &[],
         ("build", _) => &[Build],
         ("release" | "config_vars", _) => &[Release],
         ("formation", _) => &[Formation],
         ("dyno", _) => &[Dyno],
         ("app", "transfer" | "lock") | ("app_transfer", "accept") | ("collaborator", _) => &[App, Rights],
-        // Something new ends no session and no permission.
+        // Creating something ends no session and no permission.
         ("account" | "team" | "service_account" | "session" | "authorization" | "oauth_client", "create") => &[],
         ("service_account", "authorize") | ("consent", _) => &[],
         ("account", _) => &[Account, Rights],

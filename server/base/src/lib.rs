@@ -1,7 +1,7 @@
 //! What every area needs: the database, changes and the audit log, secrets, errors, lists, routes.
 //!
-//! Nothing here has rules about apps, accounts or teams: an area is a crate above this one. Two facts about them are
-//! here all the same: the dyno sizes, which quotas and formations share, and that errors of git's requests are text.
+//! Nothing here has rules about apps, accounts or teams: an area is a crate above this one. There are two exceptions:
+//! the dyno sizes, which quotas and formations share, and that errors of git's requests are text.
 
 pub mod bounds;
 pub mod bus;

@@ -1,7 +1,7 @@
 //! Links: what the functions that render resources for the API need besides a row.
 //!
 //! They do not take the caller. What depends on the caller's rights is decided before, and passed as an argument, so
-//! that the same function renders a resource for whoever has the fewest rights.
+//! that the same function can render a resource for a reader without any rights.
 
 use uuid::Uuid;
 
@@ -16,17 +16,17 @@ pub struct Links {
 }
 
 impl Links {
-    /// For `bearer`, who has sent a request to `origin`: scheme and host, without a slash at the end.
+    /// For `bearer`, who has sent a request to `origin`: scheme and host, without a trailing slash.
     pub fn signed_for(base: &Base, bearer: Bearer, origin: &str) -> Self {
         Self { base: base.clone(), origin: origin.to_owned(), bearer: Some(bearer) }
     }
 
-    /// For whoever receives what nobody has requested. URLs that would open without credentials are left out.
+    /// For something that is sent without a request. URLs that open without credentials are omitted.
     pub fn unsigned(base: &Base) -> Self {
         Self { base: base.clone(), origin: base.settings().url(), bearer: None }
     }
 
-    /// The URL of an app, with a slash at the end.
+    /// The URL of an app, with a trailing slash.
     pub fn app(&self, name: &str) -> String {
         self.base.settings().app_url(name)
     }
@@ -36,8 +36,7 @@ impl Links {
         format!("{}/{app}.git", self.origin)
     }
 
-    /// The pre-signed URL `<origin>/<path>/<secret>`, at which `id` is opened for `purpose`; `None` if nobody has
-    /// requested it.
+    /// The pre-signed URL `<origin>/<path>/<secret>`, at which `id` is opened for `purpose`; `None` without a bearer.
     pub fn signed(&self, path: &str, purpose: &str, id: Uuid) -> Option<String> {
         let secret = self.base.secrets().sign_for(purpose, self.bearer?, id);
         Some(format!("{}/{path}/{secret}", self.origin))

@@ -16,8 +16,8 @@ pub struct Paced {
 }
 
 impl Base {
-    /// Begins a transaction for a request that `payer` pays for. It waits for one of the slots that changes have, too:
-    /// whoever may wait for a lock has a connection to the database that nobody else can use meanwhile.
+    /// Begins a transaction for a request that is charged to `payer`. It takes one of the slots of changes, since it
+    /// may have to wait for a lock, and occupies a connection to the database meanwhile.
     pub async fn begin_for(&self, payer: Uuid) -> Result<Paced> {
         let slot = self.change_slots().take(payer).await?;
         Ok(Paced { tx: self.db().begin().await?, _slot: slot })

@@ -18,8 +18,8 @@ use crate::{
     web::set,
 };
 
-/// The page of `list` that the `Range` header requests. See api.md 2.2: unknown fields and options are ignored, as
-/// clients expect, except in bounds.
+/// The page of `list` that the `Range` header requests. Unknown fields and options are ignored, as Heroku's clients
+/// expect, except in bounds.
 pub fn asked(headers: &HeaderMap, list: &'static List) -> Result<Range> {
     let text = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mut parts = text.split([';', ',']).map(str::trim);

@@ -120,7 +120,7 @@ impl Default for RateLimits {
 }
 
 impl RateLimits {
-    /// Counts one request of an account, or rejects it. `payer` is who pays for it.
+    /// Counts one request of an account, charged to `payer`, or rejects it.
     pub fn take(&self, account: Uuid, payer: Uuid, credential: Credential, budget: Option<&Budget>) -> Result<()> {
         let Ok(mut buckets) = self.buckets.lock() else { return Ok(()) };
         let left = least(&mut buckets, Of::all(account, payer, credential));

@@ -1,7 +1,7 @@
-//! Routes: handlers with the token scope that each one needs.
+//! Routes: handlers with the token scope that each one requires.
 //!
-//! A route cannot be registered without [`RequiredScope`], and a client cannot be authenticated on a route without them. So a
-//! new route is never open to a token that nobody considered.
+//! A route cannot be registered without a [`RequiredScope`], and a client cannot be authenticated on a route without
+//! one. So a new route is never open to a token that nobody considered.
 
 use axum::{
     Extension, Router,
@@ -10,7 +10,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter},
 };
 
-/// The scope that a route needs of a token. A session of the console has every scope.
+/// The scope that a route requires of a token. A session of the console has every scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequiredScope {
     /// None: it is public, or protected by a secret in its path or body.
@@ -27,9 +27,9 @@ pub enum RequiredScope {
     WriteProtected,
     /// Everything that the account can do, including access for others, and settings of the account and the platform.
     Global,
-    /// Creating or seeing a credential of the account, which can do no more than the one in use.
+    /// Creating or seeing a credential of the account that can do no more than the one in use.
     Credential,
-    /// Creating, seeing or ending a lasting credential, such as a session: not with an expiring token.
+    /// Creating, seeing or ending a credential without an expiry, such as a session: not with an expiring token.
     LastingCredential,
 }
 
@@ -58,7 +58,7 @@ pub struct Route {
     pub needs: RequiredScope,
 }
 
-/// The handlers of one path, each with its needs.
+/// The handlers of one path, each with its required scope.
 pub struct Methods<S> {
     handlers: MethodRouter<S>,
     needs: Vec<(&'static str, RequiredScope)>,

@@ -1,8 +1,8 @@
 //! Secrets: encryption at rest, keyed hashes for comparing, and signed URLs.
 //!
 //! The master key is stored outside the database (`master.key` in the data directory, or an environment variable), so
-//! that a copy of the database alone reveals nothing. Keyed hashes and signatures are HMAC-SHA256, each with a key of
-//! its own that HKDF derives from the master key. What the first version made is verified in `legacy.rs`.
+//! that a copy of the database alone reveals nothing. Keyed hashes and signatures are HMAC-SHA256, each with a separate
+//! key that HKDF derives from the master key. `legacy.rs` verifies those of the first version.
 
 mod legacy;
 
@@ -89,7 +89,7 @@ impl Secrets {
         self.hmac("keyed hash", purpose, bytes)
     }
 
-    /// The keyed hash as the first version made it; for lookups of stored ones. New values use [`Secrets::mac`].
+    /// The keyed hash of the first version, for lookups of stored ones. New values use [`Secrets::mac`].
     pub fn legacy_mac(&self, purpose: &str, bytes: &[u8]) -> Vec<u8> {
         legacy::mac(&self.key, purpose, bytes)
     }
@@ -123,8 +123,8 @@ impl Secrets {
         (is(&self.sign(purpose, id)) || is(&legacy)).then_some(id)
     }
 
-    /// As [`Secrets::sign`], for one bearer: the URL opens as long as the account has access, and as long as the token
-    /// or session that requested it is valid.
+    /// Like [`Secrets::sign`], for one bearer: the URL opens while the account has access, and while the token or
+    /// session that requested it is valid.
     pub fn sign_for(&self, purpose: &str, bearer: Bearer, id: Uuid) -> String {
         let Bearer { account, credential } = bearer;
         let signed = self.sign(&format!("{purpose} for {account} with {credential}"), id);
@@ -152,7 +152,7 @@ fn signed_id(id: Uuid, signature: &[u8]) -> String {
     format!("{}-{}", id.simple(), hex::encode(signature))
 }
 
-/// Compares in a time that does not depend on where the difference is.
+/// Compares in constant time.
 pub fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }

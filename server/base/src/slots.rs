@@ -1,8 +1,8 @@
-//! Slots: how many expensive operations one payer, and all together, can have in progress.
+//! Slots: how many expensive operations can be in progress, per payer and in total.
 //!
-//! A request that exceeds this waits for a slot of its payer before it takes one of all, so that one payer's many are
-//! never ahead of another's first; with too many waiting, it is rejected. Nobody gets more than half of all slots: with
-//! all their teams and service accounts, one person always leaves some to others.
+//! A request beyond that waits for a slot of its payer before it takes one of all, so that the many requests of one
+//! payer are never ahead of another's first; with too many waiting, it is rejected. Nobody gets more than half of all
+//! slots: with all their teams and service accounts, one person always leaves some to others.
 
 use std::{
     collections::HashMap,

@@ -13,7 +13,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Something with an id that is part of no app: an account, a team.
+    /// Something with an id that does not belong to an app: an account, a team.
     pub fn new(kind: SubjectKind, id: Uuid, name: impl Into<String>) -> Self {
         Self { id: Some(id), ..Self::named(kind, name) }
     }
@@ -23,12 +23,12 @@ impl Subject {
         Self { kind, id: None, name: name.into(), app: None }
     }
 
-    /// An app, or something in it that has no kind of its own.
+    /// An app, or something of it without a kind of its own.
     pub fn app(id: Uuid, name: impl Into<String>) -> Self {
         Self::new(SubjectKind::App, id, name).part_of(id)
     }
 
-    /// The same as part of this app: whoever can see the app can read its events.
+    /// Marks it as part of this app: whoever can see the app can read its events.
     #[must_use]
     pub fn part_of(self, app: Uuid) -> Self {
         Self { app: Some(app), ..self }

@@ -53,7 +53,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     }
 }
 
-/// A form, as browsers and OAuth clients send it: within the bounds of a JSON body, and no field twice.
+/// A form, as browsers and OAuth clients send it, with the limits of a JSON body; each field may occur once.
 pub struct Form<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
@@ -99,7 +99,7 @@ impl<T: Serialize> IntoResponse for Created<T> {
     }
 }
 
-/// 202: accepted, and not done yet.
+/// 202: accepted, but not done yet.
 pub struct Accepted<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Accepted<T> {
@@ -220,8 +220,8 @@ fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
     }
 }
 
-/// Adds an ETag to a JSON response, and responds with 304 if the client has it. A response that is streamed has none: it
-/// would have to be in memory as a whole.
+/// Adds an ETag to a JSON response, and responds with 304 if the client has it. A streamed response has none: it would
+/// have to be in memory as a whole.
 async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
     let json =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));

@@ -16,17 +16,17 @@ pub struct Observe {
 }
 
 impl Observe {
-    /// Over `platform`.
+    /// Builds on `platform`.
     pub(crate) fn new(platform: Platform) -> Self {
         Self { platform, feeds: Arc::default() }
     }
 
-    /// The area below.
+    /// The handle of the area below.
     pub fn platform(&self) -> &Platform {
         &self.platform
     }
 
-    /// What pages follow, and places to follow it.
+    /// The feeds of pages.
     pub(crate) fn feeds(&self) -> &Feeds {
         &self.feeds
     }

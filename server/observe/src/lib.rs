@@ -1,7 +1,6 @@
-//! Observing apps: logs, metrics and statuses as people see them, and `/live`, which tells what changes.
+//! Observing apps: logs, metrics and statuses for users, and `/live`, which pushes updates.
 //!
-//! How lines and samples come to be stored is not here: `platform` reads the spools, and has the histories
-//! that both areas use.
+//! Storing lines and samples is not here: `platform` reads the spools, and has the histories that both areas use.
 
 mod handle;
 mod lines;

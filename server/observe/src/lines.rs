@@ -1,15 +1,15 @@
-//! Lines in batches: a batch is bounded in bytes, so that what waits for a reader is.
+//! Lines in batches of bounded size, so that what waits for a reader is bounded, too.
 
 use logs::Line;
 
 /// The text of a batch, in bytes; its last line may exceed it.
 pub(crate) const BATCH_BYTES: usize = 64 << 10;
-/// What a line of a log takes besides its text, in bytes.
+/// The size of a log line besides its text, in bytes.
 const LINE_BYTES: usize = 128;
-/// Longer lines of an output are cut, in bytes.
+/// Longer lines of an output are cut at this many bytes.
 const MOST_LINE: usize = BATCH_BYTES;
 
-/// The next lines of a log, at most `most` and a batch, that are not after `until`; and whether these were the last.
+/// The next lines of a log up to `until`: at most `most`, and at most a batch; and whether these were the last.
 pub(crate) fn take(past: &mut logs::Lines, most: usize, until: Option<u64>) -> (Vec<Line>, bool) {
     let (mut lines, mut bytes) = (Vec::new(), 0);
     while lines.len() < most && bytes < BATCH_BYTES {
@@ -24,7 +24,7 @@ pub(crate) fn take(past: &mut logs::Lines, most: usize, until: Option<u64>) -> (
     (lines, false)
 }
 
-/// The whole lines of an output that comes in chunks.
+/// Splits an output, which comes in chunks, into lines.
 pub(crate) struct Output {
     text: Vec<u8>,
     /// Where the next line begins in `text`,
@@ -45,7 +45,7 @@ impl Output {
         self.text.extend_from_slice(chunk);
     }
 
-    /// Where the next line ends in what is left of `text`; `None` until more of it comes.
+    /// The end of the next line in the rest of `text`; `None` if it is not complete yet.
     fn end(&self) -> Option<usize> {
         let rest = &self.text[self.begin..];
         let most = &rest[..rest.len().min(MOST_LINE)];
@@ -59,7 +59,7 @@ impl Output {
         self.end().is_some()
     }
 
-    /// The next line, without its line break; `None` until more of it comes.
+    /// The next line, without its line break; `None` if it is not complete yet.
     pub(crate) fn next(&mut self) -> Option<String> {
         let end = self.end()?;
         let line = &self.text[self.begin..self.begin + end];
@@ -70,7 +70,7 @@ impl Output {
         Some(line)
     }
 
-    /// The next lines: at most `most`, and a batch.
+    /// The next lines: at most `most`, and at most a batch.
     pub(crate) fn batch(&mut self, most: usize) -> Vec<String> {
         let (mut lines, mut bytes) = (Vec::new(), 0);
         while lines.len() < most

@@ -42,14 +42,14 @@ use self::{
 };
 use crate::{Observe, lines};
 
-/// Values are sent at most this often, and lines in frames of this length of time.
+/// The minimum interval between values; lines are collected for this long.
 const TICK: Duration = Duration::from_millis(50);
 const CREDIT: u64 = 2000;
 const BATCH: usize = 500;
 const MOST_TOPICS: usize = 32;
-/// A browser says nothing longer than a filter, in bytes,
+/// The maximum size of a browser's message, in bytes,
 const MOST_SAID: usize = 16 << 10;
-/// and no more than this at once, or again in a second.
+/// and the maximum number of messages at once, refilled every second.
 const MOST_MESSAGES: f64 = 1000.0;
 const MESSAGES_A_SECOND: f64 = 200.0;
 /// A reader of a log that is this many lines behind gets only the newest [`TAIL`] of them.
@@ -68,7 +68,7 @@ pub async fn live(State(observe): State<Observe>, actor: Actor, upgrade: WebSock
     }))
 }
 
-/// From the moment when the server begins to draw a page until the page listens.
+/// The time from the start of rendering a page on the server until the page is subscribed.
 const ON_ITS_WAY: chrono::Duration = chrono::Duration::seconds(5);
 
 struct Subscription {
@@ -100,7 +100,7 @@ async fn talk(observe: Observe, actor: Actor, socket: WebSocket) {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => {}
             },
-            // Told that something has ended, or when the token or session expires.
+            // Notified that something has ended, or when the token or session expires.
             _ = lasts(&observe, &actor, &mut ends) => if !is_valid(&observe, &actor).await {
                 drop(tasks);
                 let last = async move { out.send(&ToBrowser::SignedOut).await };
@@ -112,7 +112,7 @@ async fn talk(observe: Observe, actor: Actor, socket: WebSocket) {
     }
 }
 
-/// How much more a socket may say. Whoever says more is no browser.
+/// The message rate of a socket. A client that exceeds it is not the console.
 struct Pace {
     left: f64,
     at: Instant,
@@ -127,17 +127,17 @@ impl Pace {
     }
 }
 
-/// Waits until it is worth asking whether what the socket was opened with still lets its bearer in.
+/// Waits until the credential that the socket was opened with may have ended.
 async fn lasts(observe: &Observe, actor: &Actor, ends: &mut broadcast::Receiver<()>) {
     let left = credential_time_left(observe, Some(actor.credential.id())).await;
     let _ = tokio::time::timeout(left, ends.recv()).await;
 }
 
-/// Which build this is: the version alone stays the same over many of them.
+/// Identifies the build: many builds have the same version.
 fn build() -> &'static str {
     static BUILD: OnceLock<String> = OnceLock::new();
     BUILD.get_or_init(|| {
-        // The file that runs, even when another has taken its place meanwhile.
+        // The file of this process, even if it has been replaced meanwhile.
         let file = std::fs::metadata("/proc/self/exe").ok();
         let written = file.as_ref().and_then(|f| f.modified().ok()?.duration_since(UNIX_EPOCH).ok());
         let (bytes, at) = (file.map_or(0, |f| f.len()), written.unwrap_or_default().as_millis());
@@ -145,8 +145,8 @@ fn build() -> &'static str {
     })
 }
 
-/// Whether what the socket was opened with still lets its bearer in. Not to know is no reason to
-/// close it: what it shows is asked for again and again.
+/// Whether the credential that the socket was opened with is still valid. A failed check does not close the socket,
+/// since whatever it shows is authorized again and again.
 async fn is_valid(observe: &Observe, actor: &Actor) -> bool {
     let account = store::accounts::account_info(observe.db(), actor.account.id).await;
     if account.is_ok_and(|a| a.is_none_or(|a| a.admin != actor.account.admin)) {
@@ -157,7 +157,7 @@ async fn is_valid(observe: &Observe, actor: &Actor) -> bool {
 
 async fn send(mut sink: SplitSink<WebSocket, Message>, mut outbox: mpsc::Receiver<Waiting>) {
     loop {
-        // Its room is kept until it is sent.
+        // Its space in the buffer is kept until it is sent.
         let (message, _room) = match tokio::time::timeout(PING, outbox.recv()).await {
             Ok(Some(Waiting { text, room })) => (Message::Text(text.into()), room),
             Ok(None) => {
@@ -200,7 +200,7 @@ fn hear(
     }
 }
 
-/// Begins a subscription in the place of whatever it replaces.
+/// Begins a subscription, replacing an existing one with its id.
 fn begin(
     (observe, actor): (&Observe, &Actor),
     (id, topic): (u32, Topic),
@@ -212,7 +212,7 @@ fn begin(
         old.task.abort();
     }
     bounds::check(&serde_json::to_value(&topic).map_err(anyhow::Error::new)?)?;
-    // All apps are followed once: whatever followed them before is no more of the page's.
+    // There is one subscription to all apps: this one replaces an earlier one.
     let is_apps = topic == Topic::Apps;
     let former = topics.iter().find(|(_, other)| is_apps && other.is_apps).map(|(id, _)| *id);
     if let Some((id, other)) = former.and_then(|id| topics.remove_entry(&id)) {
@@ -222,7 +222,7 @@ fn begin(
     if topics.len() >= MOST_TOPICS {
         return Err(Error::too_many_tries(&format!("A page can have at most {MOST_TOPICS} subscriptions.")));
     }
-    // To begin again is to ask again.
+    // A new subscription counts as a request.
     observe.rate_limits().take(actor.account.id, actor.payer, actor.credential, None)?;
     let slot = observe.feeds().subscriptions().try_take(actor.payer)?;
     let credit = Arc::new(Credit::default());
@@ -254,7 +254,7 @@ impl Credit {
         self.granted.notify_one();
     }
 
-    /// Waits until there is room, and says for how many lines.
+    /// Waits for credit, and returns the number of lines.
     async fn room(&self) -> usize {
         loop {
             match self.left.load(Ordering::Relaxed) {
@@ -329,7 +329,7 @@ impl Follow {
         }
     }
 
-    /// Sends a value unless it is the one that was sent before. `false` when the socket is gone.
+    /// Sends a value unless it equals the last one. `false` if the socket is closed.
     async fn value(&self, value: Value, last: &mut Option<Value>) -> bool {
         if last.as_ref() == Some(&value) {
             return true;
@@ -338,7 +338,7 @@ impl Follow {
         self.out.send(&ToBrowser::Value { id: self.id, value }).await
     }
 
-    /// Passes on what a feed says.
+    /// Forwards the messages of a feed.
     async fn feed(&self, shown: FeedSubject) -> Result<()> {
         let mut feed = feeds::follow(&self.observe, &self.actor, shown);
         let mut last = None;
@@ -366,11 +366,11 @@ impl Follow {
         self.feed(FeedSubject::App(id)).await
     }
 
-    /// Names what kinds of things have changed, and only of apps that the caller can see.
+    /// Sends which kinds of things have changed, of apps only if the caller can see them.
     async fn changes(&self) -> Result<()> {
         let mut events = self.observe.new_events();
         let newest = store::events::event_newest_at(self.observe.db()).await?;
-        // What was changed while the page was on its way is not in it, and nobody else will tell.
+        // A change during rendering is not on the page, and is not announced otherwise.
         let has_missed = newest.is_some_and(|at| chrono::Utc::now() - at < ON_ITS_WAY);
         let mut changed = Changed::default();
         if !self.changed(&changed).await {
@@ -403,7 +403,8 @@ impl Follow {
         self.out.lines(room, self.id, lines, cursor).await
     }
 
-    /// Waits until the reader has room for lines: how many, and the room itself. `None` when the socket is gone.
+    /// Waits until there is space in the buffer for lines; returns how many, and the space. `None` if the socket is
+    /// closed.
     async fn room(&self) -> Option<(usize, Room)> {
         let lines = self.credit.room().await;
         Some((lines, self.out.room().await?))
@@ -424,9 +425,9 @@ impl Follow {
         loop {
             let Some((most, room)) = self.room().await else { return Ok(()) };
             let lag = tail.lag();
-            // A rare text may lie behind a gigabyte of lines: what is not found in one turn is looked for in the next.
+            // A rare text may be behind a gigabyte of lines: what is not found in one turn is searched in the next.
             let turn = move |budget: &logs::Budget| {
-                // A reader that fell far behind is told how much it missed instead of being drowned.
+                // A reader that is far behind is told how many lines it missed instead of getting all of them.
                 let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL, budget)? } else { 0 };
                 let batch = tail.read(most, budget)?.into_iter().map(api::log_lines::LogLine::from);
                 let batch: Vec<_> = batch.collect();
@@ -449,7 +450,7 @@ impl Follow {
         }
     }
 
-    /// Sends the last lines of a log. Returns the last that was looked at; `None` when the socket is gone.
+    /// Sends the last lines of a log. Returns the last one that was read; `None` if the socket is closed.
     async fn past(&self, app: Uuid, filter: &logs::Filter, newest: u64, last: usize) -> Result<Option<u64>> {
         let (history, filter) = (self.observe.history().clone(), filter.clone());
         let find = move |budget: &logs::Budget| {
@@ -470,7 +471,7 @@ impl Follow {
             end = batch.last().map_or(end, |line| line.seq);
             let batch: Vec<_> = batch.into_iter().map(api::log_lines::LogLine::from).collect();
             let cursor = if is_over { end.max(newest) } else { end };
-            // Also when there are none, since that is what the browser waits for.
+            // Even an empty batch, since the browser waits for it.
             if (is_over || !batch.is_empty()) && !self.lines(room, &batch, cursor).await {
                 return Ok(None);
             }

@@ -24,14 +24,14 @@ use store::{
 };
 use uuid::Uuid;
 
-/// Drains an app may have. See behaviour.md 4.2.
+/// The maximum number of drains of an app.
 const MOST: i64 = 5;
 const SCHEMES: [&str; 4] = ["syslog://", "syslog+tls://", "http://", "https://"];
 
-/// Rows that are sealed one after the other before it is looked for more.
+/// Rows that are encrypted per query.
 const BATCH: i64 = 500;
 
-/// A drain as it was made.
+/// A decrypted drain.
 struct Drain {
     row: Row,
     url: String,
@@ -42,12 +42,12 @@ fn purpose(app: Uuid) -> String {
     format!("log drain of {app}")
 }
 
-/// Stands for a URL or a token in lookups. No URL of a drain begins like it.
+/// A fingerprint of a URL or token, for lookups. It cannot be confused with a URL.
 fn fingerprint(secrets: &Secrets, app: Uuid, text: &str) -> String {
     written(&secrets.mac(&purpose(app), text.as_bytes()))
 }
 
-/// The fingerprints under which a URL or token can be stored: of this version, and of the first one.
+/// The fingerprints under which a URL or token may be stored: of this version, and of the first one.
 fn fingerprints(secrets: &Secrets, app: Uuid, text: &str) -> [String; 2] {
     [fingerprint(secrets, app, text), written(&secrets.legacy_mac(&purpose(app), text.as_bytes()))]
 }
@@ -99,7 +99,7 @@ async fn find(platform: &Platform, app: &store::apps::Row, drain: &str) -> Resul
     Ok(Drain::open(platform.secrets(), row)?)
 }
 
-/// Seals what a server that knew of no seals has written. Says how many.
+/// Encrypts drains that an older server has stored unencrypted. Returns a line with their number.
 pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<usize> {
     let (db, mut after, mut done) = (platform.db(), Uuid::nil(), 0);
     loop {
@@ -110,7 +110,7 @@ pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<usize> {
         for row in rows {
             let sealed = Drain::sealed(platform.secrets(), row.url.clone(), row.token.clone(), row).row;
             match store::log_drains::log_drain_seal(db, &sealed).await {
-                // The same drain was added by both servers.
+                // Both servers have added the same drain.
                 Err(err) if store::broken_constraint(&err).is_some() => {
                     store::log_drains::log_drain_delete(db, sealed.id).await.context("remove a log drain's double")?;
                 }
@@ -156,7 +156,7 @@ pub async fn log_drain_create(
 ) -> Result<Created<api::log_drains::LogDrain>> {
     let app = actor.app(&app, Can::Operate).await?;
     let rest = SCHEMES.iter().find_map(|s| create.url.strip_prefix(s));
-    // Neither white space nor characters that are not seen, or hide others.
+    // Neither white space, nor characters that are invisible or hide others.
     let is_visible = create.url.bytes().all(|byte| byte.is_ascii_graphic());
     if rest.is_none_or(str::is_empty) || create.url.len() > 2048 || !is_visible {
         let known = SCHEMES.join(", ");
@@ -179,12 +179,12 @@ pub async fn log_drain_create(
     let drain = Drain::sealed(platform.secrets(), create.url, token, row);
     let taken = || Error::invalid("Url has already been taken");
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    // Two at once are counted one after the other.
+    // Concurrent requests are counted one after the other.
     store::apps::app_lock(&mut *tx, app.id).await?;
     if store::log_drains::log_drain_count(&mut *tx, app.id).await? >= MOST {
         return Err(Error::invalid(format!("An app can have at most {MOST} drains. Remove one first.")));
     }
-    // Also one that is not sealed yet.
+    // Including one that is not encrypted yet.
     let fingerprints = fingerprints(platform.secrets(), app.id, &drain.url);
     if store::log_drains::log_drain_info(&mut *tx, app.id, &drain.url, &fingerprints).await?.is_some() {
         return Err(taken());
@@ -217,7 +217,7 @@ pub async fn log_drain_delete(
     Ok(Json(drain.shown(&app)))
 }
 
-/// The URL may hold a password, so that only the id is noted.
+/// The URL may contain a password, so only the id is recorded.
 fn note(tx: &mut Change, action: &str, summary: &str, drain: Uuid) {
     tx.record(action, summary, serde_json::json!({ "log_drain": drain }));
 }

@@ -15,10 +15,10 @@ use platform::{
 };
 use serde::Deserialize;
 
-/// Lines in one answer.
+/// The maximum number of lines of a response.
 const MOST: usize = 10_000;
 const BUCKETS: usize = 120;
-/// Who asks for more lines than this searches, too.
+/// A request for more lines counts as a search.
 const MOST_PLAIN: usize = 2000;
 
 /// The query string: text, since it is typed by hand too.
@@ -80,10 +80,10 @@ pub async fn log_line_list(
         let query = logs::Query { budget: budget.clone(), ..query };
         let lines = history.read(app.id, &query)?.collect_most(most)?;
         let lines: Vec<api::log_lines::LogLine> = lines.into_iter().map(Into::into).collect();
-        // Here, since so much text would keep whoever else is served waiting.
+        // Serialised here, off the async runtime, since it is much text.
         Ok(serde_json::to_vec(&lines))
     };
-    // What costs no more than the lines that it shows does not wait behind those who search.
+    // A plain read of a few lines does not wait behind searches.
     let json = if looks_for_nothing && most <= MOST_PLAIN {
         glance(&platform, actor.payer, look).await
     } else {

@@ -26,11 +26,11 @@ use crate::lines;
 /// The validity of an unopened session.
 const LIFE: i64 = 360;
 const DEFAULT_LINES: u32 = 100;
-/// Lines of the past.
+/// The maximum number of past lines.
 const MOST_LINES: usize = 100_000;
-/// Lines that are read in one turn, and no more than a batch has room for.
+/// Lines per turn, which fit into a batch.
 const BATCH: usize = 1000;
-/// Batches that wait for a reader, besides the one that is read and the one that is written.
+/// Batches in the buffer of a reader, besides the one that is read and the one that is written.
 const WAITING: usize = 2;
 /// Proxies close connections that are silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -93,7 +93,7 @@ fn written(line: &logs::Line, event: bool) -> String {
     if event { web::event(line.seq, &line.to_string()) } else { format!("{line}\n") }
 }
 
-/// Ends when the reader may no longer read; keeps the place as long as it is waited for.
+/// Resolves when the reader loses access; holds the slot until it is dropped.
 pub(crate) async fn held(slot: Slot, watch: Watch) {
     watch.lost().await;
     drop(slot);
@@ -103,8 +103,7 @@ fn silence(event: bool) -> Bytes {
     Bytes::from_static(if event { b": keep-alive\n\n" } else { b"" })
 }
 
-/// Batches of lines: the last ones, and with `tail` all that come. An empty batch says that
-/// nothing has come for a while.
+/// Batches of lines: the last ones, and with `tail` all new ones. An empty batch is a keep-alive.
 async fn lines(
     platform: &Platform,
     (payer, app): (Uuid, Uuid),
@@ -128,7 +127,7 @@ async fn lines(
         let find = move |budget: &logs::Budget| history.read(app, &logs::Query { budget: budget.clone(), ..query });
         log_lines::search(platform, payer, find).await?
     };
-    // A tail takes up where the past ends.
+    // A tail continues where the past ends.
     let tail = if params.tail == Some(true) {
         Some(history.tail(app, newest, &filter).map_err(log_lines::refused)?)
     } else {
@@ -145,7 +144,7 @@ async fn lines(
                 None => Ok(()),
             }
         };
-        // A search for what is not there notices by itself that nobody listens any more.
+        // A search that finds nothing notices by itself that the client has disconnected.
         tokio::select! {
             () = gone.closed() => {}
             sent = sent => if let Err(err) = sent { tracing::warn!("could not read a log: {err}") },
@@ -154,8 +153,7 @@ async fn lines(
     Ok(ReceiverStream::new(receiver))
 }
 
-/// Sends a log to one reader, in turns: between two of them others have theirs, and a reader that is slow holds no
-/// thread.
+/// Sends a log to one reader, in turns: others get theirs in between, and a slow reader occupies no thread.
 struct Sending {
     platform: Platform,
     payer: Uuid,
@@ -163,7 +161,7 @@ struct Sending {
 }
 
 impl Sending {
-    /// The past, so that a hundred thousand lines need the memory of a thousand.
+    /// The past, in batches, so that a hundred thousand lines need the memory of a thousand.
     async fn past(&self, mut past: logs::Lines, until: Option<u64>) -> Result<()> {
         loop {
             let turn = move |budget: &logs::Budget| {

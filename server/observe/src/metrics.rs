@@ -20,18 +20,18 @@ use store::{apps, dynos::Row};
 use uuid::Uuid;
 
 const EVERY: i64 = 10;
-/// Events of the audit log that are looked at for a chart.
+/// The maximum number of audit events that are considered for a chart.
 const MOST_CHANGES: i64 = 500;
 /// 9999-12-31T23:59:59Z.
 const END_OF_DATES: i64 = 253_402_300_799;
-/// How often a dyno above its memory quota is reported. See behaviour.md 7.4.
+/// How often a dyno above its memory quota is reported.
 const OVER_EVERY: chrono::Duration = chrono::Duration::seconds(20);
 
 /// Samples until it is dropped.
 pub(crate) async fn sample(platform: Platform) {
     let mut sampler = Sampler::default();
     loop {
-        // At whole ten seconds, so that samples and the stretches they are filed under agree.
+        // At multiples of ten seconds, so that samples match the intervals that they are stored under.
         let past = Utc::now().timestamp_millis().rem_euclid(EVERY * 1000);
         tokio::time::sleep(Duration::from_millis((EVERY * 1000 - past).unsigned_abs())).await;
         if let Err(err) = sampler.run(&platform).await {
@@ -115,13 +115,13 @@ impl Sampler {
         (all, over)
     }
 
-    /// Whether a run is above its quota, and that was not reported lately.
+    /// Whether a run is above its quota, and that was not reported recently.
     fn is_to_be_warned(&mut self, run: Uuid, memory: u64, quota: u64, now: DateTime<Utc>) -> bool {
         if quota == 0 || memory <= quota {
             self.over.remove(&run);
             return false;
         }
-        // Samples are not to the millisecond.
+        // Samples are not exact to the millisecond.
         let lately = OVER_EVERY - chrono::Duration::seconds(EVERY / 2);
         let is_due = self.over.get(&run).is_none_or(|at| now - *at > lately);
         if is_due {
@@ -131,8 +131,8 @@ impl Sampler {
     }
 }
 
-/// Nanoseconds of CPU since the sample before. One that is new has used all it has since then; of one that
-/// went on while this process was started again it is not known, and all it used in its life is no answer.
+/// Nanoseconds of CPU since the previous sample. For a new run, that is all it has used; for one that was already
+/// running when this process started, it is unknown, and its total would be misleading.
 fn used(total: u64, before: Option<u64>, started_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<u64> {
     let is_new = started_at.is_some_and(|at| now - at <= chrono::Duration::seconds(EVERY));
     before.or(is_new.then_some(0)).map(|before| total.saturating_sub(before))
@@ -164,12 +164,12 @@ pub async fn metrics_info(
 ) -> Result<Json<api::metrics::Metrics>> {
     let app = actor.app(&app, Can::View).await?;
     let to = query.to.unwrap_or_else(Utc::now);
-    // A time may be so early that there is none an hour before it.
+    // There may be no valid time an hour earlier.
     let from = query.from.unwrap_or_else(|| to.checked_sub_signed(chrono::Duration::hours(1)).unwrap_or(to));
     if from >= to || to - from > chrono::Duration::days(31) {
         return Err(Error::invalid("from must be before to, and the range at most 31 days."));
     }
-    // What is far outside cannot be asked of the database, nor calculated with.
+    // Times far outside this range are not supported by the database and by calculations.
     if from < DateTime::UNIX_EPOCH || to.timestamp() > END_OF_DATES {
         return Err(Error::invalid("from and to must be between the years 1970 and 9999."));
     }
@@ -187,8 +187,8 @@ pub async fn metrics_info(
     }))
 }
 
-/// What happened meanwhile: releases, scalings and restarts from the audit log, crashes from the
-/// log, and where requests began to fail.
+/// Events in the range: releases, scalings and restarts from the audit log, crashes from the log, and the beginnings of
+/// request failures.
 async fn events(
     platform: &Platform,
     payer: Uuid,
@@ -222,7 +222,7 @@ async fn events(
     Ok(events)
 }
 
-/// The newest changes of an app in a stretch of time that explain what a chart shows.
+/// The newest changes of an app in a time range that explain what a chart shows.
 async fn changes(
     platform: &Platform,
     app: &apps::Row,
@@ -254,7 +254,7 @@ fn change(row: store::events::Row) -> Option<MetricEvent> {
     Some(MetricEvent { at: row.at, kind: kind.into(), text: row.summary, label })
 }
 
-/// Where errors of a code began: the first point that has them after a minute, and a point, without.
+/// The beginnings of errors of a code: the first point that has them after a minute, and a point, without.
 fn outbreaks(found: &monitor::Series) -> Vec<MetricEvent> {
     let quiet = chrono::Duration::seconds(found.step.max(60));
     let mut seen: BTreeMap<&String, DateTime<Utc>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Outputs of builds and release phases, streamed to whoever has the address.
+//! Outputs of builds and release phases, streamed to anyone with the URL.
 
 use axum::{
     body::{Body, Bytes},
@@ -52,7 +52,7 @@ fn no_stream() -> Error {
     Error::not_found("stream", "Couldn't find that stream.")
 }
 
-/// Plain text from the byte that `Range` names, or events when the client asks for them.
+/// Plain text from the first byte of `Range`, or events if the client requests them.
 fn stream(platform: Platform, output: outputs::Output, (slot, watch): (Slot, Watch), headers: &HeaderMap) -> Response {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     if text("accept").is_some_and(|a| a.contains("text/event-stream")) {
@@ -66,13 +66,13 @@ fn stream(platform: Platform, output: outputs::Output, (slot, watch): (Slot, Wat
     (status, headers, Body::from_stream(content)).into_response()
 }
 
-/// One event for each line; its id is the place in the file after it.
+/// One event for each line; its id is the position in the file after it.
 fn events(content: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static, from: u64) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     (headers, Body::from_stream(batches(content, from))).into_response()
 }
 
-/// The events of an output in batches, each made when it is asked for.
+/// The events of an output in batches, each created when it is polled.
 fn batches(
     content: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     from: u64,

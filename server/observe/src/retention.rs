@@ -1,4 +1,4 @@
-//! Retention: what of the logs nobody can ask for any more is removed.
+//! Retention: removes logs that cannot be requested any more.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use platform::Platform;
 
 use crate::log_drains;
 
-/// Forgets old log sessions, and seals log drains that an older server has written.
+/// Removes expired log sessions, and encrypts log drains that an older server has stored unencrypted.
 pub(crate) struct Retention(pub Platform);
 
 #[async_trait]

@@ -4,7 +4,7 @@ use base::routes::{RequiredScope, Routes, get, post};
 
 use crate::{Observe, live, log_drains, log_lines, log_sessions, metrics, outputs, statuses};
 
-/// What may be asked of this area.
+/// The routes of this area.
 pub fn routes() -> Routes<Observe> {
     let of_app = Routes::default()
         .route("/log-density", get(RequiredScope::Read, log_lines::log_density_info))

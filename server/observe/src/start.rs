@@ -1,4 +1,4 @@
-//! Starting this area: what samples the apps, and what forgets.
+//! Startup of this area: sampling and retention.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::{Observe, metrics, retention::Retention};
 
 impl Observe {
-    /// Starts to sample and to forget, over a platform that has started and stops this with itself.
+    /// Starts sampling and retention. `platform` has to have begun its work; it stops them when it stops.
     pub fn start(platform: Platform) -> Self {
         let every = Duration::from_secs(3600);
         let retention = background::Driver::start(Retention(platform.clone()), every, Arc::new(Notify::new()));

@@ -31,18 +31,18 @@ use api::{
     statuses::{AppStatus, AppSummary, Condition, HeldRelease, ReleaseSummary},
 };
 
-/// What a crashed dyno said last is shown of so many dynos,
+/// The last lines of a crashed dyno's output are shown for this many dynos:
 const MOST_CRASHED: usize = 3;
-/// in so many lines,
+/// this many lines,
 const LAST_LINES: usize = 6;
-/// none of them longer ago than so much before the crash.
+/// none of them older than this at the time of the crash.
 const BEFORE_THE_CRASH: chrono::Duration = chrono::Duration::minutes(1);
 
 /// The data of one app.
 struct Known<'a> {
     app: &'a apps::Row,
     formation: &'a [formation::Row],
-    /// Those that people are shown.
+    /// The dynos that users see.
     dynos: Vec<dynos::Row>,
     held: Option<HeldRelease>,
     /// Version and status of the newest release.
@@ -50,12 +50,12 @@ struct Known<'a> {
     build: Option<&'a builds::Pending>,
 }
 
-/// Whether a dyno crashed, and did not come up again since: between two tries it is starting.
+/// Whether a dyno has crashed and not come up since: between two attempts it is starting.
 fn fails(row: &dynos::Row) -> bool {
     row.state == DynoState::Crashed || row.state == DynoState::Starting && row.crashes > 0
 }
 
-/// The release of which `all` the dynos there are have one that fails while an older one serves for it.
+/// The newest release, if one of its dynos fails while an older release serves. `all` are all dynos.
 fn held(all: &[dynos::Row]) -> Option<HeldRelease> {
     let live = || all.iter().filter(|row| row.stopping_at.is_none());
     let of = |new: &&dynos::Row| {
@@ -253,7 +253,7 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
     })
 }
 
-/// Adds what the first crashed dynos said last. The rest of the status is worth having without it.
+/// Adds the last output of the first crashed dynos. The status is useful without it.
 async fn say_last(platform: &Platform, payer: Uuid, app: Uuid, dynos: &mut [api::dynos::Dyno]) {
     let mut crashed: Vec<_> = dynos.iter_mut().filter(|d| d.state == DynoState::Crashed).take(MOST_CRASHED).collect();
     let since = crashed.iter().map(|dyno| (dyno.name.clone(), dyno.updated_at - BEFORE_THE_CRASH)).collect();

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use background::Job;
 use base::Kind;
 use chrono::Utc;
-use store::queues::Places;
+use store::queues::Slots;
 use uuid::Uuid;
 
 use crate::{Platform, running::Running};
@@ -21,7 +21,7 @@ pub struct Queue<J> {
     /// What is published when the rows of an app change.
     pub kind: Kind,
     /// How many have a slot at once.
-    pub places: Places,
+    pub slots: Slots,
     /// The job of a row.
     pub job: fn(Uuid) -> J,
 }
@@ -30,7 +30,7 @@ impl<J: Job> Queue<J> {
     /// Assigns free slots to the rows whose turn it is, and returns their apps. The caller commits.
     pub async fn start(&self, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
         let mut apps = Vec::new();
-        while let Some((id, app)) = self.rows.start_next(&mut *tx, self.places, Utc::now()).await? {
+        while let Some((id, app)) = self.rows.start_next(&mut *tx, self.slots, Utc::now()).await? {
             background::enqueue(&mut *tx, &(self.job)(id)).await?;
             apps.push(app);
         }

@@ -96,7 +96,7 @@ impl Platform {
             background::Worker::start(self.db().clone(), jobs, most, leases.clone())
         };
         let none = background::Registry::default;
-        let releasing = usize::try_from(releases::PLACES.all).unwrap_or(1) + 16;
+        let releasing = usize::try_from(releases::SLOTS.all).unwrap_or(1) + 16;
         let mut workers = vec![
             start(none().with::<Destroy>(self.clone()), 16).await,
             start(none().with::<releases::Run>(self.clone()), releasing).await,

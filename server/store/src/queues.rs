@@ -37,7 +37,7 @@ pub static RELEASES: Queue = Queue {
 
 /// The number of slots.
 #[derive(Clone, Copy, Debug)]
-pub struct Places {
+pub struct Slots {
     pub all: i64,
     /// Per payer. If several payers have apps, the last slot is for a payer without one.
     pub each: i64,
@@ -94,7 +94,7 @@ impl Queue {
     pub async fn start_next(
         &self,
         db: &mut PgConnection,
-        places: Places,
+        slots: Slots,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Option<(Uuid, Uuid)>> {
         // One at a time, since two could both find the last slot free.
@@ -110,7 +110,7 @@ impl Queue {
              returning id, app_id",
             self.rows(FIRST)
         ));
-        sqlx::query_as(sqlx::AssertSqlSafe(next)).bind(places.all).bind(places.each).bind(now).fetch_optional(db).await
+        sqlx::query_as(sqlx::AssertSqlSafe(next)).bind(slots.all).bind(slots.each).bind(now).fetch_optional(db).await
     }
 
     /// Rows that were cancelled before they got a slot.

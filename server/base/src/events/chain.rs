@@ -20,8 +20,8 @@ pub(crate) async fn append(secrets: &Secrets, tx: &mut PgConnection, event: Row)
     store::events::event_seal_update(tx, row.seq, &seal, row.at).await.context("seal the audit log")
 }
 
-/// The last event. If that is not the one that was sealed, the next one does not fit to it either, so that the break
-/// remains visible instead of being sealed over.
+/// The last event. If that is not the sealed one, the next event does not fit to it either, so that the break remains
+/// visible instead of being sealed over.
 async fn head(secrets: &Secrets, tx: &mut PgConnection) -> sqlx::Result<(i64, Vec<u8>)> {
     let (seq, hash) = store::events::event_head(&mut *tx).await?;
     let (sealed, found) = store::events::event_seal(tx).await?.unwrap_or((0, None));

@@ -1,5 +1,5 @@
-//! How much of an event is recorded. Events are kept for good and read again in lists, so that whoever makes a large
-//! change must not fill them: what is too long is cut, and says so.
+//! Limits the size of events. They are stored forever and read again in lists, so that large changes must not fill
+//! them: whatever is too long is cut and marked.
 
 use serde_json::{Map, Value};
 
@@ -18,8 +18,8 @@ pub(crate) fn text(text: String) -> String {
     }
 }
 
-/// Data, cut to its limit. Small fields are kept whole, since they say what was changed; of long lists and texts the
-/// beginning is.
+/// Data, cut to its limit. Small fields are kept in full, since they say what was changed; long lists and texts are
+/// reduced to their beginning.
 pub(crate) fn data(data: Value) -> Value {
     if length(&data) <= MOST_DATA {
         return data;
@@ -38,7 +38,7 @@ fn length(value: &Value) -> usize {
     value.to_string().len()
 }
 
-/// As much of `value` as fits in `left` bytes, of which it takes what it needs; `None` if nothing does.
+/// As much of `value` as fits into `left` bytes, which is reduced by what it takes; `None` if nothing fits.
 fn beginning(value: Value, left: &mut usize) -> Option<Value> {
     let whole = length(&value) + 1;
     if whole <= *left {

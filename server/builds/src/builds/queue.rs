@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::Kind;
 use platform::queues;
-use store::queues::{BUILDS, Places};
+use store::queues::{BUILDS, Slots};
 use uuid::Uuid;
 
 use super::{output::print, run::Run};
@@ -16,8 +16,8 @@ use crate::Builds;
 /// The slots of builds.
 fn queue(builds: &Builds) -> queues::Queue<Run> {
     let all = i64::try_from(builds.config().build_concurrency).unwrap_or(1);
-    let places = Places { all, each: all };
-    queues::Queue { rows: &BUILDS, kind: Kind::Build, places, job: |build| Run { build } }
+    let slots = Slots { all, each: all };
+    queues::Queue { rows: &BUILDS, kind: Kind::Build, slots, job: |build| Run { build } }
 }
 
 /// Assigns free slots to the builds whose turn it is. The caller commits.

@@ -1,4 +1,4 @@
-//! What has changed, for one person: the kinds of things, without those of apps that they cannot see.
+//! Changes for one person: the kinds of things, without those of apps that they cannot see.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::Observe;
 
-/// What is recorded within this time is sent together.
+/// Events within this time are sent together.
 const TOGETHER: Duration = Duration::from_millis(250);
 
-/// The next events; `None` when there will be none.
+/// The next events; `None` if there will be no more.
 pub(super) async fn next(events: &mut Receiver<Recorded>) -> Option<BTreeSet<Recorded>> {
     let first = match events.recv().await {
         Ok(event) => event,
@@ -34,7 +34,7 @@ pub(super) async fn next(events: &mut Receiver<Recorded>) -> Option<BTreeSet<Rec
     }
 }
 
-/// Those that `actor` may know of.
+/// The events that `actor` may know about.
 pub(super) async fn visible(observe: &Observe, actor: &Actor, batch: BTreeSet<Recorded>) -> Changed {
     if batch.contains(&Recorded::Anything) {
         return anything();

@@ -22,14 +22,14 @@ pub(crate) enum FeedSubject {
     Platform,
 }
 
-/// Those who are shown the same.
+/// Identifies subscribers that get the same values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub shown: FeedSubject,
     account: Uuid,
     is_admin: bool,
     rights: Rights,
-    /// With what they came and where, for what has addresses in it.
+    /// The credential and the origin, for values that contain URLs.
     opened: Option<(Uuid, String)>,
 }
 
@@ -47,12 +47,12 @@ pub(crate) enum FeedMessage {
     /// Nothing yet.
     Nothing,
     Value(Arc<Value>),
-    /// There is too much to be shown again and again.
+    /// The value is too large to be sent repeatedly.
     End,
     Failed(api::Error),
 }
 
-/// Each with what keeps it.
+/// Each with its sender and its task.
 pub(super) type Open = HashMap<Key, (watch::Sender<FeedMessage>, AbortHandle)>;
 
 /// The active feeds, and slots for their subscribers.
@@ -65,14 +65,14 @@ pub(crate) struct Feeds {
 impl Default for Feeds {
     fn default() -> Self {
         let subscriptions = Slots::new("live subscriptions", 256, 0, 25_600);
-        // Fewer than there are connections to the database; all that one payer follows may wait.
+        // Fewer than there are connections to the database; all subscriptions of one payer may wait.
         let turns = Slots::new("live updates", 2, 1000, 8);
         Self { subscriptions, turns, open: Mutex::default() }
     }
 }
 
 impl Feeds {
-    /// Places to follow something on a socket.
+    /// Slots for subscriptions of sockets.
     pub(super) fn subscriptions(&self) -> &Slots {
         &self.subscriptions
     }

@@ -1,7 +1,7 @@
 //! Feeds: values that are recomputed on changes, once for all subscribers of the same value.
 //!
-//! The cost does not depend on the number of sockets; the frequency depends on how long the computation takes; and a
-//! payer has few feeds computed at once, so that others get their turns.
+//! The cost does not depend on the number of sockets; the frequency depends on how long the computation takes; and few
+//! feeds of a payer are computed at once, so that others get their turns.
 
 use std::{
     sync::Arc,
@@ -29,7 +29,7 @@ use crate::{Observe, statuses};
 const MOST_APPS: usize = 2000;
 /// The polling interval for changes without a notification (uptime, countdowns, traffic).
 const AGAIN: Duration = Duration::from_secs(5);
-/// So many times as long as it took to find something out, it is left alone.
+/// The pause after a computation, as a multiple of its duration.
 const REST: u32 = 4;
 
 /// The value of `shown` for `actor`, who has access to it.
@@ -54,7 +54,7 @@ async fn run(observe: Observe, actor: Actor, key: Key, feed: watch::Sender<FeedM
     loop {
         let (said, took) = find_out(&observe, &actor, shown).await;
         if !matches!(said, FeedMessage::Value(_)) {
-            // Whoever comes next begins anew.
+            // The next subscriber starts a new one.
             observe.feeds().open().remove(&key);
             feed.send_replace(said);
             return;
@@ -75,14 +75,14 @@ async fn run(observe: Observe, actor: Actor, key: Key, feed: watch::Sender<FeedM
     }
 }
 
-/// Waits until it is worth another look, and so long that looking is not all that is done.
+/// Waits for a change, and for the pause that the last computation requires.
 async fn pause(shown: FeedSubject, changes: &mut broadcast::Receiver<Changed>, took: Duration) {
     let (changed, tick) = match shown {
         FeedSubject::Apps => (tokio::time::timeout(AGAIN, bus::concerning(changes, None)).await, TICK * 3),
         FeedSubject::App(app) => (tokio::time::timeout(AGAIN, bus::concerning(changes, Some(app))).await, TICK),
         FeedSubject::Platform => (Ok(()), Duration::from_secs(2)),
     };
-    // What changes together is told together.
+    // Simultaneous changes are sent together.
     let rest = tick.max(took * REST);
     tokio::time::sleep(if changed.is_ok() { rest } else { tick }).await;
 }

@@ -1,4 +1,5 @@
-//! What waits to be sent to a socket: bounded in bytes, whatever its reader reads and however many topics it has.
+//! The outgoing buffer of a socket: bounded in bytes, even if its reader does not read, and regardless of its
+//! subscriptions.
 
 use std::sync::Arc;
 
@@ -6,11 +7,11 @@ use api::live::ToBrowser;
 use serde::Serialize;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// Messages that wait,
+/// The maximum number of messages in the buffer,
 const MESSAGES: usize = 64;
-/// batches of lines among them,
+/// of batches of lines among them,
 const BATCHES: usize = 4;
-/// and bytes of the others. One that is larger waits until it is alone.
+/// and of bytes of the others. A larger message waits until the buffer is empty.
 const BYTES: usize = 256 << 10;
 
 /// Sends to a socket.
@@ -21,16 +22,16 @@ pub(super) struct Out {
     bytes: Arc<Semaphore>,
 }
 
-/// A message that waits to be sent, and the room that it takes until it is.
+/// A message in the buffer, and the space that it takes until it is sent.
 pub(super) struct Waiting {
     pub(super) text: String,
     pub(super) room: Option<Room>,
 }
 
-/// Room for one message.
+/// Space for one message.
 pub(super) struct Room(OwnedSemaphorePermit);
 
-/// The message of new lines, as [`ToBrowser::Lines`] is written.
+/// The message of new lines, in the format of [`ToBrowser::Lines`].
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "lines")]
 struct Lines<'a, T> {
@@ -46,7 +47,7 @@ pub(super) fn channel() -> (Out, mpsc::Receiver<Waiting>) {
 }
 
 impl Out {
-    /// Sends a message once there is room for it. `false` when the socket is gone.
+    /// Sends a message once there is space for it. `false` if the socket is closed.
     pub(super) async fn send(&self, message: &ToBrowser) -> bool {
         let Some(text) = text(message) else { return false };
         let room = u32::try_from(text.len().min(BYTES)).unwrap_or(u32::MAX);
@@ -54,13 +55,13 @@ impl Out {
         self.put(text, room).await
     }
 
-    /// Waits until there is room for a batch of lines: to be asked for before they are read, so that those of many
-    /// topics do not wait in memory.
+    /// Waits until there is space for a batch of lines. Call it before reading them, so that those of many
+    /// subscriptions do not wait in memory.
     pub(super) async fn room(&self) -> Option<Room> {
         self.batches.clone().acquire_owned().await.ok().map(Room)
     }
 
-    /// Sends a batch of lines in the room that was waited for. `false` when the socket is gone.
+    /// Sends a batch of lines in space that was waited for. `false` if the socket is closed.
     pub(super) async fn lines<T: Serialize>(&self, room: Room, id: u32, lines: &[T], cursor: u64) -> bool {
         let Some(text) = text(&Lines { id, lines, cursor }) else { return false };
         self.put(text, Ok(room.0)).await
@@ -71,7 +72,7 @@ impl Out {
         self.sender.send(Waiting { text, room: Some(Room(room)) }).await.is_ok()
     }
 
-    /// Sends a short message, if there is a place for it.
+    /// Sends a short message, if there is space for it.
     pub(super) fn try_send(&self, message: &ToBrowser) {
         if let Some(text) = text(message) {
             let _ = self.sender.try_send(Waiting { text, room: None });

@@ -4,19 +4,19 @@
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::{Error, Kind};
-use store::queues::{Places, RELEASES};
+use store::queues::{Slots, RELEASES};
 use uuid::Uuid;
 
 use super::run::Run;
 use crate::{Platform, queues};
 
 /// Concurrent release phases, in total and per payer: each may take an hour, but most take seconds.
-pub(crate) const PLACES: Places = Places { all: 64, each: 4 };
+pub(crate) const SLOTS: Slots = Slots { all: 64, each: 4 };
 /// Release phases of an app that run or wait.
 const MOST_PENDING: i64 = 10;
 
 const QUEUE: queues::Queue<Run> =
-    queues::Queue { rows: &RELEASES, kind: Kind::Release, places: PLACES, job: |release| Run { release } };
+    queues::Queue { rows: &RELEASES, kind: Kind::Release, slots: SLOTS, job: |release| Run { release } };
 
 /// Assigns free slots to the release phases whose turn it is. The caller commits.
 pub(super) async fn start(tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {

@@ -17,8 +17,8 @@ use crate::world::{World, account, at};
 
 impl World {
     async fn start_next(&self, all: i64, each: i64) -> Option<(Uuid, Uuid)> {
-        let places = Places { all, each };
-        BUILDS.start_next(&mut self.db.acquire().await.unwrap(), places, at(9)).await.unwrap()
+        let slots = Slots { all, each };
+        BUILDS.start_next(&mut self.db.acquire().await.unwrap(), slots, at(9)).await.unwrap()
     }
 
     async fn ended(&self, releases: &[Uuid]) -> BTreeSet<Uuid> {
@@ -148,10 +148,10 @@ async fn release_phases_have_places_of_their_own_and_none_is_lost() {
     let second = w.release(app, "pending", None).await;
     let third = w.release(other, "pending", None).await;
     let mut db = w.db.acquire().await.unwrap();
-    let places = Places { all: 3, each: 3 };
-    assert_eq!(RELEASES.start_next(&mut db, places, at(9)).await.unwrap(), Some((first, app)));
-    assert_eq!(RELEASES.start_next(&mut db, places, at(9)).await.unwrap(), Some((third, other)));
-    assert_eq!(RELEASES.start_next(&mut db, places, at(9)).await.unwrap(), None);
+    let slots = Slots { all: 3, each: 3 };
+    assert_eq!(RELEASES.start_next(&mut db, slots, at(9)).await.unwrap(), Some((first, app)));
+    assert_eq!(RELEASES.start_next(&mut db, slots, at(9)).await.unwrap(), Some((third, other)));
+    assert_eq!(RELEASES.start_next(&mut db, slots, at(9)).await.unwrap(), None);
     assert!(release_info(&w.db, first).await.unwrap().unwrap().started_at.is_some());
     assert_eq!(release_pending_count(&w.db, app).await.unwrap(), 2);
 
@@ -170,7 +170,7 @@ async fn release_phases_have_places_of_their_own_and_none_is_lost() {
     release_cancel_all(&w.db, app, at(9)).await.unwrap();
     assert_eq!(w.ended(&[first, second, gone]).await, BTreeSet::from([first, second, gone]));
     assert_eq!(RELEASES.cancelled(&w.db).await.unwrap(), [second]);
-    assert_eq!(RELEASES.start_next(&mut db, places, at(9)).await.unwrap(), None);
+    assert_eq!(RELEASES.start_next(&mut db, slots, at(9)).await.unwrap(), None);
 }
 
 #[tokio::test]
