@@ -1,4 +1,4 @@
-//! Access control for apps and teams, in one place. What it is for subjects of any kind is in `owned`.
+//! Access control for apps and teams, in one place. For subjects of any kind, see `owned`.
 //!
 //! A route gets an app's row only as an [`App`], and an [`App`] only from [`Actor::app`] or [`Actor::apps`], which
 //! require the intended operation: a route that does not check access cannot be written.
@@ -113,8 +113,8 @@ impl Actor {
         self.admit(row, &access, can)
     }
 
-    /// Those of the requested apps that are visible to the caller. The query applies the same rule, so that no row is
-    /// read in vain.
+    /// Those of the requested apps that are visible to the caller. The query applies the same rules, so that it reads
+    /// no others.
     pub async fn apps(&self, filter: &apps::Filter<'_>, range: &Range) -> Result<Page<App>> {
         let permissions = seeing();
         let page = apps::app_list(self.base.db(), &self.viewer(&permissions), filter, range).await?;
@@ -135,7 +135,7 @@ impl Actor {
         self.team_in(self.base.db(), name, can).await
     }
 
-    /// As [`Self::team`], in a transaction.
+    /// Like [`Self::team`], in a transaction.
     pub async fn team_in(&self, db: impl PgExecutor<'_>, name: &str, can: InTeam) -> Result<Team> {
         let found = store::teams::team_info(db, name, self.account.id).await?;
         let team = found.and_then(|found| self.in_team(found)).ok_or_else(Error::no_team)?;
@@ -167,7 +167,7 @@ impl Actor {
         self.must_be_a_person_in(self.base.db()).await
     }
 
-    /// As [`Self::must_be_a_person`], in a transaction.
+    /// Like [`Self::must_be_a_person`], in a transaction.
     pub async fn must_be_a_person_in(&self, db: impl PgExecutor<'_>) -> Result<()> {
         if store::service_accounts::service_account_exists(db, self.account.id).await? {
             return Err(Error::forbidden(
@@ -184,7 +184,7 @@ pub async fn still_may(base: &Base, account: Uuid, app: Uuid, can: Can) -> Resul
     Ok(app_for(base, account, app, can).await?.is_some())
 }
 
-/// As [`still_may`]: the app, if `account` has the right `can` on it.
+/// Like [`still_may`]: the app, if `account` has the right `can` on it.
 pub async fn app_for(base: &Base, account: Uuid, app: Uuid, can: Can) -> Result<Option<apps::Row>> {
     let db = base.db();
     let (Some(account), Some(app)) = (accounts::account_info(db, account).await?, apps::app_info(db, app).await?)

@@ -171,7 +171,7 @@ pub async fn find(base: &Base, user: &str) -> Result<Row> {
 /// Rejects invalid email addresses. Non-ASCII letters are invalid, too: some are equal to others for the database, or
 /// for people's eyes, and the address identifies an account.
 pub fn check_address(email: &str) -> Result<()> {
-    // Names of service accounts and of teams look like addresses, and are nobody's.
+    // Names of service accounts and of teams look like addresses that nobody can have.
     let ours = [".invalid", "@herokumanager.com"];
     let odd = |c: char| !c.is_ascii_graphic() || "<>,;\"/\\".contains(c);
     let parts =

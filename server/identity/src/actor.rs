@@ -42,7 +42,7 @@ pub struct Visit(Arc<OnceLock<(accounts::Row, Uuid)>>);
 #[derive(Clone)]
 pub struct Actor {
     pub account: accounts::Row,
-    /// Who is charged for the request: see `payers`.
+    /// The account that the request is charged to: see `payers`.
     pub payer: Uuid,
     pub credential: Credential,
     /// The scope of the credential.
@@ -68,7 +68,7 @@ impl Actor {
         }
     }
 
-    /// Begins a change that this actor makes to `subject`, once its payer has a slot for it. Not within another one.
+    /// Begins a change of `subject` by this actor, once its payer has a slot for it. Changes must not be nested.
     pub async fn change(&self, subject: Subject) -> Result<Change> {
         self.base.change_for(self.payer, self.originator(), subject).await
     }
@@ -149,7 +149,7 @@ pub async fn credential_time_left(base: &Base, credential: Option<Uuid>) -> Dura
         Ok(Some(ends)) => ends,
         _ => store::sessions::session_ends_at(db, id, now).await.ok().flatten(),
     };
-    // A moment more, so that it has ended then.
+    // A moment more, so that it has expired by then.
     let left = ends.and_then(|ends| (ends - now).to_std().ok()).map(|left| left + Duration::from_millis(20));
     left.map_or(AGAIN, |left| left.min(AGAIN))
 }
@@ -198,8 +198,7 @@ async fn by_session(base: &Base, parts: &Parts) -> Result<(accounts::Row, Creden
     }
     let session = parts.extensions.get::<Session>().ok_or_else(Error::unauthorized)?;
     let (account, id) = signed_in(session).await.ok_or_else(Error::unauthorized)?;
-    // Apps are on the same site as the console, so that SameSite does not protect: the browser's
-    // word on where a write comes from does.
+    // Apps are on the same site as the console, so SameSite does not protect: the browser's `Origin` of a write does.
     if !reads && !same_origin(&parts.headers) {
         let origin = parts.headers.get(header::ORIGIN).and_then(|v| v.to_str().ok()).unwrap_or("an unknown origin");
         let summary = format!("a request with the cookie of session {id} from {origin:.100} instead of the console");

@@ -183,7 +183,7 @@ fn ends(wanted: Option<DateTime<Utc>>, actor: &Actor) -> Result<Option<DateTime<
     }
 }
 
-/// Rejects access of a token to a more powerful one. An expiring token has access to those it created, an OAuth
+/// Rejects access of a token to a more powerful one. An expiring token has access to those that it created, an OAuth
 /// client's only to itself.
 pub fn must_be_no_better(row: &Row, actor: &Actor) -> Result<()> {
     let Credential::Token(own) = actor.credential else { return Ok(()) };

@@ -42,8 +42,8 @@ pub async fn event_list_all(
     Ok(asked.answer(found, |row| shown(true, row)))
 }
 
-/// What is asked of a list: the fields `before` and `max` of the query say how much of it, and a `Range`, as the
-/// answer before has given it, where to go on.
+/// The request for a list: the fields `before` and `max` of the query limit it, and `Range`, from the previous
+/// response, says where to continue.
 struct Asked {
     before: Option<i64>,
     most: i64,
@@ -65,7 +65,7 @@ impl Asked {
         Ok(Self { before, most, range })
     }
 
-    /// All that was asked for; or 206 with as much as there is room for, and the range of the rest.
+    /// Everything that was requested; or 206 with as much as fits into a page, and the range of the rest.
     fn answer(self, found: Found, shown: impl FnMut(Row) -> Event) -> Response {
         let place = |row: &Row| Place { value: row.seq.to_string(), id: Uuid::nil() };
         let ends = found.rows.first().zip(found.rows.last()).map(|(first, last)| (place(first), place(last)));
@@ -101,7 +101,7 @@ pub async fn event_export(
 }
 
 async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
-    // Forms send empty fields; they ask for nothing.
+    // Forms send empty fields, which are ignored.
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
     let subject_kind = given(query.subject_kind).map(|name| kind(&name)).transpose()?;
     let subject_id =
@@ -112,7 +112,7 @@ async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
             Ok(id) => Some(id),
             Err(_) => actor.app(&name, Can::View).await.ok().map(|app| app.id),
         };
-        // An app that is gone is still the subject of what was done to it.
+        // A destroyed app is still the subject of its events.
         subject = Some(name).filter(|_| app.is_none());
     }
     Ok(Filter {
@@ -137,7 +137,7 @@ fn kind(name: &str) -> Result<SubjectKind> {
     })
 }
 
-/// A time, or the start of a day plus some days. The database does not know all times that there are.
+/// A time, or the start of a day plus some days, if the database supports it.
 fn time(text: &str, days: u64) -> Result<DateTime<Utc>> {
     let day = || Some(text.parse::<NaiveDate>().ok()?.checked_add_days(Days::new(days))?.and_time(NaiveTime::MIN));
     let time = match DateTime::parse_from_rfc3339(text) {
@@ -174,7 +174,7 @@ pub async fn event_verify(State(base): State<Base>, actor: Actor) -> Result<Json
     Ok(Json(verify::verify(&base).await?))
 }
 
-/// The event as it goes over the wire; complete, or without what tells where the actor was.
+/// The event as it appears in responses; complete, or without the actor's credential and address.
 fn shown(is_complete: bool, row: Row) -> Event {
     Event {
         seq: row.seq,
@@ -189,7 +189,7 @@ fn shown(is_complete: bool, row: Row) -> Event {
         data: row.data,
         credential: row.credential.filter(|_| is_complete),
         address: row.address.filter(|_| is_complete),
-        // It is over all of it, so that it could be found by trying.
+        // The hash covers these fields, so they could be guessed and tried.
         hash: is_complete.then(|| hex::encode(row.hash)),
     }
 }

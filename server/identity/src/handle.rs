@@ -15,7 +15,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Over `base`.
+    /// Builds on `base`.
     pub fn new(base: Base) -> Self {
         Self { base, hashing: Hashing::default() }
     }

@@ -11,11 +11,11 @@ use axum::{
 use base::{Base, Result, slots::Slot};
 use uuid::Uuid;
 
-/// The slot of a request, once it is known who pays for it.
+/// The slot of a request, once its payer is known.
 #[derive(Clone, Default)]
 struct HeldSlot(Arc<Mutex<Option<Slot>>>);
 
-/// A layer that keeps the slot of a request until there is a response. What is streamed after that does not count.
+/// A layer that holds the slot of a request until there is a response. Streaming the response does not count.
 pub(crate) async fn keep(mut request: Request, next: Next) -> Response {
     let held = HeldSlot::default();
     request.extensions_mut().insert(slot.clone());
@@ -24,7 +24,7 @@ pub(crate) async fn keep(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Waits for a slot of `payer`, if the request only reads. Changes have slots of their own.
+/// Waits for a slot of `payer`, if the request only reads. Changes have separate slots.
 pub(crate) async fn begin(base: &Base, parts: &Parts, payer: Uuid) -> Result<()> {
     let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
     if let Some(HeldSlot(held)) = parts.extensions.get::<HeldSlot>().filter(|_| reads) {

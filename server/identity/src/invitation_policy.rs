@@ -74,7 +74,7 @@ pub async fn bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &st
                 may_bring(tx, actor, team, &found.email).await?;
                 return Ok(found);
             }
-            // Removed a moment ago.
+            // Removed concurrently.
             None => {}
         }
     }
@@ -97,7 +97,7 @@ async fn make(tx: &mut Change, email: &str) -> Result<Row> {
         created_at: now,
         updated_at: now,
     };
-    // Two who let the same person in at once find the same account.
+    // Concurrent invitations of the same person find the same account.
     if store::accounts::account_invite(&mut **tx, &row).await? {
         let summary = format!("Created the account {email} for an invitation.");
         let data = serde_json::json!({ "account": row.id });
@@ -105,7 +105,7 @@ async fn make(tx: &mut Change, email: &str) -> Result<Row> {
     }
     let changed = || Error::conflict(format!("The account {email} has changed in the meantime. Try again."));
     let found = store::accounts::account_by_email(&mut **tx, email).await?.ok_or_else(changed)?;
-    // Locked, if it is somebody else's: they may take it back at once.
+    // Locked if somebody else invited them, since that invitation may be revoked concurrently.
     store::accounts::account_is_invited(&mut **tx, found.id).await?.ok_or_else(changed)?;
     Ok(found)
 }
@@ -151,8 +151,8 @@ fn gone(tx: &mut Change, row: &Row) {
     tx.record_of(subjects::account(row), "account.delete", summary, data);
 }
 
-/// Locks an account that the following may remove or keep: before the team, and before rows of either. Everybody uses
-/// this order, so nobody deadlocks. `false` if it has been removed meanwhile.
+/// Locks an account that the caller may remove or keep: before the team, and before rows of either. Everybody uses this
+/// order to avoid deadlocks. `false` if the account has been removed meanwhile.
 pub async fn hold(tx: &mut sqlx::PgConnection, account: Uuid) -> Result<bool> {
     Ok(store::accounts::account_is_invited(tx, account).await?.is_some())
 }

@@ -31,7 +31,7 @@ pub trait Owned {
     /// Whether members and viewers of the team have no rights by their role.
     fn is_locked(&self) -> bool;
 
-    /// The 404 for whoever must not learn whether it exists.
+    /// The 404 for callers that must not learn whether it exists.
     fn missing() -> Error;
 }
 
@@ -118,15 +118,15 @@ impl<R: Owned> Checked<R> {
 }
 
 impl Actor {
-    /// The row with the caller's rights on it. A token has no right that its scope leaves out, whoever has it; so it
-    /// gives none on, either.
+    /// The row with the caller's rights on it. Rights outside a token's scope are missing, even for owners, so the
+    /// token cannot grant them, either.
     pub fn checked<R: Owned>(&self, row: R, access: &Access) -> Checked<R> {
         let all = rights_on(&self.account, &row, access);
         let rights = all.and(self.scope.rights());
         Checked { row, rights, is_narrowed: rights != all, role: role(access) }
     }
 
-    /// As [`Actor::checked`], if the caller has the right `can`: the last step of every loader.
+    /// Like [`Actor::checked`], if the caller has the right `can`: the last step of every loader.
     ///
     /// Fails with 404 if the row is not visible to the caller, and otherwise with 403.
     pub fn admit<R: Owned>(&self, row: R, access: &Access, can: Can) -> Result<Checked<R>> {

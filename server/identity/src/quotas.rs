@@ -45,7 +45,7 @@ fn about(quota: Quota) -> (&'static str, i64) {
     }
 }
 
-/// What so many more take of the disk, which also has a quota. How large the slug of a build will be is not known.
+/// The effect of `more` on the disk, which also has a quota. How large the slug of a build will be is not known.
 fn on_disk(quota: Quota, more: i64) -> Option<(Quota, i64)> {
     match quota {
         Quota::Uploads | Quota::Repositories => Some((Quota::Disk, more)),

@@ -1,6 +1,6 @@
 //! Rights, the permissions that include them, and what follows from ownership, roles and grants.
 //!
-//! Subjects of all kinds have the same rights; a kind for which one makes no sense never asks for it.
+//! Subjects of all kinds have the same rights; a kind for which one makes no sense does not use it.
 
 pub use api::team_members::Role;
 use store::accounts;

@@ -117,7 +117,7 @@ impl CredentialScope {
     pub fn rights(&self) -> Rights {
         let rights = match (self.covers(RequiredScope::Write), self.covers(RequiredScope::Read)) {
             (true, _) => Rights::ALL,
-            // Code is read by whoever may deploy it.
+            // Reading the code requires the right to deploy it.
             (false, true) => Rights::TO_SEE,
             (false, false) => Rights::default(),
         };

@@ -162,7 +162,7 @@ pub async fn team_invitation_accept(
     invitation_policy::hold(&mut tx, row.account_id).await?;
     store::teams::team_lock(&mut *tx, row.team_id).await?;
     take(&mut tx, &row).await?;
-    // What somebody became meanwhile stands: an old invitation makes nobody more, or less.
+    // A role assigned in the meantime stays: an old invitation neither raises nor lowers it.
     let member = store::team_members::team_member_info(&mut *tx, row.team_id, &row.account_id.to_string()).await?;
     if let Some(member) = member {
         return Err(Error::invalid(format!("You are already {} of the team {}.", member.role, row.team)));

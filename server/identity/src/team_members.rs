@@ -122,8 +122,8 @@ async fn keeps_an_admin(tx: &mut sqlx::PgConnection, team: &Team) -> Result<()> 
     Err(Error::invalid(format!("The team {name} needs at least one admin. Make somebody else an admin first.")))
 }
 
-/// Makes the caller responsible for what `maker` made, who is no admin any more. A team that was theirs is the caller's
-/// from now on, so the caller needs the quota for it.
+/// Makes the caller responsible for what `maker`, who is no longer an admin, has created. If that includes the team,
+/// the caller needs the quota for it.
 async fn take_over(tx: &mut sqlx::PgConnection, team: &Team, maker: Uuid, actor: &Actor) -> Result<()> {
     let by = actor.account.id;
     if store::teams::team_take_over(&mut *tx, team.id, maker, by).await? {
@@ -168,7 +168,7 @@ pub async fn team_member_delete(
     let mut tx = actor.change(subjects::team(found.id, &found.name)).await?;
     let is_here = invitation_policy::hold(&mut tx, member.account_id).await?;
     store::teams::team_lock(&mut *tx, found.id).await?;
-    // Perhaps somebody else was quicker.
+    // It may have been removed concurrently.
     let account = member.account_id.to_string();
     if !is_here || store::team_members::team_member_info(&mut *tx, found.id, &account).await?.is_none() {
         return Err(missing());

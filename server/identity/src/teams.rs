@@ -204,7 +204,7 @@ fn access(row: OnApp) -> api::teams::TeamAccess {
         Some(role) if !row.locked || role == Role::Admin => role.permissions(),
         _ => &[],
     };
-    // What an admin is given besides changes nothing.
+    // Permissions granted to an admin have no effect.
     let given = row.permissions.filter(|_| role != Some(Role::Admin));
     api::teams::TeamAccess {
         app: api::refs::Ref { id: row.app_id, name: row.app },

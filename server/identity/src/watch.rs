@@ -37,7 +37,7 @@ impl Watch {
         Self::of(base, account, credential, Some((app, can))).await
     }
 
-    /// As [`Watch::begin`], without an app: the account and the credential have to stay valid.
+    /// Like [`Watch::begin`], without an app: the account and the credential have to stay valid.
     pub async fn of_bearer(base: &Base, bearer: Bearer) -> Result<Option<Self>> {
         Self::of(base, bearer.account, Some(bearer.credential), None).await
     }
@@ -48,7 +48,7 @@ impl Watch {
         credential: Option<Uuid>,
         app: Option<(Uuid, Can)>,
     ) -> Result<Option<Self>> {
-        // Before the first look, so that no change falls between the two.
+        // Before the first check, so that no change is missed in between.
         let ends = base.session_ends();
         let watch = Self { base: base.clone(), account, credential, app, ends };
         Ok(watch.holds().await?.then_some(watch))
@@ -84,7 +84,7 @@ impl Watch {
         }
     }
 
-    /// As [`Watch::lost`], owned.
+    /// Like [`Watch::lost`], owned.
     pub fn into_lost(self) -> BoxFuture<'static, ()> {
         Box::pin(self.lost())
     }

@@ -51,8 +51,8 @@ const STANDS: &str = "(exists (select 1 from team_members m where m.account_id =
                where t.recipient_id = a.id and t.state = 'pending' and p.deleted_at is null)
     or exists (select 1 from apps p where p.owner_id = a.id))";
 
-/// Whether an account `a` is let in: it is not suspended, and neither is the person who made it, if it is a service
-/// account. Its team also needs an admin who is not suspended. Whoever is suspended goes on by no other name.
+/// Whether an account `a` is let in: it is not suspended, and neither is the creator, if it is a service account. Its
+/// team also needs an admin who is not suspended. So nobody can continue under another name after a suspension.
 pub(crate) const LET_IN: &str = "(a.suspended_at is null and not exists (
     select 1 from service_accounts b left join accounts p on p.id = b.created_by
     where b.id = a.id and (p.suspended_at is not null or not exists (

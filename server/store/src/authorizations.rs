@@ -67,8 +67,8 @@ pub async fn authorization_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::R
     Ok(())
 }
 
-/// How many authorizations an account has that work and that no client has. Those that have expired for good are
-/// removed. Whoever comes second waits until the transaction ends, and counts what it wrote.
+/// The number of valid authorizations of an account that do not belong to clients. Deletes those that have expired for
+/// good. Concurrent calls wait until the transaction ends, and count what it has written.
 pub async fn authorization_count(db: &mut PgConnection, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<i64> {
     sqlx::query("select 1 from accounts where id = $1 for no key update").bind(account).execute(&mut *db).await?;
     sqlx::query("delete from oauth_authorizations where account_id = $1 and expires_at <= $2 and refresh_hash is null")

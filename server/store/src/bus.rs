@@ -17,7 +17,7 @@ pub async fn change_notify(db: impl PgExecutor<'_>, messages: &[String]) -> sqlx
 pub struct Listener(PgListener);
 
 impl Listener {
-    /// Starts to listen, with a connection of its own: it would take one from the pool for good.
+    /// Starts to listen, with its own connection: it would permanently occupy one of the pool.
     pub async fn start(pool: &PgPool) -> sqlx::Result<Self> {
         let own = PgPoolOptions::new().max_connections(1).connect_lazy_with((*pool.connect_options()).clone());
         let mut listener = PgListener::connect_with(&own).await?;

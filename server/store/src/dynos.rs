@@ -55,7 +55,7 @@ pub async fn dyno_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from dynos order by app_id, type, ordinal, created_at").fetch_all(db).await
 }
 
-/// Which of these processes there is a reason for: a dyno, a release whose phase runs, or a build that runs.
+/// Which of these processes are desired: those of dynos, of running release phases, and of running builds.
 pub async fn dyno_wanted(db: impl PgExecutor<'_>, runs: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
     let wanted = sqlx::query_scalar(
         "select w.id from unnest($1::uuid[]) w(id)
@@ -74,8 +74,8 @@ pub async fn dyno_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec
         .await
 }
 
-/// The dynos of an app as displayed: one per name, the most relevant, by the rules' definition: up before
-/// starting before crashed; newer before older.
+/// The dynos of an app as displayed: one per name, the most relevant, as defined in `platform`: up before starting
+/// before crashed; newer before older.
 pub async fn dyno_list_shown(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
     let list = sqlx::query(
         "select distinct on (name) * from dynos where app_id = $1 and stopping_at is null

@@ -90,10 +90,10 @@ pub struct Filter {
     pub news: bool,
 }
 
-/// The size of a page of events, in bytes: fewer of them are in it where they are large.
+/// The size of a page of events, in bytes: it contains fewer of them if they are large.
 const PAGE: i64 = 1 << 20;
 
-/// Events, and whether more were asked for than there is room for in a page.
+/// Events, and whether more were requested than fit into a page.
 #[derive(Debug)]
 pub struct Found {
     pub rows: Vec<Row>,

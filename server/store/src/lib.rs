@@ -49,8 +49,8 @@ pub mod uploads;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
-/// Connections of a server to its database. Whoever waits for one while holding another can wait for ever: code that
-/// has a transaction reads through it.
+/// Connections of a server to its database. Waiting for one while holding another can deadlock: code that has a
+/// transaction reads through it.
 pub const CONNECTIONS: u32 = 20;
 
 /// Connects to the database at `url` and migrates its schema.

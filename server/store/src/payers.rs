@@ -2,8 +2,8 @@
 //!
 //! A team is charged to its creator, even after they have left it or were suspended, so that many teams do not get many
 //! shares. An admin who removes or demotes that person takes over (`team_take_over`). A service account is charged to
-//! its creator, as long as they administer its team and are not suspended; then like its team. All others pay for
-//! themselves. What has no known creator is charged to the nil id, as one share.
+//! its creator, as long as they administer its team and are not suspended; then like its team. All others are charged
+//! themselves. Anything without a known creator is charged to the nil id, as one share.
 
 use std::collections::HashMap;
 

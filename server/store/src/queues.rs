@@ -147,8 +147,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Requests cancellation of what accounts have started that are not let in any more, even at the moment of their
-    /// suspension: suspended ones, and the service accounts of such. What removed service accounts started goes on.
+    /// Requests cancellation of what suspended accounts and their service accounts have started, even at the moment of
+    /// the suspension. What removed service accounts have started continues.
     pub async fn cancel_suspended(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
         self.lock(&mut *db).await?;
         let cancel = self.cancels(&format!(

@@ -87,7 +87,7 @@ pub async fn service_account_retire(
     account: Uuid,
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
-    // First, since whoever else does the same waits for the row.
+    // First, so that concurrent calls wait for the row.
     let gone = sqlx::query("delete from service_accounts where id = $1").bind(account).execute(&mut *db).await?;
     if gone.rows_affected() == 0 {
         return Ok(false);

@@ -52,8 +52,8 @@ pub async fn team_create(
     Ok(())
 }
 
-/// Makes `by`, an admin of the team, the recorded creator of what `maker` made: its service accounts, and the team
-/// itself. Returns whether `maker` had made the team. Does nothing if `by` is no admin.
+/// Makes `by`, an admin of the team, the recorded creator of what `maker` has created: its service accounts, and the
+/// team itself. Returns whether `maker` had created the team. Does nothing if `by` is not an admin.
 pub async fn team_take_over(db: &mut PgConnection, team: Uuid, maker: Uuid, by: Uuid) -> sqlx::Result<bool> {
     let admin = "exists (select 1 from team_members m where m.team_id = $1 and m.account_id = $3 and m.role = 'admin')";
     let mut took = false;

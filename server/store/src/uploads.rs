@@ -50,8 +50,8 @@ pub async fn upload_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sql
     Ok(())
 }
 
-/// Lets all leases run out, as if none had been renewed after `since`, because their server is gone: whoever uploads to
-/// one of these addresses takes it over at once. A server that is still there renews its own.
+/// Expires all leases that were not renewed after `since`, because their server is dead: the next upload to one of
+/// these URLs takes over at once. A server that is still running renews its own.
 pub async fn upload_take_over(db: impl PgExecutor<'_>, since: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update uploads set updated_at = least(updated_at, $1)").bind(since).execute(db).await?;
     Ok(())

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::rules::{Given, speaks_for};
 use crate::{actor::Actor, subjects};
 
-/// Changes the grants of `who` to those of the rules `now`; `actor` does that, often the same account. Returns the
-/// grants to be recorded: what they already had was not granted by a rule, and is not revoked by one; what a person has
-/// granted or revoked since is not the rules' any more.
+/// Changes the grants of `who` to those of the rules `now`, on behalf of `actor`, often the same account. Returns the
+/// grants to be recorded: what somebody already had was not granted by a rule and is not revoked by one, and what a
+/// person has granted or revoked since is no longer up to the rules.
 pub(crate) async fn apply(tx: &mut Change, who: &Row, was: &Given, now: Given) -> Result<Given> {
     let by_person = store::accounts::account_admin_by(&mut **tx, who.id).await? == Some(GrantedBy::Person);
     let (is_admin, keeps) = (who.admin, now.admin || !was.admin);
@@ -55,7 +55,7 @@ pub(crate) async fn sign_out(tx: &mut sqlx::PgConnection, actor: &Actor, account
     Ok(())
 }
 
-/// Ends the sessions of accounts that their provider, as it is now, would not sign in any more.
+/// Ends the sessions of accounts that their provider, with its current settings, would not sign in any more.
 pub(crate) async fn sign_out_unspoken(
     tx: &mut sqlx::PgConnection,
     actor: &Actor,

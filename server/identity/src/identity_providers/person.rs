@@ -205,7 +205,7 @@ fn signed_claims(client: &OpenId, token: &CoreTokenResponse, nonce: &Nonce) -> a
             bail!("the access token does not match the ID token");
         }
     }
-    // Read once more, with the claims that have no name in the standard.
+    // Parsed again, for claims that the standard does not name.
     let payload = id_token.to_string().split('.').nth(1).unwrap_or_default().to_owned();
     let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).context("read the ID token")?;
     serde_json::from_slice(&payload).context("read the ID token")
@@ -227,9 +227,9 @@ fn add(claims: &mut Value, more: Value) {
 }
 
 fn person(claims: &Value, groups_claim: &str) -> anyhow::Result<Person> {
-    // What nothing here can keep, nobody is called.
+    // A value that cannot be stored cannot be anybody's name.
     let text = |key: &str| claims[key].as_str().filter(|s| !s.is_empty() && !s.contains('\0')).map(String::from);
-    // Some providers write booleans as texts. Silence is no promise.
+    // Some providers write booleans as strings. A missing claim counts as false.
     let verified = claims["email_verified"] == true || claims["email_verified"] == "true";
     Ok(Person {
         subject: text("sub").ok_or_else(|| anyhow!("the ID token has no subject"))?,

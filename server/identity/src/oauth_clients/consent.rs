@@ -25,7 +25,7 @@ use api::oauth_clients::{Consent, ConsentQuery};
 
 /// Validity of a code (devcenter "OAuth").
 const LIFE: Duration = Duration::minutes(5);
-/// Bytes of what a client gets back with the code: it goes in the address that the browser is sent to.
+/// The maximum size of the state that a client gets back with the code: it is part of the redirect's URL.
 const MOST_STATE: usize = 4096;
 
 /// The client and the scope of a valid consent request.
@@ -86,7 +86,7 @@ pub struct Answer {
 
 /// `POST /oauth/authorize`: the form of the page. Redirects the browser to the client.
 pub async fn consent_create(State(base): State<Base>, actor: Actor, Form(answer): Form<Answer>) -> Result<Response> {
-    // A token that reaches everything would otherwise make others that outlive it.
+    // A token with full access could otherwise create others that outlive it.
     if !matches!(actor.credential, Credential::Session(_)) {
         return Err(Error::forbidden("Only a person signed in to a browser can authorize an OAuth client."));
     }

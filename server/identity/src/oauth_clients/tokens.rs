@@ -166,7 +166,7 @@ async fn client(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<Row, 
     };
     let found = clients::oauth_client_by_secret(base.db(), &secrets::hash(&secret)).await?;
     match found.filter(|client| id.is_none_or(|id| id == client.id.to_string())) {
-        // Too long to be guessed: who is right is not kept out by others behind the same address.
+        // Too long to be guessed: a valid secret is not locked out by others behind the same address.
         Some(client) => Ok(client),
         None if base.rate_limits().is_locked(&tries) => Err(Error::too_many_refused().into()),
         None => {
@@ -183,7 +183,7 @@ async fn exchange(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields)
     let code = clients::oauth_code_by_hash(&mut *tx, &code).await?.filter(|code| code.client_id == client.id);
     let code = code.ok_or(GRANT)?;
     if code.used_at.is_some() {
-        // Two have it: what the first one got is taken back.
+        // The code has leaked: the token that it was first exchanged for is revoked.
         if let Some(id) = code.authorization_id {
             store::authorizations::authorization_delete(&mut *tx, id).await?;
             let done = "used a code twice, so its token was revoked";
@@ -204,7 +204,7 @@ async fn exchange(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields)
     let fits = proves && code.expires_at > now && form.get("redirect_uri").is_none_or(is_same);
     let account = store::accounts::account_info(&mut *tx, code.account_id).await?;
     if !fits || account.is_none() {
-        // One guess is all that there is.
+        // There is only one attempt.
         clients::oauth_code_used(&mut *tx, code.id, None, now).await?;
         tx.commit().await?;
         return Err(GRANT);
@@ -238,7 +238,7 @@ async fn refresh(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields) 
     Ok(NewTokens { authorization, account, scope, token, refresh: old })
 }
 
-/// Begins a change of a client, for a person who is not known yet.
+/// Begins a change by a client, for a person who is not known yet.
 async fn begin(base: &Base, headers: &HeaderMap, client: &Row) -> Result<Change> {
     let who = EventActor::visitor(Some(&client.name), request::address(headers));
     base.change(who, subjects::oauth_client(client)).await
@@ -253,7 +253,7 @@ async fn note(
     action: &str,
     done: &str,
 ) -> Result<()> {
-    // Suspended or not: what was done with their authorization is theirs to read.
+    // Even if the account is suspended: its owner may read what was done with the authorization.
     let Some(account) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
     let credential = Some(Credential::Token(authorization).to_string());
     let (subject, email) = (subjects::account(&account), account.email);

@@ -59,15 +59,15 @@ fn hash_purpose(password: Uuid) -> String {
     format!("recovery codes of {password}")
 }
 
-/// The code that `given` is for this password, if it is valid. The work is the same whatever it is, and without a
-/// password, too.
+/// The code that `given` is for this password, if it is valid. It takes the same time in any case, also without a
+/// password.
 pub(super) async fn recognise(
     base: &Base,
     password: Option<&Row>,
     given: &str,
     now: DateTime<Utc>,
 ) -> Result<Option<Code>> {
-    // As people copy them: in groups, in capitals.
+    // As people type them: in groups, in capitals.
     let given: String = given.chars().filter(|c| c.is_ascii_alphanumeric()).take(64).collect();
     let given = given.to_ascii_lowercase();
     let secret = match password {

@@ -34,7 +34,7 @@ pub(crate) fn cookie(base: &Base, account: Uuid) -> anyhow::Result<Cookie> {
 /// The device id of a request, if it has signed in to `account` before.
 pub(super) fn device(base: &Base, headers: &HeaderMap, account: Uuid) -> Option<Uuid> {
     let name = if base.settings().tls { WITH_TLS } else { PLAIN };
-    // What an app has set beside ours is not signed for this account.
+    // A cookie that an app has set beside ours is not signed for this account.
     cookie_guard::values(headers, name).iter().find_map(|value| base.secrets().signed(&purpose(account), value))
 }
 

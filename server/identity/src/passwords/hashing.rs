@@ -91,7 +91,7 @@ impl Hashing {
             Ok::<_, Error>((slot, turns.clone().acquire_owned().await.map_err(anyhow::Error::new)?))
         };
         let turn = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| Error::too_many_at_once())??;
-        // The turn goes along: a request that is given up does not make room before its hash is done.
+        // The turn moves along: an abandoned request does not free it before its hash is done.
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
             drop(turn);

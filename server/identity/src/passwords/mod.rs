@@ -197,7 +197,7 @@ async fn remove(tx: &mut Change, account: Uuid, email: &str, in_force_since: Opt
     if !store::passwords::password_delete(&mut **tx, account).await? {
         return Err(missing());
     }
-    // What was only begun let nobody in.
+    // An unconfirmed password has not signed anybody in.
     if in_force_since.is_some() {
         tx.record("password.delete", format!("Removed the password of {email}."), json!({}));
     }

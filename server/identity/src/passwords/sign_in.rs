@@ -92,7 +92,7 @@ pub async fn password_sign_in(
         session: id,
     };
     let is_from_here = request::same_origin(&headers);
-    // To its end, even when the browser does not wait for it: what was tried has to count.
+    // Runs to its end even if the browser disconnects: the attempt has to be counted.
     let judged = tokio::spawn(async move { attempt.judge(is_from_here).await });
     let account = judged.await.map_err(anyhow::Error::new)??;
     session_cookies::sign_in(&session, account, id, &headers).await?;
@@ -107,7 +107,7 @@ impl Attempt {
         let tries = self.tries(account.as_ref());
         let limits = self.identity.rate_limits();
         if !is_from_here {
-            // Any site can have a visitor's browser ask for this: it counts against nobody, and is told once.
+            // Any site can make a visitor's browser send this: it is not counted, and logged once.
             if limits.is_first(&format!("passwords of other sites from {}", self.from())) {
                 self.refuse(Refusal::Origin).await?;
             }
@@ -123,7 +123,7 @@ impl Attempt {
         }
         let id = match self.look(account.as_ref()).await {
             Ok(Ok(id)) => id,
-            // Nothing was tried, so that it does not count.
+            // Nothing was checked, so it does not count.
             Err(err) => {
                 tries.iter().for_each(|(what, _)| limits.succeeded(what));
                 return Err(err);
@@ -155,7 +155,7 @@ impl Attempt {
     /// The counters, and their free attempts. A browser or an address that was used for signing in to the account
     /// before is counted separately, so that others cannot lock it out.
     fn tries(&self, account: Option<&accounts::Row>) -> Vec<(String, u32)> {
-        // By the account's own address: the database may find it by more spellings than are the same here.
+        // By the account's own address: the database also finds it by other spellings.
         let (from, email) = (self.from(), account.map_or(&self.email, |account| &account.email).to_lowercase());
         if let Some(device) = self.device(account) {
             return vec![(format!("password of {email} on device {device}"), FREE)];

@@ -51,7 +51,7 @@ impl Arrival<'_> {
     /// The account, after applying the rules. `session` is the id of its new session.
     pub async fn admit(&self, session: Uuid) -> Result<Uuid, Stop> {
         let (person, provider, now) = (self.person, self.provider, Utc::now());
-        // Until it is known who comes, what happens is done by the platform.
+        // Until the person is known, the platform is the actor.
         let mut tx = self.base.change(EventActor::platform(), subjects::identity_provider(provider)).await?;
         let known = identities::identity_by_subject(&mut *tx, provider.id, &person.subject).await?;
         let (account, is_new) = match &known {
@@ -101,7 +101,7 @@ impl Arrival<'_> {
         }
         self.must_speak_for(&email)?;
         if let Some(found) = self.standing(&mut *tx, &email).await? {
-            // Asked once more, because this one knows of those who are suspended.
+            // Read again, since this query also finds suspended accounts.
             let active = accounts::account_info(&mut **tx, found.id).await?;
             let account = active.ok_or_else(|| refused(Refusal::Suspended, &email))?;
             return match identities::identity_exists(&mut **tx, account.id).await? {

@@ -96,7 +96,7 @@ pub async fn sign_in_start(
     Search(query): Search<StartQuery>,
 ) -> Result<Response> {
     let next = local(&query.next);
-    // The cookie is for one host: the one that the provider sends the browser back to.
+    // The cookie belongs to one host: the one that the provider redirects the browser to.
     if !query.here && !is_own_host(&base, &headers) {
         let (url, next) = (base.settings().url(), api::client::segment(next));
         let (name, link) = (api::client::segment(&name), if query.link { "&link=true" } else { "" });
@@ -151,7 +151,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 fn may_begin(base: &Base, headers: &HeaderMap) -> bool {
     let is_ours = match text(headers, "sec-fetch-site") {
         Some(site) => ["same-origin", "none"].contains(&site),
-        // Pages of ours say where they are to ourselves alone.
+        // Pages of the console send the referrer only to the console itself.
         None => text(headers, "referer").is_some_and(|from| {
             from.strip_prefix(&request::origin(base, headers)).is_some_and(|rest| rest.starts_with('/'))
         }),
@@ -214,7 +214,7 @@ async fn finish(
     if query.error.is_some() {
         return Err(stop(Refusal::Denied));
     }
-    // Another provider's answer, brought to this address (RFC 9207).
+    // The response of another provider, redirected to this URL (RFC 9207).
     if query.iss.is_some_and(|iss| iss.trim_end_matches('/') != row.issuer.trim_end_matches('/')) {
         return Err(stop(Refusal::Answer));
     }
@@ -225,7 +225,7 @@ async fn finish(
         tracing::warn!(provider = %row.name, "sign-in failed: {err:#}");
         stop(Refusal::Answer)
     })?;
-    // As it is now: it may have been changed while it was asked.
+    // Read again: it may have been changed while the provider was asked.
     let (now, rules) = providers::find(base, name).await?;
     if (now.id, &now.issuer) != (row.id, &row.issuer) {
         return Err(stop(Refusal::Answer));
@@ -238,7 +238,7 @@ async fn finish(
             session_cookies::sign_in(session, account, id, headers).await?;
             Ok(attempt.next)
         }
-        // Signed out since, or signed in as somebody else: nobody who is here asked for it.
+        // Signed out since, or signed in as somebody else: the current user did not request this.
         Some(_) => {
             let (account, id) = here.ok_or_else(|| stop(Refusal::State))?;
             arrival.propose(account, id).await?;

@@ -77,8 +77,8 @@ pub(super) async fn refuse(
     account: Option<Uuid>,
 ) -> Result<Response> {
     let address = request::address(headers);
-    // What any site can have a visitor's browser do again and again, is not worth an event each time: the log is
-    // for people to read.
+    // Any site can make a visitor's browser send this again and again, so it does not get an event each time: people
+    // have to be able to read the log.
     let from = address.as_deref().unwrap_or("an unknown address");
     let is_news = match refusal {
         Refusal::Busy => false,
