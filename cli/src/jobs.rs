@@ -57,12 +57,12 @@ impl List {
     }
 }
 
-/// What it works for.
+/// The subject of a job.
 fn about(job: &Job) -> String {
     job.about.clone().unwrap_or_else(|| job.subject.to_string())
 }
 
-/// Its state with what there is to know about it.
+/// The state of a job, with details.
 fn state(job: &Job) -> String {
     let mut text = job.state.as_str().to_owned();
     match job.state {

@@ -1,4 +1,4 @@
-//! `quotas`: how much an account or a team may have, and has.
+//! `quotas`: limits and usage of accounts and teams.
 
 use anyhow::{Result, bail};
 use api::{
@@ -12,7 +12,7 @@ use crate::{
     output::{self, Action, Cell, DIM, GREEN, NONE, RED, Table, YELLOW},
 };
 
-/// Whose quotas a command is about.
+/// Selects the owner of quotas.
 #[derive(Args)]
 pub struct Whose {
     /// The quotas of a team
@@ -27,7 +27,7 @@ pub struct Whose {
 }
 
 impl Whose {
-    /// In words, as they go on in a sentence.
+    /// The owner, as part of a sentence.
     fn in_words(&self) -> String {
         match (&self.team, &self.user) {
             (Some(team), _) => format!("the team {team}"),

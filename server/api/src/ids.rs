@@ -115,7 +115,7 @@ impl FromStr for AppName {
         }
         // A browser shows what follows in other letters, some of which look like Latin ones.
         if s.starts_with("xn--") {
-            return Err("Name must not start with xn--, which stands for other letters in host names.".into());
+            return Err("Name must not start with xn--, the prefix of internationalized host names.".into());
         }
         if RESERVED.contains(&s) {
             return Err(format!("Name {s} is reserved by the platform. Choose another one."));

@@ -51,11 +51,11 @@ pub enum Topic {
     Metrics { app: String },
     /// `PlatformInfo`, for administrators.
     Platform,
-    /// [`Changed`]: what kinds of things somebody has changed. The first message is empty.
+    /// [`Changed`]: the kinds of things that have changed. The first message is empty.
     Changes,
 }
 
-/// What has changed since the last message: no more than the nouns, since not everybody may know which ones.
+/// The nouns of what has changed since the last message; not which ones, since not everybody may know that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// As in the actions of the audit log: `team_member` for `team_member.delete`. What belongs to an app is only named

@@ -163,11 +163,11 @@ pub(crate) async fn settle_waiting(
     .bind(shortened(what).unwrap_or_else(|| "its time".to_owned()))
     .fetch_optional(pool)
     .await
-    .context("put the job back")?;
+    .context("requeue the job")?;
     // Idle workers recompute when the next job is due.
     if kind.is_some() {
-        let mut db = pool.acquire().await.context("tell when the job is due")?;
-        notify(&mut db, &job.kind).await.context("tell when the job is due")?;
+        let mut db = pool.acquire().await.context("publish when the job is due")?;
+        notify(&mut db, &job.kind).await.context("publish when the job is due")?;
     }
     Ok(())
 }

@@ -86,7 +86,7 @@ async fn run(pool: PgPool) {
         let pause = match look(&pool).await {
             Ok(next) => next.map_or(LONGEST, |next| (next - Utc::now()).to_std().unwrap_or_default()),
             Err(err) => {
-                tracing::warn!("could not look at the schedules, retrying: {err:#}");
+                tracing::warn!("could not check the schedules, retrying: {err:#}");
                 LONGEST
             }
         };
@@ -136,7 +136,7 @@ pub async fn tick(pool: &PgPool, now: DateTime<Utc>) -> anyhow::Result<Vec<Strin
         let next = match Times::parse(&due.cron, &due.zone) {
             Ok(times) => times.after(now),
             Err(err) => {
-                tracing::error!("the schedule {} is not understood: {err:#}", due.name);
+                tracing::error!("the schedule {} cannot be parsed: {err:#}", due.name);
                 None
             }
         };
@@ -151,7 +151,7 @@ pub async fn tick(pool: &PgPool, now: DateTime<Utc>) -> anyhow::Result<Vec<Strin
         .bind(now)
         .execute(&mut *tx)
         .await
-        .context("move a schedule on")?;
+        .context("advance a schedule")?;
         match job {
             Some(_) => begun.push(due.name),
             None => tracing::info!("skipped the schedule {}: its last job is not finished", due.name),

@@ -44,8 +44,8 @@ impl RequiredScope {
             Self::Write => "write",
             Self::WriteProtected => "write-protected",
             Self::Global => "global",
-            Self::Credential => "key",
-            Self::LastingCredential => "lasting key",
+            Self::Credential => "credential",
+            Self::LastingCredential => "lasting credential",
         }
     }
 }

@@ -199,15 +199,14 @@ fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
                        doctor`. Nothing was changed; try again in a moment.";
         (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message.to_owned())
     } else if is_contended(cause) {
-        let message =
-            "Somebody else made a conflicting change at the same time. Nothing was changed; please try again.";
+        let message = "There was a conflicting change at the same time. Nothing was changed; please try again.";
         (StatusCode::SERVICE_UNAVAILABLE, "try_again", message.to_owned())
     } else if is_crowded(cause) {
-        let message = "The machine was short of memory, so that the check of what you sent was ended. Nothing was \
-                       changed; please try again in a moment.";
+        let message = "The machine ran out of memory while it checked the request. Nothing was changed; please try \
+                       again in a moment.";
         (StatusCode::SERVICE_UNAVAILABLE, "try_again", message.to_owned())
     } else if let Some(why) = too_much(cause) {
-        let message = format!("That is too large to be checked: {why}. Nothing was changed.");
+        let message = format!("The request is too large to be checked: {why}. Nothing was changed.");
         (StatusCode::UNPROCESSABLE_ENTITY, "too_large", message)
     } else {
         let message =
@@ -324,7 +323,7 @@ mod tests {
         };
         for why in [worker::Error::Crowded, worker::Error::Died { signal: 9 }] {
             let (status, body) = answer("/blobs/slugs/x", &ended(why));
-            assert!(status == 503 && body.contains("short of memory"), "{body}");
+            assert!(status == 503 && body.contains("ran out of memory"), "{body}");
         }
         let (status, body) = answer("/blobs/slugs/x", &ended(worker::Error::TooMuchMemory { bytes: 256 << 20 }));
         assert!(status == 422 && body.contains("too large to be checked: it needed more than 256 MB"), "{body}");

@@ -154,7 +154,7 @@ fn append<W: Write>(
     } else if found.is_file() {
         let file = directory.file(found.name.as_ref())?;
         let size = file.metadata()?.len();
-        // A file with holes may say that it has a terabyte: it is not begun with.
+        // A sparse file may claim to have a terabyte: it is not even started.
         if size > most - total {
             return Err(io::Error::other(Unfit::TooLarge(most)));
         }

@@ -137,7 +137,7 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
         extracted = task.send(workers, file, Some(&temporary), uid) => extracted,
         full = until_full(&temporary) => Err(Error::Other(full)),
     };
-    // What has just been written counts, too, however quickly.
+    // What has just been written counts, too, however fast it was.
     let done = match extracted.and_then(|dotted| must_have_room(&temporary).map(|()| dotted).map_err(Error::Other)) {
         Ok(dotted) => move_into_place(&temporary, root == Root::Any && !dotted, into).map_err(Error::Other),
         Err(e) => Err(e),
@@ -147,7 +147,7 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
     done
 }
 
-/// How often the machine's disk is looked at meanwhile.
+/// The interval of checks of the machine's disk.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Waits until the machine's disk is nearly full: an archive may hold far more than its own size.

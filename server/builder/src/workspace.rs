@@ -95,7 +95,7 @@ impl Workspace {
         let Some([room, cache]) = &self.disks else { return Ok(()) };
         disks::must_have_room(&request.cache, 0)?;
         room.lend()?;
-        // What there was before caches had disks.
+        // Leftovers from before caches had disks.
         for entry in fs::read_dir(&request.cache)? {
             let path = entry?.path();
             if !path.starts_with(&cache.image) {
@@ -216,7 +216,7 @@ impl Workspace {
             }
         }
         for path in authorities_to_bind(env) {
-            // The operator's own, so that a link is as good as what it leads to.
+            // Configured by the operator, so links are followed.
             let from = path.canonicalize().unwrap_or_else(|_| path.clone());
             binds.push(bind(from, path.display().to_string(), false));
         }
@@ -272,7 +272,7 @@ fn readable(config: &Config, path: &Path, request: &Request) -> Result<PathBuf, 
             path.display()
         )
     };
-    // Who may not use it does not learn whether it is there.
+    // Users who may not use it do not learn whether it exists.
     let real = path.canonicalize().map_err(|_| if request.may_use_host { refused() } else { not_theirs() })?;
     if config.local_buildpacks.iter().any(|root| real.starts_with(root)) {
         return Ok(real);

@@ -44,7 +44,7 @@ const SAMPLES: [Sample; 3] = [
     Sample {
         name: "static",
         title: "Static site",
-        description: "A folder with one page.",
+        description: "A single static page.",
         files: &[("index.html", include_str!("../samples/static/index.html"))],
     },
 ];

@@ -1,8 +1,8 @@
-//! static.json: what is served and how.
+//! static.json: what is served, and how.
 //!
 //! Values of the wrong type count as missing, as in other implementations of the format. Of several patterns that match
-//! a path, the first one counts: hence maps that keep their order. Patterns are not those of a glob crate, in which
-//! `**` is special only as a whole part of a path, and brackets and braces have a meaning.
+//! a path, the first one counts, so maps keep their order. No glob crate fits: in those, `**` is special only as an
+//! entire path segment, and brackets and braces have a meaning.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -133,7 +133,7 @@ fn redirect((pattern, redirect): (Pattern, Redirect)) -> Option<(Pattern, String
     is_header_safe(&url).then_some((pattern, url, status.unwrap_or(StatusCode::MOVED_PERMANENTLY)))
 }
 
-/// The fields that can be sent; others are left out. How a message is delimited is not for apps to set.
+/// The fields that can be sent; others are left out. Apps must not control how messages are delimited.
 fn headers(fields: Map<String>) -> Vec<(HeaderName, HeaderValue)> {
     let field = |(name, value): (String, Lenient<String>)| {
         let name: HeaderName = name.parse().ok()?;
@@ -177,8 +177,8 @@ fn pieces(mut pattern: &[u8]) -> Vec<Piece> {
     pieces
 }
 
-/// Follows all beginnings of the pattern that match what was read so far, so that the time grows with the product of
-/// both lengths: trying one after the other takes hours for a pattern with many stars.
+/// Tracks all prefixes of the pattern that match the input so far, so that the time grows with the product of both
+/// lengths: backtracking takes hours for a pattern with many stars.
 fn matches(pattern: &[u8], path: &[u8]) -> bool {
     let pieces = pieces(pattern);
     let mut begun = vec![false; pieces.len() + 1];

@@ -40,7 +40,7 @@ pub struct Found {
 /// What is at a path.
 pub enum Place {
     File(PathBuf),
-    /// Where it is instead: a directory without its slash, or a page with its ending.
+    /// A redirect: a directory without its slash, or a page with its extension.
     Elsewhere(String),
     Nothing,
 }
@@ -101,7 +101,7 @@ impl Site {
     /// The real path of a regular file, if that is below the root after links are followed.
     fn file(&self, path: &Path) -> Option<PathBuf> {
         let real = path.canonicalize().ok()?;
-        // Links lead neither out of the site nor to what is hidden in it.
+        // Links lead neither out of the site nor to hidden files.
         let is_shown = !is_hidden(&real.strip_prefix(&self.config.root).ok()?.to_string_lossy());
         (real.is_file() && is_shown).then_some(real)
     }

@@ -4,8 +4,8 @@
 //!   fileserver --check DIRECTORY    reads static.json and prints the directory that would be served
 //!
 //! A separate program, since slugs have to run without the platform: `builder` embeds it, and the static buildpack
-//! copies it into the slug. HTTP is hyper's; what is here is which file is meant (`files.rs`), what `static.json`
-//! says about it (`config.rs`), and the response (`respond.rs`).
+//! copies it into the slug. It uses hyper for HTTP; this crate determines the file of a request (`files.rs`), reads
+//! `static.json` (`config.rs`), and creates the response (`respond.rs`).
 
 mod config;
 mod files;

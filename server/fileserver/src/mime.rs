@@ -1,6 +1,6 @@
 //! Content types by file extension.
 //!
-//! A table of our own: the crates' tables lack the charset, and have types that browsers do not accept any more.
+//! Our own table: those of crates lack the charset, and have types that browsers no longer accept.
 
 /// The content type; text types are declared as UTF-8.
 pub fn content_type(name: &str) -> &'static str {

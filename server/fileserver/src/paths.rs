@@ -3,7 +3,7 @@
 use hyper::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// All but what RFC 3986 allows in a path.
+/// All characters except those that RFC 3986 allows in a path.
 const NOT_IN_PATHS: AsciiSet = NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')

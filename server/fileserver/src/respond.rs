@@ -1,7 +1,7 @@
 //! Responses: which file or redirect, its header fields, and the part of the file that is requested.
 //!
 //! Conditions and ranges are evaluated here (RFC 9110, 13 and 14), since no crate fits: those that parse `Range`
-//! answer 416 where the header has to be ignored, or where a suffix is longer than the file.
+//! respond with 416 where the header has to be ignored, or where a suffix is longer than the file.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -202,7 +202,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Whether the client has this very file.
+    /// Whether the client has exactly this file.
     fn is_known(&self, found: &Found) -> bool {
         if let Some(tags) = self.field(header::IF_NONE_MATCH) {
             let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
@@ -244,7 +244,7 @@ enum Range {
     Outside,
 }
 
-/// Sets a field. All values are ours or were checked; one that is none would be left out.
+/// Sets a field. All values are constant or were checked; an invalid one would be omitted.
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);

@@ -21,8 +21,8 @@ use crate::respond::respond;
 const FILE_THREADS: usize = 32;
 const CONNECTION_THREADS: usize = 2;
 const HEAD_BYTES: usize = 32 << 10;
-/// For the head of a request, the wait for it included. Longer than the router keeps an idle connection, so that none
-/// is closed just as a request is sent.
+/// For receiving the head of a request, including the wait for it. Longer than the router keeps an idle connection, so
+/// that none is closed just as a request is sent.
 const HEAD_LIMIT: Duration = Duration::from_secs(120);
 /// After SIGTERM.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
@@ -63,7 +63,7 @@ async fn serve(config: Config, port: u16) -> io::Result<()> {
             async move { Ok::<_, Infallible>(respond(site, request).await) }
         });
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
-        // An error concerns this client alone, which is wrong or gone.
+        // An error concerns only this client, which is faulty or disconnected.
         tokio::spawn(async move { drop(connection.await) });
     }
     drop(listener);

@@ -112,7 +112,7 @@ pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<usize> {
             match store::log_drains::log_drain_seal(db, &sealed).await {
                 // Both servers have added the same drain.
                 Err(err) if store::broken_constraint(&err).is_some() => {
-                    store::log_drains::log_drain_delete(db, sealed.id).await.context("remove a log drain's double")?;
+                    store::log_drains::log_drain_delete(db, sealed.id).await.context("remove a duplicate log drain")?;
                 }
                 outcome => outcome.context("seal a log drain")?,
             }

@@ -121,7 +121,7 @@ impl Platform {
             work.leases.take()
         });
         if stop_dynos && let Err(err) = dynos::stop_all(self).await {
-            tracing::error!("could not stop everything that runs: {err:#}");
+            tracing::error!("could not stop all dynos: {err:#}");
         }
         if let Some(leases) = leases.flatten()
             && let Err(err) = background::requeue_all(self.db(), &leases).await

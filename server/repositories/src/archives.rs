@@ -20,10 +20,10 @@ impl Repositories {
         order.limits.file_bytes = self.limits().checkout_bytes.saturating_mul(2).saturating_add(64 << 20);
         let out = std::fs::File::create(file).context("make the archive")?;
         let lines = worker::Lines { stdout: Some(out.into()), ..worker::Lines::default() };
-        let done = self.workers().start(&order, lines)?.done().await.context("take the files out of the commit")?;
+        let done = self.workers().start(&order, lines)?.done().await.context("extract the files of the commit")?;
         match done.code {
             0 => Ok(()),
-            code => Err(anyhow!("git archive ended with status {code}").context("take the files out of the commit")),
+            code => Err(anyhow!("git archive ended with status {code}").context("extract the files of the commit")),
         }
     }
 }

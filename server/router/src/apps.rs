@@ -166,7 +166,7 @@ impl Exchange {
                     Ok(wire) => (wire, Again::Never),
                     Err(Code::H99) => return Err(Code::H99),
                     Err(code) => {
-                        // It took the request and was gone: that is what is to be told.
+                        // The dyno took the request and then disconnected: that is the error to report.
                         last_failure = if repeated { Code::H13 } else { code };
                         tried.push(backend);
                         continue;
@@ -225,7 +225,7 @@ impl Exchange {
                 AppState::Crashed => return Err(Code::H10),
                 _ => {}
             }
-            // The table may have changed since the request came, and nobody would say so again.
+            // The table may have changed since the request arrived, without another notification.
             if !is_fresh {
                 continue;
             }
@@ -238,8 +238,8 @@ impl Exchange {
 
     /// An idle connection to the dyno, if this request can use one.
     async fn reuse(&mut self, backend: &Backend, repeated: bool) -> Option<(Box<Wire>, Again)> {
-        // The first time may not have been the dyno's fault; the second is without any doubt. And a
-        // connection that changes its protocol will not come back to the pool.
+        // The first failure may not have been the dyno's fault; on a new connection, the second certainly is. And
+        // a connection that changes its protocol does not return to the pool.
         if repeated || self.upgrade.is_some() {
             return None;
         }

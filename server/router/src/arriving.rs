@@ -71,7 +71,7 @@ impl Body for Arriving {
 impl Drop for Arriving {
     fn drop(&mut self) {
         let Some(incoming) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) else { return };
-        // Who has been told not to send has sent nothing, and is not to be told otherwise.
+        // A client that waits for 100 Continue has sent nothing, and must not be asked to.
         if let (false, Ok(runtime)) = (self.is_held_back, Handle::try_current()) {
             runtime.spawn(throw_away(incoming, Busy::new(&self.client)));
         }
@@ -82,7 +82,7 @@ async fn throw_away(mut incoming: Incoming, busy: Busy) {
     let (deadline, mut left) = (Instant::now() + MOST_TIME, MOST_BYTES);
     let mut next = async || std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await;
     loop {
-        // One that is silent makes room for others of its address.
+        // While it is silent, it can be evicted for others of its address.
         busy.owes_body(true);
         let frame = timeout_at(deadline, timeout(SILENCE, next())).await;
         busy.owes_body(false);

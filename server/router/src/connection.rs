@@ -60,7 +60,7 @@ async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) ->
     }
     match timeout(shared.config.timeouts.header, proxy_protocol::read(stream)).await {
         Ok(Ok(Introduction { ip: client, rest })) => Some((client.unwrap_or(ip), rest)),
-        // Nothing was said at all, as by somebody who looks whether the port is open.
+        // Nothing was sent, as by a port scan or health check.
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => None,
         _ => {
             shared.notices.unintroduced.count(|n| {
@@ -106,7 +106,7 @@ async fn refuse(mut stream: TcpStream, full: Full) {
     let say = async {
         stream.write_all(&text).await?;
         stream.shutdown().await?;
-        // What is left unread when a socket is closed would break off what was said.
+        // Closing a socket with unread data would reset the connection before the response arrives.
         let mut unread = [0; 4096];
         while stream.read(&mut unread).await? > 0 {}
         std::io::Result::Ok(())

@@ -160,7 +160,7 @@ mod tests {
             ("[2001:db9::1]", Some("2001:db9::1")),
             ("2001:db9::1", Some("2001:db9::1")),
             ("::ffff:192.0.2.1", Some("192.0.2.1")),
-            // What cannot be read ends the walk at the hop that said it.
+            // An entry that cannot be parsed ends the walk at the hop that added it.
             ("192.0.2.1, unknown", None),
             ("192.0.2.1, unknown, 10.0.0.1", Some("10.0.0.1")),
             ("192.0.2.1,", None),

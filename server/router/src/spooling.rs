@@ -188,7 +188,7 @@ impl Spooler {
         self.unchecked_bytes += batch.text.len() as u64;
         for (app, (n, since)) in dropped {
             if self.full || self.writer.append(&note(app, n, since)).is_err() {
-                // Said with the next line that can be written.
+                // Reported with the next line that can be written.
                 self.queue.lock().dropped.entry(app).or_insert((0, since)).0 += n;
             }
         }

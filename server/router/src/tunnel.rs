@@ -71,7 +71,7 @@ async fn join(client: OnUpgrade, wire: Box<Wire>, traffic: &Traffic) -> Option<C
     let (mut up, mut down) = (std::pin::pin!(up), std::pin::pin!(down));
     tokio::select! {
         ended = &mut up => {
-            // A client may say all it has to say and then listen for as long as it likes.
+            // A client may close its sending side and then listen for as long as it likes.
             if ended.is_ok() {
                 let _ = down.await;
             }

@@ -1,7 +1,7 @@
 //! The console's files, in the executable: scripts, styles, icons, fonts.
 //!
-//! Names below `/pkg/` carry a hash of their content and can be kept for ever. Beside a file
-//! lie copies that were compressed ahead, `.br` and `.gz`; the best that the browser takes is sent.
+//! Names below `/pkg/` contain a hash of their content, so they can be cached forever. There are precompressed copies,
+//! `.br` and `.gz`; the best one that the browser accepts is sent.
 
 use std::{
     borrow::Cow,
@@ -23,14 +23,14 @@ use serde::Deserialize;
 #[exclude = "*.map"]
 struct Site;
 
-/// What the newest files are called; see `style/pack.mjs`.
+/// The names of the newest files; see `style/pack.mjs`.
 #[derive(Deserialize)]
 struct Manifest {
     js: String,
     modules: Vec<String>,
     wasm: String,
     css: String,
-    /// The files of each of [`app::bundles`]. Two may have one in common.
+    /// The files of each of [`app::bundles`]; bundles may share files.
     bundles: BTreeMap<String, Vec<String>>,
 }
 
@@ -46,12 +46,12 @@ const BARE_CSS: &str = "body::before{display:block;padding:1em;font:1em sans-ser
     Build it with: make build'}";
 const BARE_JS: &str = "export default async () => {}; export function hydrate() {}";
 
-/// The address of the styles.
+/// The URL of the styles.
 pub fn css() -> String {
     Manifest::read().map_or_else(|| "/pkg/bare.css".into(), |manifest| format!("/{}", manifest.css))
 }
 
-/// The addresses of what the page at `path` loads.
+/// The URLs that the page at `path` loads.
 pub fn of_page(path: &str) -> Assets {
     let Some(manifest) = Manifest::read() else {
         let bare = String::from("/pkg/bare.js");
@@ -73,7 +73,7 @@ pub fn exists(path: &str) -> bool {
     bare(path).is_some() || name(path).is_some_and(|name| Site::get(name).is_some())
 }
 
-/// The file at `path`, as the browser can take it.
+/// The file at `path`, in the best encoding that the browser accepts.
 pub fn serve(path: &str, request: &HeaderMap) -> Option<Response> {
     if let Some((kind, text)) = bare(path) {
         return Some(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], text).into_response());

@@ -1,28 +1,28 @@
-//! Tells requests for the API from requests for pages.
+//! Distinguishes requests for the API from requests for pages.
 //!
-//! They share paths: `/apps` is a list in JSON and a page. What asks for JSON, or brings
-//! credentials of its own, or asks for something that only the API has, is for the API.
+//! They share paths: `/apps` is a list in JSON and a page. A request goes to the API if it accepts JSON, has its own
+//! credentials, or is for something that only the API has.
 
 use axum::{
     extract::Request,
     http::{HeaderMap, Method, header},
 };
 
-/// Who answers a request.
+/// The handler of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {
     Api,
     Page,
 }
 
-/// The first segments of pages. What is not below them is a page only for a browser.
+/// The first segments of pages. Other paths are pages only for browsers.
 const PAGES: [&str; 7] = ["", "account", "apps", "audit", "login", "platform", "sign-in"];
-/// The first segments of what only the API has, whatever the request accepts.
+/// The first segments of paths that belong to the API, whatever the request accepts.
 const API: [&str; 6] = ["blobs", "events", "internal", "live", "logout", "streams"];
-/// The ends of what git asks for.
+/// The ends of the paths of git's requests.
 const GIT: [&str; 3] = ["/info/refs", "/git-upload-pack", "/git-receive-pack"];
 
-/// Who answers `request`. `api_host` is the host on which there are no pages.
+/// The handler of `request`. `api_host` is the host without pages.
 pub fn of(request: &Request, api_host: &str) -> For {
     let headers = request.headers();
     let path = request.uri().path();
@@ -47,7 +47,7 @@ pub fn of(request: &Request, api_host: &str) -> For {
 fn is_api_path(path: &str) -> bool {
     let mut segments = path.trim_start_matches('/').split('/');
     let first = segments.next().unwrap_or_default();
-    // `/login` is a page, and so is the link `/login/<secret>`; what providers send people back to is not.
+    // `/login` is a page, and so is the link `/login/<secret>`; the callback of a provider is not.
     let provider = first == "login" && segments.next() == Some("oauth");
     API.contains(&first) || first.ends_with(".git") || provider || GIT.iter().any(|end| path.ends_with(end))
 }

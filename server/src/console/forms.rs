@@ -1,7 +1,7 @@
-//! Forms as browsers send them without JavaScript: the ones that somebody cannot do without.
+//! Forms that work without JavaScript: the indispensable ones.
 //!
-//! Each becomes the same request to the API that the page's script would have made, with the
-//! visitor's cookie and `Origin`, and leads on to the page that shows the outcome.
+//! Each becomes the same API request that the page's script would have sent, with the visitor's cookie and `Origin`,
+//! and redirects to the page that shows the outcome.
 
 use std::collections::BTreeMap;
 
@@ -25,10 +25,10 @@ use serde::Deserialize;
 
 use super::{assets, headers, transport::InProcess};
 
-/// Where forms lead. No page and nothing of the API begins like this.
+/// The prefix of form actions. No page and no API path begins with it.
 pub const PREFIX: &str = "/forms/";
 
-/// The forms; `api` is asked.
+/// The forms; their requests go to `api`.
 pub fn router() -> Router<Router> {
     Router::new()
         .route("/forms/apps", post(app_create))
@@ -103,7 +103,7 @@ async fn identity_proposal_delete(
     outcome(client.identity_proposal_delete(&proposal).await, "/account")
 }
 
-/// Hands on the cookie that the API sets; what was refused is said on the page for signing in.
+/// Passes on the cookie that the API sets; a rejection is shown on the sign-in page.
 async fn password_sign_in(State(api): State<Router>, headers: HeaderMap, Form(form): Form<PasswordSignIn>) -> Response {
     match signed_in(api, &headers, &form).await {
         Ok(response) => response,

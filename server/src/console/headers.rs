@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// What every page's answer says to browsers and caches.
+/// Sets the headers of every page's response for browsers and caches.
 pub(super) fn protect(headers: &mut HeaderMap) {
     let common = [
         (header::CACHE_CONTROL, "no-store"),

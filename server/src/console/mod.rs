@@ -1,7 +1,7 @@
-//! Serves the console beside the API: on one host, one port, one socket.
+//! Serves the console next to the API: on one host, one port, one socket.
 //!
-//! A request is for the API or for a page (`dispatch`). Pages are rendered here, by asking the
-//! API in process as their visitor (`transport`), and their files are in the executable (`assets`).
+//! A request is for the API or for a page (`dispatch`). Pages are rendered here, by calling the API in process on
+//! behalf of the visitor (`transport`), and their files are embedded in the executable (`assets`).
 
 #[cfg(not(any(erase_components, doc)))]
 compile_error!("The console is rendered with --cfg erase_components (.cargo/config.toml), which RUSTFLAGS overrides.");
@@ -19,7 +19,7 @@ use tower::ServiceExt;
 
 use self::dispatch::For;
 
-/// Everything that the server answers: the API and the pages.
+/// Everything that the server serves: the API and the pages.
 pub fn service(api: Router, domain: &str, guard: CookieGuard) -> Router {
     let api_host = format!("api.{domain}");
     let pages = pages::router(api.clone(), guard);

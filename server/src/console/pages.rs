@@ -1,4 +1,4 @@
-//! Renders pages: who may see them, what they load, and what browsers are told about them.
+//! Renders pages: access to them, the files that they load, and their policies for browsers.
 
 use api::Client;
 use app::Answer;
@@ -15,9 +15,9 @@ use tower_http::compression::CompressionLayer;
 
 use super::{assets, forms, headers, transport::InProcess};
 
-/// Everything that is not the API: files and pages. `api` is asked by the pages; `guard` looks at their cookies first.
+/// Everything except the API: files and pages. Pages call `api`; `guard` checks their cookies first.
 pub fn router(api: Router, guard: CookieGuard) -> Router {
-    // Also starts the executor that rendering needs, which has no door of its own.
+    // Also starts the executor that rendering needs, which cannot be started otherwise.
     leptos_axum::generate_route_list(NoApp);
     let pages = forms::router().fallback(page).layer(CompressionLayer::new()).with_state(api);
     Router::new().fallback(move |request: Request| {
@@ -44,23 +44,24 @@ fn with(cookies: Vec<HeaderValue>, mut response: Response) -> Response {
     response
 }
 
-/// Has the browser ask for the same page once more, without what others have set.
+/// Redirects the browser to the same page, without cookies that others have set.
 fn again(uri: &Uri) -> Response {
     let wanted = uri.path_and_query().map_or("/", |pq| pq.as_str());
-    // Two slashes would name another host.
+    // Two slashes would refer to another host.
     let to = if wanted.starts_with("//") { "/" } else { wanted };
     (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
 }
 
-/// Tells somebody that another site has meddled with who they are here. The cookies are removed by the same answer.
+/// Warns a visitor that another site has set a session cookie. The response removes the cookies.
 fn injected_session() -> Response {
     let document = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Not who you are · Wharf</title>\
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Session removed · Wharf</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"stylesheet\" href=\"{}\"></head>\
-         <body><main class=\"page\"><h1>Another site has set a session for this one</h1><p role=\"alert\">Your browser \
-         sent two session cookies, so an app on this domain has set one, perhaps to have you work in somebody else's \
-         account. It was removed, and nothing was done.</p><p><a class=\"ul\" href=\"/apps\">Go on</a>, and look at \
-         whose account it is. An administrator can prevent this with TLS, or with a domain of its own for apps.</p>\
+         <body><main class=\"page\"><h1>Another site has set a session cookie for this one</h1><p role=\"alert\">Your \
+         browser sent two session cookies, so an app on this domain has set one, perhaps to make you work in somebody \
+         else's account. It was removed, and nothing was changed.</p><p><a class=\"ul\" href=\"/apps\">Continue</a>, \
+         and check which account you are signed in to. An administrator can prevent this with TLS, or with a separate \
+         domain for apps.</p>\
          </main></body></html>",
         assets::css()
     );
@@ -74,8 +75,8 @@ fn NoApp() -> impl IntoView {}
 
 async fn page(State(api): State<Router>, request: Request) -> Response {
     let client = Client::new(InProcess::new(api, request.headers()));
-    // The answer to this form sends the browser on to the program, which the browser counts as a target
-    // of the form, too. The server knows where to; the policy of a page does not yet.
+    // The response to this form redirects the browser to the client, which the browser counts as a target of the form,
+    // too. The server knows the target; the policy of a page does not yet.
     let targets = if request.uri().path() == CONSENT { "" } else { "form-action 'self'; " };
     if !is_open(request.uri().path()) && is_stranger(&client).await {
         return to_sign_in(&request);
@@ -98,13 +99,13 @@ async fn page(State(api): State<Router>, request: Request) -> Response {
     let mut response = leptos_axum::render_app_async_with_context(context, document)(request).await;
     headers::protect(response.headers_mut());
     if holds_secret {
-        // Its address goes to nobody, not to this server either; its form still says where it comes from.
+        // Its URL is not sent to anybody, including this server; the form still sends its origin.
         response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
     }
     response
 }
 
-/// Where people are asked whether a program may act for them.
+/// The page on which users authorize an OAuth client.
 const CONSENT: &str = "/oauth/authorize";
 
 /// Pages for people who are not signed in.
@@ -117,14 +118,14 @@ fn is_link(path: &str) -> bool {
     path.strip_prefix("/login/").is_some_and(|secret| !secret.is_empty())
 }
 
-/// Whether the API knows that nobody is signed in. If it cannot say, the page shall tell why.
+/// Whether the API reports that nobody is signed in. If the request fails, the page shows why.
 async fn is_stranger(client: &Client) -> bool {
     client.account_info().await.is_err_and(|err| err.status == 401)
 }
 
 fn to_sign_in(request: &Request) -> Response {
     let wanted = request.uri().path_and_query().map_or("/", |pq| pq.as_str());
-    // Two slashes would name another host.
+    // Two slashes would refer to another host.
     let to = match wanted.starts_with("//") || wanted == "/" {
         true => "/login".to_owned(),
         false => format!("/login?next={}", api::client::segment(wanted)),
@@ -137,7 +138,7 @@ fn to_sign_in(request: &Request) -> Response {
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 
-/// Nothing but what this page names and this server has. Charts place text by inline style.
+/// Allows only what the page names and this server has. Charts position text by inline style.
 fn policy(nonce: &str, targets: &str) -> String {
     format!(
         "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; \

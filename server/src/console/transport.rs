@@ -1,6 +1,6 @@
-//! Carries a page's requests to the API in process, as the visitor of the page.
+//! Sends a page's requests to the API in process, on behalf of the page's visitor.
 //!
-//! Permissions and audit are the same code as for a request that came over the network.
+//! Permissions and audit are the same code as for a request over the network.
 
 use std::{
     collections::HashMap,
@@ -20,24 +20,24 @@ use futures::future::{FutureExt, Shared};
 use identity::Visit;
 use tower::ServiceExt;
 
-/// What of the visitor's request the API needs: who asks, and from where.
-const HANDED_ON: [HeaderName; 6] = [
+/// The headers of the visitor's request that the API needs: credentials, addresses, hosts.
+const FORWARDED: [HeaderName; 6] = [
     header::COOKIE,
     header::HOST,
-    // Forms: the API takes a write only from its own pages.
+    // For forms: the API accepts a write only from its own pages.
     header::ORIGIN,
     header::USER_AGENT,
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-proto"),
 ];
 
-/// No answer that a page is drawn of is longer.
+/// The maximum size of a response that a page is rendered from.
 const MOST_BODY: usize = 64 << 20;
 
-/// A transport that asks `api` with the credentials in the headers of a visitor.
+/// A transport to `api` with the credentials in the headers of a visitor.
 ///
-/// What is read is asked for once, however many parts of the page need it: the same request, to its last
-/// header, has the same answer, because the visitor is the same for all of a page.
+/// A read is sent once, however many parts of the page need it: requests with equal headers have equal responses, since
+/// all of a page has the same visitor.
 pub struct InProcess {
     api: Router,
     headers: HeaderMap,
@@ -46,10 +46,10 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// Asks as whoever sent `visitor`.
+    /// Sends requests on behalf of the sender of `visitor`.
     pub fn new(api: Router, visitor: &HeaderMap) -> InProcess {
         let mut headers = HeaderMap::new();
-        for name in HANDED_ON {
+        for name in FORWARDED {
             for value in visitor.get_all(&name) {
                 headers.append(&name, value.clone());
             }
@@ -63,7 +63,7 @@ fn unreadable(err: &dyn std::fmt::Display) -> Error {
 }
 
 impl InProcess {
-    /// The answer as it is, with what it sets in the browser.
+    /// The raw response, with the cookies that it sets.
     pub fn answer(&self, request: Request) -> impl Future<Output = Result<http::Response<Body>, Error>> + use<> {
         let built = build(request, &self.headers).map(|mut built| {
             built.extensions_mut().insert(self.visit.clone());
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!((ask(&next, "GET").await, asked.load(Ordering::Relaxed)), (3, 4));
     }
 
-    /// Everything that may change an answer is part of what is remembered.
+    /// Everything that may change a response is part of the cache key.
     #[tokio::test]
     async fn pages_of_a_list_are_not_taken_for_each_other() {
         let count = Arc::new(AtomicUsize::new(0));

@@ -231,7 +231,7 @@ fn proxies(settings: &Settings) -> Verdict {
     match (settings.client_addresses_are_hidden(), trusted.is_empty()) {
         (true, _) => Warn(CLIENT_ADDRESSES_ARE_HIDDEN.into()),
         (_, true) if settings.proxy_protocol => {
-            Warn("--proxy-protocol is set, but --trusted-proxies is empty, so nobody may use it".into())
+            Warn("--proxy-protocol is set, but --trusted-proxies is empty, so it has no effect".into())
         }
         (_, true) => Good("none: clients connect directly".into()),
         _ => {

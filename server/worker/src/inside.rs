@@ -132,7 +132,7 @@ fn begin(plan: &Plan, files: Files, network: &File, report: RawFd, tasks: &Tasks
     if order.network == Network::Host {
         nix::sched::setns(network, CloneFlags::CLONE_NEWNET).map_err(|e| doing("enter the network")(e.into()))?;
     }
-    nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(|e| doing("part with the host's mounts")(e.into()))?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(|e| doing("detach from the host's mounts")(e.into()))?;
     Root { shows: &order.shows, network: order.network }.enter()?;
     // SAFETY: this process has one thread.
     match unsafe { libc::fork() } {
@@ -172,7 +172,7 @@ fn work(plan: &Plan, files: Files, report: RawFd, tasks: &Tasks) -> Result<(), (
             Err((execute(plan), report))
         }
         Work::Task { name, words } => {
-            // SAFETY: `arrange` has put them there, and nobody else knows of them.
+            // SAFETY: `arrange` has put them there, and nothing else uses them.
             let given = (0..count).map(|n| unsafe { File::from_raw_fd(3 + n as RawFd) }).collect();
             let answer = tasks.run(name, words.clone(), TaskFiles { files: given }).map_err(|e| (e, report))?;
             // SAFETY: as before.

@@ -34,11 +34,11 @@ pub(crate) struct Root<'a> {
 impl Root<'_> {
     /// Sets it up as the root of this process, which must be PID 1 of its own namespaces.
     pub fn enter(&self) -> Result<(), Sentence> {
-        // SAFETY: plain system call. What is made here is for the worker's user to see.
+        // SAFETY: plain system call. The worker's user has to see what is created here.
         unsafe { libc::umask(0o022) };
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        mount_on("/", None, None, private, None).map_err(doing("part with the host's mounts"))?;
-        // Before anything lies above them.
+        mount_on("/", None, None, private, None).map_err(doing("detach from the host's mounts"))?;
+        // Before anything is mounted over them.
         let sources =
             self.shows.iter().map(|shown| open(&shown.from).map_err(doing(format!("find {}", shown.from.display()))));
         let sources: Vec<File> = sources.collect::<Result<_, _>>()?;

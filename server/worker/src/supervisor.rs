@@ -46,7 +46,7 @@ pub fn main(tasks: &Tasks) -> ! {
     let outcome = outcome.unwrap_or_else(Outcome::Failed);
     let _ = serde_json::to_vec(&outcome).map(|text| (&control).write_all(&text));
     drop(control);
-    // Nobody is inside any more.
+    // All processes inside have exited.
     let _ = cgroups.map(|cgroups| cgroups.remove(&name));
     std::process::exit(0)
 }

@@ -169,7 +169,7 @@ impl Workers {
         let complain = async move {
             let mut bytes = Vec::new();
             let _ = (&mut complaints).take(COMPLAINT_BYTES as u64).read_to_end(&mut bytes).await;
-            // It must not be held up by words that nobody keeps.
+            // The program must not block on output that is discarded.
             let _ = tokio::io::copy(&mut complaints, &mut tokio::io::sink()).await;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };

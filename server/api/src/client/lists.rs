@@ -200,7 +200,7 @@ async fn one(
     let next = reply.headers.get("next-range").filter(|_| reply.status == 206).cloned();
     let text = body(reply)?;
     let items = text.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let items = items.ok_or_else(|| unreadable(&"it is no list"))?.trim();
+    let items = items.ok_or_else(|| unreadable(&"it is not a list"))?.trim();
     Ok((items.to_owned(), next))
 }
 
@@ -212,7 +212,7 @@ async fn all(transport: Arc<dyn Transport>, path: String, mut range: Option<Stri
     loop {
         let (items, next) = one(&transport, &path, range.clone()).await?;
         if !before.is_empty() && items == before {
-            return Err(unreadable(&"a page of the list was the page before it again"));
+            return Err(unreadable(&"a page of the list repeated the previous one"));
         }
         if list.len() > 1 && !items.is_empty() {
             list.push(',');
@@ -222,9 +222,9 @@ async fn all(transport: Arc<dyn Transport>, path: String, mut range: Option<Stri
         match next {
             None => return Ok(list + "]"),
             Some(next) if requested.contains(&next) => {
-                return Err(unreadable(&"the pages of the list lead in a circle"));
+                return Err(unreadable(&"the pages of the list form a cycle"));
             }
-            Some(_) if items.is_empty() => return Err(unreadable(&"a page of the list was empty, and not the last")),
+            Some(_) if items.is_empty() => return Err(unreadable(&"a page of the list was empty but not the last")),
             Some(_) if requested.len() >= MOST_PAGES || list.len() > MOST_BYTES => {
                 return Err(unreadable(&"the list does not end"));
             }

@@ -126,7 +126,7 @@ impl Run {
             Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
             Err(builder::Error::Other(err)) => {
                 let err = anyhow!(without_secrets(build, &format!("{err:#}")));
-                self.print(builds, build, &format!(" !     The platform had an error ({err:#}) and tries again."))
+                self.print(builds, build, &format!(" !     The platform had an error ({err:#}) and will retry."))
                     .await?;
                 Err(Failure::Retry(err))
             }

@@ -65,7 +65,7 @@ pub(crate) async fn left(builds: &Builds) -> anyhow::Result<BTreeSet<Uuid>> {
         left.extend(source::left(&config.tmp)?);
         std::io::Result::Ok(left)
     });
-    left.await.context("look for what builds have left")?.context("look for what builds have left")
+    left.await.context("list the leftovers of builds")?.context("list the leftovers of builds")
 }
 
 /// Ends a build in any state, and removes everything that it has on disk except its output. Must not be called while a

@@ -66,7 +66,7 @@ pub async fn build_create(
     let app = actor.app(&app, Can::Deploy).await?;
     let url = body.source_blob.url.filter(|u| !u.is_empty());
     let url = url.ok_or_else(|| {
-        Error::invalid("source_blob.url must be the address of the source: POST /sources returns one to upload it to.")
+        Error::invalid("source_blob.url must be the URL of the source; POST /sources returns one to upload it to.")
     })?;
     match sources::own(&builds, &url) {
         Some(_) => sources::must_open(&builds, &url).await?,

@@ -100,7 +100,7 @@ impl repositories::SpaceLimit for Reservation {
             Error::Public(err) => err.message,
             Error::Internal(cause) => {
                 if !is_disk_full(&cause) {
-                    tracing::error!(app.id = %self.0.app, "could not find room for a push: {cause:#}");
+                    tracing::error!(app.id = %self.0.app, "could not reserve space for a push: {cause:#}");
                 }
                 faults::message(&cause).to_owned()
             }

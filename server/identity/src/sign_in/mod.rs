@@ -156,8 +156,8 @@ fn may_begin(base: &Base, headers: &HeaderMap) -> bool {
             from.strip_prefix(&request::origin(base, headers)).is_some_and(|rest| rest.starts_with('/'))
         }),
     };
-    let (limits, whence) = (base.rate_limits(), if is_ours { "our page at " } else { "" });
-    let attempts = format!("sign-ins begun from {whence}{}", request::address(headers).unwrap_or_default());
+    let (limits, whence) = (base.rate_limits(), if is_ours { "the console at " } else { "" });
+    let attempts = format!("sign-in attempts from {whence}{}", request::address(headers).unwrap_or_default());
     let may = !limits.is_locked(&attempts);
     if may {
         limits.failed(&attempts, FREE_BEGINNINGS);

@@ -82,7 +82,7 @@ pub(super) async fn refuse(
     let from = address.as_deref().unwrap_or("an unknown address");
     let is_news = match refusal {
         Refusal::Busy => false,
-        Refusal::State => base.rate_limits().is_first(&format!("sign-ins that nobody began from {from}")),
+        Refusal::State => base.rate_limits().is_first(&format!("sign-ins without an attempt from {from}")),
         _ => true,
     };
     if is_news {

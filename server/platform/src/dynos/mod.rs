@@ -79,7 +79,7 @@ pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
     };
     let why = match (exit.oom, exit.crowded) {
         (true, _) => " (out of memory)",
-        (_, true) => " (killed because all apps together were short of memory)",
+        (_, true) => " (killed because all apps together ran out of memory)",
         _ => "",
     };
     format!("Process exited with status {status}{why}")

@@ -81,7 +81,7 @@ impl Run {
         // The dyno is removed after its end was recorded, or a retry would run the command again.
         platform.driver().remove(self.release).await.map_err(anyhow::Error::from)?;
         let _ = platform.history().forget(release.app_id, &self.release.to_string());
-        forget_place(platform, release.app_id, self.release).await.context("forget the place in the output")?;
+        forget_place(platform, release.app_id, self.release).await.context("reset the position in the output")?;
         self.settle(platform, release, ended.as_deref()).await?;
         Ok(())
     }

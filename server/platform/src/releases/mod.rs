@@ -17,7 +17,7 @@ use sqlx::{PgConnection, PgExecutor};
 use store::releases::Row;
 use uuid::Uuid;
 
-pub(crate) use self::queue::{SLOTS, Queue};
+pub(crate) use self::queue::{Queue, SLOTS};
 pub use self::{
     queue::admit,
     routes::{release_cancel, release_create, release_info, release_list, release_rollback_effects},

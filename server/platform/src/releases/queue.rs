@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::{Error, Kind};
-use store::queues::{Slots, RELEASES};
+use store::queues::{RELEASES, Slots};
 use uuid::Uuid;
 
 use super::run::Run;
@@ -36,8 +36,8 @@ pub async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> base::error::Res
     }
     Err(Error::conflict(format!(
         "{pending} releases of this app are running or waiting for their release phase; the maximum is {MOST_PENDING}. \
-         Wait until one of them has ended (wharf releases), which each does after an hour at the latest, or cancel one \
-         (wharf releases:cancel), then try again."
+         Wait until one of them has ended (see wharf releases; the time limit is an hour), or cancel one (wharf \
+         releases:cancel), then try again."
     )))
 }
 

@@ -105,7 +105,7 @@ pub async fn release_cancel(
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     if !store::releases::release_cancel(&mut *tx, row.id, &why, Utc::now()).await? {
         return Err(Error::invalid(format!(
-            "Release v{} runs no release phase and waits for none, or was cancelled before: there is nothing to cancel.",
+            "Release v{} does not have a running or waiting release phase, or it was already cancelled.",
             row.version
         )));
     }

@@ -215,7 +215,7 @@ async fn what_rules_gave_goes_with_the_identity_and_with_the_provider() {
 #[tokio::test]
 async fn nobody_begins_as_many_sign_ins_as_they_like() {
     let door = Door::open(json!({})).await;
-    door.t.expects("sign-ins begun from");
+    door.t.expects("sign-in attempts from");
     for _ in 0..302 {
         Browser::default().get(&door.t, "/login/oauth/nobody?here=true").await;
     }

@@ -1,4 +1,4 @@
-//! The server's socket: for root and the router, and for no more connections than there are files for.
+//! The server's socket: for root and the router only, with a limit on connections below the limit on open files.
 
 use std::{
     fs, io,
@@ -17,17 +17,17 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-/// Connections at once, well above what the router lets through: those beyond wait to be taken.
+/// Concurrent connections, well above the router's limits; more wait in the backlog.
 const CONNECTIONS: usize = 8192;
 
-/// A socket that takes so many connections at once.
+/// A socket that accepts a limited number of concurrent connections.
 pub struct Listener {
     socket: UnixListener,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
 impl Listener {
-    /// Listens at `path`, from the first moment on for root and the router's user alone.
+    /// Listens at `path`, accessible only to root and the router's user from the beginning.
     pub fn bind(path: &Path) -> Result<Listener> {
         let aside = path.with_extension("new");
         let _ = fs::remove_file(&aside);
@@ -36,18 +36,18 @@ impl Listener {
             .and_then(|()| chown(&aside, Some(uids::ROUTER), Some(uids::ROUTER)))
             .context("close the socket to others")?;
         fs::rename(&aside, path).with_context(|| format!("put {} into place", path.display()))?;
-        Ok(Listener { socket, places: Arc::new(Semaphore::new(CONNECTIONS)) })
+        Ok(Listener { socket, slots: Arc::new(Semaphore::new(CONNECTIONS)) })
     }
 }
 
 impl axum::serve::Listener for Listener {
-    type Io = Taken;
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Taken, SocketAddr) {
-        let place = self.places.clone().acquire_owned().await.expect("nobody closes it");
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let slot = self.slots.clone().acquire_owned().await.expect("nobody closes it");
         let (stream, address) = axum::serve::Listener::accept(&mut self.socket).await;
-        (Taken { stream, _place: place }, address)
+        (Connection { stream, _slot: slot }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -55,19 +55,19 @@ impl axum::serve::Listener for Listener {
     }
 }
 
-/// A connection and its place.
-pub struct Taken {
+/// A connection and its slot.
+pub struct Connection {
     stream: UnixStream,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
-impl AsyncRead for Taken {
+impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Taken {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

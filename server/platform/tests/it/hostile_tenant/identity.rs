@@ -396,7 +396,7 @@ async fn what_a_person_decided_is_not_undone_by_a_rule() {
 async fn pictures_of_other_sites_lock_nobody_out() {
     let door = Door::open(json!({})).await;
     let t = &door.t;
-    t.expects("sign-ins begun from 192.0.2.7");
+    t.expects("sign-in attempts from 192.0.2.7");
     let mut ada = Browser::default();
     // A page elsewhere asks for these in the browser of a visitor, again and again.
     for _ in 0..310 {
