@@ -3,12 +3,12 @@
 mod action;
 mod ago;
 pub mod ansi;
-mod ask_first;
 mod avatar;
 mod board;
 mod build_output;
 pub mod chart;
 mod command;
+mod confirm_dialog;
 mod dialog;
 pub mod dom;
 mod each;
@@ -33,11 +33,11 @@ mod visitor;
 pub use self::{
     action::{ActButton, act},
     ago::Ago,
-    ask_first::AskFirst,
     avatar::Avatar,
     board::{Board, Stage, StageCard},
     build_output::BuildOutput,
     command::{Cmd, CopyButton},
+    confirm_dialog::ConfirmDialog,
     dialog::Dialog,
     each::Each,
     error_panel::{ErrorPanel, ErrorPanelProps},

@@ -1,6 +1,6 @@
 //! Log lines on a terminal: coloured by dyno, and sanitized.
 
-use api::harmless;
+use api::sanitize;
 use serde_json::json;
 
 use crate::output;
@@ -49,12 +49,12 @@ impl Printer {
         for line in data.split('\n') {
             self.count += 1;
             if self.json {
-                self.pending.push_str(&harmless::json(&as_json(line, id)));
+                self.pending.push_str(&sanitize::json(&as_json(line, id)));
             } else if self.coloured {
                 let line = self.colour(line);
                 self.pending.push_str(&line);
             } else {
-                self.pending.push_str(&harmless::line(line));
+                self.pending.push_str(&sanitize::line(line));
             }
             self.pending.push('\n');
         }
@@ -69,7 +69,7 @@ impl Printer {
     }
 
     fn colour(&mut self, line: &str) -> String {
-        let line = harmless::line(line);
+        let line = sanitize::line(line);
         let Some(Parts { at, source, dyno, text }) = parts(&line) else {
             return line;
         };

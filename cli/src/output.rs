@@ -2,7 +2,7 @@
 //!
 //! Results go to stdout and messages to stderr, so that `--json` and pipes stay clean.
 //! Colours are used only on a terminal, never with `NO_COLOR`. Much of the output is untrusted:
-//! everything passes [`api::harmless`] on its way out, to a terminal and to a file that may be
+//! everything passes [`api::sanitize`] on its way out, to a terminal and to a file that may be
 //! shown on one later. Only [`write_exactly`] bypasses it.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use api::harmless;
+use api::sanitize;
 use chrono::{DateTime, Local, Utc};
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ macro_rules! out {
 
 /// Writes to stdout. A closed pipe (`wharf logs | head`) ends the command.
 pub fn write(text: &str) {
-    write_exactly(&harmless::text(text));
+    write_exactly(&sanitize::text(text));
 }
 
 /// Writes to stdout unchanged: output for programs, and text that is sanitized already.
@@ -36,7 +36,7 @@ pub fn write_exactly(text: &str) {
 /// Writes to stderr, ignoring errors.
 fn write_aside(text: &str) {
     let mut stderr = std::io::stderr().lock();
-    stderr.write_all(harmless::text(text).as_bytes()).and_then(|()| stderr.flush()).ok();
+    stderr.write_all(sanitize::text(text).as_bytes()).and_then(|()| stderr.flush()).ok();
 }
 
 /// Prints a note about the result to stderr.
@@ -66,7 +66,7 @@ pub fn json<T: Serialize>(value: &T) -> Result<()> {
 
 /// Prints serialized JSON. Terminal control characters are escaped, which JSON allows.
 pub fn print_json(text: &str) {
-    write_exactly(&format!("{}\n", harmless::json(text)));
+    write_exactly(&format!("{}\n", sanitize::json(text)));
 }
 
 fn plain() -> bool {
@@ -161,7 +161,7 @@ impl Cell {
     /// Text in a colour.
     pub fn new(text: impl Display, colour: &'static str) -> Self {
         // A line break or a control character in a description must not break the table.
-        Self { text: harmless::word(&text.to_string()), colour }
+        Self { text: sanitize::word(&text.to_string()), colour }
     }
 }
 
@@ -318,7 +318,7 @@ pub fn shell_quote(text: &str) -> String {
     if !text.is_empty() && text.bytes().all(safe) {
         return text.into();
     }
-    if harmless::text(text) == text && !text.contains('\x1b') {
+    if sanitize::text(text) == text && !text.contains('\x1b') {
         return format!("'{}'", text.replace('\'', "'\\''"));
     }
     let mut quoted = String::from("$'");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use api::{Error, harmless};
+use api::{Error, sanitize};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep};
 
@@ -19,7 +19,7 @@ pub async fn show(url: &str) -> Result<()> {
     let started = Instant::now();
     let mut shown = 0;
     let mut broken = 0;
-    let mut text = harmless::Stream::default();
+    let mut text = sanitize::Stream::default();
     loop {
         let response = transport::open(url, &[("accept", "text/plain".into())]).await?;
         match response.status().as_u16() {
@@ -52,7 +52,7 @@ pub async fn show(url: &str) -> Result<()> {
 async fn copy(
     mut body: hyper::body::Incoming,
     shown: &mut usize,
-    text: &mut harmless::Stream,
+    text: &mut sanitize::Stream,
 ) -> Result<(), hyper::Error> {
     let mut skip = *shown;
     while let Some(frame) = body.frame().await {

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     data::{LiveData, client, fetched, paged, refetched},
     pages::refusals::sentence,
-    parts::{Ago, AskFirst, Each, Glyph, Icon, Pager, Show, Toasts, act},
+    parts::{Ago, ConfirmDialog, Each, Glyph, Icon, Pager, Show, Toasts, act},
     words,
 };
 
@@ -83,7 +83,7 @@ fn Rows(list: Signal<Page<Identity>>, password: Signal<Password>, identities: Li
         let what = format!("the account at {}", identity.title);
         view! {
             <Show when=move || !is_last.get() fallback=|| view! { <span class="meta">"your only sign-in method"</span> }>
-                <AskFirst verb="Unlink" what=what.clone() effects=effects.clone() busy on_click/>
+                <ConfirmDialog verb="Unlink" what=what.clone() effects=effects.clone() busy on_click/>
             </Show>
         }
         .into_any()

@@ -10,7 +10,7 @@ use super::{invitation_policy::InvitationPolicySection, users::Users};
 use crate::{
     data::{LiveData, client, refetched},
     pages::passwords::PasswordSwitch,
-    parts::{ActButton, AskFirst, Cmd, Crumb, Deck, Each, PageHead, Toasts, act},
+    parts::{ActButton, Cmd, ConfirmDialog, Crumb, Deck, Each, PageHead, Toasts, act},
 };
 
 use details::Details;
@@ -103,7 +103,7 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
     view! {
         <section class="sec" aria-label=label>
             <div class="sec-h"><h2>{provider.title.clone()}</h2><span class="meta">{provider.issuer}</span>
-                <span class="push"><AskFirst verb="Remove" what=provider.title.clone() effects=effects busy on_click=remove/></span>
+                <span class="push"><ConfirmDialog verb="Remove" what=provider.title.clone() effects=effects busy on_click=remove/></span>
             </div>
             <div class="card">
                 <div class="in stack g2 small"><span class="meta">"Register this redirect URI with the provider:"</span><Cmd line=provider.redirect_uri/></div>

@@ -11,8 +11,8 @@ use super::NotFoundPage;
 use crate::{
     clock::Clock,
     parts::{
-        ActButton, Ago, AskFirst, Avatar, Board, Cmd, Crumb, Deck, Dialog, ErrorPanel, Glyph, Icon, LiveMark, Meter,
-        PageHead, Rail, Skeleton, Spark, Stage, StageCard, Status, Toasts, Tone,
+        ActButton, Ago, Avatar, Board, Cmd, ConfirmDialog, Crumb, Deck, Dialog, ErrorPanel, Glyph, Icon, LiveMark,
+        Meter, PageHead, Rail, Skeleton, Spark, Stage, StageCard, Status, Toasts, Tone,
         chart::{self, Chart, Series},
         log,
     },
@@ -144,7 +144,7 @@ fn Forms() -> impl IntoView {
                     </div>
                     <select class="select" aria-label="Size"><option>"Standard-1X, 512 MB"</option></select>
                     <label class="check"><input type="checkbox" class="switch"/>"Compact rows"</label>
-                    <AskFirst verb="Remove" what="ada@example.com" effects=vec!["Loses access immediately".to_owned()] busy on_click=Callback::new(|()| ())/>
+                    <ConfirmDialog verb="Remove" what="ada@example.com" effects=vec!["Loses access immediately".to_owned()] busy on_click=Callback::new(|()| ())/>
                 </div>
             </div></form>
         </section>

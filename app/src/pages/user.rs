@@ -7,7 +7,7 @@ use leptos_router::hooks::use_params_map;
 use super::{identities::IdentityRow, quotas::page_of};
 use crate::{
     data::{LiveData, client, paged},
-    parts::{AskFirst, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
+    parts::{ConfirmDialog, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
 
 /// The URL of a user's page.
@@ -75,5 +75,5 @@ fn unlink(user: Memo<String>, identity: &Identity, identities: LiveData<Page<Ide
             toasts.done(format!("{title} unlinked"));
         });
     });
-    view! { <AskFirst verb="Unlink" what effects busy on_click/> }.into_any()
+    view! { <ConfirmDialog verb="Unlink" what effects busy on_click/> }.into_any()
 }

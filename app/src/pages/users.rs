@@ -9,7 +9,7 @@ use leptos::{either::Either, prelude::*};
 use super::user::page_of_user;
 use crate::{
     data::{LiveData, client, paged, refetched},
-    parts::{ActButton, Ago, AskFirst, Avatar, Each, Pager, Toasts, act},
+    parts::{ActButton, Ago, Avatar, ConfirmDialog, Each, Pager, Toasts, act},
     words,
 };
 
@@ -108,12 +108,12 @@ fn Changes(user: Account, users: LiveData<Page<Account>>) -> impl IntoView {
     let of = email.clone();
     view! {
         {user.two_factor_authentication.then(|| view! {
-            <AskFirst verb="Remove password" what=format!("of {of}") effects=loses busy on_click=no_password/>
+            <ConfirmDialog verb="Remove password" what=format!("of {of}") effects=loses busy on_click=no_password/>
         })}
-        <AskFirst verb what=of.clone() question effects=vec![gives] busy on_click=to_admin/>
+        <ConfirmDialog verb what=of.clone() question effects=vec![gives] busy on_click=to_admin/>
         {match suspended {
             true => Either::Left(view! { <ActButton class="btn gho sm".to_owned() busy on_click=to_suspended>"Lift suspension"<span class="vh">" of "{email}</span></ActButton> }),
-            false => Either::Right(view! { <AskFirst verb="Suspend" what=email effects=keeps_out busy on_click=to_suspended/> }),
+            false => Either::Right(view! { <ConfirmDialog verb="Suspend" what=email effects=keeps_out busy on_click=to_suspended/> }),
         }}
     }
     .into_any()

@@ -20,7 +20,7 @@ pub struct LogLine {
 impl std::fmt::Display for LogLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let at = self.at.to_rfc3339_opts(SecondsFormat::Micros, false);
-        write!(f, "{at} {}[{}]: {}", self.source, self.dyno, crate::harmless::line(&self.text))
+        write!(f, "{at} {}[{}]: {}", self.source, self.dyno, crate::sanitize::line(&self.text))
     }
 }
 

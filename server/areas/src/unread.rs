@@ -4,7 +4,7 @@
 //! for an upload.
 //!
 //! Closing a connection while the client still sends resets it, and the response may be lost. With this, the router can
-//! continue to send until it has the whole response; what it does with its own client is in its `arriving`.
+//! continue to send until it has the whole response; what it does with its own client is in its `incoming_body`.
 
 use std::{
     future::Future as _,

@@ -20,7 +20,7 @@ use crate::{
 
 /// The page of `list` that the `Range` header requests. Unknown fields and options are ignored, as Heroku's clients
 /// expect, except in bounds.
-pub fn asked(headers: &HeaderMap, list: &'static List) -> Result<Range> {
+pub fn requested(headers: &HeaderMap, list: &'static List) -> Result<Range> {
     let text = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mut parts = text.split([';', ',']).map(str::trim);
     let mut range = Range::first(list);
@@ -62,7 +62,7 @@ fn fields(list: &List) -> String {
 }
 
 /// The response for a page: 200 with all remaining rows, or 206 with `Next-Range`.
-pub fn answer<T: Serialize>(list: &List, range: &Range, page: Page<T>) -> Response {
+pub fn respond<T: Serialize>(list: &List, range: &Range, page: Page<T>) -> Response {
     let order = range.order();
     let ends = page.ends.as_ref().map(|(first, last)| (written(first, order), written(last, order)));
     let mut response = axum::Json(page.rows).into_response();
@@ -112,7 +112,7 @@ mod tests {
     fn read(range: &str) -> std::result::Result<Range, u16> {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, range.parse().unwrap());
-        asked(&headers, &LIST).map_err(|err| err.into_response().status().as_u16())
+        requested(&headers, &LIST).map_err(|err| err.into_response().status().as_u16())
     }
 
     fn check(text: &str, field: &str, max: usize, descending: bool) {

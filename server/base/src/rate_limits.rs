@@ -191,7 +191,7 @@ impl RateLimits {
     }
 
     /// Whether the lockout of `what` is not reported yet; it counts as reported then.
-    pub fn is_news(&self, what: &str) -> bool {
+    pub fn report_once(&self, what: &str) -> bool {
         let Ok(mut tried) = self.tried.lock() else { return false };
         tried.get(what).is_some_and(|found| !std::mem::replace(&mut found.is_reported, true))
     }
@@ -266,9 +266,9 @@ mod tests {
         // Many at once: the free ones and one more.
         let begun = (0..100).filter(|_| limits.begin_at("a", 3, start)).count();
         assert_eq!(begun, 4);
-        assert!(limits.is_news("a") && !limits.is_news("a"));
+        assert!(limits.report_once("a") && !limits.report_once("a"));
         assert!(limits.begin_at("a", 3, after(1)) && !limits.begin_at("a", 3, after(2)));
-        assert!(limits.is_news("a"));
+        assert!(limits.report_once("a"));
         // Right ones cost nothing, however many.
         (0..10).for_each(|_| {
             assert!(limits.begin_at("b", 3, start));

@@ -87,7 +87,7 @@ pub fn is_self(actor: &Actor, user: &str) -> Result<()> {
 /// `GET /users`: the accounts of people, for administrators.
 pub async fn user_list(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
     actor.must_administer()?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::accounts::account_list(base.db(), &range).await?.map(|listed| api::accounts::Account {
         suspended_at: listed.suspended_at,
         two_factor_authentication: listed.has_password,
@@ -96,7 +96,7 @@ pub async fn user_list(State(base): State<Base>, actor: Actor, headers: HeaderMa
         retired_at: listed.retired_at,
         ..shown(&listed.row)
     });
-    Ok(pages::answer(&LIST, &range, page))
+    Ok(pages::respond(&LIST, &range, page))
 }
 
 /// `PATCH /users/{user}`: suspends an account, or changes its administrator rights; by an administrator.
@@ -123,7 +123,7 @@ pub async fn user_update(
     if let Some(admin) = update.admin {
         administer(&mut tx, &row, admin).await?;
     }
-    let changed = store::accounts::account_even_suspended(&mut *tx, row.id).await?.unwrap_or(row);
+    let changed = store::accounts::account_info_any(&mut *tx, row.id).await?.unwrap_or(row);
     tx.commit().await?;
     Ok(Json(shown(&changed)))
 }
@@ -149,7 +149,7 @@ async fn administer(tx: &mut Change, row: &Row, admin: bool) -> Result<()> {
     if store::service_accounts::service_account_exists(&mut **tx, row.id).await? {
         return Err(Error::invalid("A service account cannot be an administrator."));
     }
-    store::accounts::account_administers(&mut **tx, row.id, admin, GrantedBy::Person, Utc::now()).await?;
+    store::accounts::account_set_admin(&mut **tx, row.id, admin, GrantedBy::Person, Utc::now()).await?;
     let summary = match admin {
         true => format!("Made {} an administrator of the platform.", row.email),
         false => format!("Revoked the administrator rights of {}.", row.email),
@@ -162,7 +162,7 @@ async fn administer(tx: &mut Change, row: &Row, admin: bool) -> Result<()> {
 pub async fn find(base: &Base, user: &str) -> Result<Row> {
     let db = base.db();
     let row = match user.parse::<Uuid>() {
-        Ok(id) => store::accounts::account_even_suspended(db, id).await?,
+        Ok(id) => store::accounts::account_info_any(db, id).await?,
         Err(_) => store::accounts::account_by_email(db, user).await?,
     };
     row.ok_or_else(|| Error::not_found("user", "Couldn't find that user."))

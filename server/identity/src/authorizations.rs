@@ -50,7 +50,7 @@ fn hint(token: &str) -> String {
 }
 
 /// The owner of the caller's own tokens.
-fn oneself(actor: &Actor) -> api::authorizations::AuthorizationUser {
+fn own_user(actor: &Actor) -> api::authorizations::AuthorizationUser {
     api::authorizations::AuthorizationUser {
         id: actor.account.id,
         email: actor.account.email.clone(),
@@ -133,14 +133,14 @@ pub async fn authorization_create(
     if matches!(actor.credential, Credential::Session(_)) && create.expires_in.is_none() {
         create.expires_in = Some(OF_A_BROWSER.num_seconds().into());
     }
-    let (row, token) = asked_for(create, actor.account.id, &actor)?;
+    let (row, token) = new_token(create, actor.account.id, &actor)?;
     let mut tx = actor.change(actor.subject()).await?;
     admit(&mut tx, row.account_id, &actor).await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\".", row.description);
     note(&mut tx, "authorization.create", &row, summary);
     tx.commit().await?;
-    Ok(Created(shown(row, oneself(&actor), Some(token))))
+    Ok(Created(shown(row, own_user(&actor), Some(token))))
 }
 
 fn check_description(description: &str) -> Result<()> {
@@ -154,7 +154,7 @@ fn check_description(description: &str) -> Result<()> {
 ///
 /// It can do no more than the credential that creates it: its scope is not wider, and if that is an expiring token, it
 /// expires with it at the latest and is deleted with it.
-pub fn asked_for(
+pub fn new_token(
     create: api::authorizations::AuthorizationCreate,
     account: Uuid,
     actor: &Actor,
@@ -185,7 +185,7 @@ fn ends(wanted: Option<DateTime<Utc>>, actor: &Actor) -> Result<Option<DateTime<
 
 /// Rejects access of a token to a more powerful one. An expiring token has access to those that it created, an OAuth
 /// client's only to itself.
-pub fn must_be_no_better(row: &Row, actor: &Actor) -> Result<()> {
+pub fn must_not_exceed_credential(row: &Row, actor: &Actor) -> Result<()> {
     let Credential::Token(own) = actor.credential else { return Ok(()) };
     let is_child = row.parent_id == Some(own);
     let is_better = actor.scope.is_oauth_client || actor.scope.expires_at.is_some() && !is_child;
@@ -202,7 +202,7 @@ fn with_client(listed: Listed, actor: &Actor) -> api::authorizations::Authorizat
     let Listed { row, client_id, client_name, client_redirect_uri } = listed;
     let client =
         client_id.map(|id| serde_json::json!({ "id": id, "name": client_name, "redirect_uri": client_redirect_uri }));
-    api::authorizations::Authorization { client, ..shown(row, oneself(actor), None) }
+    api::authorizations::Authorization { client, ..shown(row, own_user(actor), None) }
 }
 
 fn lifetime(given: Option<serde_json::Value>) -> Result<Option<Duration>> {
@@ -226,9 +226,9 @@ fn note(tx: &mut Change, action: &str, row: &Row, summary: String) {
 
 /// `GET /oauth/authorizations`
 pub async fn authorization_list(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::authorizations::authorization_list(base.db(), actor.account.id, Utc::now(), &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|listed| with_client(listed, &actor))))
+    Ok(pages::respond(&LIST, &range, page.map(|listed| with_client(listed, &actor))))
 }
 
 /// `GET /oauth/authorizations/{authorization}`
@@ -248,7 +248,7 @@ pub async fn authorization_update(
     Input(update): Input<api::authorizations::AuthorizationUpdate>,
 ) -> Result<Json<api::authorizations::Authorization>> {
     let mut row = find(&base, &actor, &id).await?.row;
-    must_be_no_better(&row, &actor)?;
+    must_not_exceed_credential(&row, &actor)?;
     if let Some(description) = update.description {
         check_description(&description)?;
         let mut tx = actor.change(actor.subject()).await?;
@@ -257,7 +257,7 @@ pub async fn authorization_update(
         tx.commit().await?;
         row.description = description;
     }
-    Ok(Json(shown(row, oneself(&actor), None)))
+    Ok(Json(shown(row, own_user(&actor), None)))
 }
 
 /// `POST /oauth/authorizations/{authorization}/actions/regenerate-tokens`
@@ -268,7 +268,7 @@ pub async fn authorization_rotate(
 ) -> Result<Json<api::authorizations::Authorization>> {
     actor.must_be_a_person().await?;
     let mut row = find(&base, &actor, &id).await?.row;
-    must_be_no_better(&row, &actor)?;
+    must_not_exceed_credential(&row, &actor)?;
     let token = format!("wharf-{}", secrets::random());
     row.hint = hint(&token);
     row.updated_at = Utc::now();
@@ -277,7 +277,7 @@ pub async fn authorization_rotate(
     store::authorizations::authorization_rotate(&mut *tx, row.id, &hash, &row.hint, row.updated_at).await?;
     note(&mut tx, "authorization.rotate", &row, format!("Replaced the token \"{}\".", row.description));
     tx.commit().await?;
-    Ok(Json(shown(row, oneself(&actor), Some(token))))
+    Ok(Json(shown(row, own_user(&actor), Some(token))))
 }
 
 /// `DELETE /oauth/authorizations/{authorization}`
@@ -287,12 +287,12 @@ pub async fn authorization_delete(
     Path(id): Path<String>,
 ) -> Result<Json<api::authorizations::Authorization>> {
     let row = find(&base, &actor, &id).await?.row;
-    must_be_no_better(&row, &actor)?;
+    must_not_exceed_credential(&row, &actor)?;
     let mut tx = actor.change(actor.subject()).await?;
     if !store::authorizations::authorization_delete(&mut *tx, row.id).await? {
         return Err(missing());
     }
     note(&mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description));
     tx.commit().await?;
-    Ok(Json(shown(row, oneself(&actor), None)))
+    Ok(Json(shown(row, own_user(&actor), None)))
 }

@@ -52,7 +52,7 @@ struct Asked {
 
 impl Asked {
     fn read(headers: &HeaderMap, before: Option<i64>, max: Option<i64>) -> Result<Self> {
-        let range = pages::asked(headers, &LIST)?;
+        let range = pages::requested(headers, &LIST)?;
         if !range.is_descending() && range.after_number().is_some() {
             return Err(Error::invalid("Events are listed newest first: use order=desc in the Range header."));
         }
@@ -71,7 +71,7 @@ impl Asked {
         let ends = found.rows.first().zip(found.rows.last()).map(|(first, last)| (place(first), place(last)));
         let left = (self.most as usize).saturating_sub(found.rows.len());
         let rows = found.rows.into_iter().map(shown).collect();
-        pages::answer(&LIST, &self.range.at_most(left), Page { rows, ends, has_more: found.is_cut })
+        pages::respond(&LIST, &self.range.at_most(left), Page { rows, ends, has_more: found.is_cut })
     }
 }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     accounts,
     actor::Actor,
-    identity_providers::{self, membership, rules::speaks_for},
+    identity_providers::{self, membership, rules::is_trusted_for},
     subjects,
 };
 
@@ -38,9 +38,9 @@ fn missing() -> Error {
 
 /// `GET /account/identities`
 pub async fn identity_list(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::identities::identity_list(base.db(), actor.account.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(shown)))
+    Ok(pages::respond(&LIST, &range, page.map(shown)))
 }
 
 /// `DELETE /account/identities/{identity}`: revokes what its provider's rules granted, and ends other sessions.
@@ -57,9 +57,9 @@ pub async fn user_identity_list(
 ) -> Result<Response> {
     actor.must_administer()?;
     let account = accounts::find(&base, &user).await?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::identities::identity_list(base.db(), account.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(shown)))
+    Ok(pages::respond(&LIST, &range, page.map(shown)))
 }
 
 /// `DELETE /users/{user}/identities/{identity}`: by an administrator. Once the account has no sign-in method left,
@@ -135,7 +135,7 @@ pub async fn identity_proposal_accept(actor: Actor, Path(id): Path<String>) -> R
     let mut tx = actor.change(actor.subject()).await?;
     let found = take(&actor, &mut tx, &id).await?;
     let (provider, rules) = identity_providers::find_in(&mut tx, &found.provider).await?;
-    let speaks = |email: &str| speaks_for(&provider.domains, &rules, email);
+    let speaks = |email: &str| is_trusted_for(&provider.domains, &rules, email);
     if !speaks(&account.email) || !found.row.email.as_deref().is_some_and(speaks) {
         return Err(Error::invalid(format!("{} is no longer trusted for addresses of this domain.", found.title)));
     }

@@ -61,7 +61,7 @@ pub async fn invitation_policy_update(
 /// The account with this email address or id, for granting it access, to `team` if given. An address without an account
 /// gets one, if the policy allows that. An account that only exists because of somebody else's invitation counts as a
 /// new one, since it would stay because of this one.
-pub async fn bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &str) -> Result<Row> {
+pub async fn find_or_invite(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &str) -> Result<Row> {
     let user = user.trim();
     let found = match user.parse::<Uuid>() {
         Ok(id) => store::accounts::account_info(&mut **tx, id).await?,
@@ -71,7 +71,7 @@ pub async fn bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &st
         match store::accounts::account_is_invited(&mut **tx, found.id).await? {
             Some(false) => return Ok(found),
             Some(true) => {
-                may_bring(tx, actor, team, &found.email).await?;
+                may_invite(tx, actor, team, &found.email).await?;
                 return Ok(found);
             }
             // Removed concurrently.
@@ -82,7 +82,7 @@ pub async fn bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &st
         return Err(Error::not_found("user", "Couldn't find that user."));
     }
     accounts::check_address(user)?;
-    may_bring(tx, actor, team, user).await?;
+    may_invite(tx, actor, team, user).await?;
     make(tx, user).await
 }
 
@@ -111,7 +111,7 @@ async fn make(tx: &mut Change, email: &str) -> Result<Row> {
 }
 
 /// Fails unless the caller can add a person with this address, to `team` if given.
-async fn may_bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()> {
+async fn may_invite(tx: &mut Change, actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()> {
     if actor.account.admin {
         return Ok(());
     }
@@ -159,7 +159,7 @@ pub async fn hold(tx: &mut sqlx::PgConnection, account: Uuid) -> Result<bool> {
 
 /// Removes an account that was never used, if the caller has revoked its last invitation.
 pub async fn release(tx: &mut Change, account: Uuid) -> Result<()> {
-    let Some(row) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
+    let Some(row) = store::accounts::account_info_any(&mut **tx, account).await? else { return Ok(()) };
     if store::accounts::account_delete_uninvited(tx, account, Utc::now()).await? {
         gone(tx, &row);
     }

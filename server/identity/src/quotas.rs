@@ -151,7 +151,7 @@ pub async fn admit_for_app(tx: &mut PgConnection, app: Uuid, quota: Quota, more:
 
 async fn is_exempt(tx: &mut PgConnection, owner: Owner) -> Result<bool> {
     let Some(account) = owner.account else { return Ok(false) };
-    Ok(store::accounts::account_even_suspended(tx, account).await?.is_some_and(|account| account.admin))
+    Ok(store::accounts::account_info_any(tx, account).await?.is_some_and(|account| account.admin))
 }
 
 async fn shown(base: &Base, owner: Owner) -> Result<Json<Vec<api::quotas::Quota>>> {

@@ -59,9 +59,9 @@ pub async fn service_account_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let team = actor.team(&team, InTeam::See).await?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::service_accounts::service_account_list(base.db(), team.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(shown)))
+    Ok(pages::respond(&LIST, &range, page.map(shown)))
 }
 
 /// `POST /teams/{team}/service-accounts`
@@ -142,10 +142,10 @@ pub async fn authorization_list(
 ) -> Result<Response> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let account = find(&base, &team, &which).await?;
-    let range = pages::asked(&headers, &tokens::LIST)?;
+    let range = pages::requested(&headers, &tokens::LIST)?;
     let page = tokens::authorization_list(base.db(), account.id, Utc::now(), &range).await?;
     let page = page.map(|listed| authorizations::shown(listed.row, owner(&account), None));
-    Ok(pages::answer(&tokens::LIST, &range, page))
+    Ok(pages::respond(&tokens::LIST, &range, page))
 }
 
 /// `POST /teams/{team}/service-accounts/{account}/authorizations`: only this response contains the token.
@@ -157,7 +157,7 @@ pub async fn authorization_create(
 ) -> Result<Created<api::authorizations::Authorization>> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let account = find(&base, &team, &which).await?;
-    let (row, token) = authorizations::asked_for(create, account.id, &actor)?;
+    let (row, token) = authorizations::new_token(create, account.id, &actor)?;
     let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     authorizations::admit(&mut tx, account.id, &actor).await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
@@ -178,7 +178,7 @@ pub async fn authorization_delete(
     let id: Uuid = authorization.parse().map_err(|_| authorizations::missing())?;
     let found = tokens::authorization_info(base.db(), account.id, id, Utc::now()).await?;
     let row = found.ok_or_else(authorizations::missing)?.row;
-    authorizations::must_be_no_better(&row, &actor)?;
+    authorizations::must_not_exceed_credential(&row, &actor)?;
     let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     if !store::authorizations::authorization_delete(&mut *tx, row.id).await? {
         return Err(authorizations::missing());

@@ -38,7 +38,7 @@ async fn end(base: &Base, headers: &HeaderMap, account: Uuid, session: Uuid) -> 
 
 /// `GET /account/sessions`
 pub async fn session_list(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::sessions::session_list(base.db(), actor.account.id, Utc::now(), &range).await?;
     let page = page.map(|row| api::sessions::Session {
         id: row.id.into(),
@@ -49,7 +49,7 @@ pub async fn session_list(State(base): State<Base>, actor: Actor, headers: Heade
         last_seen_at: row.last_seen_at,
         expires_at: Some(row.expires_at),
     });
-    Ok(pages::answer(&LIST, &range, page))
+    Ok(pages::respond(&LIST, &range, page))
 }
 
 /// `DELETE /account/sessions/{session}`

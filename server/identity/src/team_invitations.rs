@@ -55,9 +55,9 @@ pub async fn team_invitation_list_own(State(base): State<Base>, actor: Actor, he
 }
 
 async fn listed(base: &Base, headers: &HeaderMap, team: Option<Uuid>, account: Option<Uuid>) -> Result<Response> {
-    let range = pages::asked(headers, &LIST)?;
+    let range = pages::requested(headers, &LIST)?;
     let page = store::team_invitations::team_invitation_list(base.db(), team, account, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(shown)))
+    Ok(pages::respond(&LIST, &range, page.map(shown)))
 }
 
 /// `PUT /teams/{team}/invitations`: invites, or renews an invitation.
@@ -71,7 +71,7 @@ pub async fn team_invitation_save(
     let role = team_members::role(&save.role)?;
     let now = Utc::now();
     let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
-    let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
+    let account = invitation_policy::find_or_invite(&mut tx, &actor, Some(team.id), &save.email).await?;
     let member = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     if let Some(member) = member {
         return Err(Error::invalid(format!("{} is already {} of the team.", account.email, member.role)));

@@ -62,9 +62,9 @@ pub async fn team_member_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let team = actor.team(&team, InTeam::See).await?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::team_members::team_member_list(base.db(), team.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row))))
+    Ok(pages::respond(&LIST, &range, page.map(|row| shown(&row))))
 }
 
 /// `POST /teams/{team}/members`
@@ -89,7 +89,7 @@ pub async fn team_member_save(
     let role = role(&save.role)?;
     let now = Utc::now();
     let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
-    let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
+    let account = invitation_policy::find_or_invite(&mut tx, &actor, Some(team.id), &save.email).await?;
     let old = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     let is_service = store::service_accounts::service_account_exists(&mut *tx, account.id).await?;
     if is_service && (old.is_none() || role == Role::Admin) {
@@ -174,8 +174,7 @@ pub async fn team_member_delete(
         return Err(missing());
     }
     store::team_members::team_member_delete(&mut tx, found.id, member.account_id).await?;
-    store::team_members::team_member_keep_out(&mut *tx, Uuid::now_v7(), found.id, member.account_id, Utc::now())
-        .await?;
+    store::team_members::team_member_block(&mut *tx, Uuid::now_v7(), found.id, member.account_id, Utc::now()).await?;
     keeps_an_admin(&mut tx, &found).await?;
     if !is_self {
         take_over(&mut tx, &found, member.account_id, &actor).await?;

@@ -74,9 +74,9 @@ fn name_taken(err: sqlx::Error, name: &str) -> Error {
 
 /// `GET /teams`
 pub async fn team_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let range = pages::asked(&headers, &store::teams::LIST)?;
+    let range = pages::requested(&headers, &store::teams::LIST)?;
     let page = actor.teams(&range).await?;
-    Ok(pages::answer(&store::teams::LIST, &range, page.map(|team| shown(&team))))
+    Ok(pages::respond(&store::teams::LIST, &range, page.map(|team| shown(&team))))
 }
 
 /// `POST /teams`: the creator becomes its admin, and is charged for its usage of the machine.
@@ -191,11 +191,11 @@ pub async fn team_access_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let team = actor.team(&team, InTeam::See).await?;
-    let range = pages::asked(&headers, &store::team_members::ACCESS_LIST)?;
+    let range = pages::requested(&headers, &store::team_members::ACCESS_LIST)?;
     let permissions = seeing();
     let viewer = actor.viewer(&permissions);
     let page = store::team_members::team_access_list(base.db(), team.id, &viewer, &range).await?;
-    Ok(pages::answer(&store::team_members::ACCESS_LIST, &range, page.map(access)))
+    Ok(pages::respond(&store::team_members::ACCESS_LIST, &range, page.map(access)))
 }
 
 fn access(row: OnApp) -> api::teams::TeamAccess {

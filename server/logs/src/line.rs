@@ -38,7 +38,7 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.at.format("%Y-%m-%dT%H:%M:%S%.6f+00:00");
-        write!(f, "{at} {}[{}]: {}", self.source, self.dyno, api::harmless::line(&self.text))
+        write!(f, "{at} {}[{}]: {}", self.source, self.dyno, api::sanitize::line(&self.text))
     }
 }
 

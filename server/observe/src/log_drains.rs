@@ -129,12 +129,12 @@ pub async fn log_drain_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let app = actor.app(&app, Can::Operate).await?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::log_drains::log_drain_list(platform.db(), app.id, &range).await?;
     let Page { rows, ends, has_more } = page;
     let opened = rows.into_iter().map(|row| Ok(Drain::open(platform.secrets(), row)?.shown(&app)));
     let opened = opened.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(pages::answer(&LIST, &range, Page { rows: opened, ends, has_more }))
+    Ok(pages::respond(&LIST, &range, Page { rows: opened, ends, has_more }))
 }
 
 /// `GET /apps/{app}/log-drains/{drain}`

@@ -139,9 +139,9 @@ impl Known<'_> {
 
 /// `GET /app-statuses`
 pub async fn app_summary_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let range = pages::asked(&headers, &apps::LIST)?;
+    let range = pages::requested(&headers, &apps::LIST)?;
     let page = summaries(&platform, &actor, &range).await?;
-    Ok(pages::answer(&apps::LIST, &range, page))
+    Ok(pages::respond(&apps::LIST, &range, page))
 }
 
 /// Summaries of the apps that are visible to the caller, with a fixed number of queries.

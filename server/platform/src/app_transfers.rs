@@ -47,9 +47,9 @@ fn note(tx: &mut Change, action: &str, row: &Row, summary: String) {
 
 /// `GET /account/app-transfers`: those to and from the caller.
 pub async fn app_transfer_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::app_transfers::app_transfer_list(platform.db(), actor.account.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(shown)))
+    Ok(pages::respond(&LIST, &range, page.map(shown)))
 }
 
 /// `POST /account/app-transfers`; some clients `PUT`.
@@ -171,7 +171,7 @@ async fn accept(tx: &mut PgConnection, row: &Row) -> Result<()> {
     if !is_still_theirs(tx, row, &app).await? {
         return Err(Error::conflict(format!("The owner of app {} has changed.", row.app)));
     }
-    store::apps::app_give(&mut *tx, row.app_id, Some(row.recipient_id), None, now).await?;
+    store::apps::app_set_owner(&mut *tx, row.app_id, Some(row.recipient_id), None, now).await?;
     quotas::admit_all(tx, quotas::owner(Some(row.recipient_id), None)).await?;
     if app.team_id.is_some() {
         store::collaborators::collaborator_delete_all(&mut *tx, row.app_id).await?;

@@ -138,10 +138,10 @@ pub async fn app_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
 
 /// A page of the apps that match and that the caller may see.
 pub(crate) async fn listed(actor: &Actor, headers: &HeaderMap, filter: &Filter<'_>) -> Result<Response> {
-    let range = pages::asked(headers, &LIST)?;
+    let range = pages::requested(headers, &LIST)?;
     let page = actor.apps(filter, &range).await?;
     let links = actor.links();
-    Ok(pages::answer(&LIST, &range, page.map(|app| shown(&app, &links))))
+    Ok(pages::respond(&LIST, &range, page.map(|app| shown(&app, &links))))
 }
 
 /// `GET /users/{user}/apps`

@@ -69,7 +69,7 @@ pub async fn collaborator_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let owner = owner(&app);
     let row = store::collaborators::Owner {
         id: owner.id,
@@ -78,7 +78,7 @@ pub async fn collaborator_list(
         permissions: Role::Admin.permissions(),
     };
     let page = store::collaborators::collaborator_list(platform.db(), app.id, &row, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, &app))))
+    Ok(pages::respond(&LIST, &range, page.map(|row| shown(&row, &app))))
 }
 
 /// `GET /apps/{app}/collaborators/{collaborator}`: by address or id.
@@ -143,7 +143,7 @@ pub async fn collaborator_create(
     let account = if is_self {
         actor.account.clone()
     } else {
-        invitation_policy::bring(&mut tx, &actor, app.team_id, &user).await?
+        invitation_policy::find_or_invite(&mut tx, &actor, app.team_id, &user).await?
     };
     if app.owner_id == Some(account.id) {
         return Err(Error::invalid(format!("{} owns the app {}.", account.email, app.name)));
@@ -212,7 +212,7 @@ pub async fn collaborator_update(
     let account = old.as_ref().map(|o| o.account_id).or(member.map(|m| m.account_id)).ok_or_else(missing)?;
     app.must_have(had)?;
     let permissions = checked(&app, update.permissions)?;
-    let account = store::accounts::account_even_suspended(&mut *tx, account).await?.ok_or_else(missing)?;
+    let account = store::accounts::account_info_any(&mut *tx, account).await?.ok_or_else(missing)?;
     let summary = format!("{} may now {}.", account.email, permissions.join(", "));
     save(&mut tx, app.id, &account, &permissions, ("collaborator.update", summary)).await?;
     tx.commit().await?;

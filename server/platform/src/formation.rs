@@ -54,9 +54,9 @@ pub async fn formation_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::formation::formation_page(platform.db(), app.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, &app))))
+    Ok(pages::respond(&LIST, &range, page.map(|row| shown(&row, &app))))
 }
 
 /// `GET /apps/{app}/formation/{type}`

@@ -100,9 +100,9 @@ pub async fn job_list(
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
     let state = given(query.state).map(|name| which(&name)).transpose()?;
     let filter = Filter { state, kind: given(query.kind) };
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::jobs::job_list(platform.db(), &filter, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&platform, row))))
+    Ok(pages::respond(&LIST, &range, page.map(|row| shown(&platform, row))))
 }
 
 /// `GET /jobs/{job}`

@@ -31,9 +31,9 @@ fn shown(row: Row) -> Schedule {
 /// `GET /schedules`
 pub async fn schedule_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
     actor.must_administer()?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::schedules::schedule_list(platform.db(), &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(shown)))
+    Ok(pages::respond(&LIST, &range, page.map(shown)))
 }
 
 /// `POST /schedules/{schedule}/actions/run`: runs its job now; its next run stays as scheduled.

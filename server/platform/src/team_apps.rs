@@ -82,7 +82,7 @@ async fn lock(actor: &Actor, app: &App, locked: bool) -> Result<()> {
 
 async fn give(actor: &Actor, app: &App, owner: &str) -> Result<()> {
     let (account, team, to) = if owner == "~" || owner.contains('@') {
-        must_be_heir(actor, app, owner).await?;
+        must_be_new_owner(actor, app, owner).await?;
         (Some(actor.account.id), None, actor.account.email.clone())
     } else {
         let team = actor.team(owner, InTeam::Create).await?;
@@ -97,7 +97,7 @@ async fn give(actor: &Actor, app: &App, owner: &str) -> Result<()> {
     if (now.owner_id, now.team_id) != (app.owner_id, app.team_id) {
         return Err(Error::conflict(format!("The owner of app {} has just changed.", app.name)));
     }
-    store::apps::app_give(&mut *tx, app.id, account, team, Utc::now()).await?;
+    store::apps::app_set_owner(&mut *tx, app.id, account, team, Utc::now()).await?;
     quotas::admit_all(&mut tx, quotas::owner(account, team)).await?;
     store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
     // Collaborators that a team has added are removed, since the new owner has not added them.
@@ -112,7 +112,7 @@ async fn give(actor: &Actor, app: &App, owner: &str) -> Result<()> {
 
 /// Fails unless the new owner is the caller, and the app is theirs or belongs to a team. Nobody else gets an app
 /// without their consent, since its owner is charged for it and responsible for it.
-async fn must_be_heir(actor: &Actor, app: &App, owner: &str) -> Result<()> {
+async fn must_be_new_owner(actor: &Actor, app: &App, owner: &str) -> Result<()> {
     let own = &actor.account.email;
     if owner != "~" && !owner.eq_ignore_ascii_case(own) {
         return Err(Error::invalid(format!(

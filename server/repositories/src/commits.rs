@@ -1,7 +1,7 @@
 //! Commits as they are shown: untrusted text, as one line of bounded length.
 
 use anyhow::{Context as _, bail};
-use api::harmless;
+use api::sanitize;
 use uuid::Uuid;
 
 use crate::{branches::is_id, handle::Repositories, inside};
@@ -45,7 +45,7 @@ fn commit(text: &str) -> Option<api::releases::Commit> {
 pub(crate) fn line(text: &str, most: usize) -> String {
     // git's output is bounded, but sanitizing all of it would be a waste.
     let beginning: String = text.chars().take(4 * most).collect();
-    let word = harmless::word(&beginning);
+    let word = sanitize::word(&beginning);
     let word = word.trim();
     match word.char_indices().nth(most) {
         None => word.to_owned(),

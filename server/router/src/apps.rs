@@ -14,11 +14,11 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::arriving::Arriving;
 use crate::backends::{Backend, Choice, Lease, choose};
 use crate::codes::Code;
 use crate::headers::{self, Expectation};
 use crate::in_flight::InFlight;
+use crate::incoming_body::IncomingBody;
 use crate::lines::Record;
 use crate::pages::Page;
 use crate::queue::Place;
@@ -43,7 +43,7 @@ const YOUNG: Duration = Duration::from_secs(1);
 pub(crate) fn begin(
     in_flight: InFlight,
     app: Arc<App>,
-    mut request: Request<Arriving>,
+    mut request: Request<IncomingBody>,
     host: HeaderValue,
     refusal: Option<Refusal>,
 ) -> Box<Exchange> {
@@ -290,7 +290,7 @@ impl Exchange {
         headers::via(&mut parts.headers);
         if replies::may_concern_others(&parts.headers) {
             let host = host_name(self.record.host.to_str().unwrap_or_default());
-            replies::tame(&mut parts.headers, host, &self.record.in_flight.shared.table.load());
+            replies::restrict_cookies(&mut parts.headers, host, &self.record.in_flight.shared.table.load());
         }
         if !headers::response_fits(&parts.headers) {
             return self.fail(Code::H25);

@@ -9,11 +9,11 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 
 use crate::Shared;
-use crate::arriving::Arriving;
 use crate::client::Client;
 use crate::client_slots::{self, Full};
 use crate::headers::LINE_BYTES;
 use crate::in_flight::InFlight;
+use crate::incoming_body::IncomingBody;
 use crate::pages::Page;
 use crate::relay::{Body, Holding};
 use crate::strict::{self, Refusal};
@@ -26,7 +26,7 @@ pub(crate) fn serve(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Response<Body>> {
-    begin(&client, shared, Arriving::of(request, &client)).finish()
+    begin(&client, shared, IncomingBody::of(request, &client)).finish()
 }
 
 /// The remaining work once the destination of a request is known.
@@ -47,7 +47,7 @@ impl Work {
     }
 }
 
-fn begin(client: &Arc<Client>, shared: Arc<Shared>, request: Request<Arriving>) -> Work {
+fn begin(client: &Arc<Client>, shared: Arc<Shared>, request: Request<IncomingBody>) -> Work {
     let origin = shared.origins.of(client, request.headers(), &shared.config);
     let mut in_flight = InFlight::new(client, shared, origin);
     // Connections of a proxy are not counted by address, so its requests are.
@@ -62,7 +62,7 @@ fn begin(client: &Arc<Client>, shared: Arc<Shared>, request: Request<Arriving>) 
     route(in_flight, request)
 }
 
-fn route(in_flight: InFlight, mut request: Request<Arriving>) -> Work {
+fn route(in_flight: InFlight, mut request: Request<IncomingBody>) -> Work {
     let refusal = strict::check(&request).err();
     let Some(host) = strict::host(&mut request) else { return refuse(strict::BAD_HOST, &request, in_flight) };
     if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > LINE_BYTES) {
@@ -81,7 +81,7 @@ fn route(in_flight: InFlight, mut request: Request<Arriving>) -> Work {
 }
 
 /// The server accepts fewer connections than there are clients.
-async fn to_platform(mut in_flight: InFlight, request: Request<Arriving>, host: HeaderValue) -> Response<Body> {
+async fn to_platform(mut in_flight: InFlight, request: Request<IncomingBody>, host: HeaderValue) -> Response<Body> {
     match in_flight.wait_for_seat(Count::Platform).await {
         Ok(()) => platform_hosts::serve(in_flight, request, host).await,
         Err(full) => show(Page::full(full), &request, in_flight).finish().await,
@@ -114,12 +114,12 @@ impl InFlight {
 }
 
 /// Rejects an ambiguous request. Nothing that follows on the connection is read.
-fn refuse(refusal: Refusal, request: &Request<Arriving>, in_flight: InFlight) -> Work {
+fn refuse(refusal: Refusal, request: &Request<IncomingBody>, in_flight: InFlight) -> Work {
     in_flight.shared.note_malformed(in_flight.origin.ip, &refusal.sentence);
     show(Page::bad_request(refusal.sentence).with_status(refusal.status).last(), request, in_flight)
 }
 
-fn show(page: Page, request: &Request<Arriving>, in_flight: InFlight) -> Work {
+fn show(page: Page, request: &Request<IncomingBody>, in_flight: InFlight) -> Work {
     let page = page.respond(request.headers().get(ACCEPT));
     Work::Page(page.map(|data| Body::Page(Some(data), Holding::Platform(Box::new(in_flight)))))
 }

@@ -11,7 +11,6 @@
 //! table.
 
 mod apps;
-mod arriving;
 mod backends;
 mod claims;
 mod client;
@@ -26,6 +25,7 @@ mod entry;
 mod forwarded;
 mod headers;
 mod in_flight;
+mod incoming_body;
 mod lines;
 mod listen;
 mod networks;

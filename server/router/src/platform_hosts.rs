@@ -14,9 +14,9 @@ use hyper::{Request, Response};
 use tokio::time::{Instant, sleep};
 
 use crate::Shared;
-use crate::arriving::Arriving;
 use crate::headers::{self, Expectation};
 use crate::in_flight::InFlight;
+use crate::incoming_body::IncomingBody;
 use crate::pages::Page;
 use crate::relay::{Body, Holding, Relay};
 use crate::table::host_name;
@@ -29,7 +29,7 @@ const ANY_AGE: Duration = Duration::from_secs(60);
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// Answers a request to one of the platform's hosts.
-pub(crate) async fn serve(in_flight: InFlight, request: Request<Arriving>, host: HeaderValue) -> Response<Body> {
+pub(crate) async fn serve(in_flight: InFlight, request: Request<IncomingBody>, host: HeaderValue) -> Response<Body> {
     let shared = in_flight.shared.clone();
     let https = in_flight.origin.https;
     let mut response = match shared.config.tls && !https {
@@ -45,7 +45,7 @@ pub(crate) async fn serve(in_flight: InFlight, request: Request<Arriving>, host:
 }
 
 /// Redirects a client that used plain HTTP, according to the proxy in front, to HTTPS.
-fn to_https(in_flight: InFlight, request: &Request<Arriving>, host: &HeaderValue) -> Response<Body> {
+fn to_https(in_flight: InFlight, request: &Request<IncomingBody>, host: &HeaderValue) -> Response<Body> {
     let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
     let name = host_name(host.to_str().unwrap_or_default());
     let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
@@ -58,7 +58,7 @@ fn to_https(in_flight: InFlight, request: &Request<Arriving>, host: &HeaderValue
     response
 }
 
-async fn answer(in_flight: InFlight, mut request: Request<Arriving>, host: HeaderValue) -> Response<Body> {
+async fn answer(in_flight: InFlight, mut request: Request<IncomingBody>, host: HeaderValue) -> Response<Body> {
     let shared = in_flight.shared.clone();
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, incoming) = request.into_parts();

@@ -9,13 +9,13 @@ use crate::table::Table;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-/// Whether a response has headers that [`tame`] has to check.
+/// Whether a response has headers that [`restrict_cookies`] has to check.
 pub(crate) fn may_concern_others(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| *name == SET_COOKIE || *name == ALT_SVC || *name == CLEAR_SITE_DATA)
 }
 
 /// Removes what affects other hosts than the requested one from an app's response.
-pub(crate) fn tame(headers: &mut HeaderMap, host: &str, table: &Table) {
+pub(crate) fn restrict_cookies(headers: &mut HeaderMap, host: &str, table: &Table) {
     // Which ports and protocols there are is the router's to say.
     headers.remove(ALT_SVC);
     if headers.contains_key(SET_COOKIE) {
@@ -75,7 +75,7 @@ mod tests {
         };
         let mut headers = HeaderMap::new();
         headers.append(SET_COOKIE, HeaderValue::from_static(cookie));
-        tame(&mut headers, "shop.apps.wharf.test", &Table::new(&routes, &Table::default(), 1));
+        restrict_cookies(&mut headers, "shop.apps.wharf.test", &Table::new(&routes, &Table::default(), 1));
         headers[SET_COOKIE].to_str().expect("text").to_owned()
     }
 

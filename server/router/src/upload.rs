@@ -9,8 +9,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use crate::arriving::Arriving;
 use crate::client::Client;
+use crate::incoming_body::IncomingBody;
 
 /// Buffered bytes of a body, so that it can be resent if a reused connection turns out dead.
 const REPLAY_BYTES: usize = 64 * 1024;
@@ -36,7 +36,7 @@ pub(crate) struct Upload {
 }
 
 struct State {
-    incoming: Arriving,
+    incoming: IncomingBody,
     sent: Vec<Bytes>,
     sent_bytes: usize,
     replayable: bool,
@@ -64,7 +64,7 @@ pub(crate) struct Progress {
 
 impl Upload {
     /// `None` for a request without a body.
-    pub(crate) fn new(incoming: Arriving, client: &Arc<Client>, pace: Pace) -> Option<Arc<Upload>> {
+    pub(crate) fn new(incoming: IncomingBody, client: &Arc<Client>, pace: Pace) -> Option<Arc<Upload>> {
         if incoming.is_end_stream() {
             return None;
         }

@@ -136,7 +136,7 @@ pub async fn account_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Opt
 }
 
 /// The account with this id, suspended or not.
-pub async fn account_even_suspended(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn account_info_any(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from accounts where id = $1").bind(id).fetch_optional(db).await
 }
 
@@ -193,7 +193,7 @@ pub async fn account_suspend(db: impl PgExecutor<'_>, id: Uuid, at: Option<DateT
 }
 
 /// Grants or revokes administrator rights. `by` is who decided.
-pub async fn account_administers(
+pub async fn account_set_admin(
     db: impl PgExecutor<'_>,
     id: Uuid,
     admin: bool,

@@ -194,7 +194,7 @@ pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) 
 }
 
 /// Transfers an app to a person or a team.
-pub async fn app_give(
+pub async fn app_set_owner(
     db: impl PgExecutor<'_>,
     id: Uuid,
     owner: Option<Uuid>,
@@ -251,7 +251,7 @@ pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<U
 }
 
 /// The app with this id, even while it is being destroyed.
-pub async fn app_even_deleted(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn app_info_any(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(select("where a.id = $1")).bind(id).fetch_optional(db).await
 }
 

@@ -67,7 +67,7 @@ pub async fn team_member_save(
 }
 
 /// Like [`team_member_save`], by a rule: a person's decision about the account takes precedence.
-pub async fn team_member_give(
+pub async fn team_member_grant(
     db: impl PgExecutor<'_>,
     id: Uuid,
     team: Uuid,
@@ -93,7 +93,7 @@ pub async fn team_member_give(
 }
 
 /// Records that a person removed an account from a team, so that no rule adds it again.
-pub async fn team_member_keep_out(
+pub async fn team_member_block(
     db: impl PgExecutor<'_>,
     id: Uuid,
     team: Uuid,
@@ -114,7 +114,7 @@ pub async fn team_member_keep_out(
 }
 
 /// A person's decision about an account in a team: `Some(true)` for a member, `Some(false)` for a removed one.
-pub async fn team_member_word(db: impl PgExecutor<'_>, team: Uuid, account: Uuid) -> sqlx::Result<Option<bool>> {
+pub async fn team_member_decision(db: impl PgExecutor<'_>, team: Uuid, account: Uuid) -> sqlx::Result<Option<bool>> {
     sqlx::query_scalar(
         "select true from team_members where team_id = $1 and account_id = $2 and given_by = 'person'
          union all select false from team_member_removals where team_id = $1 and account_id = $2 limit 1",

@@ -11,7 +11,7 @@ use leptos_router::hooks::use_query_map;
 use super::ThisTeam;
 use crate::{
     data::client,
-    parts::{ActButton, Ago, AskFirst, Avatar, Each, Icon, Pager, Show, Toasts, act},
+    parts::{ActButton, Ago, Avatar, ConfirmDialog, Each, Icon, Pager, Show, Toasts, act},
     words,
 };
 
@@ -134,7 +134,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
             }}</td>
             <td role="cell" class="act">
                 <Show when=move || is_admin.get() && !service>
-                    <AskFirst verb="Remove" what=whom.get_value() effects=effects() busy on_click=remove/>
+                    <ConfirmDialog verb="Remove" what=whom.get_value() effects=effects() busy on_click=remove/>
                 </Show>
             </td>
         </tr>

@@ -11,7 +11,7 @@ use super::ThisTeam;
 use crate::{
     data::{LiveData, client, paged},
     pages::token_fields::{Chosen, TokenFields},
-    parts::{ActButton, Ago, AskFirst, CopyButton, Each, Icon, Pager, Show, Toasts, act},
+    parts::{ActButton, Ago, ConfirmDialog, CopyButton, Each, Icon, Pager, Show, Toasts, act},
 };
 
 /// The service accounts of the team.
@@ -100,7 +100,7 @@ fn Bot(
                 <span class="push row wrap">
                     <TokenFields chosen of=of.clone() everything=false/>
                     <ActButton class="btn sm".to_owned() busy on_click=make>"New token"<span class="vh">" for "{name.get_value()}</span></ActButton>
-                    <AskFirst verb="Remove" what=name.get_value() effects=vec!["Its tokens stop working immediately; a new account with this name needs new ones".into()] busy on_click=remove/>
+                    <ConfirmDialog verb="Remove" what=name.get_value() effects=vec!["Its tokens stop working immediately; a new account with this name needs new ones".into()] busy on_click=remove/>
                 </span>
                 <Tokens this name=name.get_value() bot=id.get_value() made/>
             </Show>

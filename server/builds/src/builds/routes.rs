@@ -40,9 +40,9 @@ pub async fn build_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::builds::build_list(platform.db(), app.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown_to(&actor, &row, &app))))
+    Ok(pages::respond(&LIST, &range, page.map(|row| shown_to(&actor, &row, &app))))
 }
 
 /// `GET /apps/{app}/builds/{build}`: by id or number.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::{builds::BuildStatus, dynos::DynoState, harmless, releases::ReleaseStatus};
+use api::{builds::BuildStatus, dynos::DynoState, releases::ReleaseStatus, sanitize};
 use axum::body::Bytes;
 use base::{Error, Kind, Result, Subject, bus, events::Originator, slots::SharedSlot};
 use chrono::Utc;
@@ -127,7 +127,7 @@ struct ClientOutput {
 impl ClientOutput {
     /// Sends a line; `false` if the client has disconnected. The text may contain untrusted parts.
     async fn line(&self, text: &str) -> bool {
-        self.out.send(Bytes::from(harmless::line(text) + "\n")).await.is_ok()
+        self.out.send(Bytes::from(sanitize::line(text) + "\n")).await.is_ok()
     }
 
     /// Sends the last line. Build output cannot imitate it, since its first character is escaped there.
@@ -264,7 +264,7 @@ impl Drop for Guard {
 async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, client: &ClientOutput) -> Result<()> {
     let output = outputs::follow(platform.clone(), outputs::Output::of_build(app.id, build), 0);
     pin_mut!(output);
-    let mut text = harmless::Stream::default();
+    let mut text = sanitize::Stream::default();
     loop {
         tokio::select! {
             () = client.out.closed() => return Ok(()),

@@ -8,18 +8,18 @@ use chrono::Utc;
 use store::{accounts::Row, identity_providers::Rule};
 use uuid::Uuid;
 
-use super::rules::{Given, speaks_for};
+use super::rules::{Grants, is_trusted_for};
 use crate::{actor::Actor, subjects};
 
 /// Changes the grants of `who` to those of the rules `now`, on behalf of `actor`, often the same account. Returns the
 /// grants to be recorded: what somebody already had was not granted by a rule and is not revoked by one, and what a
 /// person has granted or revoked since is no longer up to the rules.
-pub(crate) async fn apply(tx: &mut Change, who: &Row, was: &Given, now: Given) -> Result<Given> {
+pub(crate) async fn apply(tx: &mut Change, who: &Row, was: &Grants, now: Grants) -> Result<Grants> {
     let by_person = store::accounts::account_admin_by(&mut **tx, who.id).await? == Some(GrantedBy::Person);
     let (is_admin, keeps) = (who.admin, now.admin || !was.admin);
     let admin = if by_person { is_admin } else { (is_admin && keeps) || now.admin };
     if admin != is_admin {
-        store::accounts::account_administers(&mut **tx, who.id, admin, GrantedBy::Rule, Utc::now()).await?;
+        store::accounts::account_set_admin(&mut **tx, who.id, admin, GrantedBy::Rule, Utc::now()).await?;
         let word = if admin { "became an administrator" } else { "is no longer an administrator" };
         let summary = format!("{} {word} by a rule of the identity provider.", who.email);
         note(tx, who, "account.update", summary, serde_json::json!({ "admin": admin }));
@@ -33,14 +33,14 @@ pub(crate) async fn apply(tx: &mut Change, who: &Row, was: &Given, now: Given) -
     for team in was.teams.keys().filter(|team| !now.teams.contains_key(*team)) {
         leave(tx, who, team).await?;
     }
-    Ok(Given { admin: !by_person && now.admin && (was.admin || !is_admin), teams })
+    Ok(Grants { admin: !by_person && now.admin && (was.admin || !is_admin), teams })
 }
 
 /// Revokes the grants of a provider's rules to the former owner of this identity.
 pub(crate) async fn take_back(tx: &mut Change, identity: &store::identities::Row) -> Result<()> {
-    let was = serde_json::from_value::<Given>(identity.given.clone()).unwrap_or_default();
-    if let Some(who) = store::accounts::account_even_suspended(&mut **tx, identity.account_id).await? {
-        apply(tx, &who, &was, Given::default()).await?;
+    let was = serde_json::from_value::<Grants>(identity.given.clone()).unwrap_or_default();
+    if let Some(who) = store::accounts::account_info_any(&mut **tx, identity.account_id).await? {
+        apply(tx, &who, &was, Grants::default()).await?;
     }
     Ok(())
 }
@@ -56,17 +56,17 @@ pub(crate) async fn sign_out(tx: &mut sqlx::PgConnection, actor: &Actor, account
 }
 
 /// Ends the sessions of accounts that their provider, with its current settings, would not sign in any more.
-pub(crate) async fn sign_out_unspoken(
+pub(crate) async fn sign_out_untrusted(
     tx: &mut sqlx::PgConnection,
     actor: &Actor,
     provider: &store::identity_providers::Row,
     rules: &[Rule],
 ) -> Result<()> {
     for identity in store::identities::identity_list_of_provider(&mut *tx, provider.id).await? {
-        let Some(account) = store::accounts::account_even_suspended(&mut *tx, identity.account_id).await? else {
+        let Some(account) = store::accounts::account_info_any(&mut *tx, identity.account_id).await? else {
             continue;
         };
-        let speaks = |email: &str| speaks_for(&provider.domains, rules, email);
+        let speaks = |email: &str| is_trusted_for(&provider.domains, rules, email);
         if !(speaks(&account.email) && identity.email.as_deref().is_none_or(speaks)) {
             sign_out(&mut *tx, actor, account.id).await?;
         }
@@ -84,7 +84,7 @@ async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<bool
 async fn join(tx: &mut Change, who: &Row, (team, role): (&str, Role), was_given: bool) -> Result<bool> {
     let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(false) };
     let id = found.team.id;
-    if store::team_members::team_member_word(&mut **tx, id, who.id).await?.is_some() {
+    if store::team_members::team_member_decision(&mut **tx, id, who.id).await?.is_some() {
         return Ok(false);
     }
     match found.role {
@@ -93,7 +93,7 @@ async fn join(tx: &mut Change, who: &Row, (team, role): (&str, Role), was_given:
         Some(Role::Admin) if !has_other_admin(tx, id).await? => return Ok(true),
         _ => {}
     }
-    store::team_members::team_member_give(&mut **tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
+    store::team_members::team_member_grant(&mut **tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
     let summary = format!("{} became {role} of the team {team} by a rule of the identity provider.", who.email);
     let data = serde_json::json!({ "team": id, "account": who.id, "role": role });
     note(tx, who, "team_member.create", summary, data);
@@ -104,7 +104,7 @@ async fn join(tx: &mut Change, who: &Row, (team, role): (&str, Role), was_given:
 async fn leave(tx: &mut Change, who: &Row, team: &str) -> Result<()> {
     let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(()) };
     let (id, role) = (found.team.id, found.role);
-    let by_person = store::team_members::team_member_word(&mut **tx, id, who.id).await?.is_some();
+    let by_person = store::team_members::team_member_decision(&mut **tx, id, who.id).await?.is_some();
     if role.is_none() || by_person || (role == Some(Role::Admin) && !has_other_admin(tx, id).await?) {
         return Ok(());
     }

@@ -1,8 +1,8 @@
 //! Identity providers: their settings, whom they admit, and what their rules grant.
 
-mod asking;
 pub(crate) mod membership;
 pub(crate) mod person;
+mod provider_client;
 pub(crate) mod rules;
 
 use api::{identity_providers::ProviderKind, team_members::Role};
@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use store::identity_providers::{LIST, Row, Rule};
 use uuid::Uuid;
 
-use self::{asking::Asking, person::Provider};
+use self::{person::Provider, provider_client::ProviderClient};
 use crate::{actor::Actor, subjects};
 
 /// The public services: kind, title, issuer, claim with the groups.
@@ -56,7 +56,7 @@ pub(crate) fn provider<'a>(base: &Base, row: &'a Row, rules: &[Rule]) -> anyhow:
     let secret = base.secrets().open(PURPOSE, &row.secret)?;
     Ok(Provider {
         row,
-        asks: Asking::of(base.outbound(), &row.issuer),
+        asks: ProviderClient::of(base.outbound(), &row.issuer),
         secret: String::from_utf8(secret)?,
         redirect: redirect_uri(base, &row.name),
         wants_groups: rules.iter().any(|rule| rule.group.is_some()),
@@ -94,7 +94,7 @@ fn shown(base: &Base, row: Row, rules: Vec<Rule>) -> api::identity_providers::Id
 /// `GET /identity-providers`
 pub async fn identity_provider_list(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
     actor.must_administer()?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::identity_providers::identity_provider_list(base.db(), &range).await?;
     let ids: Vec<Uuid> = page.rows.iter().map(|row| row.id).collect();
     let all = store::identity_providers::identity_rule_list_of(base.db(), &ids).await?;
@@ -102,7 +102,7 @@ pub async fn identity_provider_list(State(base): State<Base>, actor: Actor, head
         let rules = all.iter().filter(|rule| rule.provider_id == row.id).cloned().collect();
         shown(&base, row, rules)
     });
-    Ok(pages::answer(&LIST, &range, page))
+    Ok(pages::respond(&LIST, &range, page))
 }
 
 /// `POST /identity-providers`
@@ -140,7 +140,7 @@ pub async fn identity_provider_create(
     }
     check(&base, &row, true).await?;
     let rules = self::read_rules(&base, id, create.rules, now).await?;
-    must_speak(&row, &rules)?;
+    must_be_trusted(&row, &rules)?;
     let mut tx = actor.change(subjects::identity_provider(&row)).await?;
     if let Err(err) = store::identity_providers::identity_provider_create(&mut *tx, &row).await {
         return Err(match store::broken_constraint(&err).as_deref() {
@@ -172,7 +172,7 @@ pub async fn identity_provider_update(
     row.updated_at = now;
     let moves = row.issuer != issuer;
     check(&base, &row, moves).await?;
-    must_speak(&row, &rules)?;
+    must_be_trusted(&row, &rules)?;
     let mut tx = actor.change(subjects::identity_provider(&row)).await?;
     store::identity_providers::identity_provider_update(&mut *tx, &row).await?;
     store::identity_providers::identity_rules_replace(&mut tx, row.id, &rules).await?;
@@ -180,7 +180,7 @@ pub async fn identity_provider_update(
     if moves {
         unlink_all(&mut tx, &actor, &row).await?;
     }
-    membership::sign_out_unspoken(&mut tx, &actor, &row, &rules).await?;
+    membership::sign_out_untrusted(&mut tx, &actor, &row, &rules).await?;
     tx.commit().await?;
     Ok(Json(shown(&base, row, rules)))
 }
@@ -276,7 +276,7 @@ async fn check(base: &Base, row: &Row, asks: bool) -> Result<()> {
 }
 
 /// Rejects a provider that is not trusted about any address.
-fn must_speak(row: &Row, rules: &[Rule]) -> Result<()> {
+fn must_be_trusted(row: &Row, rules: &[Rule]) -> Result<()> {
     match row.domains.is_empty() && rules.iter().all(|rule| rule.domain.is_none()) {
         true => Err(Error::invalid(
             "domains is required: the email domains that this provider is trusted for, such as example.com, or * for all.",

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::identity_providers::Row;
 
-use super::asking::Asking;
+use super::provider_client::ProviderClient;
 
 /// The URL for the browser, and the state to be stored until it returns.
 pub(crate) struct AuthorizationRequest {
@@ -52,7 +52,7 @@ pub(crate) struct Person {
 /// A provider with its credentials.
 pub(crate) struct Provider<'a> {
     pub row: &'a Row,
-    pub asks: Asking,
+    pub asks: ProviderClient,
     /// The decrypted client secret.
     pub secret: String,
     /// The console's callback URL.
@@ -66,7 +66,7 @@ type OpenId =
 
 /// Whether an OpenID provider is at `issuer`.
 pub(crate) async fn discover(client: &outbound::Client, issuer: &str) -> anyhow::Result<()> {
-    let asks = Asking::of(client, issuer);
+    let asks = ProviderClient::of(client, issuer);
     CoreProviderMetadata::discover_async(IssuerUrl::new(issuer.to_owned())?, &asks).await?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::person::Person;
 
 /// The grants of rules, now or at the last sign-in.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-pub(crate) struct Given {
+pub(crate) struct Grants {
     /// Administrator of the platform.
     #[serde(default)]
     pub admin: bool,
@@ -34,22 +34,22 @@ fn fits(rule: &Rule, person: &Person) -> bool {
 }
 
 /// Whether a provider is trusted about this address: one of its domains, or one named by its rules.
-pub(crate) fn speaks_for(domains: &[String], rules: &[Rule], email: &str) -> bool {
+pub(crate) fn is_trusted_for(domains: &[String], rules: &[Rule], email: &str) -> bool {
     let named = rules.iter().filter_map(|rule| rule.domain.as_ref());
     domains.iter().chain(named).any(|domain| domain == "*" || is_of(email, domain))
 }
 
 /// Whether a person without an account gets one. Trust is not enough: `*` alone admits nobody.
-pub(crate) fn lets_in(domains: &[String], admits: bool, rules: &[Rule], person: &Person) -> bool {
+pub(crate) fn admits_new(domains: &[String], admits: bool, rules: &[Rule], person: &Person) -> bool {
     let email = person.email.as_deref();
     let is_allowed = |domain: &String| admits && email.is_some_and(|email| is_of(email, domain));
     domains.iter().any(is_allowed) || rules.iter().any(|rule| fits(rule, person))
 }
 
 /// The grants of all matching rules together; of two roles in a team, the higher one.
-pub(crate) fn given(rules: &[Rule], person: &Person) -> Given {
+pub(crate) fn given(rules: &[Rule], person: &Person) -> Grants {
     let strength = |role: Role| [Role::Viewer, Role::Member, Role::Admin].iter().position(|r| *r == role);
-    let mut given = Given::default();
+    let mut given = Grants::default();
     for rule in rules.iter().filter(|rule| fits(rule, person)) {
         given.admin |= rule.admin;
         if let (Some(team), Some(role)) = (&rule.team, rule.role.and_then(Role::known)) {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_domain_is_that_domain_alone() {
-        let check = |email: Option<&str>| lets_in(&["acme.test".into()], true, &[], &somebody(email, &[]));
+        let check = |email: Option<&str>| admits_new(&["acme.test".into()], true, &[], &somebody(email, &[]));
         assert!(check(Some("ada@acme.test")) && check(Some("ada@ACME.test")));
         for other in ["ada@evil.acme.test", "ada@evilacme.test", "ada@acme.test.evil.com", "acme.test", "a@b"] {
             assert!(!check(Some(other)), "{other}");
@@ -104,7 +104,7 @@ mod tests {
         let rules = [rule(Some("rules.test"), None, false, None), rule(None, Some("ops"), false, None)];
         let speaks = |domains: &[&str], email: &str| {
             let domains: Vec<String> = domains.iter().map(|d| (*d).to_owned()).collect();
-            speaks_for(&domains, &rules, email)
+            is_trusted_for(&domains, &rules, email)
         };
         assert!(speaks(&["acme.test"], "ada@ACME.test") && speaks(&[], "ada@rules.test") && speaks(&["*"], "a@b.c"));
         // A Kelvin sign is a k to a database that looks for lower case.
@@ -113,8 +113,9 @@ mod tests {
         {
             assert!(!speaks(&["acme.test", "ban\u{212a}.test"], other), "{other}");
         }
-        let anybody = |admits| lets_in(&["*".into(), "acme.test".into()], admits, &[], &somebody(Some("a@b.c"), &[]));
-        assert!(!anybody(true) && !lets_in(&["acme.test".into()], false, &[], &somebody(Some("a@acme.test"), &[])));
+        let anybody =
+            |admits| admits_new(&["*".into(), "acme.test".into()], admits, &[], &somebody(Some("a@b.c"), &[]));
+        assert!(!anybody(true) && !admits_new(&["acme.test".into()], false, &[], &somebody(Some("a@acme.test"), &[])));
     }
 
     #[test]

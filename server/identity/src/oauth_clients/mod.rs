@@ -74,11 +74,11 @@ fn note(tx: &mut Change, action: &str, row: &Row, done: &str) {
 
 /// `GET /oauth/clients`
 pub async fn oauth_client_list(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::oauth_clients::oauth_client_list(base.db(), actor.account.id, &range).await?;
     let Page { rows, ends, has_more } = page;
     let rows = rows.into_iter().map(|row| shown(&base, row)).collect::<Result<Vec<_>>>()?;
-    Ok(pages::answer(&LIST, &range, Page { rows, ends, has_more }))
+    Ok(pages::respond(&LIST, &range, Page { rows, ends, has_more }))
 }
 
 /// `POST /oauth/clients`

@@ -254,7 +254,7 @@ async fn note(
     done: &str,
 ) -> Result<()> {
     // Even if the account is suspended: its owner may read what was done with the authorization.
-    let Some(account) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
+    let Some(account) = store::accounts::account_info_any(&mut **tx, account).await? else { return Ok(()) };
     let credential = Some(Credential::Token(authorization).to_string());
     let (subject, email) = (subjects::account(&account), account.email);
     tx.on_behalf_of(Originator { account: account.id, email, credential, address: request::address(headers) });

@@ -205,7 +205,7 @@ impl Attempt {
 
     /// Rejects without checking. Recorded only once in a while, to keep the log readable.
     async fn shut(&self, what: &str) -> Result<Uuid> {
-        if self.identity.rate_limits().is_news(what) {
+        if self.identity.rate_limits().report_once(what) {
             self.refuse(Refusal::Busy).await?;
         }
         Err(Error::too_many_tries("Too many failed sign-ins to this account or from your address. Try again later."))

@@ -16,7 +16,7 @@ use crate::{
     identity_providers::{
         membership,
         person::Person,
-        rules::{self, Given},
+        rules::{self, Grants},
     },
     invitation_policy, request, subjects,
 };
@@ -41,8 +41,8 @@ impl Arrival<'_> {
     }
 
     /// Rejects an email address that the provider is not trusted about.
-    fn must_speak_for(&self, email: &str) -> Result<(), Stop> {
-        match rules::speaks_for(&self.provider.domains, self.rules, email) {
+    fn must_be_trusted_for(&self, email: &str) -> Result<(), Stop> {
+        match rules::is_trusted_for(&self.provider.domains, self.rules, email) {
             true => Ok(()),
             false => Err(Stop::Refused(Refusal::Domain, Some(email.to_owned()))),
         }
@@ -58,7 +58,7 @@ impl Arrival<'_> {
             Some(known) => (self.known(&mut tx, known).await?, false),
             None => self.by_address(&mut tx).await?,
         };
-        self.must_speak_for(&account.email)?;
+        self.must_be_trusted_for(&account.email)?;
         let actor = self.actor(account, session);
         tx.on_behalf_of(actor.originator());
         if is_new {
@@ -66,7 +66,7 @@ impl Arrival<'_> {
             let summary = format!("Created the account {email} on its first sign-in through {title}.");
             self.note(&mut tx, &actor.account, "account.create", summary);
         }
-        let was = known.as_ref().and_then(|k| serde_json::from_value::<Given>(k.given.clone()).ok());
+        let was = known.as_ref().and_then(|k| serde_json::from_value::<Grants>(k.given.clone()).ok());
         let was = was.unwrap_or_default();
         let given = membership::apply(&mut tx, &actor.account, &was, rules::given(self.rules, person)).await?;
         let given = serde_json::to_value(&given).map_err(anyhow::Error::new)?;
@@ -84,7 +84,7 @@ impl Arrival<'_> {
     async fn known(&self, tx: &mut sqlx::PgConnection, known: &identities::Row) -> Result<accounts::Row, Stop> {
         let reported = self.person.email.as_ref().or(known.email.as_ref());
         if let Some(email) = reported {
-            self.must_speak_for(email)?;
+            self.must_be_trusted_for(email)?;
         }
         invitation_policy::hold(&mut *tx, known.account_id).await?;
         let account = accounts::account_info(tx, known.account_id).await?;
@@ -99,7 +99,7 @@ impl Arrival<'_> {
         if check_address(&email).is_err() || NOBODYS.iter().any(|end| lower.ends_with(end)) {
             return Err(refused(Refusal::Address, &email));
         }
-        self.must_speak_for(&email)?;
+        self.must_be_trusted_for(&email)?;
         if let Some(found) = self.standing(&mut *tx, &email).await? {
             // Read again, since this query also finds suspended accounts.
             let active = accounts::account_info(&mut **tx, found.id).await?;
@@ -109,7 +109,7 @@ impl Arrival<'_> {
                 false => Ok((account, false)),
             };
         }
-        if !rules::lets_in(&self.provider.domains, self.provider.admits, self.rules, self.person) {
+        if !rules::admits_new(&self.provider.domains, self.provider.admits, self.rules, self.person) {
             return Err(refused(Refusal::Unknown, &email));
         }
         let now = Utc::now();
@@ -176,10 +176,10 @@ impl Arrival<'_> {
     pub async fn propose(&self, account: Uuid, session: Uuid) -> Result<(), Stop> {
         let (person, now) = (self.person, Utc::now());
         let email = person.email.clone().ok_or(Stop::Refused(Refusal::Address, None))?;
-        self.must_speak_for(&email)?;
+        self.must_be_trusted_for(&email)?;
         let found = accounts::account_info(self.base.db(), account).await?;
         let found = found.ok_or_else(|| Stop::Refused(Refusal::Suspended, Some(email.clone())))?;
-        self.must_speak_for(&found.email)?;
+        self.must_be_trusted_for(&found.email)?;
         let actor = self.actor(found, session);
         let mut tx = actor.change(actor.subject()).await?;
         if identities::identity_by_subject(&mut *tx, self.provider.id, &person.subject).await?.is_some() {

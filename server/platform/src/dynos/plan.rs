@@ -86,8 +86,8 @@ impl StopReason {
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Requested => "asked",
-            Self::Unwanted => "not wanted",
+            Self::Requested => "requested",
+            Self::Unwanted => "not desired",
             Self::NoSuchType => "process type is gone",
             Self::ScaledDown => "scaled down",
             Self::Replaced => "replaced",

@@ -24,9 +24,9 @@ pub async fn dyno_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::dynos::dyno_list_shown(platform.db(), app.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&platform, &row, &app))))
+    Ok(pages::respond(&LIST, &range, page.map(|row| shown(&platform, &row, &app))))
 }
 
 /// `GET /apps/{app}/dynos/{dyno}`: by name or id.

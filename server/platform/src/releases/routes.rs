@@ -39,10 +39,10 @@ pub async fn release_list(
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
     let current = current(&platform, app.id).await?;
-    let range = pages::asked(&headers, &LIST)?;
+    let range = pages::requested(&headers, &LIST)?;
     let page = store::releases::release_list(platform.db(), app.id, &range).await?;
     let links = actor.links();
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, current, &app, &links))))
+    Ok(pages::respond(&LIST, &range, page.map(|row| shown(&row, current, &app, &links))))
 }
 
 /// `GET /apps/{app}/releases/{release}`

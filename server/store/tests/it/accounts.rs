@@ -37,7 +37,7 @@ async fn accounts() {
 
     account_suspend(&w.db, w.account.id, Some(at(7))).await.unwrap();
     assert!(account_info(&w.db, w.account.id).await.unwrap().is_none());
-    assert!(account_even_suspended(&w.db, w.account.id).await.unwrap().is_some());
+    assert!(account_info_any(&w.db, w.account.id).await.unwrap().is_some());
     let listed: Vec<_> = account_list(&w.db, &all(&LIST))
         .await
         .unwrap()
@@ -81,7 +81,7 @@ async fn accounts_that_were_invited() {
     assert_eq!(invited().await, Some(false));
     assert!(!account_delete_uninvited(&mut db, bob.id, at(10)).await.unwrap());
     assert_eq!(account_admin_by(&w.db, bob.id).await.unwrap(), None);
-    account_administers(&w.db, bob.id, true, GrantedBy::Person, now).await.unwrap();
+    account_set_admin(&w.db, bob.id, true, GrantedBy::Person, now).await.unwrap();
     assert_eq!(account_admin_by(&w.db, bob.id).await.unwrap(), Some(GrantedBy::Person));
     assert!(!account_is_retired(&w.db, bob.id).await.unwrap());
     account_end_credentials(&mut db, bob.id).await.unwrap();

@@ -67,19 +67,19 @@ async fn apps() {
     w.release(id, "succeeded", Some(slug.id)).await;
     let team = Uuid::now_v7();
     store::teams::team_create(&w.db, team, "acme", w.account.id, at(8)).await.unwrap();
-    app_give(&w.db, id, None, Some(team), at(8)).await.unwrap();
+    app_set_owner(&w.db, id, None, Some(team), at(8)).await.unwrap();
     let given = app_info(&w.db, id).await.unwrap().unwrap();
     assert_eq!((given.owner_id, given.owner_email, given.team.as_deref()), (None, None, Some("acme")));
     assert!(given.locked);
-    assert!(app_give(&w.db, id, None, None, at(8)).await.is_err());
-    app_give(&w.db, id, Some(w.account.id), None, at(8)).await.unwrap();
+    assert!(app_set_owner(&w.db, id, None, None, at(8)).await.is_err());
+    app_set_owner(&w.db, id, Some(w.account.id), None, at(8)).await.unwrap();
     assert!(!app_info(&w.db, id).await.unwrap().unwrap().locked);
     app_mark_deleted(&w.db, id, at(9)).await.unwrap();
     assert!(app_info(&w.db, id).await.unwrap().is_none());
     assert!(app_by_name(&w.db, "noon").await.unwrap().is_none());
-    assert!(app_even_deleted(&w.db, id).await.unwrap().is_some());
+    assert!(app_info_any(&w.db, id).await.unwrap().is_some());
     assert!(releases::release_current_all(&w.db).await.unwrap().is_empty());
     w.app("noon").await;
     app_delete(&mut w.db.acquire().await.unwrap(), id).await.unwrap();
-    assert!(app_even_deleted(&w.db, id).await.unwrap().is_none());
+    assert!(app_info_any(&w.db, id).await.unwrap().is_none());
 }

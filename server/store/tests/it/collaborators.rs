@@ -14,7 +14,7 @@ async fn what_ties_an_account_to_an_app() {
     accounts::account_create(&w.db, &bob).await.unwrap();
     let acme = Uuid::now_v7();
     teams::team_create(&w.db, acme, "acme", w.account.id, at(0)).await.unwrap();
-    apps::app_give(&w.db, dawn, None, Some(acme), at(0)).await.unwrap();
+    apps::app_set_owner(&w.db, dawn, None, Some(acme), at(0)).await.unwrap();
     let none = access_info(&w.db, bob.id, dusk).await.unwrap();
     assert_eq!((none.team_role, none.permissions), (None, None));
 

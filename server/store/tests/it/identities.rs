@@ -96,7 +96,7 @@ async fn identities() {
     assert_eq!(found.given, json!({ "admin": false, "teams": { "band": "admin", "ops": "viewer" } }));
     assert_eq!(identity_delete_all(&w.db, provider.id).await.unwrap()[0].id, row.id);
     assert!(identity_list(&w.db, w.account.id, &all(&LIST)).await.unwrap().rows.is_empty());
-    store::accounts::account_administers(&w.db, w.account.id, true, GrantedBy::Rule, at(3)).await.unwrap();
+    store::accounts::account_set_admin(&w.db, w.account.id, true, GrantedBy::Rule, at(3)).await.unwrap();
     assert!(store::accounts::account_info(&w.db, w.account.id).await.unwrap().unwrap().admin);
 }
 

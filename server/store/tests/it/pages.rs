@@ -161,7 +161,7 @@ async fn the_access_to_a_teams_apps_is_listed_pair_by_pair() {
     store::teams::team_create(&w.db, acme, "acme", w.account.id, at(0)).await.unwrap();
     for name in ["dawn", "dusk", "noon"] {
         let app = w.app(name).await;
-        apps::app_give(&w.db, app, None, Some(acme), at(0)).await.unwrap();
+        apps::app_set_owner(&w.db, app, None, Some(acme), at(0)).await.unwrap();
         let given = ["view".to_owned()];
         collaborators::collaborator_save(&w.db, Uuid::now_v7(), app, outside.id, &given, at(0)).await.unwrap();
     }

@@ -19,7 +19,7 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     role(bob.id, Role::Admin).await;
     service_accounts::service_account_create(&w.db, bot.id, acme, "bot", bob.id, at(0)).await.unwrap();
     role(bot.id, Role::Member).await;
-    store::apps::app_give(&w.db, app, None, Some(acme), at(0)).await.unwrap();
+    store::apps::app_set_owner(&w.db, app, None, Some(acme), at(0)).await.unwrap();
     // Of her own app, of the team's app, of the service account.
     let paid = async || {
         let bots = payer_of_account(&w.db, bot.id).await.unwrap();

@@ -54,7 +54,7 @@ async fn owners_take_turns_however_many_builds_one_of_them_has() {
         many.push(w.build(app, n).await);
     }
     let app = w.app("bob").await;
-    store::apps::app_give(&w.db, app, Some(bob.id), None, at(9)).await.unwrap();
+    store::apps::app_set_owner(&w.db, app, Some(bob.id), None, at(9)).await.unwrap();
     let one = w.build(app, 9).await;
     let places: Vec<_> = build_waiting(&w.db).await.unwrap().into_iter().map(|(id, ..)| id).collect();
     assert_eq!(places, [many[0], one, many[1], many[2], many[3]]);
@@ -75,14 +75,14 @@ async fn the_last_place_is_for_another_and_teams_do_not_make_one() {
         store::teams::team_create(&w.db, team, &format!("team-{n}"), w.account.id, at(0)).await.unwrap();
         let member = Uuid::now_v7();
         store::team_members::team_member_save(&w.db, member, team, w.account.id, Role::Admin, at(0)).await.unwrap();
-        store::apps::app_give(&w.db, app, None, Some(team), at(0)).await.unwrap();
+        store::apps::app_set_owner(&w.db, app, None, Some(team), at(0)).await.unwrap();
         apps.push(app);
     }
     for (n, app) in apps.iter().enumerate() {
         w.build(*app, i64::try_from(n).unwrap()).await;
     }
     let app = w.app("bob").await;
-    store::apps::app_give(&w.db, app, Some(bob.id), None, at(9)).await.unwrap();
+    store::apps::app_set_owner(&w.db, app, Some(bob.id), None, at(9)).await.unwrap();
     assert_eq!(w.start_next(3, 3).await.unwrap().1, apps[0]);
     assert_eq!(w.start_next(3, 3).await.unwrap().1, apps[1]);
     assert_eq!(w.start_next(3, 3).await, None, "one place is left");
@@ -110,7 +110,7 @@ async fn an_owner_has_so_many_places_and_no_more() {
     let bob = account("bob@example.com");
     store::accounts::account_create(&w.db, &bob).await.unwrap();
     let apps = [w.app("ada-1").await, w.app("ada-2").await, w.app("bob").await];
-    store::apps::app_give(&w.db, apps[2], Some(bob.id), None, at(9)).await.unwrap();
+    store::apps::app_set_owner(&w.db, apps[2], Some(bob.id), None, at(9)).await.unwrap();
     let [a, _, c] = [w.build(apps[0], 1).await, w.build(apps[1], 2).await, w.build(apps[2], 3).await];
     assert_eq!(w.start_next(9, 1).await.unwrap().0, a);
     assert_eq!(w.start_next(9, 1).await.unwrap().0, c);
@@ -129,7 +129,7 @@ async fn of_many_in_one_app_those_that_cannot_begin_take_no_turns() {
     let other = w.build(dawn, 5).await;
     for n in 6..9 {
         let app = w.app(&format!("bob-{n}")).await;
-        store::apps::app_give(&w.db, app, Some(bob.id), None, at(9)).await.unwrap();
+        store::apps::app_set_owner(&w.db, app, Some(bob.id), None, at(9)).await.unwrap();
         w.build(app, n).await;
     }
     let mut order = Vec::new();
@@ -186,7 +186,7 @@ async fn what_a_suspended_account_answers_for_is_cancelled() {
         if app == shared {
             team_member_save(&w.db, Uuid::now_v7(), team, bob.id, Role::Admin, at(0)).await.unwrap();
         }
-        apps::app_give(&w.db, app, None, Some(team), at(0)).await.unwrap();
+        apps::app_set_owner(&w.db, app, None, Some(team), at(0)).await.unwrap();
     }
     let mut made = Vec::new();
     for app in [own, alone, shared] {
@@ -234,7 +234,7 @@ async fn what_a_service_account_of_a_suspended_account_has_started_is_cancelled(
     }
     store::service_accounts::service_account_create(&w.db, bot.id, team, "bot", ada, at(0)).await.unwrap();
     let app = w.app("shared").await;
-    apps::app_give(&w.db, app, None, Some(team), at(0)).await.unwrap();
+    apps::app_set_owner(&w.db, app, None, Some(team), at(0)).await.unwrap();
     let mut made = Vec::new();
     for who in [bot.id, bob.id] {
         let release = w.release(app, "pending", None).await;

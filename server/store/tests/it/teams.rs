@@ -46,7 +46,7 @@ async fn teams_and_their_members() {
     assert_eq!(team_member_count_admins(&w.db, acme).await.unwrap(), 0);
 
     let app = w.app("dusk").await;
-    store::apps::app_give(&w.db, app, None, Some(acme), at(3)).await.unwrap();
+    store::apps::app_set_owner(&w.db, app, None, Some(acme), at(3)).await.unwrap();
     store::collaborators::collaborator_save(&w.db, Uuid::now_v7(), app, ada, &["view".into()], at(3)).await.unwrap();
     let held = team_delete(&w.db, acme).await.unwrap_err();
     assert_eq!(store::broken_constraint(&held).as_deref(), Some("apps_team_fkey"));
@@ -57,7 +57,7 @@ async fn teams_and_their_members() {
     assert!(members(&w, acme).await.is_empty());
     let left = store::collaborators::collaborator_info(&w.db, app, &ada.to_string()).await.unwrap();
     assert!(left.is_none());
-    store::apps::app_give(&w.db, app, Some(ada), None, at(4)).await.unwrap();
+    store::apps::app_set_owner(&w.db, app, Some(ada), None, at(4)).await.unwrap();
     team_rename(&w.db, acme, "apex", at(4)).await.unwrap();
     team_delete(&w.db, acme).await.unwrap();
     assert!(team_info(&w.db, "apex", ada).await.unwrap().is_none());
@@ -67,12 +67,12 @@ async fn teams_and_their_members() {
 async fn what_a_person_says_about_a_member_stands() {
     let w = World::start().await;
     let (acme, ada) = (team(&w, "acme").await, w.account.id);
-    let give = async |role: Role| team_member_give(&w.db, Uuid::now_v7(), acme, ada, role, at(1)).await.unwrap();
+    let give = async |role: Role| team_member_grant(&w.db, Uuid::now_v7(), acme, ada, role, at(1)).await.unwrap();
     let found = async || {
         let rows = members(&w, acme).await;
         rows.first().map(|row| format!("{} {}", row.role, row.given_by))
     };
-    let word = async || team_member_word(&w.db, acme, ada).await.unwrap();
+    let word = async || team_member_decision(&w.db, acme, ada).await.unwrap();
     give(Role::Viewer).await;
     give(Role::Member).await;
     assert_eq!((found().await.as_deref(), word().await), (Some("member rule"), None));
@@ -82,7 +82,7 @@ async fn what_a_person_says_about_a_member_stands() {
     let mut db = w.db.acquire().await.unwrap();
     team_member_delete(&mut db, acme, ada).await.unwrap();
     for _ in 0..2 {
-        team_member_keep_out(&w.db, Uuid::now_v7(), acme, ada, at(3)).await.unwrap();
+        team_member_block(&w.db, Uuid::now_v7(), acme, ada, at(3)).await.unwrap();
     }
     give(Role::Viewer).await;
     assert_eq!((found().await, word().await), (None, Some(false)));

@@ -24,7 +24,7 @@ const MOST_TIME: Duration = Duration::from_secs(60);
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// A body whose rest is discarded when it is dropped.
-pub(crate) struct Arriving {
+pub(crate) struct IncomingBody {
     /// The body, until its end.
     incoming: Option<Incoming>,
     client: Arc<Client>,
@@ -32,11 +32,11 @@ pub(crate) struct Arriving {
     is_held_back: bool,
 }
 
-impl Arriving {
+impl IncomingBody {
     /// The body of a request of this client.
-    pub(crate) fn of(request: Request<Incoming>, client: &Arc<Client>) -> Request<Arriving> {
+    pub(crate) fn of(request: Request<Incoming>, client: &Arc<Client>) -> Request<IncomingBody> {
         let is_held_back = request.headers().contains_key(EXPECT);
-        request.map(|incoming| Arriving {
+        request.map(|incoming| IncomingBody {
             incoming: (!incoming.is_end_stream()).then_some(incoming),
             client: client.clone(),
             is_held_back,
@@ -44,7 +44,7 @@ impl Arriving {
     }
 }
 
-impl Body for Arriving {
+impl Body for IncomingBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -68,7 +68,7 @@ impl Body for Arriving {
     }
 }
 
-impl Drop for Arriving {
+impl Drop for IncomingBody {
     fn drop(&mut self) {
         let Some(incoming) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) else { return };
         // A client that waits for 100 Continue has sent nothing, and must not be asked to.

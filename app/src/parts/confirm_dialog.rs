@@ -6,7 +6,7 @@ use super::{ActButton, Dialog, Glyph};
 
 /// The button, its confirmation and its action.
 #[component]
-pub fn AskFirst(
+pub fn ConfirmDialog(
     /// The verb on the button and on the confirming one: `Remove`.
     verb: &'static str,
     /// The object, for the question and for screen readers.

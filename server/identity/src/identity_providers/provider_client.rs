@@ -12,13 +12,13 @@ const LIMITS: Limits = Limits { time: Duration::from_secs(10), idle: Duration::f
 
 /// A client for one provider.
 #[derive(Clone)]
-pub(crate) struct Asking {
+pub(crate) struct ProviderClient {
     client: Client,
     /// Whether secrets are only sent over HTTPS, whatever the provider states.
     is_secure: bool,
 }
 
-impl Asking {
+impl ProviderClient {
     /// A client for the provider at `issuer`.
     pub fn of(client: &Client, issuer: &str) -> Self {
         Self { client: client.clone(), is_secure: issuer.starts_with("https://") }
@@ -42,7 +42,7 @@ impl Asking {
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for Asking {
+impl<'c> AsyncHttpClient<'c> for ProviderClient {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
 
