@@ -1,4 +1,4 @@
-// Apps for specs: made through the API, filled through git, destroyed afterwards.
+// Apps for specs: created through the API, deployed with git, destroyed afterwards.
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -216,7 +216,7 @@ export function complaints(page: Page, isOurs: (url: string) => boolean = () => 
 
 /** Fails when axe finds something, in light and in dark. */
 export async function accessible(page: Page) {
-  // A colour on its way to another is neither.
+  // A colour in transition is neither of the two.
   await page.emulateMedia({ reducedMotion: "reduce" });
   for (const theme of ["light", "dark"]) {
     await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);

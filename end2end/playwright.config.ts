@@ -22,7 +22,7 @@ export default defineConfig({
     trace: "retain-on-failure",
     launchOptions: {
       executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-      // The tests run as root, and nothing outside this machine is theirs to call.
+      // The tests run as root, and must not send requests to other machines.
       chromiumSandbox: false,
       args: [
         "--disable-gpu",
@@ -35,7 +35,7 @@ export default defineConfig({
     },
   },
   projects: [
-    // The one-time link can be opened once: this opens it, the others use the session.
+    // The one-time link can be used once: this project uses it, the others use its session.
     { name: "signin", testMatch: "signin.spec.ts" },
     { name: "console", testIgnore: "signin.spec.ts", dependencies: ["signin"] },
   ],

@@ -1,6 +1,6 @@
-// Starts `wharfd up` for the tests on a free port with a data directory of its own, and stops it.
+// Starts `wharfd up` for the tests on a free port with a separate data directory, and stops it.
 //
-// What the tests need to know travels in environment variables, which world.ts reads.
+// Its settings are passed to the tests in environment variables, which world.ts reads.
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -36,7 +36,7 @@ function signInLink(server: ChildProcess, origin: string): Promise<string> {
     const read = (chunk: Buffer) => {
       output.write(chunk);
       printed = (printed + chunk.toString()).slice(-100_000);
-      // The link is the one address with something after the host.
+      // The link is the only URL with a path.
       const link = new RegExp(`${origin.replaceAll(".", "\\.")}/[^\\s\\u001b"']+(?=\\s)`).exec(printed);
       if (link) {
         clearTimeout(late);
@@ -68,7 +68,7 @@ function stop(server: ChildProcess): Promise<void> {
 export default async function start(): Promise<() => Promise<void>> {
   mkdirSync(join(__dirname, "test-results"), { recursive: true });
   const scratch = mkdtempSync(join(tmpdir(), "wharf-end2end-"));
-  // Postgres and the apps run as users of their own and have to get through.
+  // Postgres and the apps run as separate users, which have to traverse it.
   chmodSync(scratch, 0o711);
   const data = join(scratch, "data");
   const port = await freePort();
@@ -80,9 +80,9 @@ export default async function start(): Promise<() => Promise<void>> {
       WHARF_DATA: data,
       WHARF_LISTEN: `127.0.0.1:${port}`,
       WHARF_DOMAIN: "localhost",
-      // The identity provider of login.spec.ts is there.
+      // The identity provider of login.spec.ts has this address.
       WHARF_OUTBOUND_NETWORKS: "127.0.0.1",
-      // Where tests run, registries may be mirrored in a network of documentation.
+      // Package registries may be mirrored in a documentation network where tests run.
       WHARF_DYNO_NETWORKS: "203.0.113.0/24",
     },
     stdio: ["ignore", "pipe", "pipe"],

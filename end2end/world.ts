@@ -1,5 +1,5 @@
 // What a spec imports: `test` and `expect` with the server's address and a signed-in browser,
-// and `wharf`, which says where the server is.
+// and `wharf`, with the addresses of the server.
 import { test as base } from "@playwright/test";
 
 export { expect } from "@playwright/test";

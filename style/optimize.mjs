@@ -1,10 +1,10 @@
-// Makes WASM small, as `wasm-opt -Oz` does: `node style/optimize.mjs FILE...`, each in its place.
+// Minimizes WASM like `wasm-opt -Oz`, in place: `node style/optimize.mjs FILE...`.
 //
 // One process for many files: wasm-opt takes a second to start, and the console has some hundred modules.
 import { readFile, writeFile } from "node:fs/promises";
 import binaryen from "binaryen";
 
-// What rustc's wasm32-unknown-unknown uses. With more, binaryen writes types that browsers refuse.
+// The features of rustc's wasm32-unknown-unknown. With more, binaryen writes types that browsers reject.
 const { Features } = binaryen;
 const FEATURES =
   Features.MutableGlobals | Features.SignExt | Features.NontrappingFPToInt | Features.BulkMemory |
@@ -16,7 +16,7 @@ for (const file of process.argv.slice(2)) {
   const module = binaryen.readBinary(new Uint8Array(await readFile(file)));
   module.setFeatures(FEATURES);
   module.runPasses(["strip-debug", "strip-producers"]);
-  // The second time finds what the first has laid open, a hundredth.
+  // A second pass saves another percent.
   module.optimize();
   module.optimize();
   await writeFile(file, module.emitBinary());

@@ -1,11 +1,11 @@
 // Packs the console's files for serving: `node pack.mjs KIND RAW PUBLIC SITE`.
 //
-// The modules that wasm-split-cli made become one file for each bundle of pages. Scripts and WASM
-// refer to each other by name, so they keep their names and lie in a folder that is called after
-// their content: SITE/pkg/<hash>/console.js and what it loads. That and
-// SITE/pkg/console.<hash>.css can be cached for ever; SITE/manifest.json says what is what; PUBLIC
-// is copied as it is. Beside every text or WASM file lie `.br` and `.gz`, unless they would save
-// nothing. A release whose pages load too much fails.
+// Merges the modules of wasm-split-cli into one file for each bundle of pages. Scripts and WASM refer
+// to each other by name, so they keep their names, in a folder named after a hash of their content:
+// SITE/pkg/<hash>/console.js and what it loads. That folder and SITE/pkg/console.<hash>.css can be
+// cached forever; SITE/manifest.json lists the names; PUBLIC is copied unchanged. Every text or WASM
+// file has compressed copies, `.br` and `.gz`, unless they would save nothing. The build fails if the
+// pages of a release load too much.
 import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
@@ -16,8 +16,8 @@ const [kind, raw, publicDir, site] = process.argv.slice(2);
 const small = kind === "release";
 const COMPRESSED = new Set([".js", ".wasm", ".bin", ".css", ".svg", ".txt", ".json", ".html"]);
 /**
- * What pages may load of WASM, in bytes after brotli: those of a bundle, or of any other. A few percent
- * more than they do, because compilers differ.
+ * The maximum size of the WASM that pages load, in bytes after brotli: for some bundles, and for all
+ * others. A few percent more than the current size, because compilers differ.
  */
 const BUDGET = { entry: 305_000, apps: 330_000, most: 410_000 };
 /** The part of all bundles that must use a module before every page loads it, also those that do without. */
@@ -69,9 +69,9 @@ function modulesOfBundles(script) {
 }
 
 /**
- * Which modules lie in which bundle's file. There is a module for every set of bundles that have
- * code in common: those of nearly all bundles make one that all pages load, `shared`; any other lies in
- * the file of each bundle that uses it, but for what a bundle finds in the one that it is part of.
+ * The modules in each bundle's file. There is a module for every set of bundles with common code: those
+ * of nearly all bundles become one file that all pages load, `shared`; any other is included in the file
+ * of each bundle that uses it, except if the bundle's parent includes it already.
  */
 function files(bundles) {
   const names = Object.keys(bundles);
@@ -128,7 +128,7 @@ const contents = await Promise.all(code.map((name) => readFile(join(raw, name)))
 const folder = join("pkg", hash(...contents));
 await mkdir(join(next, folder), { recursive: true });
 for (const [n, name] of code.entries()) await writeFile(join(next, folder, name), contents[n]);
-// Scripts that crates bring along; wasm-bindgen puts a hash in their path.
+// Scripts of crates; wasm-bindgen puts a hash into their paths.
 await cp(join(raw, "snippets"), join(next, folder, "snippets"), { recursive: true }).catch((error) => {
   if (error.code !== "ENOENT") throw error;
 });

@@ -1,7 +1,7 @@
-// Gives what the console's WASM imports from its JavaScript short names: `node style/shorten.mjs FOLDER`.
+// Shortens the names of the console's WASM imports from its JavaScript: `node style/shorten.mjs FOLDER`.
 //
-// wasm-bindgen ends each name with a hash of sixteen digits, which no compression can make smaller: a
-// hundredth of what every page loads.
+// wasm-bindgen appends a hash of sixteen digits to each name, which does not compress: a percent of what
+// every page loads.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -15,7 +15,7 @@ const module = new Wasm(await readFile(wasm));
 const named = (text) => Buffer.concat([encoded(Buffer.byteLength(text)), Buffer.from(text)]);
 const section = module.sections().find(({ id }) => id === IMPORT);
 const names = new Map();
-// A name is written with its length before it, so that it is not found within another one.
+// A name is preceded by its length, so that it is not found within another one.
 let imports = module.bytes.subarray(section.content, section.end).toString("latin1");
 let code = await readFile(script, "utf8");
 for (const name of new Set(code.match(/\b__wb[a-z]*_\w+_[0-9a-f]{16}\b/g))) {

@@ -1,14 +1,14 @@
-// Takes out of the console's WASM what can never run: `node style/shrink.mjs IN OUT`.
+// Removes code from the console's WASM that never runs: `node style/shrink.mjs IN OUT`.
 //
 // Leptos can hydrate a page in two ways, all at once (hydrate_body) or with pauses
-// (hydrate_lazy), and the tables of every view refer to both, so the linker keeps both. Ours is
-// the first. Here the bodies of the second become traps, and their relocations go; what only they
-// used is then in reach of nothing, and wasm-split-cli leaves it out.
+// (hydrate_lazy), and the vtables of every view refer to both, so the linker keeps both. The console
+// uses the first. This replaces the bodies of the second by traps and removes their relocations, so that
+// code used only by them is unreachable, and wasm-split-cli omits it.
 import { readFile, writeFile } from "node:fs/promises";
 
 import { Wasm, encoded } from "./wasm.mjs";
 
-// `hydrate_async` itself: what makes its future, and the future's own body. Nothing else: the linker
+// `hydrate_async` itself: the function that creates its future, and the future's body. Nothing else: the linker
 // merges equal code under one name. hydrate_from_template, which never runs either, is often
 // hydrate_from_server, which does.
 const NEVER_RUN = /13hydrate_async(28_\$u7b\$\$u7b\$closure\$u7d\$\$u7d\$)?17h[0-9a-f]{16}E$/;
@@ -55,7 +55,7 @@ function trap(code, names, imported) {
   for (let n = 0; n < count; n++) {
     const size = wasm.number();
     if (NEVER_RUN.test(names.get(imported + n) ?? "")) {
-      // No locals, unreachable, and to the end nothing: the size stays, and with it every other place.
+      // No locals, `unreachable`, then padding: the size stays the same, and so do all other offsets.
       wasm.bytes.fill(1, wasm.at, wasm.at + size);
       wasm.bytes.set([0, 0], wasm.at);
       wasm.bytes[wasm.at + size - 1] = 11;

@@ -1,4 +1,4 @@
-// Reads WASM, section by section, and writes its numbers: what the steps of the build share.
+// Reads WASM sections and writes LEB128 numbers; shared by the steps of the build.
 const CUSTOM = 0;
 
 /** A module's bytes, and where in them one is. */
