@@ -18,9 +18,9 @@ struct HeldSlot(Arc<Mutex<Option<Slot>>>);
 /// A layer that holds the slot of a request until there is a response. Streaming the response does not count.
 pub(crate) async fn keep(mut request: Request, next: Next) -> Response {
     let held = HeldSlot::default();
-    request.extensions_mut().insert(slot.clone());
+    request.extensions_mut().insert(held.clone());
     let response = next.run(request).await;
-    drop(slot.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    drop(held.0.lock().unwrap_or_else(PoisonError::into_inner).take());
     response
 }
 
@@ -28,7 +28,7 @@ pub(crate) async fn keep(mut request: Request, next: Next) -> Response {
 pub(crate) async fn begin(base: &Base, parts: &Parts, payer: Uuid) -> Result<()> {
     let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
     if let Some(HeldSlot(held)) = parts.extensions.get::<HeldSlot>().filter(|_| reads) {
-        let is_held = slot.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let is_held = held.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if !is_held {
             let slot = base.read_slots().take(payer).await?;
             *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(slot);

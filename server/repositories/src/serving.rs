@@ -122,8 +122,8 @@ fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::un
 /// Forwards the request's body to git while the response is sent.
 fn feed(incoming: Incoming, input: tokio::net::unix::pipe::Sender, body_result: SharedBodyResult) {
     let record = move |result| {
-        if let Ok(mut told) = told.lock() {
-            *told = result;
+        if let Ok(mut stored) = body_result.lock() {
+            *stored = result;
         }
     };
     record(BodyResult { why: None, refs: incoming.refs() });
