@@ -1,4 +1,4 @@
-//! Pushes with real git to a whole server: what is built, what is refused, and what is left of it.
+//! Pushes with real git to an entire server: builds, rejections and leftovers.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod world;

@@ -1,4 +1,4 @@
-//! What is refused while its client still sends: the client sees why, and no broken connection.
+//! Requests that are rejected while the client still sends: it gets the response, and no connection reset.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod world;

@@ -1,4 +1,4 @@
-//! The router of a whole platform: what it knows, what it may, and what strangers cannot do to it.
+//! The router of an entire platform: its secrets, its privileges, and its protection from outsiders.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod world;

@@ -1,4 +1,4 @@
-//! The whole server: `wharfd up` on a directory of its own, looked at from outside.
+//! The entire server: `wharfd up` with its own data directory, tested from outside.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod world;

@@ -1,4 +1,4 @@
-//! `jobs` and `schedules`: what is shown, and what is asked of the platform.
+//! `jobs` and `schedules`: their output, and their requests to the platform.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `quotas`: what is shown, and what is asked of the platform.
+//! `quotas`: its output, and its requests to the platform.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Deploying and breaking an app by what a ref is called, and by what it leads to.
+//! Attempts to deploy or break an app through the name or the target of a ref.
 
 use std::{io::Write as _, process::Stdio};
 

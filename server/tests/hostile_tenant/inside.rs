@@ -1,4 +1,4 @@
-//! What is inside the machine, for who has taken over a process that fetches what people name.
+//! What a compromised download process can reach on the machine.
 
 use std::{net::TcpListener, process::Command};
 

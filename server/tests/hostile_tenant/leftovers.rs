@@ -1,4 +1,4 @@
-//! What is left when clients vanish, and when processes are killed in the middle of a push.
+//! What remains when clients disconnect, and when processes are killed during a push.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Memory, disk and time of the platform, through what is pushed and asked of git.
+//! Attempts to exhaust memory, disk and time of the platform through git.
 
 use std::{
     fs,

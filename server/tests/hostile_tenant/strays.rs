@@ -1,4 +1,4 @@
-//! Builds and release phases that go on for ever: what ends them when the server does not.
+//! Builds and release phases that never end are ended even without a server.
 
 use std::{fs, process::Stdio};
 

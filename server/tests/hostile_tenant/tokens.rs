@@ -1,4 +1,4 @@
-//! Going on with a token that is no more: clones and pushes end with it.
+//! Clones and pushes end with the token that they use.
 
 use std::{io::Read as _, process::Stdio};
 

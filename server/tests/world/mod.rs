@@ -1,4 +1,4 @@
-//! A `wharfd up` on a directory and a port of its own, and how to look at it from outside.
+//! A `wharfd up` with its own directory and port, and functions to test it from outside.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod repo;

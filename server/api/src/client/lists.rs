@@ -301,10 +301,10 @@ mod tests {
         let circle = |n: usize, _: Option<&str>| (format!("[{n}]"), Some(format!("id ]{}..; max=1", n % 3)));
         let empty = |n: usize, _: Option<&str>| ("[]".to_owned(), Some(format!("id ]{n}..; max=1")));
         let (client, count) = requested(same);
-        assert!(list(&client).await.unwrap_err().message.contains("again"));
+        assert!(list(&client).await.unwrap_err().message.contains("repeated"));
         assert_eq!(count.load(Ordering::Relaxed), 2);
         let (client, count) = requested(circle);
-        assert!(list(&client).await.unwrap_err().message.contains("circle"));
+        assert!(list(&client).await.unwrap_err().message.contains("cycle"));
         assert!(count.load(Ordering::Relaxed) < 6);
         let (client, count) = requested(empty);
         assert!(list(&client).await.unwrap_err().message.contains("empty"));

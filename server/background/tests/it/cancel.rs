@@ -1,4 +1,4 @@
-//! Cancelling: what waits for its turn, what runs, what waits for something, and what has ended.
+//! Cancelling jobs in every state: queued, running, waiting, ended.
 
 use std::{
     sync::{Arc, Mutex},

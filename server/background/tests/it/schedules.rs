@@ -1,4 +1,4 @@
-//! Schedules: each time once, whoever is there to see it.
+//! Schedules: each time is taken exactly once, with any number of servers.
 
 use async_trait::async_trait;
 use background::{

@@ -1,4 +1,4 @@
-//! Events: every change is noted, and what is noted cannot be changed unseen.
+//! Events: every change is recorded, and records cannot be changed unnoticed.
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};

@@ -1,4 +1,4 @@
-//! Links: resources are rendered without a caller, for whoever has the fewest rights.
+//! Links: resources are rendered without a caller, for a reader without rights.
 
 use api::builds::BuildStatus;
 use base::links::Links;

@@ -1,6 +1,6 @@
 //! The rules, through the API: a real database, a real router, dynos that are only pretended.
 //!
-//! Every test makes a world of its own. A `WARN` or `ERROR` that a test did not name fails it.
+//! Every test creates its own world. A `WARN` or `ERROR` that a test does not expect fails it.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

@@ -1,4 +1,4 @@
-//! Jobs and schedules as administrators see them: what is shown, cancelled and begun, and what is refused.
+//! Jobs and schedules for administrators: listing, cancelling, running, and rejections.
 
 use api::{
     jobs::{Job, JobState},

@@ -1,4 +1,4 @@
-//! What is open ends when its reader may no longer read: sockets, logs, outputs.
+//! Open sockets, logs and outputs end when their reader loses access.
 
 use api::{
     live::{ToBrowser, Topic},

@@ -1,4 +1,4 @@
-//! Something trusted in front: whose request it is, and by which scheme it came.
+//! Trusted proxies: the client address and the scheme of requests through them.
 
 use router::AppState::Up;
 use router::Config;

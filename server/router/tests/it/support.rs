@@ -1,4 +1,4 @@
-//! A router with a world around it: dynos that do as scripted, clients that say exactly what is written.
+//! A router in a test environment: scripted dynos, and clients that send exact bytes.
 
 use std::future::Future;
 use std::net::SocketAddr;

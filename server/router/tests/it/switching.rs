@@ -1,4 +1,4 @@
-//! Changes under load: no request may notice.
+//! Changes of the routing table under load do not affect requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};

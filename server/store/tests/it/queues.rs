@@ -1,4 +1,4 @@
-//! Queues of builds and of release phases: whose turn it is.
+//! Queues of builds and of release phases: the order of their rows.
 
 use std::collections::BTreeSet;
 

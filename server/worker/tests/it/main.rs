@@ -1,4 +1,4 @@
-//! Workers on a real machine: what they do, and what they cannot. Needs root.
+//! Workers on a real machine: what they can do, and what they cannot. Needs root.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

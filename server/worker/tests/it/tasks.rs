@@ -1,4 +1,4 @@
-//! Tasks of these tests: each does one thing that a worker should not, or says what it sees.
+//! Tasks for these tests: each does one thing that a worker should not do, or reports what it sees.
 
 use std::io::{Read, Write};
 

@@ -1,4 +1,4 @@
-//! Orders with usual values, and looks at the machine.
+//! Orders with typical values, and functions to inspect the machine.
 
 use std::collections::HashSet;
 use std::os::unix::fs::{MetadataExt, chown};

@@ -1,4 +1,4 @@
-//! What they try to reach by what a build leaves: files of the machine that the platform would read for them.
+//! Attempts to read the machine's files through build output.
 
 use crate::support::host_with;
 

@@ -1,4 +1,4 @@
-//! What they try to use up by what a build leaves: the stack, the memory and the disk of the server.
+//! Attempts to exhaust the server's stack, memory and disk through build output.
 
 use crate::support::host_with;
 

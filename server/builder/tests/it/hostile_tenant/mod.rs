@@ -1,4 +1,4 @@
-//! A hostile tenant, whose code and buildpack run in builds. One module for each target that they try to reach.
+//! A hostile tenant, whose code and buildpack run in builds. One module per target.
 
 mod disk;
 mod files;

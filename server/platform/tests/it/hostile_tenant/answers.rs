@@ -1,4 +1,4 @@
-//! What they try to have kept in memory: answers that are large, and readers that do not read.
+//! Attempts to fill the server's memory: large responses, and clients that do not read.
 
 use api::{
     live::{ToBrowser, ToServer, Topic},

@@ -1,4 +1,4 @@
-//! Attacks on the audit log by whoever can write in the database, and what it tells to whom.
+//! Attacks on the audit log by somebody with write access to the database, and what it discloses to whom.
 
 use serde_json::json;
 use sqlx::Row as _;

@@ -1,4 +1,4 @@
-//! Attempts to reach files of the machine, or to fill it with them, by what is uploaded.
+//! Attempts to access files of the machine, or to fill its disk, through uploads.
 
 use std::io::Write;
 

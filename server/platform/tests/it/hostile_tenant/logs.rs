@@ -1,4 +1,4 @@
-//! What they try to make others read: lines of the router's and of other dynos'.
+//! Attempts to forge log lines of the router and of other dynos.
 
 use dyno::fake::Reaction;
 use futures::StreamExt as _;

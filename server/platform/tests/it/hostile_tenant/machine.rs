@@ -1,4 +1,4 @@
-//! What they try to get more of by being many: with teams, service accounts, tokens, sockets.
+//! Attempts to get a larger share through many teams, service accounts, tokens or sockets.
 
 use api::{
     live::{ToBrowser, Topic},

@@ -1,4 +1,4 @@
-//! What they try to fill or to use up: memory, places, turns.
+//! Attempts to exhaust memory, slots and turns.
 
 use api::live::{ToServer, Topic};
 use dyno::fake::Reaction;

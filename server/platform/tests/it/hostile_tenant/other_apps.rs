@@ -1,4 +1,4 @@
-//! Attempts to hold up the apps of others.
+//! Attempts to delay other tenants' apps.
 
 use serde_json::json;
 

@@ -1,6 +1,6 @@
-//! What they try to reach by the platform's hands: hosts that it can ask, and they cannot.
+//! Attempts to make the platform send requests to hosts that only it can reach.
 //!
-//! The world of these tests may ask 127.0.0.1; 127.0.0.2 stands for everything that it may not.
+//! In these tests, 127.0.0.1 is an allowed address; 127.0.0.2 stands for all others.
 
 use std::sync::{
     Arc,

@@ -1,4 +1,4 @@
-//! Release phases that never end: what they hold up, and what is left of them.
+//! Release phases that never end: what they may delay, and what they leave behind.
 
 use api::releases::{Release, ReleaseStatus};
 use dyno::{Driver as _, fake::Reaction};

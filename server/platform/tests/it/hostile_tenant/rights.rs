@@ -1,4 +1,4 @@
-//! What they try to get out of a token: more than it was given for.
+//! Attempts to exceed the scope of a token.
 
 use base::routes::RequiredScope;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What they try to read: passwords of addresses, uploads of others, folders of the platform's machine.
+//! Attempts to read passwords in URLs, uploads of others, and folders of the machine.
 
 use serde_json::{Value, json};
 

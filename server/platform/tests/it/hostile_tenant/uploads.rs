@@ -1,4 +1,4 @@
-//! What they try to leave on the disk by uploading: more than they may have, more at once, archives of nobody.
+//! Attempts to fill the disk through uploads: beyond quotas, concurrently, with orphaned archives.
 
 use std::{
     convert::Infallible,

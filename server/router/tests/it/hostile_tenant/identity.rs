@@ -1,4 +1,4 @@
-//! Requests that claim to be somebody else's.
+//! Requests that claim another client's identity.
 
 use router::AppState::Up;
 use router::Config;

@@ -1,4 +1,4 @@
-//! What somebody can try who has taken a worker over, by what they try to reach.
+//! What an attacker who has taken over a worker may try, by target.
 
 mod crowd;
 mod files;
