@@ -29,8 +29,8 @@ async fn as_many_wait(t: &World, most: i64) {
 async fn those_who_read_much_at_once_take_few_connections() {
     let t = World::start().await;
     let mut held = t.db.begin().await.unwrap();
-    sqlx::query("lock table teams in access exclusive mode").execute(&mut *held).await.unwrap();
-    let ask = |_| t.stranger.ask("GET", "/teams").into_future();
+    sqlx::query("lock table app_transfers in access exclusive mode").execute(&mut *held).await.unwrap();
+    let ask = |_| t.stranger.ask("GET", "/account/app-transfers").into_future();
     let asked = tokio::spawn(futures::future::join_all((0..40).map(ask).collect::<Vec<_>>()));
     as_many_wait(&t, 16).await;
     assert_eq!(t.owner.get("/account").await.status, 200);
