@@ -210,18 +210,36 @@ async fn keep_upload(upload: &Upload, builds: &Builds, payer: Uuid, row: &Row, f
         }
         other => anyhow::Error::from(other).into(),
     })?;
-    // Before the owner's quota is locked, since it takes long; in the transaction, it is there.
-    builds.slug_files().put(&checksum, file).await?;
     let mut tx = builds.begin_for(payer).await?;
-    if !store::slugs::slug_uploaded(&mut *tx, row.id, &checksum, size, Utc::now()).await? {
+    quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, size).await?;
+    drop(tx);
+    // Storing it takes long, so that the owner's quota is not locked meanwhile.
+    builds.slug_files().put(&checksum, file).await?;
+    drop(place);
+    let named = name(upload, builds, payer, row, (&checksum, size), file).await;
+    if named.is_err() {
+        archives::discard(builds, &checksum).await;
+    }
+    named
+}
+
+/// Has the slug name its archive, unless there is more than there may be by now.
+async fn name(
+    upload: &Upload,
+    builds: &Builds,
+    payer: Uuid,
+    row: &Row,
+    (checksum, size): (&str, i64),
+    file: &FilePath,
+) -> Result<()> {
+    let mut tx = builds.begin_for(payer).await?;
+    if !store::slugs::slug_uploaded(&mut *tx, row.id, checksum, size, Utc::now()).await? {
         return Err(uploaded_before());
     }
     upload.must_be_the_one(&mut tx).await?;
     quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, 0).await?;
-    archives::keep(builds, &mut tx, &checksum, file).await?;
-    tx.commit().await?;
-    drop(place);
-    Ok(())
+    archives::keep(builds, &mut tx, checksum, file).await?;
+    Ok(tx.commit().await?)
 }
 
 /// The checksum and size of an archive that dynos can unpack.
