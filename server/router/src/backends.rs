@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::task::coop;
 use tokio::time::Instant;
 
 use crate::this_worker;
@@ -55,7 +56,8 @@ impl Backend {
                 let old = idle.last()?.idle_since.elapsed() > max_age;
                 if old { None } else { idle.pop() }
             }?;
-            let closed = poll_fn(|cx| Poll::Ready(wire.drive(cx))).await;
+            // Even at the end of a turn, when sockets that are closed look as if they were only silent.
+            let closed = coop::unconstrained(poll_fn(|cx| Poll::Ready(wire.drive(cx)))).await;
             if !closed && wire.is_ready() {
                 return Some(wire);
             }

@@ -17,6 +17,7 @@ use crate::Shared;
 use crate::arriving::Arriving;
 use crate::headers::{self, Expectation};
 use crate::in_flight::InFlight;
+use crate::joined::Joined;
 use crate::pages::Page;
 use crate::relay::{Body, Holding, Relay};
 use crate::table::host_name;
@@ -75,7 +76,7 @@ async fn answer(in_flight: InFlight, mut request: Request<Arriving>, host: Heade
         return page(unknown.with_status(StatusCode::EXPECTATION_FAILED).last(), in_flight);
     }
     headers::forward_to_platform(&mut parts.headers, &in_flight.origin, &host, &request_id);
-    let upload = Upload::new(incoming, &in_flight.client, Pace::Steady);
+    let upload = Upload::new(incoming, &in_flight.client, Pace::Steady, is_harmless(&parts.method));
     let protocol = protocol.filter(|p| upload.is_none() && p.as_bytes().eq_ignore_ascii_case(b"websocket"));
     let upgrade = protocol.map(|protocol| {
         headers::ask_upgrade(&mut parts.headers, protocol);
@@ -97,6 +98,11 @@ fn head_of(parts: Parts) -> Request<()> {
     head
 }
 
+/// Whether a request with this method can be repeated.
+fn is_harmless(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
 struct Exchange {
     head: Request<()>,
     upload: Option<Arc<Upload>>,
@@ -107,8 +113,7 @@ impl Exchange {
     /// Forwards the request to the server, and retries while that is restarting, as far as this is safe.
     async fn run(&self, upgrade: bool) -> Result<(Box<Wire>, Response<Incoming>), Page> {
         let shared = &self.in_flight.shared;
-        let method = self.head.method();
-        let harmless = matches!(*method, Method::GET | Method::HEAD);
+        let harmless = is_harmless(self.head.method());
         let age = if harmless { ANY_AGE } else { YOUNG };
         let patience = Patience { first_byte: None, idle: shared.config.timeouts.idle };
         let mut deadline = None;
@@ -162,6 +167,8 @@ impl Exchange {
         }
         let relay = Relay {
             incoming,
+            joined: Joined::default(),
+            frames: 0,
             wire: Some(wire),
             backend: shared.server.clone(),
             upload: self.upload,
