@@ -10,8 +10,8 @@
 //! The hook is of kind `proc-receive`: it decides over `main` and `master` itself, and moves them
 //! as the last step of the build, so that a push that was rejected has changed nothing.
 //!
-//! This crate knows neither routes nor the database: who may clone or push, how much room a push has
-//! ([`Room`]) and what follows from it is for its callers to say.
+//! This crate knows neither routes nor the database: which apps there are ([`Apps`]), who may clone or push, how much
+//! room a push has ([`Room`]) and what follows from it is for its callers to say.
 
 mod answer;
 mod archives;
@@ -39,7 +39,7 @@ pub use crate::{
     body::{Bounds, Incoming, Refusal, Room},
     branches::DEPLOYED,
     folders::prepare,
-    handle::{Repositories, Writing},
+    handle::{Apps, Repositories, Writing},
     inspection::STALE,
     limits::GitLimits,
 };

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::{
     push::{self, Held},
     room::{Room, must_have_room},
+    unless_destroyed,
 };
 use crate::Builds;
 
@@ -119,8 +120,8 @@ pub async fn info_refs(
     {
         return Ok(told(err));
     }
-    builds.git().ensure(guest.app.id).await?;
-    let served = builds.git().advertise(guest.app.id, command, protocol(&parts.headers), seat).await?;
+    let served = builds.git().advertise(guest.app.id, command, protocol(&parts.headers), seat).await;
+    let served = unless_destroyed(&builds, guest.app.id, served.map_err(Error::Internal)).await?;
     let line = format!("# service={service}\n");
     let head = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
     Ok(answer(&format!("application/x-{service}-advertisement"), Body::from_stream(served.body(head))))
@@ -166,7 +167,8 @@ pub async fn upload_pack(
         Err(Ok(err)) => return Ok(answer(CLONED, clone_refused(&err.message).into())),
         Err(Err(response)) => return Ok(response),
     };
-    let served = builds.git().upload_pack(guest.app.id, incoming, protocol(&parts.headers), seat).await?;
+    let served = builds.git().upload_pack(guest.app.id, incoming, protocol(&parts.headers), seat).await;
+    let served = unless_destroyed(&builds, guest.app.id, served.map_err(Error::Internal)).await?;
     Ok(answer(CLONED, body_of(served)))
 }
 
@@ -197,7 +199,8 @@ pub async fn receive_pack(
     let Guest { actor, app } = guest;
     let watch = actor.watch(app.id, Can::Deploy).await?;
     let incoming = (incoming.within(room.clone()), room.limit());
-    let (served, line) = builds.git().receive_pack(app.id, incoming, protocol(&parts.headers), seat).await?;
+    let served = builds.git().receive_pack(app.id, incoming, protocol(&parts.headers), seat).await;
+    let (served, line) = unless_destroyed(&builds, app.id, served.map_err(Error::Internal)).await?;
     tokio::spawn(async move {
         push::answer(builds.clone(), app.id, actor.asker(), line, Held { room, place }, watch.lost()).await;
         if let Err(err) = builds.git().pack(app.id).await {

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::faults;
 use super::room::Room;
+use super::unless_destroyed;
 use crate::{Builds, addresses, builds};
 
 /// A push waits this long for the first web dyno. See architecture.md 2.1.
@@ -83,7 +84,8 @@ async fn serve(
     let (out, mut lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {
         let said = Said { out };
-        let verdict = match deploy(&builds, app, &asker, &push, &said, &place).await {
+        let deployed = deploy(&builds, app, &asker, &push, &said, &place).await;
+        let verdict = match unless_destroyed(&builds, app, deployed).await {
             Ok(Ok(())) => "ok".to_owned(),
             Ok(Err(why)) => why,
             Err(err) => failure(&said, &err).await,
