@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::task::coop;
 use tokio::time::Instant;
 
+use crate::socket::Address;
 use crate::this_worker;
 use crate::timer::now_ms;
-use crate::wire::{Address, Wire};
+use crate::wire::Wire;
 
 /// Idle connections kept per dyno.
 const IDLE: usize = 256;

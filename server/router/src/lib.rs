@@ -81,9 +81,9 @@ use backends::Backend as ServerBackend;
 use notices::Notices;
 use origins::Origins;
 use seats::Seats;
+use socket::Address;
 use spooling::Spool;
 use table::Table;
-use wire::Address;
 use workers::Workers;
 
 /// The server's socket in RUN.

@@ -1,6 +1,8 @@
 //! The router's side of a connection to a dyno or to the server.
 
 use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +12,13 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::interim::Interim;
 use crate::turns;
-use crate::wire::Address;
+
+/// Where a connection goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
 
 /// A socket that ends when the other side sends too many interim responses.
 pub(crate) struct Socket {

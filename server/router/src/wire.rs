@@ -5,8 +5,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,18 +18,11 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use crate::interim::Interim;
-use crate::socket::Socket;
+use crate::socket::{Address, Socket};
 use crate::timer::Timer;
 use crate::upload::{RequestBody, Upload};
 
 const RESPONSE_BUFFER: usize = 1024 * 1024;
-
-/// Where a connection goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
 
 /// Why there is no response.
 #[derive(Debug)]
