@@ -75,6 +75,6 @@ struct Existing(Platform);
 #[async_trait]
 impl Apps for Existing {
     async fn exists(&self, app: Uuid) -> anyhow::Result<bool> {
-        Ok(store::apps::app_info(self.0.db(), app).await?.is_some())
+        Ok(store::apps::app_exists(self.0.db(), app).await?)
     }
 }

@@ -34,8 +34,8 @@ pub(crate) async fn unless_destroyed<T>(builds: &Builds, app: Uuid, outcome: Res
         Err(Error::Internal(err)) => err,
         outcome => return outcome,
     };
-    match store::apps::app_info(builds.db(), app).await {
-        Ok(None) => {
+    match store::apps::app_exists(builds.db(), app).await {
+        Ok(false) => {
             tracing::info!(app.id = %app, "an app was destroyed while it was in use: {err:#}");
             Err(Error::no_app())
         }

@@ -80,6 +80,7 @@ async fn apps() {
     assert!(app_by_name(&w.db, "noon").await.unwrap().is_none());
     assert!(app_even_deleted(&w.db, id).await.unwrap().is_some());
     assert!(!app_lock(&w.db, id).await.unwrap());
+    assert!(!app_exists(&w.db, id).await.unwrap() && app_exists(&w.db, other).await.unwrap());
     assert_eq!(app_among(&w.db, &[Uuid::now_v7(), id]).await.unwrap(), [id]);
     assert!(releases::release_current_all(&w.db).await.unwrap().is_empty());
     w.app("noon").await;
