@@ -296,16 +296,15 @@ async fn changes_of_others_cost_an_open_stream_no_query() {
     listening(&t).await;
     // The first statements were those of the thread that made the database, which nobody listened to.
     tracing::callsite::rebuild_interest_cache();
-    let watch = async |who: &Actor| {
-        let watch = Watch::begin(&t.platform, id_of(who).await, None, app, Can::View).await.unwrap().unwrap();
-        tokio::spawn(watch.lost().instrument(tracing::info_span!("counted")))
-    };
-    let (before, his) = (t.statements(), watch(&bob).await);
+    let watch =
+        async |who: &Actor| Watch::begin(&t.platform, id_of(who).await, None, app, Can::View).await.unwrap().unwrap();
+    let counted = |watch: Watch| tokio::spawn(watch.lost().instrument(tracing::info_span!("counted")));
+    let (before, his) = (t.statements(), counted(watch(&bob).await));
     ada.team_member_delete("acme", "bob@example.com").await.unwrap();
     let one_check = lost(&t, his).await - before;
     assert!(one_check > 0);
 
-    let (before, his) = (t.statements(), watch(&carl).await);
+    let (before, his) = (t.statements(), counted(watch(&carl).await));
     make_noise(&t).await;
     ada.patch("/account", json!({ "name": "Ada" })).await;
     ada.patch("/teams/acme", json!({ "name": "apex" })).await;
@@ -322,13 +321,13 @@ async fn what_a_program_has_open_ends_with_its_token() {
     let bot = ada.post("/teams/acme/service-accounts", json!({ "name": "bot" })).await.json();
     let account = bot["id"].as_str().unwrap().parse().unwrap();
     let tokens = "/teams/acme/service-accounts/bot/authorizations";
-    let watch = async |account, credential| {
-        let watch = Watch::of_bearer(&t.platform, Bearer { account, credential }).await.unwrap().unwrap();
-        tokio::spawn(watch.lost())
+    let open = async |account, credential| {
+        Watch::of_bearer(&t.platform, Bearer { account, credential }).await.unwrap().unwrap()
     };
     let token = async || ada.post(tokens, json!({})).await.json()["id"].as_str().unwrap().parse::<Uuid>().unwrap();
     let (first, second) = (token().await, token().await);
-    let (one, other) = (watch(account, first).await, watch(account, second).await);
+    let (one, other) =
+        (tokio::spawn(open(account, first).await.lost()), tokio::spawn(open(account, second).await.lost()));
     assert_eq!(ada.delete(&format!("{tokens}/{first}")).await.status, 200);
     lost(&t, one).await;
     assert!(!other.is_finished());
@@ -338,7 +337,7 @@ async fn what_a_program_has_open_ends_with_its_token() {
     let clerk = ada.post("/teams/acme/service-accounts", json!({ "name": "clerk" })).await.json();
     let made = ada.post("/teams/acme/service-accounts/clerk/authorizations", json!({})).await.json();
     let id = |made: &serde_json::Value| made["id"].as_str().unwrap().parse::<Uuid>().unwrap();
-    let one = watch(id(&clerk), id(&made)).await;
+    let one = tokio::spawn(open(id(&clerk), id(&made)).await.lost());
     assert_eq!(ada.delete("/teams/acme").await.status, 200);
     lost(&t, one).await;
 
@@ -348,7 +347,7 @@ async fn what_a_program_has_open_ends_with_its_token() {
     let (token, _) = token_of(&t.stranger).await;
     let token = token.parse().unwrap();
     store::oauth_clients::oauth_grant_create(&t.db, token, client, &[1]).await.unwrap();
-    let one = watch(id_of(&t.stranger).await, token).await;
+    let one = tokio::spawn(open(id_of(&t.stranger).await, token).await.lost());
     assert_eq!(ada.delete(&format!("/oauth/clients/{client}")).await.status, 200);
     lost(&t, one).await;
 }
