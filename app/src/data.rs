@@ -258,7 +258,8 @@ fn refetch_on_change<K: Clone + PartialEq + Send + Sync + 'static>(
     on_answer: OnAnswer<K>,
 ) {
     Effect::new(move |before: Option<()>| {
-        count.track();
+        // Read, not only tracked: a memo that was never read depends on nothing.
+        let _ = count.get();
         if before.is_none() {
             return;
         }

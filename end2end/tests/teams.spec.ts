@@ -92,8 +92,8 @@ test("answers that come when the page is left already break nothing", async ({ p
     await gate;
     await route.continue();
   });
-  // A change elsewhere: the page asks again for all that it shows.
-  await api("PATCH", `/teams/${team}/quotas`, { apps: 50 });
+  // A change elsewhere: the page asks again for all that depends on it.
+  const bot = await api<{ id: string }>("POST", `/teams/${team}/service-accounts`, { name: "late-bot" });
   await expect.poll(() => held).toBeGreaterThan(3);
   await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Account" }).click();
   await expect(page.getByRole("region", { name: "Sessions" })).toBeVisible();
@@ -102,6 +102,7 @@ test("answers that come when the page is left already break nothing", async ({ p
   await (await answered).finished();
   await page.getByRole("button", { name: "Search or run a command" }).click();
   await expect(page.getByRole("dialog").first()).toBeVisible();
+  await api("DELETE", `/teams/${team}/service-accounts/${bot.id}`);
   expect(odd).toEqual([]);
 });
 

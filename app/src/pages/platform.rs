@@ -161,7 +161,7 @@ fn Jobs(info: Signal<PlatformInfo>) -> impl IntoView {
                         <th role="columnheader">"Job"</th><th role="columnheader">"State"</th><th role="columnheader" class="r">"Attempt"</th><th role="columnheader">"Since"</th>
                     </tr></thead>
                     <tbody role="rowgroup">
-                        <Each each=move || jobs.get() key=|j| (j.id, j.state.clone(), j.attempt) let:job><Job job/></Each>
+                        <Each each=move || jobs.get() key=|j| (j.id, j.state, j.attempt) let:job><Job job/></Each>
                     </tbody>
                 </table></div></div>
             </Show>

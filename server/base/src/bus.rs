@@ -14,21 +14,64 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast, mpsc};
 use uuid::Uuid;
 
-use crate::kinds::{self, Kind};
+use crate::{
+    ends::Whose,
+    kinds::{self, Kind},
+    subject::{Subject, SubjectKind},
+};
 
-/// Something that has changed.
+/// Something that has changed. Of app, account and team at most one is there; if none is, it may concern anybody, and
+/// so does a message of an older server, which names apps only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Changed {
     pub kind: Kind,
     /// The app that has changed, or that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<Uuid>,
+    /// The account that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Uuid>,
+    /// The team that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Uuid>,
 }
 
 impl Changed {
-    /// Whether what a stream or page shows of `app` may have changed.
+    /// A change of `app`, or of something in it; of anything, without one.
+    pub fn new(kind: Kind, app: Option<Uuid>) -> Self {
+        Self { kind, app, account: None, team: None }
+    }
+
+    /// A change of what belongs to this account.
+    pub fn of_account(kind: Kind, account: Uuid) -> Self {
+        Self { account: Some(account), ..Self::new(kind, None) }
+    }
+
+    /// The change that an event with this subject stands for.
+    pub(crate) fn of(kind: Kind, subject: &Subject) -> Self {
+        let id_if = |kind| subject.id.filter(|_| subject.app.is_none() && subject.kind == kind);
+        let (account, team) = (id_if(SubjectKind::Account), id_if(SubjectKind::Team));
+        Self { kind, app: subject.app, account, team }
+    }
+
+    /// Whose it is.
+    pub(crate) fn whose(self) -> Whose {
+        match self {
+            Self { app: Some(app), .. } => Whose::App(app),
+            Self { account: Some(account), .. } => Whose::Account(account),
+            Self { team: Some(team), .. } => Whose::Team(team),
+            _ => Whose::Anybody,
+        }
+    }
+
+    /// Whether what a stream or page shows of `app` may have changed. Rights of an account or a team are not part of
+    /// that: whoever loses them on the app is noticed by a watch.
     pub fn concerns(self, app: Uuid) -> bool {
-        self.kind != Kind::Session && self.app.is_none_or(|changed| changed == app)
+        match (self.kind, self.whose()) {
+            (Kind::Session, _) | (Kind::Rights, Whose::Account(_) | Whose::Team(_)) => false,
+            (_, Whose::App(changed)) => changed == app,
+            _ => true,
+        }
     }
 }
 
@@ -65,7 +108,7 @@ impl Message {
     /// Creates a message of bounded size.
     pub(crate) fn new(bus: &Bus, changed: BTreeSet<Changed>, recorded: BTreeSet<Recorded>) -> Self {
         let is_long = |len| len > MOST_CHANGED;
-        let anything = Changed { kind: Kind::Anything, app: None };
+        let anything = Changed::new(Kind::Anything, None);
         let changed = if is_long(changed.len()) { BTreeSet::from([anything]) } else { changed };
         let recorded = if is_long(recorded.len()) { BTreeSet::from([Recorded::Anything]) } else { recorded };
         Self { from: bus.id, changed, recorded }
@@ -85,7 +128,7 @@ const MOST_CHANGED: usize = 32;
 pub(crate) struct Bus {
     id: Uuid,
     pub(crate) changes: broadcast::Sender<Changed>,
-    pub(crate) session_ends: broadcast::Sender<()>,
+    pub(crate) session_ends: broadcast::Sender<Whose>,
     pub(crate) recorded: broadcast::Sender<Recorded>,
     pub(crate) wakers: Mutex<Vec<(&'static [Kind], Arc<Notify>)>>,
     pub(crate) outgoing: mpsc::Sender<Changed>,
@@ -99,7 +142,7 @@ impl Default for Bus {
         Self {
             id: Uuid::now_v7(),
             changes: broadcast::channel(1024).0,
-            session_ends: broadcast::channel(16).0,
+            session_ends: broadcast::channel(1024).0,
             recorded: broadcast::channel(1024).0,
             wakers: Mutex::default(),
             outgoing,
@@ -119,7 +162,7 @@ impl Bus {
     pub(crate) fn notify(&self, changed: Changed) {
         let _ = self.changes.send(changed);
         if matches!(changed.kind, Kind::Session | Kind::Rights | Kind::Anything) {
-            let _ = self.session_ends.send(());
+            let _ = self.session_ends.send(changed.whose());
         }
         let wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
         let woken = wakers.iter().filter(|(kinds, _)| changed.kind == Kind::Anything || kinds.contains(&changed.kind));
@@ -128,7 +171,7 @@ impl Bus {
 
     /// Makes all subscribers read again what they may have missed.
     pub(crate) fn anything(&self) {
-        self.notify(Changed { kind: Kind::Anything, app: None });
+        self.notify(Changed::new(Kind::Anything, None));
         let _ = self.recorded.send(Recorded::Anything);
     }
 
@@ -157,7 +200,7 @@ mod tests {
     use super::*;
 
     fn app(n: u128) -> Changed {
-        Changed { kind: Kind::App, app: Some(Uuid::from_u128(n)) }
+        Changed::new(Kind::App, Some(Uuid::from_u128(n)))
     }
 
     fn event() -> Recorded {
@@ -184,9 +227,12 @@ mod tests {
         let events =
             |n| (0..n).map(|n| Recorded::of("buildpack_installation.update", Some(Uuid::from_u128(n)))).collect();
         let most = MOST_CHANGED as u128;
-        let text = Message::new(&bus, (0..most).map(app).collect(), events(most)).text().unwrap();
-        // Postgres's limit.
-        assert!(text.len() < 8000, "{}", text.len());
+        let of_account = |n| Changed::of_account(Kind::DynoState, Uuid::from_u128(n));
+        for changed in [(0..most).map(app).collect(), (0..most).map(of_account).collect()] {
+            let text = Message::new(&bus, changed, events(most)).text().unwrap();
+            // Postgres's limit.
+            assert!(text.len() < 8000, "{}", text.len());
+        }
         let many = Message::new(&bus, (0..1001).map(app).collect(), events(1001));
         assert_eq!((many.changed.len(), many.recorded), (1, BTreeSet::from([Recorded::Anything])));
     }
@@ -204,7 +250,58 @@ mod tests {
         assert!(ends.try_recv().is_err());
         here.receive(r#"{"from":"","changed":[{"kind":"pipeline"}]}"#);
         assert_eq!(changes.try_recv().unwrap().kind, Kind::Anything);
-        assert!(ends.try_recv().is_ok());
+        assert_eq!(ends.try_recv(), Ok(Whose::Anybody));
+    }
+
+    #[test]
+    fn lost_rights_name_whose_they_are_to_servers_of_any_version() {
+        let [id, other] = [1, 2].map(Uuid::from_u128);
+        let (here, there) = (Bus::default(), Bus::default());
+        let mut ends = here.session_ends.subscribe();
+        let team = Subject::new(SubjectKind::Team, id, "acme");
+        for (subject, whose) in [
+            (Subject::new(SubjectKind::Account, id, "ada@example.com"), Whose::Account(id)),
+            (team.clone(), Whose::Team(id)),
+            (Subject::app(id, "dusk"), Whose::App(id)),
+            (team.part_of(other), Whose::App(other)),
+            (Subject::new(SubjectKind::IdentityProvider, id, "sso"), Whose::Anybody),
+        ] {
+            let changed = Changed::of(Kind::Rights, &subject);
+            here.receive(&Message::new(&there, BTreeSet::from([changed]), BTreeSet::new()).text().unwrap());
+            assert_eq!(ends.try_recv(), Ok(whose), "{subject:?}");
+        }
+        // What an older server sends, and what a newer one may.
+        let from = there.id;
+        for (changed, whose) in [
+            (r#"{"kind":"rights"}"#.to_owned(), Whose::Anybody),
+            (r#"{"kind":"session"}"#.to_owned(), Whose::Anybody),
+            (format!(r#"{{"kind":"rights","app":"{id}"}}"#), Whose::App(id)),
+            (format!(r#"{{"kind":"rights","pipeline":"{id}"}}"#), Whose::Anybody),
+        ] {
+            here.receive(&format!(r#"{{"from":"{from}","changed":[{changed}],"recorded":[]}}"#));
+            assert_eq!(ends.try_recv(), Ok(whose), "{changed}");
+        }
+        assert!(ends.try_recv().is_err());
+    }
+
+    #[test]
+    fn rights_of_people_change_nothing_of_what_an_app_shows() {
+        let [dusk, ada] = [1, 2].map(Uuid::from_u128);
+        let team = Subject::new(SubjectKind::Team, ada, "acme");
+        for (changed, concerns) in [
+            (Changed::new(Kind::Release, Some(dusk)), true),
+            (Changed::new(Kind::Release, Some(ada)), false),
+            (Changed::new(Kind::Rights, Some(dusk)), true),
+            (Changed::new(Kind::Rights, None), true),
+            (Changed::of_account(Kind::Rights, ada), false),
+            (Changed::of(Kind::Rights, &team), false),
+            // A suspension cancels builds.
+            (Changed::of_account(Kind::Account, ada), true),
+            (Changed::of_account(Kind::Session, ada), false),
+            (Changed::new(Kind::Session, None), false),
+        ] {
+            assert_eq!(changed.concerns(dusk), concerns, "{changed:?}");
+        }
     }
 
     #[tokio::test]
@@ -215,7 +312,7 @@ mod tests {
         let is_woken = async || tokio::time::timeout(Duration::ZERO, waker.notified()).await.is_ok();
         bus.notify(app(1));
         assert!(!is_woken().await);
-        bus.notify(Changed { kind: Kind::Build, app: None });
+        bus.notify(Changed::new(Kind::Build, None));
         assert!(is_woken().await);
         bus.anything();
         assert!(is_woken().await);

@@ -67,7 +67,7 @@ impl Change {
     /// Like [`Change::record`], for another subject than that of the change.
     pub fn record_of(&mut self, subject: Subject, action: &str, summary: impl Into<String>, data: serde_json::Value) {
         let kinds = kinds::of_action(action, subject.app.is_some());
-        self.changed.extend(kinds.iter().map(|kind| Changed { kind: *kind, app: subject.app }));
+        self.changed.extend(kinds.iter().map(|kind| Changed::of(*kind, &subject)));
         self.recorded.insert(Recorded::of(action, subject.app));
         self.events.push(entry::row(self.who.clone(), subject, action, summary.into(), data));
     }
@@ -79,7 +79,13 @@ impl Change {
 
     /// Makes the commit publish a change that has no event.
     pub fn publish(&mut self, kind: Kind, app: Option<Uuid>) {
-        self.changed.insert(Changed { kind, app });
+        self.changed.insert(Changed::new(kind, app));
+    }
+
+    /// Has the commit publish that rights or tokens of this account end, which is not the subject of an event that
+    /// says so.
+    pub fn publish_end_of(&mut self, account: Uuid) {
+        self.changed.insert(Changed::of_account(Kind::Session, account));
     }
 
     /// Commits the change, writes its events and publishes what has changed.

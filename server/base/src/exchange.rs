@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     Base,
     bus::{Changed, Message, Recorded},
+    ends::{Ends, Reader},
     kinds::Kind,
 };
 
@@ -24,7 +25,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 impl Base {
     /// Publishes a change that has no event in the audit log. Call it after the transaction that made the change.
     pub fn publish(&self, kind: Kind, app: Uuid) {
-        let changed = Changed { kind, app: Some(app) };
+        let changed = Changed::new(kind, Some(app));
         self.bus().notify(changed);
         // If there are too many, the other servers find it in their next regular run.
         let _ = self.bus().outgoing.try_send(changed);
@@ -35,9 +36,9 @@ impl Base {
         self.bus().changes.subscribe()
     }
 
-    /// Receives a message whenever a session, token or permission may have ended, so that open streams check theirs.
-    pub fn session_ends(&self) -> broadcast::Receiver<()> {
-        self.bus().session_ends.subscribe()
+    /// Tells `reader`, of something open, whenever a session, token or right that they need may have ended.
+    pub fn session_ends(&self, reader: Reader) -> Ends {
+        Ends::new(self.bus().session_ends.subscribe(), reader)
     }
 
     /// The events that are added to the audit log from now on, by any server of this database.

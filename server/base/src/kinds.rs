@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// An account was suspended, reinstated, renamed or made an administrator.
+    /// An account was suspended, reinstated or made an administrator.
     Account,
     /// An app itself: its name, settings, existence.
     App,
@@ -17,9 +17,9 @@ pub enum Kind {
     DynoState,
     Formation,
     Release,
-    /// Permissions of somebody.
+    /// Permissions of somebody: of the account, on what the team owns, or on the app that the change names.
     Rights,
-    /// A session or token has ended.
+    /// A session or token has ended: one of the account that the change names.
     Session,
     /// A slug was unpacked, or cannot be.
     Slug,
@@ -41,12 +41,16 @@ pub(crate) fn of_action(action: &str, has_app: bool) -> &'static [Kind] {
         ("dyno", _) => &[Dyno],
         ("app", "transfer" | "lock") | ("app_transfer", "accept") | ("collaborator", _) => &[App, Rights],
         // Creating something ends no session and no permission.
-        ("account" | "team" | "service_account" | "session" | "authorization" | "oauth_client", "create") => &[],
+        ("account" | "team" | "service_account" | "session" | "authorization", "create") => &[],
         ("service_account", "authorize") | ("consent", _) => &[],
+        // Nor does another name, for which everybody's streams would check theirs.
+        ("account", "rename") | ("team", "update") => &[],
+        // A client has no rights of its own. When it is removed, the change publishes whose tokens end.
+        ("oauth_client", _) => &[],
         ("account", _) => &[Account, Rights],
         ("team" | "team_member" | "service_account" | "identity" | "identity_provider", _) => &[Rights],
         ("team_invitation", "accept") => &[Rights],
-        ("session" | "authorization" | "oauth_client" | "password", _) => &[Session],
+        ("session" | "authorization" | "password", _) => &[Session],
         _ if has_app => &[App],
         _ => &[],
     }
@@ -79,7 +83,8 @@ mod tests {
             ("authorization.rotate", false, &[Kind::Session]),
             ("authorization.refresh", false, &[Kind::Session]),
             ("authorization.delete", false, &[Kind::Session]),
-            ("oauth_client.delete", false, &[Kind::Session]),
+            ("oauth_client.rotate", false, &[]),
+            ("oauth_client.delete", false, &[]),
             ("password.update", false, &[Kind::Session]),
             ("password.begin", false, &[]),
             ("service_account.authorize", false, &[]),
@@ -87,12 +92,15 @@ mod tests {
             ("identity.create", false, &[Kind::Rights]),
             ("identity.delete", false, &[Kind::Rights]),
             ("identity_provider.update", false, &[Kind::Rights]),
-            ("team.update", false, &[Kind::Rights]),
+            ("team.update", false, &[]),
+            ("team.delete", false, &[Kind::Rights]),
             ("team_member.delete", false, &[Kind::Rights]),
             ("team_invitation.create", false, &[]),
             ("team_invitation.accept", false, &[Kind::Rights]),
             ("account.suspend", false, &[Kind::Account, Kind::Rights]),
             ("account.update", false, &[Kind::Account, Kind::Rights]),
+            ("account.delete", false, &[Kind::Account, Kind::Rights]),
+            ("account.rename", false, &[]),
             ("quota.update", false, &[]),
             ("something.new", true, &[Kind::App]),
         ] {

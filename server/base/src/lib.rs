@@ -8,6 +8,7 @@ pub mod bus;
 mod change;
 pub mod credential;
 pub mod dyno_sizes;
+pub mod ends;
 pub mod error;
 pub mod events;
 pub mod exchange;

@@ -16,9 +16,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures::StreamExt as _;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use tokio::task::coop::consume_budget;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -33,6 +35,22 @@ const MOST_JSON: usize = 4 << 20;
 /// Size limit of forms, in bytes: their largest field, percent-encoded, and some more.
 const MOST_FORM: usize = 256 << 10;
 
+/// Reads a body of at most `most` bytes into one buffer; `None` if it has more, or was interrupted. Its frames are not
+/// collected: one can be as short as a byte, and would keep hundreds.
+async fn whole(body: Body, most: usize) -> Option<Vec<u8>> {
+    let (mut frames, mut whole) = (body.into_data_stream(), Vec::new());
+    while let Some(frame) = frames.next().await {
+        let frame = frame.ok()?;
+        if whole.len() + frame.len() > most {
+            return None;
+        }
+        whole.extend_from_slice(&frame);
+        // Frames that are there already do not keep others waiting.
+        consume_budget().await;
+    }
+    Some(whole)
+}
+
 /// A JSON body. A missing one counts as `{}`, as clients expect.
 pub struct Input<T>(pub T);
 
@@ -40,9 +58,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     type Rejection = Error;
 
     async fn from_request(req: Request, _: &S) -> Result<Self> {
-        let bytes = to_bytes(req.into_body(), MOST_JSON)
+        let bytes = whole(req.into_body(), MOST_JSON)
             .await
-            .map_err(|_| Error::bad_request("The request body is too large or was interrupted."))?;
+            .ok_or_else(|| Error::bad_request("The request body is too large or was interrupted."))?;
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         let value: Value = serde_json::from_slice(text)
             .map_err(|err| Error::bad_request(format!("The request body is not valid JSON: {err}.")))?;
@@ -60,9 +78,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
     type Rejection = Error;
 
     async fn from_request(req: Request, _: &S) -> Result<Self> {
-        let bytes = to_bytes(req.into_body(), MOST_FORM)
+        let bytes = whole(req.into_body(), MOST_FORM)
             .await
-            .map_err(|_| Error::bad_request("The form is too large or was interrupted."))?;
+            .ok_or_else(|| Error::bad_request("The form is too large or was interrupted."))?;
         let unreadable = |err| Error::bad_request(format!("The form could not be read: {err}."));
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(unreadable)?;
         let mut fields = BTreeMap::new();
@@ -245,6 +263,19 @@ async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_one_buffer_however_it_comes() {
+        let body = |bytes: usize| {
+            let frames = std::iter::repeat_n(Ok::<_, std::convert::Infallible>("x"), bytes);
+            Body::from_stream(futures::stream::iter(frames))
+        };
+        let read = whole(body(5000), 5000).await.unwrap();
+        assert!(read.len() == 5000 && read.capacity() < 10_000, "{}", read.capacity());
+        assert!(whole(body(5001), 5000).await.is_none());
+        let cut = futures::stream::iter([Ok("x"), Err(std::io::Error::other("cut"))]);
+        assert!(whole(Body::from_stream(cut), 5000).await.is_none());
+    }
 
     #[test]
     fn an_event_is_one_whatever_is_in_it() {

@@ -119,7 +119,7 @@ mod tests {
         assert!(!ignore.matches("index.html", false));
         // One after the other, the ways in which the stars can match would take longer than the test.
         let stars = "*a".repeat(60);
-        let ignore = SlugIgnore::parse(&format!("{stars}\n{stars}b\n**/{}\n{}", "**/a/".repeat(40), "x".repeat(300)));
+        let ignore = SlugIgnore::parse(&format!("{stars}b\n**/{}b\n{}", "**/a/".repeat(40), "x".repeat(300)));
         assert!(!ignore.matches(&"a/".repeat(2000), false) && !ignore.matches(&"a".repeat(4000), true));
         assert_eq!(ignore.problems, ["a pattern of 300 bytes, at most 255 are supported"]);
         let many = SlugIgnore::parse(&"a\n".repeat(1001));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dyno::disks::{self, Lent};
-use dyno::{AppDir, Bind, Mounts};
+use dyno::{Artifact, Bind, Mounts};
 use sha2::{Digest, Sha256};
 use trees::Dir;
 use uuid::Uuid;
@@ -220,7 +220,7 @@ impl Workspace {
             let from = path.canonicalize().unwrap_or_else(|_| path.clone());
             binds.push(bind(from, path.display().to_string(), false));
         }
-        Mounts { app: AppDir::Empty, binds }
+        Mounts { artifact: Artifact::Empty, binds }
     }
 
     /// The command of the dyno. With `detect`, only the first buildpack that detects the app is used.

@@ -26,7 +26,7 @@ struct Inner {
 impl Builds {
     /// Builds on `platform`; the work is not started yet.
     pub(crate) fn new(platform: Platform, config: Config) -> Self {
-        let git = Git::new(&config.data, config.git, platform.workers().clone());
+        let git = Git::new(&platform, config.git);
         Self(Arc::new(Inner {
             running: Running::default(),
             git,

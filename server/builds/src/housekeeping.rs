@@ -28,6 +28,7 @@ impl Job for Clean {
         let progress = steps.progress();
         // A single step: there may be thousands of repositories, and cleaning one again is cheap.
         let clean = async {
+            builds.git().forget_missing();
             let (apps, mut failed) = (builds.git().all(), Vec::new());
             for (n, app) in apps.iter().enumerate() {
                 let fraction = n as f64 / apps.len() as f64;

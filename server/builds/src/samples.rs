@@ -70,7 +70,8 @@ pub async fn sample_deploy(
     let sample = SAMPLES.iter().find(|s| s.name == sample);
     let sample = sample.ok_or_else(|| Error::not_found("sample", "Couldn't find that sample."))?;
     let message = format!("Start from the {} sample", sample.title);
-    let build = git::deploy_files(&builds, &app, &actor, &message, sample.files, Utc::now()).await?;
+    let build = git::deploy_files(&builds, &app, &actor, &message, sample.files, Utc::now()).await;
+    let build = git::unless_destroyed(&builds, app.id, build).await?;
     let row = store::builds::build_info(builds.db(), build).await?.ok_or_else(Error::no_app)?;
     Ok(Created(crate::builds::shown_to(&actor, &row, &app)))
 }

@@ -202,7 +202,7 @@ fn uploaded_before() -> Error {
 async fn keep_upload(upload: &Upload, builds: &Builds, payer: Uuid, row: &Row, file: &FilePath) -> Result<()> {
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
-    let place = builds.slug_checks().take(payer).await?;
+    let slot = builds.slug_checks().take(payer).await?;
     builder::check(builds.workers(), file).await.map_err(|err| match err {
         builder::Error::Failed { why } => {
             let rule = "A slug is a tar archive, compressed with gzip or zstd, with all files under ./app";
@@ -210,18 +210,36 @@ async fn keep_upload(upload: &Upload, builds: &Builds, payer: Uuid, row: &Row, f
         }
         other => anyhow::Error::from(other).into(),
     })?;
-    // Before locking the owner's quota, since it takes long; the transaction finds it in place.
-    builds.slug_files().put(&checksum, file).await?;
     let mut tx = builds.begin_for(payer).await?;
-    if !store::slugs::slug_uploaded(&mut *tx, row.id, &checksum, size, Utc::now()).await? {
+    quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, size).await?;
+    drop(tx);
+    // Storing it takes long, so that the owner's quota is not locked meanwhile.
+    builds.slug_files().put(&checksum, file).await?;
+    drop(slot);
+    let named = name(upload, builds, payer, row, (&checksum, size), file).await;
+    if named.is_err() {
+        archives::discard(builds, &checksum).await;
+    }
+    named
+}
+
+/// Has the slug name its archive, unless there is more than there may be by now.
+async fn name(
+    upload: &Upload,
+    builds: &Builds,
+    payer: Uuid,
+    row: &Row,
+    (checksum, size): (&str, i64),
+    file: &FilePath,
+) -> Result<()> {
+    let mut tx = builds.begin_for(payer).await?;
+    if !store::slugs::slug_uploaded(&mut *tx, row.id, checksum, size, Utc::now()).await? {
         return Err(uploaded_before());
     }
     upload.must_be_the_one(&mut tx).await?;
     quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, 0).await?;
-    archives::keep(builds, &mut tx, &checksum, file).await?;
-    tx.commit().await?;
-    drop(place);
-    Ok(())
+    archives::keep(builds, &mut tx, checksum, file).await?;
+    Ok(tx.commit().await?)
 }
 
 /// The checksum and size of an archive that dynos can unpack.

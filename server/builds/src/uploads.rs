@@ -15,7 +15,10 @@ use identity::quotas::{self, Quota};
 use platform::Platform;
 use sqlx::PgConnection;
 use store::quotas::Owner;
-use tokio::{io::AsyncWriteExt as _, task::JoinHandle};
+use tokio::{
+    io::{AsyncWriteExt as _, BufWriter},
+    task::JoinHandle,
+};
 use uuid::Uuid;
 
 use crate::Builds;
@@ -25,6 +28,8 @@ const RENEWAL: Duration = Duration::from_secs(10);
 const LEASE: chrono::Duration = chrono::Duration::seconds(40);
 /// The free disk space is checked again after this many bytes.
 const STRIDE: u64 = 32 << 20;
+/// Bytes that are written at once.
+const BUFFER: usize = 256 << 10;
 
 /// The only upload to a URL, until it is [closed](Self::close) or dropped.
 pub(crate) struct Upload {
@@ -135,7 +140,8 @@ async fn save(body: Body, file: &Path, most: u64) -> Result<u64> {
         return Err(too_large());
     }
     must_have_room(file, told)?;
-    let mut out = tokio::fs::File::create(file).await?;
+    // Chunks can be as short as a byte.
+    let mut out = BufWriter::with_capacity(BUFFER, tokio::fs::File::create(file).await?);
     let (mut content, mut size) = (body.into_data_stream(), 0);
     while let Some(chunk) = content.next().await {
         let chunk = chunk.map_err(|_| Error::bad_request("The upload was interrupted. Try again."))?;

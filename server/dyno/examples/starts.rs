@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dyno::{AppDir, Driver, Host, Limits, Mounts, ProcessDriver, Spec};
+use dyno::{Artifact, Driver, Host, Limits, Mounts, ProcessDriver, Spec};
 use uuid::Uuid;
 
 dyno::shim_before_main!();
@@ -46,7 +46,7 @@ async fn dyno(driver: &ProcessDriver) -> Outcome<(Duration, Duration)> {
         uid: *dyno::uids::APPS.start(),
         command: "exec true".to_owned(),
         env: BTreeMap::new(),
-        root: Mounts { app: AppDir::Empty, binds: Vec::new() },
+        root: Mounts { artifact: Artifact::Empty, binds: Vec::new() },
         limits: Limits::default(),
         port: Some(5000),
         raw: false,

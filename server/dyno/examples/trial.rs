@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use dyno::{AppDir, Driver, Host, Limits, Mounts, ProcessDriver, Spec};
+use dyno::{Artifact, Driver, Host, Limits, Mounts, ProcessDriver, Spec};
 use uuid::Uuid;
 
 dyno::shim_before_main!();
@@ -25,19 +25,29 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         uid: *dyno::uids::APPS.start(),
         command: command.clone(),
         env: BTreeMap::new(),
-        root: Mounts { app: args.get(3).map_or(AppDir::Empty, |slug| AppDir::Slug(slug.into())), binds: Vec::new() },
+        root: Mounts {
+            artifact: args.get(3).map_or(Artifact::Empty, |slug| Artifact::Slug(slug.into())),
+            binds: Vec::new(),
+        },
         limits: Limits::default(),
         port: Some(5000),
         raw: false,
         time: None,
     };
     let begin = Instant::now();
-    let handle = driver.start(&spec).await?;
+    driver.start(&spec).await?;
     let started = begin.elapsed();
     let exit = driver.wait(spec.id).await?;
     let ended = begin.elapsed();
-    for entry in spool::Reader::new(&handle.spool, spool::Cursor::default()).read(usize::MAX)? {
-        println!("{} {}", char::from(entry.kind), String::from_utf8_lossy(&entry.text));
+    let mut output = driver.output(spec.id, spool::Cursor::default());
+    loop {
+        let batch = output.read_batch(1000)?;
+        for entry in batch.entries {
+            println!("{} {}", char::from(entry.kind), String::from_utf8_lossy(&entry.text));
+        }
+        if batch.is_end {
+            break;
+        }
     }
     driver.remove(spec.id).await?;
     let removed = begin.elapsed();

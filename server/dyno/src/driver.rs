@@ -1,6 +1,7 @@
 //! The interface of dyno drivers, and their errors.
 
 use async_trait::async_trait;
+use spool::{Cursor, Source};
 use uuid::Uuid;
 
 use crate::{Exit, Handle, Spec, Stats, Status};
@@ -27,7 +28,12 @@ pub trait Driver: Send + Sync + 'static {
     /// The resource usage of the dyno; `None` if it is not running.
     async fn stats(&self, id: Uuid) -> Result<Option<Stats>, Error>;
 
-    /// Waits until the dyno has exited. All its output is in its spool by then.
+    /// The output of a dyno from a place on, which a batch of an earlier source ended at; the default is the start. It
+    /// has ended when the dyno has exited, or does not exist, and all of it was read. What is read stays until
+    /// [`Source::forget_consumed`].
+    fn output(&self, id: Uuid, from: Cursor) -> Box<dyn Source>;
+
+    /// Waits until the dyno has exited. All its output is written by then.
     async fn wait(&self, id: Uuid) -> Result<Exit, Error>;
 }
 

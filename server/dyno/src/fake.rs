@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::Utc;
+use spool::{Cursor, Source};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{Driver, Error, Exit, Handle, Phase, Spec, Stats, Status};
+use crate::{Driver, Error, Exit, Handle, Phase, Spec, Stats, Status, output::Spooled};
 
 /// Runs nothing: a started dyno is `Running` until a test ends it.
 ///
@@ -18,7 +19,7 @@ use crate::{Driver, Error, Exit, Handle, Phase, Spec, Stats, Status};
 /// SIGKILL end a dyno, other signals are only recorded. [`FakeDriver::react`] changes what happens at a start.
 pub struct FakeDriver {
     spools: PathBuf,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     changed: watch::Sender<u64>,
 }
 
@@ -57,7 +58,7 @@ struct Dyno {
 impl FakeDriver {
     /// A driver whose dynos have their spools below `dir`, which need not exist.
     pub fn new(dir: &Path) -> FakeDriver {
-        FakeDriver { spools: dir.to_owned(), state: Mutex::default(), changed: watch::channel(0).0 }
+        FakeDriver { spools: dir.to_owned(), state: Arc::default(), changed: watch::channel(0).0 }
     }
 
     /// Sets the behaviour of dynos started from now on.
@@ -115,8 +116,7 @@ impl FakeDriver {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A test that panicked while it held the lock has failed anyway.
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 
     fn end(&self, state: &mut State, id: Uuid, exit: Exit) {
@@ -144,8 +144,7 @@ impl FakeDriver {
             Reaction::Fail(why) => Phase::Exited(Exit::of_error(why, Utc::now())),
             _ => Phase::Running,
         };
-        let handle =
-            Handle { id: spec.id, name: spec.name.clone(), addr, started_at: Utc::now(), spool: self.spool(spec.id) };
+        let handle = Handle { id: spec.id, name: spec.name.clone(), addr, started_at: Utc::now() };
         Ok(Dyno {
             status: Status { handle, phase },
             stats: Stats::default(),
@@ -205,6 +204,12 @@ impl Driver for FakeDriver {
         Ok(running.map(|dyno| dyno.stats))
     }
 
+    fn output(&self, id: Uuid, from: Cursor) -> Box<dyn Source> {
+        let state = self.state.clone();
+        let has_ended = move || lock(&state).dynos.get(&id).is_none_or(|dyno| dyno.status.phase != Phase::Running);
+        Box::new(Spooled::new(&self.spool(id), from, has_ended))
+    }
+
     async fn wait(&self, id: Uuid) -> Result<Exit, Error> {
         let mut changed = self.changed.subscribe();
         loop {
@@ -220,6 +225,11 @@ impl Driver for FakeDriver {
             let _ = changed.changed().await;
         }
     }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // A test that panicked while it held the lock has failed anyway.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn exit(code: Option<i32>, signal: Option<i32>) -> Exit {

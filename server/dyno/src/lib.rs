@@ -17,6 +17,7 @@ mod driver;
 pub mod fake;
 mod host;
 mod network;
+mod output;
 mod process;
 mod ranges;
 mod shim;
@@ -34,7 +35,7 @@ pub use host::Host;
 pub use process::ProcessDriver;
 pub use ranges::Range;
 pub use shim::shim_main;
-pub use spec::{AppDir, Bind, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status};
+pub use spec::{Artifact, Bind, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status};
 pub use to_end::{Outcome, Output, Stop, run_to_end};
 pub use worth::Worth;
 

@@ -13,11 +13,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::Utc;
+use spool::{Cursor, Source};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use uuid::Uuid;
 
 use crate::cgroups::Cgroups;
+use crate::output::Spooled;
 use crate::shim::TAKEN_OVER;
 use crate::state::{self, Order, StateDir};
 use crate::{Driver, Error, Exit, Handle, Host, Phase, Spec, Stats, Status, disks, network};
@@ -245,6 +247,11 @@ impl Driver for ProcessDriver {
 
     async fn stats(&self, id: Uuid) -> Result<Option<Stats>, Error> {
         self.apart(move |driver| Ok(driver.cgroups.stats(id))).await
+    }
+
+    fn output(&self, id: Uuid, from: Cursor) -> Box<dyn Source> {
+        let state = self.state(id);
+        Box::new(Spooled::new(&state.spool(), from, move || state.has_ended()))
     }
 
     async fn wait(&self, id: Uuid) -> Result<Exit, Error> {

@@ -25,7 +25,7 @@ pub struct Spec {
     /// The environment. `DYNO` and `PORT` are set by the driver; `HOME` (/app), `PATH`, `USER`,
     /// `LANG` and `MEMORY_AVAILABLE` (the quota in MB) are set where they are missing.
     pub env: BTreeMap<String, String>,
-    /// The contents of /app, and further mounts.
+    /// What to run, and further mounts: its root file system, above that of the stack.
     pub root: Mounts,
     /// The resource limits.
     pub limits: Limits,
@@ -41,18 +41,18 @@ pub struct Spec {
 /// The directories of a dyno besides the stack's.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Mounts {
-    /// The contents of /app.
-    pub app: AppDir,
+    /// What to run.
+    pub artifact: Artifact,
     /// Further mounts, in this order.
     pub binds: Vec<Bind>,
 }
 
-/// The contents of /app, which is always private to the dyno and writable.
+/// What a dyno runs. /app is always private to the dyno and writable.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum AppDir {
-    /// An unpacked slug, shared and unmodified: the dyno writes to a layer above it.
+pub enum Artifact {
+    /// An unpacked slug in /app, shared and unmodified: the dyno writes to a layer above it.
     Slug(PathBuf),
-    /// Nothing.
+    /// The stack alone, with an empty /app.
     Empty,
 }
 
@@ -144,7 +144,7 @@ impl Exit {
     }
 }
 
-/// A started dyno, and where it is.
+/// A started dyno, and its address.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Handle {
     /// The spec's id.
@@ -155,8 +155,6 @@ pub struct Handle {
     pub addr: Option<SocketAddr>,
     /// When its shim started.
     pub started_at: DateTime<Utc>,
-    /// The directory of its output; see the crate `spool`.
-    pub spool: PathBuf,
 }
 
 /// The current state of a dyno.

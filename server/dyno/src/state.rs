@@ -118,6 +118,12 @@ impl StateDir {
         self.read("exit.json")
     }
 
+    /// Whether the exit is recorded, or the dyno removed: nothing is written to its spool any more. Cheaper than the
+    /// status, which is what notices that a dyno was lost.
+    pub fn has_ended(&self) -> bool {
+        self.path.join("exit.json").exists() || !self.path.exists()
+    }
+
     pub fn write_pid(&self) -> io::Result<()> {
         fs::write(self.path.join("shim.pid"), std::process::id().to_string())
     }
@@ -155,7 +161,6 @@ impl StateDir {
             name: record.name,
             addr: lease.zip(record.port).map(|(lease, port)| SocketAddr::from((lease.address, port))),
             started_at: record.started_at,
-            spool: self.spool(),
         }))
     }
 

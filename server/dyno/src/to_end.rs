@@ -7,14 +7,13 @@ use std::{io, time::Duration};
 
 use async_trait::async_trait;
 use chrono::Utc;
-use spool::{Cursor, Entry, Reader};
+use spool::{Batch, Cursor, Entry, Pause, Source};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Driver, Error, Exit, Handle, Spec};
 
-/// How long to wait before output is read again: soon after there was some, then twice as long each time, up to this. The
-/// end of the dyno is not waited for by polling.
+/// How long to wait before output is read again. The end of the dyno is not waited for by polling.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// Entries in one read.
@@ -34,8 +33,7 @@ pub enum Outcome {
 /// Receives the output of a dyno.
 #[async_trait]
 pub trait Output: Send {
-    /// The dyno is on its way; its output follows, from the returned place in its spool on. An error ends the run, but
-    /// not the dyno.
+    /// The dyno is on its way; its output follows, from the returned place on. An error ends the run, but not the dyno.
     async fn begin(&mut self, handle: &Handle) -> io::Result<Cursor> {
         let _ = handle;
         Ok(Cursor::default())
@@ -44,8 +42,8 @@ pub trait Output: Send {
     /// Takes the next entries, which are not empty, and the place behind them. An error ends the run, but not the dyno.
     async fn take(&mut self, entries: Vec<Entry>, place: Cursor) -> io::Result<()>;
 
-    /// Whether entries that were taken are removed from the dyno's spool, so that it does not fill up. Somebody else
-    /// who reads the same spool would miss them.
+    /// Whether entries that were taken are let go of, so that they do not fill the disk. Somebody else who reads the
+    /// same output would miss them.
     fn is_only_reader(&self) -> bool;
 }
 
@@ -72,63 +70,93 @@ pub async fn run_to_end(
 ) -> Result<Outcome, Error> {
     let handle = driver.start(spec).await?;
     let place = output.begin(&handle).await.map_err(Error::io("begin the output of a dyno"))?;
-    let mut reader = Reader::new(&handle.spool, place);
+    let mut source = driver.output(spec.id, place);
     let has_run = (Utc::now() - handle.started_at).to_std().unwrap_or_default();
     let deadline = Instant::now() + stop.limit.saturating_sub(has_run);
     let exited = driver.wait(spec.id);
     tokio::pin!(exited);
-    let mut pause = SHORTEST_PAUSE;
+    let mut pause = Pause::between(SHORTEST_PAUSE, LONGEST_PAUSE);
+    let mut wait = pause.take();
     let outcome = loop {
         tokio::select! {
             exit = &mut exited => break Outcome::Exited(exit?),
             () = stop.cancel.cancelled() => break Outcome::Cancelled,
             () = sleep_until(deadline) => break Outcome::TimedOut,
-            () = sleep(pause) => {
+            () = sleep(wait) => {
                 // Once, since one that prints faster than it is read has to be stopped, too.
                 let read;
-                (reader, read) = pass_on(reader, output).await?;
-                pause = match read {
-                    0 => (pause * 2).min(LONGEST_PAUSE),
-                    BATCH.. => Duration::ZERO,
-                    _ => SHORTEST_PAUSE,
-                };
+                (source, read) = pass_on(source, output).await?;
+                if !matches!(read, Read::Nothing | Read::End) {
+                    pause.reset();
+                }
+                wait = if matches!(read, Read::Full) { Duration::ZERO } else { pause.take() };
             }
         }
     };
+    let mut has_exited = true;
     if !matches!(outcome, Outcome::Exited(_)) {
         driver.signal(spec.id, libc::SIGTERM).await?;
-        if timeout(stop.grace, &mut exited).await.is_err() {
+        let mut ended = timeout(stop.grace, &mut exited).await;
+        if ended.is_err() {
             driver.signal(spec.id, libc::SIGKILL).await?;
-            // If even that does not end it, removing it reports why.
-            let _ = timeout(stop.grace, &mut exited).await;
+            ended = timeout(stop.grace, &mut exited).await;
         }
+        // If even that did not end it, its output has no end, and removing it reports why.
+        has_exited = matches!(ended, Ok(Ok(_)));
     }
+    pause.reset();
     loop {
         let read;
-        (reader, read) = pass_on(reader, output).await?;
-        if read == 0 {
-            return Ok(outcome);
+        (source, read) = pass_on(source, output).await?;
+        match read {
+            Read::End => return Ok(outcome),
+            Read::Nothing if !has_exited => return Ok(outcome),
+            Read::Nothing => sleep(pause.take()).await,
+            Read::Entries | Read::Full => {}
         }
     }
 }
 
-/// Passes on the next batch of what has been written so far. Returns how much that is.
-async fn pass_on(mut reader: Reader, output: &mut dyn Output) -> Result<(Reader, usize), Error> {
+/// What was read.
+enum Read {
+    /// Everything has been read, and there will be no more.
+    End,
+    /// Nothing for now.
+    Nothing,
+    /// All that there is for now.
+    Entries,
+    /// A part of what there is.
+    Full,
+}
+
+impl Read {
+    fn of(batch: &Batch) -> Self {
+        match (batch.is_end, batch.entries.is_empty(), batch.is_full) {
+            (true, ..) => Read::End,
+            (_, true, _) => Read::Nothing,
+            (.., true) => Read::Full,
+            _ => Read::Entries,
+        }
+    }
+}
+
+/// Passes on the next batch of what has been written so far.
+async fn pass_on(mut source: Box<dyn Source>, output: &mut dyn Output) -> Result<(Box<dyn Source>, Read), Error> {
     let forgets = output.is_only_reader();
     let read = tokio::task::spawn_blocking(move || {
-        let entries = reader.read(BATCH)?;
+        let batch = source.read_batch(BATCH)?;
         if forgets {
-            reader.forget_consumed()?;
+            source.forget_consumed()?;
         }
-        Ok::<_, io::Error>((reader, entries))
+        Ok::<_, io::Error>((source, batch))
     });
-    let (reader, entries) =
+    let (source, batch) =
         read.await.map_err(io::Error::other).flatten().map_err(Error::io("read the output of a dyno"))?;
-    let read = entries.len();
-    if read > 0 {
-        output.take(entries, reader.cursor()).await.map_err(Error::io("pass on the output of a dyno"))?;
+    let read = Read::of(&batch);
+    if !batch.entries.is_empty() {
+        output.take(batch.entries, batch.cursor).await.map_err(Error::io("pass on the output of a dyno"))?;
     }
-    Ok((reader, read))
+    Ok((source, read))
 }
 
 #[cfg(test)]
@@ -138,7 +166,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{AppDir, Limits, Mounts, fake::FakeDriver};
+    use crate::{Artifact, Limits, Mounts, fake::FakeDriver};
 
     #[derive(Default)]
     struct Lines(Vec<String>);
@@ -170,7 +198,7 @@ mod tests {
             uid: 1000,
             command: "true".to_owned(),
             env: BTreeMap::new(),
-            root: Mounts { app: AppDir::Empty, binds: Vec::new() },
+            root: Mounts { artifact: Artifact::Empty, binds: Vec::new() },
             limits: Limits::default(),
             port: None,
             raw: false,

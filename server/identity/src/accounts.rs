@@ -61,7 +61,7 @@ pub async fn account_update(
         let mut tx = actor.change(actor.subject()).await?;
         store::accounts::account_rename(&mut *tx, actor.account.id, Some(name), Utc::now()).await?;
         let summary = format!("Changed the name of the account to {name}.");
-        tx.record("account.update", summary, serde_json::json!({ "account": actor.account.id, "name": name }));
+        tx.record("account.rename", summary, serde_json::json!({ "account": actor.account.id, "name": name }));
         tx.commit().await?;
     }
     let row = store::accounts::account_info(base.db(), actor.account.id).await?.ok_or_else(Error::unauthorized)?;

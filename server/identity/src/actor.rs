@@ -169,7 +169,8 @@ async fn by_token(
         let is_locked = limits.is_locked(&tries);
         if limits.failed(&tries, FREE_TOKENS) {
             let summary = format!("Rejected {} unknown tokens from {from}.", FREE_TOKENS + 1);
-            let mut change = base.change(Who::visitor(None, address.clone()), subjects::client_address(from)).await?;
+            let mut change =
+                base.change(EventActor::visitor(None, address.clone()), subjects::client_address(from)).await?;
             change.record("token.refuse", summary, serde_json::json!({}));
             change.commit().await?;
         }
@@ -222,7 +223,8 @@ async fn refused(base: &Base, parts: &Parts, reason: &str, what: &str) -> Result
     if base.rate_limits().is_first(&format!("requests of other sites ({reason}) from {from}")) {
         let summary = format!("Rejected {what}.");
         let data = serde_json::json!({ "reason": reason, "method": parts.method.as_str(), "path": path(parts) });
-        let mut change = base.change(Who::visitor(None, address.clone()), subjects::client_address(from)).await?;
+        let mut change =
+            base.change(EventActor::visitor(None, address.clone()), subjects::client_address(from)).await?;
         change.record("session.refuse", summary, data);
         change.commit().await?;
     }

@@ -5,7 +5,7 @@
 //! with the last of them.
 
 use axum::{Json, extract::State};
-use base::{Base, Change, Error, Result, events::Who, web::Input};
+use base::{Base, Change, Error, Result, events::EventActor, web::Input};
 use chrono::Utc;
 use store::accounts::Row;
 use uuid::Uuid;

@@ -38,7 +38,7 @@ fn about(quota: Quota) -> (&'static str, i64) {
         Quota::PendingBuilds => ("queued and running builds", 20),
         Quota::Uploads => ("bytes of uploads not used by a release", 10 << 30),
         Quota::Repositories => ("bytes of all repositories", 20 << 30),
-        Quota::Disk => ("bytes of uploads, slugs of all releases, and repositories", 100 << 30),
+        Quota::Disk => ("bytes of uploads, slugs and config vars of all releases, and repositories", 100 << 30),
         Quota::Teams => ("created teams", 5),
         Quota::ServiceAccounts => ("service accounts", 10),
         Quota::Unknown => ("unknown", 0),

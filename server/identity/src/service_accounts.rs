@@ -125,6 +125,7 @@ pub async fn service_account_delete(
     }
     let summary = format!("Removed the service account {}.", row.name);
     note(&mut tx, "service_account.delete", summary, &team, row.id);
+    tx.publish_end_of(row.id);
     tx.commit().await?;
     Ok(Json(shown(row)))
 }
@@ -185,6 +186,7 @@ pub async fn authorization_delete(
     }
     let summary = format!("Revoked the token \"{}\" of the service account {}.", row.description, account.name);
     note(&mut tx, "service_account.revoke", summary, &team, account.id);
+    tx.publish_end_of(account.id);
     tx.commit().await?;
     Ok(Json(authorizations::shown(row, owner(&account), None)))
 }

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
-use base::{Base, Error, Result, Subject, SubjectKind, events::Who, secrets, web::Created};
+use base::{Base, Error, Result, Subject, SubjectKind, events::EventActor, secrets, web::Created};
 use chrono::{Duration, Utc};
 use tower_sessions::Session;
 use uuid::Uuid;

@@ -154,6 +154,7 @@ pub async fn team_delete(actor: Actor, Path(team): Path<String>) -> Result<Json<
     }
     for bot in store::service_accounts::service_account_ids(&mut *tx, team.id).await? {
         store::service_accounts::service_account_retire(&mut tx, bot, Utc::now()).await?;
+        tx.publish_end_of(bot);
     }
     if !store::teams::team_delete(&mut *tx, team.id).await.map_err(|err| name_taken(err, &team.name))? {
         return Err(Error::no_team());

@@ -1,18 +1,27 @@
 //! Watches: streams end when their reader loses access.
 //!
 //! Rights, accounts, tokens and sessions can end while streams, transfers and pushes are in progress. A [`Watch`] is
-//! held next to each of those, and reports that.
+//! held next to each of those, and reports that. It asks the database only when [`Ends`] says so.
 
-use base::{Base, Error, Result, links::Links, secrets::Bearer};
+use std::time::Duration;
+
+use base::{
+    Base, Error, Result,
+    ends::{Ends, Reader},
+    links::Links,
+    secrets::Bearer,
+};
 use futures::future::BoxFuture;
-use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use crate::{
-    access::still_may,
+    access::app_for,
     actor::{Actor, credential_exists, credential_time_left},
     rights::Can,
 };
+
+/// How long to wait after a check that has failed.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// Access to something open, which is checked until it is lost.
 pub struct Watch {
@@ -21,7 +30,7 @@ pub struct Watch {
     credential: Option<Uuid>,
     /// The right that is needed, and the app.
     app: Option<(Uuid, Can)>,
-    ends: broadcast::Receiver<()>,
+    ends: Ends,
 }
 
 impl Watch {
@@ -49,36 +58,35 @@ impl Watch {
         app: Option<(Uuid, Can)>,
     ) -> Result<Option<Self>> {
         // Before the first check, so that no change is missed in between.
-        let ends = base.session_ends();
-        let watch = Self { base: base.clone(), account, credential, app, ends };
+        let ends = base.session_ends(Reader { app: app.map(|(app, _)| app), ..Reader::account(account) });
+        let mut watch = Self { base: base.clone(), account, credential, app, ends };
         Ok(watch.holds().await?.then_some(watch))
     }
 
-    async fn holds(&self) -> Result<bool> {
+    async fn holds(&mut self) -> Result<bool> {
         if let Some(credential) = self.credential
             && !credential_exists(&self.base, credential).await?
         {
             return Ok(false);
         }
-        match self.app {
-            Some((app, can)) => still_may(&self.base, self.account, app, can).await,
-            None => Ok(store::accounts::account_info(self.base.db(), self.account).await?.is_some()),
-        }
+        let Some((app, can)) = self.app else {
+            return Ok(store::accounts::account_info(self.base.db(), self.account).await?.is_some());
+        };
+        let Some(app) = app_for(&self.base, self.account, app, can).await? else { return Ok(false) };
+        self.ends.set_team(app.team_id);
+        Ok(true)
     }
 
     /// Waits until access is lost.
     pub async fn lost(mut self) {
-        loop {
-            let woken =
-                tokio::time::timeout(credential_time_left(&self.base, self.credential).await, self.ends.recv()).await;
-            if matches!(woken, Ok(Err(broadcast::error::RecvError::Closed))) {
-                return;
-            }
-            match self.holds().await {
-                Ok(true) => {}
+        let mut most = credential_time_left(&self.base, self.credential).await;
+        while self.ends.due(most).await {
+            most = match self.holds().await {
+                Ok(true) => credential_time_left(&self.base, self.credential).await,
                 Ok(false) => return,
                 Err(err) => {
                     tracing::error!(account.id = %self.account, "could not check access: {err}");
+                    AGAIN
                 }
             }
         }

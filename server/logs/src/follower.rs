@@ -1,4 +1,4 @@
-//! Copies lines from spools into the history, exactly once.
+//! Copies lines from dynos and the router into the history, exactly once.
 //!
 //! The caller owns the loop: call `step` until it returns nothing, wait a little, call again. A step
 //! is a short disk operation. After a crash at any point, a new follower resumes from the cursor in
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use chrono::DateTime;
-use spool::{Cursor, Entry, Reader};
+use spool::{Batch, Cursor, Entry, Reader, Source};
 use uuid::Uuid;
 
 use crate::{History, NewLine, Result};
@@ -18,39 +18,51 @@ use crate::{History, NewLine, Result};
 /// The name under which apps' logs store the cursor of the router's spool.
 const ROUTER: &str = "router";
 
-/// The dyno whose spool is followed.
+/// The dyno whose output is followed.
 #[derive(Clone, Debug)]
 pub struct Dyno {
     /// The app whose log gets its lines.
     pub app: Uuid,
-    /// One run of a process; the name under which the log stores the cursor of the spool. Pass it
-    /// to [`History::forget`] when the spool is deleted.
+    /// One run of a process; the name under which the log stores the cursor in its output. Pass it
+    /// to [`History::forget`] when the output is deleted.
     pub id: Uuid,
     /// `web.1`
     pub name: String,
-    /// The directory of the spool.
-    pub spool: PathBuf,
 }
 
-/// Follows the spool of one dyno.
+/// Opens the output of a dyno at a cursor.
+type Open = Box<dyn Fn(Cursor) -> Box<dyn Source> + Send>;
+
+/// Follows the output of one dyno.
 pub struct Follower {
     history: Arc<History>,
     dyno: Dyno,
-    reader: Reader,
+    open: Open,
+    source: Box<dyn Source>,
     /// The cursor in the history.
     kept: Cursor,
+    has_ended: bool,
 }
 
 impl Follower {
-    /// A follower that resumes where the last one of this dyno stopped.
-    pub fn new(history: Arc<History>, dyno: Dyno) -> Result<Follower> {
+    /// A follower that resumes where the last one of this dyno stopped. `open` opens its output at a cursor.
+    pub fn new(
+        history: Arc<History>,
+        dyno: Dyno,
+        open: impl Fn(Cursor) -> Box<dyn Source> + Send + 'static,
+    ) -> Result<Follower> {
         let kept = history.cursor(dyno.app, &dyno.id.to_string())?.unwrap_or_default();
-        Ok(Follower { reader: Reader::new(&dyno.spool, kept), history, dyno, kept })
+        Ok(Follower { source: open(kept), open: Box::new(open), history, dyno, kept, has_ended: false })
     }
 
     /// Whether a step would return nothing; cheaper than a step, and sometimes late by a few calls.
     pub fn is_idle(&mut self) -> bool {
-        self.reader.is_idle()
+        self.source.is_idle()
+    }
+
+    /// Whether the dyno has ended and a step has found that everything was copied.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Copies at most `max` entries into the history and returns how many. After an error (a full
@@ -58,17 +70,31 @@ impl Follower {
     pub fn step(&mut self, max: usize) -> Result<usize> {
         let brought = self.bring(max);
         if brought.is_err() {
-            self.reader = Reader::new(&self.dyno.spool, self.kept);
+            self.source = (self.open)(self.kept);
         }
         brought
     }
 
+    /// In batches, so that what is in memory is bounded in bytes, too.
     fn bring(&mut self, max: usize) -> Result<usize> {
-        let entries = self.reader.read(max).context("read a dyno's spool")?;
-        if entries.is_empty() {
-            return Ok(0);
+        let mut brought = 0;
+        loop {
+            let batch = self.source.read_batch(max - brought).context("read a dyno's output")?;
+            self.has_ended = batch.is_end;
+            brought += batch.entries.len();
+            let is_full = batch.is_full;
+            self.add(batch)?;
+            if !is_full || brought >= max {
+                return Ok(brought);
+            }
         }
-        let (Dyno { app, id, name, .. }, cursor) = (&self.dyno, self.reader.cursor());
+    }
+
+    fn add(&mut self, Batch { entries, cursor, .. }: Batch) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let Dyno { app, id, name } = &self.dyno;
         let lines = entries.iter().map(|entry| dyno_line(entry, name)).collect();
         self.history.append_from(*app, lines, &id.to_string(), cursor)?;
         let is_next_segment = cursor.segment > self.kept.segment;
@@ -76,9 +102,9 @@ impl Follower {
         if is_next_segment {
             // Entries about to be deleted must be durable in the history, even after a power failure.
             self.history.sync(*app)?;
-            self.reader.forget_consumed().context("delete the consumed part of a dyno's spool")?;
+            self.source.forget_consumed().context("delete the consumed part of a dyno's output")?;
         }
-        Ok(entries.len())
+        Ok(())
     }
 }
 

@@ -30,8 +30,8 @@ impl Tail {
         Ok(Tail { stream, matcher, newest })
     }
 
-    /// The next matching lines, at most `max`, and no more than wait for a reader in memory; empty if there is nothing new, or nothing within the
-    /// budget `patience`: the next call resumes there.
+    /// The next matching lines, at most `max`, and no more than wait for a reader in memory; empty if there is nothing
+    /// new, or nothing within the `budget`: the next call resumes there.
     pub fn read(&mut self, max: usize, budget: &Budget) -> Result<Vec<Line>> {
         let (views, newest) = self.stream.views(&self.matcher)?;
         let mut found = Lines::of(views, Arc::new(self.matcher.clone()), budget.clone());
@@ -76,7 +76,7 @@ impl Tail {
     }
 
     /// Skips all but the newest `keep` matching lines, and returns how many were skipped. If finding
-    /// them exceeds the budget `patience`, the newest `keep` lines of any kind remain.
+    /// them exceeds the `budget`, the newest `keep` lines of any kind remain.
     pub fn skip(&mut self, keep: usize, budget: &Budget) -> Result<u64> {
         if self.matcher.is_open() {
             let skipped = self.lag().saturating_sub(keep as u64);

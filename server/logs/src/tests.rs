@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use spool::{Cursor, Entry, Writer};
+use spool::{Cursor, Entry, Reader, Writer};
 use uuid::Uuid;
 
 use crate::{Budget, Dyno, Error, Filter, Follower, History, Level, Limits, Line, NewLine, Query, Router, segment};
@@ -332,7 +332,12 @@ impl World {
     }
 
     fn dyno(&self) -> Dyno {
-        Dyno { app: APP, id: Uuid::from_u128(9), name: "web.1".to_owned(), spool: self.spool() }
+        Dyno { app: APP, id: Uuid::from_u128(9), name: "web.1".to_owned() }
+    }
+
+    fn follower(&self, history: Arc<History>) -> Follower {
+        let spool = self.spool();
+        Follower::new(history, self.dyno(), move |from| Box::new(Reader::new(&spool, from))).unwrap()
     }
 }
 
@@ -350,7 +355,7 @@ fn a_dynos_output_becomes_lines() {
     writer.append(&entry(b'o', "x".repeat(25_000))).unwrap();
     writer.flush().unwrap();
     let history = world.history();
-    let mut follower = Follower::new(Arc::clone(&history), world.dyno()).unwrap();
+    let mut follower = world.follower(Arc::clone(&history));
     assert_eq!(follower.step(100).unwrap(), 4);
     assert_eq!(follower.step(100).unwrap(), 0);
     let lines = history.last(APP, 100, &Filter::default()).unwrap();
@@ -383,7 +388,7 @@ fn a_server_killed_anywhere_neither_loses_nor_doubles_a_line() {
             written += 1;
         }
         writer.flush().unwrap();
-        let mut follower = Follower::new(world.history(), world.dyno()).unwrap();
+        let mut follower = world.follower(world.history());
         let mut steps = (seed >> 40) % 5;
         while steps > 0 && follower.step(1 + (seed >> 20) as usize % 20).unwrap() > 0 {
             steps -= 1;
@@ -410,12 +415,25 @@ fn a_server_killed_anywhere_neither_loses_nor_doubles_a_line() {
         }
     }
     let history = world.history();
-    let mut follower = Follower::new(Arc::clone(&history), world.dyno()).unwrap();
+    let mut follower = world.follower(Arc::clone(&history));
     while follower.step(100).unwrap() > 0 {}
     let lines: Vec<Line> = history.read(APP, &Query::default()).unwrap().collect();
     assert_eq!(texts(&lines), numbered(0..written));
     assert!(killed > 5, "{killed}");
     assert!(std::fs::read_dir(world.spool()).unwrap().count() <= 2);
+}
+
+#[test]
+fn a_step_copies_so_many_entries_however_long_they_are() {
+    let world = World::new();
+    let mut writer = world.writer();
+    (0..100).for_each(|_| writer.append(&entry(b'o', "x".repeat(10_000))).unwrap());
+    writer.flush().unwrap();
+    let history = world.history();
+    let mut follower = world.follower(Arc::clone(&history));
+    assert_eq!([90, 90, 90].map(|most| follower.step(most).unwrap()), [90, 10, 0]);
+    assert_eq!(history.totals(APP).unwrap().lines, 100);
+    assert!(!follower.has_ended(), "more may be written");
 }
 
 #[test]
@@ -466,7 +484,7 @@ fn a_full_disk_is_tried_again() {
     writer.append(&entry(b'o', "line 0")).unwrap();
     writer.flush().unwrap();
     let history = world.history();
-    let mut follower = Follower::new(Arc::clone(&history), world.dyno()).unwrap();
+    let mut follower = world.follower(Arc::clone(&history));
     // A file in place of the app's directory.
     let app = world.dir.path().join("logs").join(APP.to_string());
     assert_eq!(history.totals(APP).unwrap().lines, 0);

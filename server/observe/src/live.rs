@@ -25,13 +25,13 @@ use axum::{
     },
     response::Response,
 };
-use base::{Error, Result, bounds, routes::RequiredScope};
+use base::{Error, Result, bounds, ends::Reader, routes::RequiredScope};
 use futures::{SinkExt as _, StreamExt as _, future, pin_mut, stream::SplitSink};
 use identity::{Actor, Can, credential_exists, credential_time_left, watch::Watch};
 use platform::{log_lines, outputs};
 use serde_json::Value;
 use tokio::{
-    sync::{Notify, broadcast, mpsc},
+    sync::{Notify, mpsc},
     task::{AbortHandle, JoinSet},
 };
 use uuid::Uuid;
@@ -58,6 +58,9 @@ const TAIL: usize = 2000;
 /// Proxies close connections that are silent for a minute.
 const PING: Duration = Duration::from_secs(20);
 
+/// How long to wait after a check of the session that has failed.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// `GET /live`
 pub async fn live(State(observe): State<Observe>, actor: Actor, upgrade: WebSocketUpgrade) -> Result<Response> {
     let slot = observe.streams().try_take(actor.payer)?;
@@ -82,7 +85,10 @@ async fn talk(observe: Observe, actor: Actor, socket: WebSocket) {
     let (out, outbox) = out::channel();
     let mut tasks = JoinSet::new();
     let mut topics: HashMap<u32, Subscription> = HashMap::new();
-    let mut ends = observe.session_ends();
+    let mut ends = observe.session_ends(Reader::account(actor.account.id));
+    // Something may have ended since the request was let in.
+    ends.check_now();
+    let mut check_at = Instant::now();
     let sending = send(sink, outbox);
     pin_mut!(sending);
     let mut pace = Pace { left: MOST_MESSAGES, at: Instant::now() };
@@ -100,12 +106,15 @@ async fn talk(observe: Observe, actor: Actor, socket: WebSocket) {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => {}
             },
-            // Notified that something has ended, or when the token or session expires.
-            _ = lasts(&observe, &actor, &mut ends) => if !is_valid(&observe, &actor).await {
-                drop(tasks);
-                let last = async move { out.send(&ToBrowser::SignedOut).await };
-                let _ = tokio::time::timeout(Duration::from_secs(1), future::join(last, sending)).await;
-                return;
+            // Something of the credential's owner has ended, or the token or session expires.
+            _ = ends.due(check_at.saturating_duration_since(Instant::now())) => match lasts(&observe, &actor).await {
+                Some(left) => check_at = Instant::now() + left,
+                None => {
+                    drop(tasks);
+                    let last = async move { out.send(&ToBrowser::SignedOut).await };
+                    let _ = tokio::time::timeout(Duration::from_secs(1), future::join(last, sending)).await;
+                    return;
+                }
             },
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
         }
@@ -127,10 +136,17 @@ impl Pace {
     }
 }
 
-/// Waits until the credential that the socket was opened with may have ended.
-async fn lasts(observe: &Observe, actor: &Actor, ends: &mut broadcast::Receiver<()>) {
-    let left = credential_time_left(observe, Some(actor.credential.id())).await;
-    let _ = tokio::time::timeout(left, ends.recv()).await;
+/// How long the credential that the socket was opened with is valid without another check; `None` if it has ended.
+/// A failed check does not close the socket, since whatever it shows is authorized again and again.
+async fn lasts(observe: &Observe, actor: &Actor) -> Option<Duration> {
+    match is_valid(observe, actor).await {
+        Ok(true) => Some(credential_time_left(observe, Some(actor.credential.id())).await),
+        Ok(false) => None,
+        Err(err) => {
+            tracing::info!(account.id = %actor.account.id, "could not check a session: {err}");
+            Some(AGAIN)
+        }
+    }
 }
 
 /// Identifies the build: many builds have the same version.
@@ -145,14 +161,11 @@ fn build() -> &'static str {
     })
 }
 
-/// Whether the credential that the socket was opened with is still valid. A failed check does not close the socket,
-/// since whatever it shows is authorized again and again.
-async fn is_valid(observe: &Observe, actor: &Actor) -> bool {
-    let account = store::accounts::account_info(observe.db(), actor.account.id).await;
-    if account.is_ok_and(|a| a.is_none_or(|a| a.admin != actor.account.admin)) {
-        return false;
-    }
-    credential_exists(observe, actor.credential.id()).await.unwrap_or(true)
+/// Whether the credential that the socket was opened with is still valid, and its owner has the same role.
+async fn is_valid(observe: &Observe, actor: &Actor) -> Result<bool> {
+    let account = store::accounts::account_info(observe.db(), actor.account.id).await?;
+    let is_same = account.is_some_and(|account| account.admin == actor.account.admin);
+    Ok(is_same && credential_exists(observe, actor.credential.id()).await?)
 }
 
 async fn send(mut sink: SplitSink<WebSocket, Message>, mut outbox: mpsc::Receiver<Waiting>) {

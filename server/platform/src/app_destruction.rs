@@ -9,7 +9,7 @@ use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Platform, slugs};
+use crate::{Platform, leftovers, slugs};
 
 /// Removes everything of a destroyed app: dynos, builds, files, log, rows.
 #[derive(Serialize, Deserialize)]
@@ -74,19 +74,7 @@ impl Destroy {
 
     async fn remove_files(&self, platform: &Platform) -> Result<(), Failure> {
         slugs::archives::remove_of_app(platform, self.app).await?;
-        let id = self.app.to_string();
-        platform.history().delete(self.app).map_err(anyhow::Error::new)?;
-        let data = &platform.config().data;
-        let folders = [
-            data.join("git").join(format!("{id}.git")),
-            data.join("cache").join(&id),
-            data.join("unpacked").join(&id),
-            data.join("builds").join(&id),
-            data.join("metrics").join(&id),
-        ];
-        for folder in folders {
-            tokio::task::spawn_blocking(move || trees::remove(&folder)).await??;
-        }
+        leftovers::remove(platform, self.app).await?;
         Ok(())
     }
 }

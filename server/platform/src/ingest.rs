@@ -1,13 +1,12 @@
-//! Ingests the spools of dynos and of the router into the apps' logs, each line once.
+//! Ingests the output of dynos and the router's spool into the apps' logs, each line once.
 //!
-//! Spools are also written while the server is down. A task continues to read at the cursor in the log. What has ended
+//! Both are also written while the server is down. A task continues to read at the cursor in the log. What has ended
 //! may have left a gigabyte: that is read in turns of a few hundred lines, so that no app waits for the output of
 //! another, and whoever removes a dyno asks with [`read_out`] whether it has been read, and does not wait for it.
 
 pub(crate) mod followers;
 
 use std::{
-    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -23,18 +22,23 @@ use crate::Platform;
 const IDLE: Duration = Duration::from_millis(60);
 /// Entries read at once: a flood of one dyno lets the others have their turn.
 const BATCH: usize = 2000;
-/// Entries, of 10 KB at most, that are read in one turn from the spool of a dyno that has ended,
+/// Entries, of 10 KB at most, that are read in one turn from the output of a dyno that has ended,
 const TURN: usize = 500;
 /// and how many have their turn at once.
 const TURNS: usize = 4;
 
 /// Begins to follow the output of a dyno.
-pub(crate) fn follow(platform: &Platform, app: Uuid, run: Uuid, name: &str, spool: &Path) {
-    let dyno = logs::Dyno { app, id: run, name: name.into(), spool: spool.into() };
-    match logs::Follower::new(platform.history().clone(), dyno) {
+pub(crate) fn follow(platform: &Platform, app: Uuid, run: Uuid, name: &str) {
+    match follower(platform, app, run, name) {
         Ok(follower) => platform.ingest().add(run, follower),
         Err(err) => tracing::error!(dyno.name = %name, "could not follow the output: {err}"),
     }
+}
+
+/// Copies the output of a dyno into the app's log, from where that stands.
+pub(crate) fn follower(platform: &Platform, app: Uuid, run: Uuid, name: &str) -> logs::Result<logs::Follower> {
+    let (dyno, driver) = (logs::Dyno { app, id: run, name: name.into() }, platform.driver().clone());
+    logs::Follower::new(platform.history().clone(), dyno, move |from| driver.output(run, from))
 }
 
 /// Whether all of the output of a dyno that has ended has been read. If not, that is begun, and the reconciler of dynos
@@ -50,7 +54,7 @@ pub(crate) async fn read_out(platform: &Platform, app: Uuid, run: Uuid) -> anyho
 /// Follows a dyno that ended, or was started, while the server was away. Whether there is one.
 async fn follow_again(platform: &Platform, app: Uuid, run: Uuid) -> anyhow::Result<bool> {
     let Some(status) = platform.driver().status(run).await? else { return Ok(false) };
-    follow(platform, app, run, &status.handle.name, &status.handle.spool);
+    follow(platform, app, run, &status.handle.name);
     Ok(true)
 }
 
@@ -61,15 +65,20 @@ pub(crate) async fn finish(platform: &Platform, app: Uuid, run: Uuid) -> anyhow:
         follow_again(platform, app, run).await?;
     }
     let Some(follower) = platform.ingest().take(run) else { return Ok(()) };
-    tokio::task::spawn_blocking(move || while step(&follower, BATCH) > 0 {}).await.context("read the last lines")
+    tokio::task::spawn_blocking(move || while step(&follower, BATCH) > Some(0) {}).await.context("read the last lines")
 }
 
-fn step(follower: &Shared, most: usize) -> usize {
-    let Ok(mut follower) = follower.lock() else { return 0 };
-    follower.step(most).unwrap_or_else(|err| {
-        tracing::warn!("could not read a dyno's output, retrying: {err}");
-        0
-    })
+/// Copies a few lines and returns how many; `None` if there will be no more, or not now because of an error.
+fn step(follower: &Shared, most: usize) -> Option<usize> {
+    let Ok(mut follower) = follower.lock() else { return None };
+    match follower.step(most) {
+        Ok(0) if follower.has_ended() => None,
+        Ok(copied) => Some(copied),
+        Err(err) => {
+            tracing::warn!("could not read a dyno's output, retrying: {err}");
+            None
+        }
+    }
 }
 
 fn is_idle(follower: &Shared) -> bool {
@@ -97,7 +106,7 @@ async fn take_up(platform: &Platform) -> anyhow::Result<()> {
 async fn dynos(platform: &Platform) {
     loop {
         let all = platform.ingest().in_stage(Stage::Runs);
-        let read = move || all.iter().filter(|(_, f)| !is_idle(f)).map(|(_, f)| step(f, BATCH)).sum::<usize>();
+        let read = move || all.iter().filter(|(_, f)| !is_idle(f)).filter_map(|(_, f)| step(f, BATCH)).sum::<usize>();
         let read = tokio::task::spawn_blocking(read).await;
         if !matches!(read, Ok(n) if n >= BATCH) {
             tokio::time::sleep(IDLE).await;
@@ -116,10 +125,13 @@ async fn ended(platform: &Platform) {
         #[cfg(feature = "testing")]
         drop(platform.ingest().gate.lock().await);
         let turn = |(run, follower): (Uuid, Shared)| async move {
-            let read = tokio::task::spawn_blocking(move || step(&follower, TURN)).await;
-            if !matches!(read, Ok(n) if n > 0) {
-                platform.ingest().was_read(run);
-                platform.wake_dynos();
+            match tokio::task::spawn_blocking(move || step(&follower, TURN)).await {
+                Ok(Some(0)) => tokio::time::sleep(IDLE).await,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => {
+                    platform.ingest().was_read(run);
+                    platform.wake_dynos();
+                }
             }
         };
         stream::iter(ended).for_each_concurrent(TURNS, turn).await;
@@ -160,7 +172,7 @@ async fn router(platform: &Platform) {
 /// Reads everything that is there once more, at the end.
 pub(crate) async fn drain(platform: &Platform) {
     let all = platform.ingest().all();
-    let _ = tokio::task::spawn_blocking(move || all.iter().for_each(|f| while step(f, BATCH) > 0 {})).await;
+    let _ = tokio::task::spawn_blocking(move || all.iter().for_each(|f| while step(f, BATCH) > Some(0) {})).await;
 }
 
 /// Reads nothing of dynos that have ended until it is dropped.

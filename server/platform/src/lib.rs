@@ -20,6 +20,7 @@ mod features;
 pub mod formation;
 mod ingest;
 mod jobs;
+mod leftovers;
 pub mod log_lines;
 mod log_readers;
 mod log_writer;
@@ -43,10 +44,18 @@ pub mod work;
 #[cfg(feature = "testing")]
 pub mod testing {
     //! For tests: the jobs by name, which they run and crash, and functions that occupy resources which others use.
+    use chrono::{DateTime, Utc};
+
+    use crate::Platform;
     pub use crate::{
         app_destruction::Destroy, ingest::hold_reading, log_lines::take_glances, releases::Run as RunRelease,
         retention::Retain, slugs::Unpack as UnpackSlug,
     };
+
+    /// Removes the leftovers of apps as at the time `now`.
+    pub async fn sweep_leftovers(platform: &Platform, now: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
+        crate::leftovers::sweep(platform, now).await
+    }
 }
 
 pub use crate::{config::Config, platform::Platform, routes::routes};

@@ -12,6 +12,7 @@ use base::{
     bus::{self, Changed},
 };
 use futures::Stream;
+use spool::Pause;
 use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _},
     sync::broadcast,
@@ -99,14 +100,14 @@ pub fn follow(
     from: u64,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
     let (file, changes) = (output.file(&platform), platform.changes());
-    let (is_due, asked, pause) = (true, Instant::now(), SHORTEST_PAUSE);
+    let (is_due, asked, pause) = (true, Instant::now(), Pause::between(SHORTEST_PAUSE, LONGEST_PAUSE));
     // A file can be no longer, and cannot be read from beyond.
     let at = from.min(i64::MAX.unsigned_abs());
     let start = Follow { platform, file, output, changes, is_due, asked, at, pause, ended: false };
     futures::stream::unfold(start, |mut follow| async move { follow.next().await.map(|item| (item, follow)) })
 }
 
-/// How long to wait before a file is read again: soon after it has grown, then twice as long each time, up to this,
+/// How long to wait before a file is read again,
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// and how often the database is asked whether it has ended if no change is published: a server that is killed cannot
@@ -122,7 +123,7 @@ struct Follow {
     is_due: bool,
     asked: Instant,
     at: u64,
-    pause: Duration,
+    pause: Pause,
     ended: bool,
 }
 
@@ -131,7 +132,7 @@ impl Follow {
         loop {
             match self.read().await {
                 Ok(Some(bytes)) => {
-                    self.pause = SHORTEST_PAUSE;
+                    self.pause.reset();
                     return Some(Ok(bytes));
                 }
                 Ok(None) if self.ended => return None,
@@ -159,8 +160,7 @@ impl Follow {
     /// Waits until the file may have grown, or something about the app has changed.
     async fn wait(&mut self) {
         let changed = bus::concerning(&mut self.changes, Some(self.output.app));
-        self.is_due = tokio::time::timeout(self.pause, changed).await.is_ok();
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.is_due = tokio::time::timeout(self.pause.take(), changed).await.is_ok();
     }
 
     async fn read(&mut self) -> std::io::Result<Option<Bytes>> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::queues::{BUILDS, RELEASES};
 use uuid::Uuid;
 
-use crate::{Platform, app_users, outputs, slugs};
+use crate::{Platform, app_users, leftovers, outputs, slugs};
 
 /// The output of this many builds of an app is kept, and of as many releases: of the newest.
 pub(crate) const KEPT_OUTPUTS: usize = 100;
@@ -79,11 +79,11 @@ enum Part {
     Accounts,
     Jobs,
     Logs,
-    AppUsers,
+    Leftovers,
 }
 
 impl Part {
-    const ALL: [Self; 6] = [Self::Archives, Self::Outputs, Self::Accounts, Self::Jobs, Self::Logs, Self::AppUsers];
+    const ALL: [Self; 6] = [Self::Archives, Self::Outputs, Self::Accounts, Self::Jobs, Self::Logs, Self::Leftovers];
 
     fn name(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Part {
             Self::Accounts => "remove expired sessions, links and invitations",
             Self::Jobs => "remove old jobs",
             Self::Logs => "remove old log lines",
-            Self::AppUsers => "remove leftover files of apps",
+            Self::Leftovers => "remove leftover files of apps",
         }
     }
 
@@ -119,9 +119,11 @@ impl Part {
                 tokio::task::spawn_blocking(move || history.expire(now)).await??;
                 Ok(Vec::new())
             }
-            Self::AppUsers => {
+            Self::Leftovers => {
                 let data = platform.config().data.clone();
-                tokio::task::spawn_blocking(move || app_users::sweep(&data)).await?
+                let mut done = tokio::task::spawn_blocking(move || app_users::sweep(&data)).await??;
+                done.extend(leftovers::sweep(platform, now).await?);
+                Ok(done)
             }
         }
     }

@@ -58,7 +58,7 @@ impl Repositories {
     }
 
     /// Creates the repository of an app on first use: under a temporary name, and then renamed, so that nobody ever
-    /// finds an incomplete one, not even after a kill.
+    /// finds an incomplete one, not even after a kill. Fails if the app is destroyed.
     pub async fn ensure(&self, app: Uuid) -> anyhow::Result<PathBuf> {
         let folder = self.path(app);
         if tokio::fs::try_exists(&folder).await? {
@@ -69,9 +69,18 @@ impl Repositories {
         if tokio::fs::try_exists(&folder).await? {
             return Ok(folder);
         }
+        if !self.apps().exists(app).await? {
+            return Err(destroyed(app));
+        }
         let unfinished = folder.with_extension(UNFINISHED);
         self.init(&unfinished).await.context("create the app's repository")?;
         tokio::fs::rename(&unfinished, &folder).await.context("put the app's repository into its place")?;
+        // An app disappears before its files are removed: if it is still there, this will be one of them. Otherwise
+        // that may be over already.
+        if !self.apps().exists(app).await? {
+            trees::remove(&folder).context("remove the repository of a destroyed app")?;
+            return Err(destroyed(app));
+        }
         Ok(folder)
     }
 
@@ -138,6 +147,10 @@ fn give(repository: &Path) -> std::io::Result<()> {
     own(repository)
 }
 
+fn destroyed(app: Uuid) -> anyhow::Error {
+    anyhow!("the app {app} was destroyed")
+}
+
 fn make_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir(folder)?;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
@@ -146,7 +159,7 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
 
 /// Removes a folder, if it is there.
 fn remove(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
+    match trees::remove(folder) {
         Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(err),
         _ => Ok(()),
     }

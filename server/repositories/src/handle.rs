@@ -1,24 +1,33 @@
 //! The handle of the repositories, and their current users.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
+use async_trait::async_trait;
 use uuid::Uuid;
 use worker::Workers;
 
 use crate::{limits::GitLimits, measured::Measured};
+
+/// Knows which apps exist.
+#[async_trait]
+pub trait Apps: Send + Sync {
+    /// Whether there is an app with this id that is not being destroyed.
+    async fn exists(&self, app: Uuid) -> anyhow::Result<bool>;
+}
 
 /// The repositories of a platform: the current users of each, and what starts workers.
 pub struct Repositories {
     data: PathBuf,
     limits: GitLimits,
     workers: Workers,
+    apps: Box<dyn Apps>,
     uses: Mutex<HashMap<Uuid, Arc<Use>>>,
     pub(crate) cleaning: tokio::sync::Mutex<()>,
 }
@@ -40,10 +49,11 @@ pub(crate) struct Use {
 }
 
 impl Repositories {
-    /// The repositories below `data`, each limited by `limits`; `workers` run everything that reads or writes them.
-    pub fn new(data: &Path, limits: GitLimits, workers: Workers) -> Self {
+    /// The repositories of `apps` below `data`, each limited by `limits`; `workers` run everything that reads or writes
+    /// them.
+    pub fn new(data: &Path, limits: GitLimits, workers: Workers, apps: Box<dyn Apps>) -> Self {
         let (uses, cleaning) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { data: data.to_owned(), limits, workers, uses, cleaning }
+        Self { data: data.to_owned(), limits, workers, apps, uses, cleaning }
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -60,8 +70,24 @@ impl Repositories {
         &self.workers
     }
 
+    /// Which apps there are.
+    pub(crate) fn apps(&self) -> &dyn Apps {
+        self.apps.as_ref()
+    }
+
     pub(crate) fn of(&self, app: Uuid) -> Arc<Use> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner).entry(app).or_default().clone()
+        self.uses().entry(app).or_default().clone()
+    }
+
+    /// Forgets what it knows of the repositories that are not there, such as those of destroyed apps.
+    pub fn forget_missing(&self) {
+        let there: HashSet<Uuid> = self.all().into_iter().collect();
+        // What somebody holds has to stay the same for all of them.
+        self.uses().retain(|app, used| there.contains(app) || Arc::strong_count(used) > 1);
+    }
+
+    fn uses(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Use>>> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

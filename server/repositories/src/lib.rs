@@ -10,8 +10,8 @@
 //! `proc-receive`: it decides over `main` and `master` itself, and moves them as the last step of the build, so that a
 //! rejected push has changed nothing.
 //!
-//! This crate knows neither routes nor the database: its callers decide who may clone or push, how much space a push
-//! has ([`SpaceLimit`]) and what happens afterwards.
+//! This crate knows neither routes nor the database: its callers decide which apps exist ([`Apps`]), who may clone or
+//! push, how much space a push has ([`SpaceLimit`]) and what happens afterwards.
 
 mod answer;
 mod archives;
@@ -39,7 +39,7 @@ pub use crate::{
     body::{Bounds, Incoming, Refusal, SpaceLimit},
     branches::DEPLOYED,
     folders::prepare,
-    handle::{Repositories, Writing},
+    handle::{Apps, Repositories, Writing},
     inspection::STALE,
     limits::GitLimits,
 };

@@ -19,6 +19,7 @@ use crate::codes::Code;
 use crate::headers::{self, Expectation};
 use crate::in_flight::InFlight;
 use crate::incoming_body::IncomingBody;
+use crate::joined::Joined;
 use crate::lines::Record;
 use crate::pages::Page;
 use crate::queue::Place;
@@ -62,7 +63,7 @@ pub(crate) fn begin(
     let protocol = headers::strip_hop_by_hop(&mut parts.headers);
     let request_id = headers::request_id(&parts.headers);
     headers::forward(&mut parts.headers, &in_flight.origin, in_flight.client.trusted, &request_id);
-    let upload = Upload::new(incoming, &in_flight.client, Pace::Any);
+    let upload = Upload::new(incoming, &in_flight.client, Pace::Any, parts.method.is_idempotent());
     let upgrade = protocol.filter(|protocol| upload.is_none() && headers::may_upgrade(protocol)).map(|protocol| {
         headers::ask_upgrade(&mut parts.headers, protocol.clone());
         (protocol, on_upgrade)
@@ -318,6 +319,8 @@ impl Exchange {
         let lease = self.record.lease.as_ref().expect("a dyno has answered");
         let relay = Relay {
             incoming,
+            joined: Joined::default(),
+            frames: 0,
             wire: Some(wire),
             backend: lease.0.clone(),
             upload: self.record.upload.clone(),

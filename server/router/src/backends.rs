@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::task::coop;
 use tokio::time::Instant;
 
+use crate::socket::Address;
 use crate::this_worker;
 use crate::timer::now_ms;
-use crate::wire::{Address, Wire};
+use crate::wire::Wire;
 
 /// Idle connections kept per dyno.
 const IDLE: usize = 256;
@@ -55,7 +57,8 @@ impl Backend {
                 let old = idle.last()?.idle_since.elapsed() > max_age;
                 if old { None } else { idle.pop() }
             }?;
-            let closed = poll_fn(|cx| Poll::Ready(wire.drive(cx))).await;
+            // Even at the end of a turn, when sockets that are closed look as if they were only silent.
+            let closed = coop::unconstrained(poll_fn(|cx| Poll::Ready(wire.drive(cx)))).await;
             if !closed && wire.is_ready() {
                 return Some(wire);
             }

@@ -42,6 +42,8 @@ pub(crate) struct Client {
     no_reader: AtomicU64,
     stalled: AtomicBool,
     evicted: AtomicBool,
+    /// How many times its connection was polled.
+    turns: AtomicU64,
     /// The socket, while it is open.
     socket: Mutex<Option<RawFd>>,
 }
@@ -59,6 +61,7 @@ impl Client {
             no_reader: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
             evicted: AtomicBool::new(false),
+            turns: AtomicU64::new(0),
             socket: Mutex::new(None),
         }
     }
@@ -73,6 +76,16 @@ impl Client {
 
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// Records that its connection is polled.
+    pub(crate) fn begin_turn(&self) {
+        self.turns.fetch_add(1, Relaxed);
+    }
+
+    /// The number of the current turn of its connection.
+    pub(crate) fn turn(&self) -> u64 {
+        self.turns.load(Relaxed)
     }
 
     /// Records whether the router is waiting for a request's body.

@@ -17,6 +17,7 @@ use crate::client_slots::ClientSlot;
 use crate::config::Timeouts;
 use crate::open_connection::OpenConnection;
 use crate::timer::Timer;
+use crate::turns;
 
 /// Fewer bytes than this within the stall timeout are no progress.
 const LEAST: i32 = 1024;
@@ -100,6 +101,10 @@ impl ClientSocket {
             }
             return wrote;
         }
+        if turns::is_over() {
+            // Not the client has to be waited for, but the next turn.
+            return Poll::Pending;
+        }
         if self.stall.is_none() {
             self.client.takes_nothing(true);
             self.stall = Some(Stall::begin(&self.stream, self.timeouts.idle));
@@ -151,7 +156,7 @@ impl AsyncRead for ClientSocket {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        match Pin::new(&mut self.stream).poll_read(cx, buf) {
+        match turns::poll_read(Pin::new(&mut self.stream), cx, buf) {
             Poll::Pending => self.check_reading(cx),
             Poll::Ready(Ok(())) => {
                 if buf.filled().len() > before {

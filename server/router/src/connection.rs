@@ -129,6 +129,7 @@ async fn answer_all(shared: &Arc<Shared>, client: &Arc<Client>, socket: ClientSo
     let mut connection = pin!(connection);
     let mut is_notified = false;
     let ended = poll_fn(|cx| {
+        client.begin_turn();
         if !is_notified && shared.stopping.load(Relaxed) {
             is_notified = true;
             connection.as_mut().graceful_shutdown();

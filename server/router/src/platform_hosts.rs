@@ -17,6 +17,7 @@ use crate::Shared;
 use crate::headers::{self, Expectation};
 use crate::in_flight::InFlight;
 use crate::incoming_body::IncomingBody;
+use crate::joined::Joined;
 use crate::pages::Page;
 use crate::relay::{Body, Holding, Relay};
 use crate::table::host_name;
@@ -75,7 +76,7 @@ async fn answer(in_flight: InFlight, mut request: Request<IncomingBody>, host: H
         return page(unknown.with_status(StatusCode::EXPECTATION_FAILED).last(), in_flight);
     }
     headers::forward_to_platform(&mut parts.headers, &in_flight.origin, &host, &request_id);
-    let upload = Upload::new(incoming, &in_flight.client, Pace::Steady);
+    let upload = Upload::new(incoming, &in_flight.client, Pace::Steady, is_safe(&parts.method));
     let protocol = protocol.filter(|p| upload.is_none() && p.as_bytes().eq_ignore_ascii_case(b"websocket"));
     let upgrade = protocol.map(|protocol| {
         headers::ask_upgrade(&mut parts.headers, protocol);
@@ -97,6 +98,11 @@ fn head_of(parts: Parts) -> Request<()> {
     head
 }
 
+/// Whether a request with this method can be repeated.
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
 struct Exchange {
     head: Request<()>,
     upload: Option<Arc<Upload>>,
@@ -107,9 +113,8 @@ impl Exchange {
     /// Forwards the request to the server, and retries while that is restarting, as far as this is safe.
     async fn run(&self, upgrade: bool) -> Result<(Box<Wire>, Response<Incoming>), Page> {
         let shared = &self.in_flight.shared;
-        let method = self.head.method();
-        let harmless = matches!(*method, Method::GET | Method::HEAD);
-        let age = if harmless { ANY_AGE } else { YOUNG };
+        let is_safe = is_safe(self.head.method());
+        let age = if is_safe { ANY_AGE } else { YOUNG };
         let response_timeouts = ResponseTimeouts { first_byte: None, idle: shared.config.timeouts.idle };
         let mut deadline = None;
         loop {
@@ -125,7 +130,7 @@ impl Exchange {
                 let request = self.request();
                 match wire.send(request, self.upload.as_deref(), response_timeouts).await {
                     Ok(response) => return Ok((wire, response)),
-                    Err(Failure::Closed) if harmless && self.may_repeat() => {}
+                    Err(Failure::Closed) if is_safe && self.may_repeat() => {}
                     Err(Failure::ClientGone) => {
                         return Err(Page::bad_request("The request was interrupted.").last());
                     }
@@ -162,6 +167,8 @@ impl Exchange {
         }
         let relay = Relay {
             incoming,
+            joined: Joined::default(),
+            frames: 0,
             wire: Some(wire),
             backend: shared.server.clone(),
             upload: self.upload,

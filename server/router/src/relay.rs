@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,9 +12,14 @@ use tokio::time::Instant;
 use crate::backends::Backend;
 use crate::codes::Code;
 use crate::in_flight::InFlight;
+use crate::joined::{Item, Joined};
 use crate::lines::Record;
+use crate::turns;
 use crate::upload::{Progress, Upload};
 use crate::wire::Wire;
+
+/// Frames that take a unit of the budget of a turn: many of them may come from one read.
+const UNIT_FRAMES: usize = 4;
 
 /// Aborts a response, so that the client notices that it is incomplete.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +45,9 @@ pub(crate) enum Body {
 /// A body from a dyno or the server, together with the connection it comes from.
 pub(crate) struct Relay {
     pub(crate) incoming: Incoming,
+    pub(crate) joined: Joined,
+    /// Frames received.
+    pub(crate) frames: usize,
     pub(crate) wire: Option<Box<Wire>>,
     pub(crate) backend: Arc<Backend>,
     pub(crate) holding: Option<Holding>,
@@ -79,23 +87,40 @@ impl Relay {
             self.holding = None;
             return Poll::Ready(Some(Err(BrokenOff)));
         }
-        if let Poll::Ready(item) = Pin::new(&mut self.incoming).poll_frame(cx) {
-            return self.pass(cx, item);
+        while let Poll::Ready(item) = self.arrive(cx) {
+            if let Some(item) = self.joined.add(item, self.incoming.is_end_stream()) {
+                return self.pass(cx, item);
+            }
         }
-        if let Some(wire) = &mut self.wire {
-            wire.drive(cx);
-        }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(item) => self.pass(cx, item),
-            Poll::Pending => self.check_idle(cx),
+        match self.joined.take() {
+            Some(frame) => self.pass(cx, Some(Ok(frame))),
+            None => self.check_idle(cx),
         }
     }
 
-    fn pass(
-        &mut self,
-        cx: &mut Context<'_>,
-        item: Option<Result<Frame<Bytes>, hyper::Error>>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    /// What comes next from the dyno, if it is there and the turn of this connection is not over.
+    fn arrive(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
+        if let Some(item) = self.joined.next() {
+            return Poll::Ready(item);
+        }
+        ready!(turns::poll_continue(cx));
+        let item = match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(item) => item,
+            Poll::Pending => {
+                if let Some(wire) = &mut self.wire {
+                    wire.drive(cx);
+                }
+                ready!(Pin::new(&mut self.incoming).poll_frame(cx))
+            }
+        };
+        self.frames += 1;
+        if self.frames.is_multiple_of(UNIT_FRAMES) {
+            turns::spend(cx, 1);
+        }
+        Poll::Ready(item)
+    }
+
+    fn pass(&mut self, cx: &mut Context<'_>, item: Item) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match item {
             Some(Ok(frame)) => {
                 if !self.streams {
@@ -104,7 +129,7 @@ impl Relay {
                 if let (Some(data), Some(Holding::App(record))) = (frame.data_ref(), &mut self.holding) {
                     record.bytes += data.len() as u64;
                 }
-                if self.incoming.is_end_stream() {
+                if self.joined.is_over(self.incoming.is_end_stream()) {
                     self.release(cx);
                     self.finish();
                 }

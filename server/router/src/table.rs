@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::backends::Backend;
 use crate::routes::{AppState, Routes};
+use crate::socket::Address;
 use crate::stats::Stats;
-use crate::wire::Address;
 
 /// Replaced as a whole when routes change; backends and counters that stay are carried over.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,9 +11,8 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::incoming_body::IncomingBody;
-
-/// Buffered bytes of a body, so that it can be resent if a reused connection turns out dead.
-const REPLAY_BYTES: usize = 64 * 1024;
+use crate::joined::{Item, Joined};
+use crate::replay::Replay;
 
 /// The definition of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +36,10 @@ pub(crate) struct Upload {
 
 struct State {
     incoming: IncomingBody,
-    sent: Vec<Bytes>,
-    sent_bytes: usize,
-    replayable: bool,
+    joined: Joined,
+    /// The turn of the client's connection in which the last of the held frames arrived.
+    turn: u64,
+    replay: Replay,
     bytes: u64,
     last: Instant,
     ended: Option<Instant>,
@@ -63,8 +63,13 @@ pub(crate) struct Progress {
 }
 
 impl Upload {
-    /// `None` for a request without a body.
-    pub(crate) fn new(incoming: IncomingBody, client: &Arc<Client>, pace: Pace) -> Option<Arc<Upload>> {
+    /// `None` for a request without a body. `may_repeat` says whether the request may be sent twice.
+    pub(crate) fn new(
+        incoming: IncomingBody,
+        client: &Arc<Client>,
+        pace: Pace,
+        may_repeat: bool,
+    ) -> Option<Arc<Upload>> {
         if incoming.is_end_stream() {
             return None;
         }
@@ -74,9 +79,9 @@ impl Upload {
             pace,
             state: Mutex::new(State {
                 incoming,
-                sent: Vec::new(),
-                sent_bytes: 0,
-                replayable: true,
+                joined: Joined::default(),
+                turn: 0,
+                replay: Replay::new(may_repeat),
                 bytes: 0,
                 last: Instant::now(),
                 ended: None,
@@ -102,7 +107,7 @@ impl Upload {
     /// Whether everything sent so far can be resent.
     pub(crate) fn replayable(&self) -> bool {
         let state = self.lock();
-        state.replayable && !state.failed
+        state.replay.is_whole() && !state.failed
     }
 
     /// Bytes received from the client.
@@ -123,20 +128,52 @@ impl State {
         }
     }
 
-    fn keep(&mut self, frame: &Frame<Bytes>) {
-        let Some(data) = frame.data_ref() else {
-            self.replayable = false;
-            return;
-        };
-        self.bytes += data.len() as u64;
-        self.sent_bytes += data.len();
-        if self.sent_bytes > REPLAY_BYTES {
-            self.replayable = false;
-            self.sent = Vec::new();
+    /// What is to be sent next. Small frames are held for one more turn of the client's connection, which passes one
+    /// frame a turn: so those that it has read already are joined.
+    fn poll(&mut self, cx: &mut Context<'_>, client: &Client, pace: Pace) -> Poll<Item> {
+        while let Poll::Ready(item) = self.arrive(cx, client, pace) {
+            self.turn = client.turn();
+            if let Some(item) = self.joined.add(item, self.incoming.is_end_stream()) {
+                return Poll::Ready(item);
+            }
         }
-        if self.replayable {
-            self.sent.push(data.clone());
+        if !self.joined.is_empty() && self.turn == client.turn() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
+        if let Some(frame) = self.joined.take() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        if self.waiting.is_none() {
+            self.waiting = Some(Instant::now());
+            client.owes_body(true);
+        }
+        Poll::Pending
+    }
+
+    /// What comes next from the client.
+    fn arrive(&mut self, cx: &mut Context<'_>, client: &Client, pace: Pace) -> Poll<Item> {
+        if let Some(item) = self.joined.next() {
+            return Poll::Ready(item);
+        }
+        let item = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        self.last = Instant::now();
+        if let Some(since) = self.waiting.take() {
+            self.waited += self.last - since;
+            client.owes_body(false);
+        }
+        match &item {
+            Some(Ok(frame)) => {
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.note_progress(pace);
+                if self.incoming.is_end_stream() {
+                    self.ended = Some(self.last);
+                }
+            }
+            Some(Err(_)) => self.failed = true,
+            None => self.ended = Some(self.last),
+        }
+        Poll::Ready(item)
     }
 }
 
@@ -144,6 +181,7 @@ impl State {
 #[derive(Default)]
 pub(crate) struct RequestBody {
     upload: Option<Arc<Upload>>,
+    /// The bytes sent.
     position: usize,
 }
 
@@ -164,34 +202,14 @@ impl Body for RequestBody {
         };
         let mut state = upload.lock();
         let state = &mut *state;
-        if state.replayable && this.position < state.sent.len() {
-            let data = state.sent[this.position].clone();
-            this.position += 1;
+        if let Some(data) = state.replay.after(this.position) {
+            this.position += data.len();
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        let Poll::Ready(item) = Pin::new(&mut state.incoming).poll_frame(cx) else {
-            if state.waiting.is_none() {
-                state.waiting = Some(Instant::now());
-                upload.client.owes_body(true);
-            }
-            return Poll::Pending;
-        };
-        state.last = Instant::now();
-        if let Some(since) = state.waiting.take() {
-            state.waited += state.last - since;
-            upload.client.owes_body(false);
-        }
-        match &item {
-            Some(Ok(frame)) => {
-                state.keep(frame);
-                state.note_progress(upload.pace);
-                this.position += 1;
-                if state.incoming.is_end_stream() {
-                    state.ended = Some(state.last);
-                }
-            }
-            Some(Err(_)) => state.failed = true,
-            None => state.ended = Some(state.last),
+        let item = ready!(state.poll(cx, &upload.client, upload.pace));
+        if let Some(Ok(frame)) = &item {
+            state.replay.keep(frame);
+            this.position += frame.data_ref().map_or(0, Bytes::len);
         }
         Poll::Ready(item)
     }
@@ -199,8 +217,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         self.upload.as_ref().is_none_or(|upload| {
             let state = upload.lock();
-            let resent = !state.replayable || self.position >= state.sent.len();
-            resent && state.incoming.is_end_stream()
+            !state.replay.has_after(self.position) && state.joined.is_over(state.incoming.is_end_stream())
         })
     }
 

@@ -5,9 +5,8 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::pin::{Pin, pin};
+use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,21 +15,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
+use crate::interim::Interim;
+use crate::socket::{Address, Socket};
 use crate::timer::Timer;
 use crate::upload::{RequestBody, Upload};
 
 const RESPONSE_BUFFER: usize = 1024 * 1024;
-
-/// Where a connection goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
 
 /// Why there is no response.
 #[derive(Debug)]
@@ -43,6 +35,7 @@ pub(crate) enum Failure {
     ClientIdle,
     /// The client aborted while sending its body.
     ClientGone,
+    /// No valid response, or too many interim responses before it.
     Malformed,
     TooLarge,
     /// An error of the router.
@@ -60,6 +53,7 @@ pub(crate) struct ResponseTimeouts {
 pub(crate) struct Wire {
     sender: SendRequest<RequestBody>,
     connection: Connection<TokioIo<Socket>, RequestBody>,
+    interim: Arc<Interim>,
     closed: bool,
     pub(crate) timer: Timer,
     /// When it was returned to the pool.
@@ -69,20 +63,21 @@ pub(crate) struct Wire {
 impl Wire {
     /// Connects, with the system's timeout.
     pub(crate) async fn connect(address: &Address) -> io::Result<Box<Wire>> {
-        let socket = match address {
-            Address::Tcp(addr) => {
-                let stream = TcpStream::connect(addr).await?;
-                stream.set_nodelay(true)?;
-                Socket::Tcp(stream)
-            }
-            Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
-        };
+        let interim = Arc::<Interim>::default();
+        let socket = Socket::connect(address, interim.clone()).await?;
         let (sender, connection) = Builder::new()
             .max_buf_size(RESPONSE_BUFFER)
             .handshake(TokioIo::new(socket))
             .await
             .map_err(io::Error::other)?;
-        Ok(Box::new(Wire { sender, connection, closed: false, timer: Timer::default(), idle_since: Instant::now() }))
+        Ok(Box::new(Wire {
+            sender,
+            connection,
+            interim,
+            closed: false,
+            timer: Timer::default(),
+            idle_since: Instant::now(),
+        }))
     }
 
     /// Copies bytes in both directions. Returns whether the connection has ended.
@@ -101,11 +96,12 @@ impl Wire {
     /// Sends a request and waits for the head of the response.
     pub(crate) fn send<'a>(
         &'a mut self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         upload: Option<&'a Upload>,
         response_timeouts: ResponseTimeouts,
     ) -> impl Future<Output = Result<Response<Incoming>, Failure>> + 'a {
         let start = Instant::now();
+        self.interim.watch(&mut request);
         // Not in the future below, which would have to carry the request.
         let response = self.sender.send_request(request);
         async move {
@@ -115,7 +111,10 @@ impl Wire {
                     self.closed = true;
                 }
                 if let Poll::Ready(result) = response.as_mut().poll(cx) {
-                    return Poll::Ready(result.map_err(|error| Failure::of(error, upload)));
+                    return Poll::Ready(match self.interim.is_excessive() {
+                        true => Err(Failure::Malformed),
+                        false => result.map_err(|error| Failure::of(error, upload)),
+                    });
                 }
                 let Some((deadline, failure)) = response_timeouts.deadline(start, upload) else {
                     return Poll::Pending;
@@ -165,58 +164,5 @@ impl Failure {
             return Failure::Internal(error);
         }
         Failure::Closed
-    }
-}
-
-/// TCP to dynos, Unix to the server.
-pub(crate) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Socket::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Socket::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

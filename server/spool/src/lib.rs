@@ -2,17 +2,24 @@
 //!
 //! A spool is a directory of numbered segment files `%020d.spool`. An entry is one line, `<micros since epoch>
 //! <kind> <text>\n`. One process writes ([`Writer`]), another reads ([`Reader`]) and stores its position
-//! ([`Cursor`]), so neither needs the other to be alive.
+//! ([`Cursor`]), so neither needs the other to be alive. Whoever is given only the entries, wherever the spool is,
+//! reads them from a [`Source`].
 //!
 //! There is no fsync: a spool survives the death of every process, but not a power failure.
 
+mod cursor;
 mod entry;
+mod pause;
 mod reader;
 mod segments;
+mod source;
 mod writer;
 
+pub use cursor::Cursor;
 pub use entry::Entry;
-pub use reader::{Cursor, Reader};
+pub use pause::Pause;
+pub use reader::Reader;
+pub use source::{Batch, Source};
 pub use writer::Writer;
 
 #[cfg(test)]

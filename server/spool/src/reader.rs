@@ -5,20 +5,11 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use crate::{Entry, segments, writer::remove};
+use crate::{Batch, Cursor, Entry, Source, segments, writer::remove};
 
 const CHUNK_BYTES: usize = 64 * 1024;
-
-/// A position in a spool: everything before it has been read. The default is the start.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Cursor {
-    /// Segment number.
-    pub segment: u64,
-    /// Byte offset within it.
-    pub offset: u64,
-}
+/// Bytes of text after which a batch is full.
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// Reads a spool, even while it is being written. Never returns a partial line, and continues with the next
 /// segment when one is finished. Lines that are not entries are skipped.
@@ -50,13 +41,28 @@ impl Reader {
     /// Like [`Reader::read`], each entry with the cursor behind it: whoever has stored that cursor has had the
     /// entry.
     pub fn read_placed(&mut self, max: usize) -> io::Result<Vec<(Cursor, Entry)>> {
+        self.read_most(max, usize::MAX).map(|(entries, _)| entries)
+    }
+
+    /// Like [`Reader::read`], but no more than about 256 KiB of text at once.
+    pub fn read_batch(&mut self, max: usize) -> io::Result<Batch> {
+        let (placed, is_full) = self.read_most(max, BATCH_BYTES)?;
+        let entries = placed.into_iter().map(|(_, entry)| entry).collect();
+        Ok(Batch { entries, cursor: self.cursor, is_full, is_end: false })
+    }
+
+    /// At most `max` entries, and no further one after `bytes` of text; and whether one of these ended it.
+    fn read_most(&mut self, max: usize, bytes: usize) -> io::Result<(Vec<(Cursor, Entry)>, bool)> {
         let mut entries = Vec::new();
-        let mut position = 0;
-        while entries.len() < max {
+        let (mut position, mut text) = (0, 0);
+        while entries.len() < max && text < bytes {
             if let Some(length) = self.ahead[position..].iter().position(|b| *b == b'\n') {
                 let entry = Entry::decode(&self.ahead[position..position + length]);
                 position += length + 1;
-                entries.extend(entry.map(|entry| (self.place(position), entry)));
+                if let Some(entry) = entry {
+                    text += entry.text.len();
+                    entries.push((self.place(position), entry));
+                }
                 continue;
             }
             self.consume(&mut position);
@@ -66,7 +72,7 @@ impl Reader {
             if !self.is_finished()? {
                 // The rest is a partial line; its writer may truncate it, so it is read again.
                 self.ahead.clear();
-                return Ok(entries);
+                return Ok((entries, false));
             }
             if self.fill()? {
                 continue; // written between the look at the end and the look at the next segment
@@ -76,7 +82,7 @@ impl Reader {
             self.enter(self.cursor.segment + 1);
         }
         self.consume(&mut position);
-        Ok(entries)
+        Ok((entries, true))
     }
 
     /// Whether a read would return nothing, at the cost of one system call: hundreds of spools are polled many
@@ -166,5 +172,20 @@ impl Reader {
         self.cursor = Cursor { segment: number, offset: 0 };
         self.file = None;
         self.ahead.clear();
+    }
+}
+
+/// The spool itself does not know whether its writer has ended, so no batch is the end.
+impl Source for Reader {
+    fn read_batch(&mut self, most: usize) -> io::Result<Batch> {
+        Reader::read_batch(self, most)
+    }
+
+    fn is_idle(&mut self) -> bool {
+        Reader::is_idle(self)
+    }
+
+    fn forget_consumed(&self) -> io::Result<()> {
+        Reader::forget_consumed(self)
     }
 }

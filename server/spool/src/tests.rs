@@ -255,3 +255,29 @@ fn what_is_no_file_is_not_read() {
     assert!(pipe.success());
     assert!(Reader::new(&spool, Cursor::default()).read(10).is_err());
 }
+
+#[test]
+fn a_batch_has_so_many_entries_and_so_much_text_and_the_next_continues_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(dir.path(), 300_000).unwrap();
+    let long = |n: i64| Entry { at_us: n, kind: b'o', text: vec![b'x'; 10_000] };
+    (0..100).for_each(|n| writer.append(&long(n)).unwrap());
+    (100..200).for_each(|n| writer.append(&entry(n)).unwrap());
+    drop(writer);
+    let (mut read, mut cursor) = (Vec::new(), Cursor::default());
+    loop {
+        // Another reader each time, as after a restart.
+        let batch = Reader::new(dir.path(), cursor).read_batch(70).unwrap();
+        let text: usize = batch.entries.iter().map(|entry| entry.text.len()).sum();
+        assert!(batch.entries.len() <= 70 && text < 272_144, "{} entries, {text} bytes", batch.entries.len());
+        assert!(!batch.is_end);
+        cursor = batch.cursor;
+        read.extend(numbers(batch.entries));
+        if !batch.is_full {
+            break;
+        }
+    }
+    assert_eq!(read, (0..200).collect::<Vec<_>>());
+    let nothing = Reader::new(dir.path(), cursor).read_batch(70).unwrap();
+    assert!(nothing.entries.is_empty() && !nothing.is_full && nothing.cursor == cursor);
+}

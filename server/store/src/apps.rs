@@ -263,8 +263,22 @@ pub async fn app_delete(db: &mut sqlx::PgConnection, id: Uuid) -> sqlx::Result<(
     Ok(())
 }
 
-/// Locks the app's row until the end of the transaction: releases of an app are numbered sequentially.
-pub async fn app_lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query("select 1 from apps where id = $1 for update").bind(id).execute(db).await?;
-    Ok(())
+/// Locks the app's row until the end of the transaction: releases of an app are numbered sequentially. Returns `false`
+/// if the app is gone, or is being destroyed.
+pub async fn app_lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let is_there = sqlx::query_scalar("select deleted_at is null from apps where id = $1 for update");
+    Ok(is_there.bind(id).fetch_optional(db).await?.unwrap_or(false))
+}
+
+/// Whether there is an app with this id that is not being destroyed.
+pub async fn app_exists(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select 1 from apps where id = $1 and deleted_at is null)")
+        .bind(id)
+        .fetch_one(db)
+        .await
+}
+
+/// Those of these apps that have a row, even while they are being destroyed.
+pub async fn app_among(db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar("select id from apps where id = any($1)").bind(ids).fetch_all(db).await
 }

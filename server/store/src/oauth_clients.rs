@@ -92,6 +92,15 @@ pub async fn oauth_client_by_secret(db: impl PgExecutor<'_>, secret_hash: &[u8])
     sqlx::query_as("select * from oauth_clients where secret_hash = $1").bind(secret_hash).fetch_optional(db).await
 }
 
+/// The accounts of which a client has tokens. It gets no further ones until the end of the transaction.
+pub async fn oauth_client_accounts(db: &mut sqlx::PgConnection, id: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query("select 1 from oauth_clients where id = $1 for update").bind(id).execute(&mut *db).await?;
+    sqlx::query_scalar("select distinct account_id from oauth_authorizations where client_id = $1")
+        .bind(id)
+        .fetch_all(db)
+        .await
+}
+
 /// Deletes a client, with its codes and all its tokens. Returns `false` if it is gone already.
 pub async fn oauth_client_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
     let gone = sqlx::query("delete from oauth_clients where id = $1").bind(id).execute(db).await?;

@@ -111,13 +111,15 @@ pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, 
              (select count(*) from builds b join mine on mine.id = b.app_id where b.status = 'pending')
                  as pending_builds,
              (sent.bytes + packed.unused)::bigint as upload_bytes, repos.bytes as repository_bytes,
-             (sent.bytes + packed.bytes + repos.bytes)::bigint as disk_bytes,
+             (sent.bytes + packed.bytes + repos.bytes + sets.bytes)::bigint as disk_bytes,
              (select count(*) from teams where created_by = $1) as teams,
              (select count(*) from service_accounts where team_id = $2) as service_accounts
          from (select coalesce(sum(size), 0)::bigint as bytes from sources where account_id = $1) sent,
               (select coalesce(sum(s.size), 0)::bigint as bytes, coalesce(sum(s.size) filter (
                    where not exists (select 1 from releases r where r.slug_id = s.id)), 0)::bigint as unused
                from slugs s join mine on mine.id = s.app_id) packed,
+              (select coalesce(sum(octet_length(r.config)), 0)::bigint as bytes
+               from releases r join mine on mine.id = r.app_id) sets,
               (select coalesce(sum(repo_size), 0)::bigint as bytes from mine) repos",
     )
     .bind(owner.account)

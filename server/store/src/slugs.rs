@@ -123,6 +123,16 @@ pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: Uuid) -> 
     .await
 }
 
+/// Whether a slug exists, and its app is not being destroyed.
+pub async fn slug_stays(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select 1 from slugs s join apps a on a.id = s.app_id where s.id = $1 and a.deleted_at is null)",
+    )
+    .bind(id)
+    .fetch_one(db)
+    .await
+}
+
 /// The copy of a slug that another app has, if there is one.
 pub async fn slug_copy(db: impl PgExecutor<'_>, slug: &Row, app: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(

@@ -65,7 +65,8 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let dir = PathBuf::from(format!("/tmp/wharf-pg-{}", std::process::id()));
+        // Process ids come again within one run of the tests, while the directory of a killed run may still be there.
+        let dir = PathBuf::from(format!("/tmp/wharf-pg-{}", uuid::Uuid::now_v7().simple()));
         std::fs::create_dir(&dir).expect("make the directory of Postgres");
         let keeper = Command::new("sh")
             .args(["-c", KEEPER, "sh"])

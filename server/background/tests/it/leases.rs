@@ -99,6 +99,14 @@ async fn a_runtime_that_is_blocked_loses_no_lease() {
         running(&pool, Leases::with_duration(&pool, SAFE_LEASE).unwrap(), &theirs).await
     });
     let worker = worker.await.unwrap();
+    // A worker that is stopped while it looks for the next job keeps others from looking, too.
+    let rests = "select count(*) = 0 from pg_stat_activity
+                 where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'";
+    let mut looks = 0;
+    while looks < 10 {
+        looks = if fact(&pool, rests).await { looks + 1 } else { 0 };
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let first = "update jobs set error = lease_until::text returning true";
     assert!(fact(&pool, first).await);
 

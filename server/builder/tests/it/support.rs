@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use builder::{Config, Error, Request, Slug};
-use dyno::{AppDir, Driver, Limits, Mounts, Phase, Spec};
+use dyno::{Artifact, Driver, Limits, Mounts, Phase, Spec};
 use tempfile::TempDir;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
@@ -152,7 +152,7 @@ impl Host {
             uid: self.request.uid,
             command: slug.process_types["web"].clone(),
             env: BTreeMap::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())]),
-            root: Mounts { app: AppDir::Slug(self.unpack(slug).await), binds: Vec::new() },
+            root: Mounts { artifact: Artifact::Slug(self.unpack(slug).await), binds: Vec::new() },
             limits: Limits {
                 memory_bytes: 512 << 20,
                 memory_max_bytes: 1 << 30,
@@ -177,7 +177,7 @@ impl Host {
             }
             let status = self.driver.status(spec.id).await.unwrap().unwrap();
             let ended = matches!(status.phase, Phase::Exited(_)) || Instant::now() > deadline;
-            assert!(!ended, "it does not listen: {status:?}\n{}", said(&handle.spool));
+            assert!(!ended, "it does not listen: {status:?}\n{}", said(&*self.driver, spec.id));
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         self.driver.remove(spec.id).await.unwrap();
@@ -185,9 +185,9 @@ impl Host {
     }
 }
 
-fn said(spool: &Path) -> String {
-    let entries = spool::Reader::new(spool, spool::Cursor::default()).read(1000).unwrap();
-    entries.iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned() + "\n").collect()
+fn said(driver: &dyn Driver, dyno: Uuid) -> String {
+    let batch = driver.output(dyno, spool::Cursor::default()).read_batch(1000).unwrap();
+    batch.entries.iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned() + "\n").collect()
 }
 
 /// Writes files below `root`; those in a `bin` directory are executable.

@@ -12,7 +12,7 @@ mod source;
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use base::{Result, links::Links};
+use base::{Error, Result, links::Links};
 use identity::{
     Actor, App, Can,
     quotas::{self, Quota},
@@ -43,7 +43,10 @@ pub(crate) async fn create(builds: &Builds, tx: &mut sqlx::PgConnection, new: &s
         source_sealed: kept.source_sealed,
         ..new.clone()
     };
-    store::apps::app_lock(&mut *tx, new.app).await?;
+    // Nothing cancels builds of an app that is being destroyed after its destruction has.
+    if !store::apps::app_lock(&mut *tx, new.app).await? {
+        return Err(Error::no_app());
+    }
     quotas::admit_for_app(tx, new.app, Quota::PendingBuilds, 1).await?;
     store::builds::build_create(&mut *tx, new).await?;
     queue::start(builds, tx).await?;

@@ -1,10 +1,12 @@
 //! The repositories, with slots for their users.
 
-use std::{ops::Deref, path::Path};
+use std::ops::Deref;
 
+use async_trait::async_trait;
 use base::slots::Slots;
-use repositories::{GitLimits, Repositories};
-use worker::Workers;
+use platform::Platform;
+use repositories::{Apps, GitLimits, Repositories};
+use uuid::Uuid;
 
 use super::{histories::Histories, reservations::Reservations};
 
@@ -25,10 +27,12 @@ pub(crate) struct Git {
 }
 
 impl Git {
-    /// The repositories below `data`.
-    pub fn new(data: &Path, limits: GitLimits, workers: Workers) -> Self {
+    /// The repositories of the apps of `platform`.
+    pub fn new(platform: &Platform, limits: GitLimits) -> Self {
+        let (data, workers) = (&platform.config().data, platform.workers().clone());
+        let apps = Box::new(Existing(platform.clone()));
         Self {
-            repositories: Repositories::new(data, limits, workers),
+            repositories: Repositories::new(data, limits, workers, apps),
             reservations: Reservations::default(),
             slots: Slots::new("clones and pushes", AT_ONCE, 0, AT_ONCE_OF_ALL),
             questions: Slots::new("repository reads", QUESTIONS, 32, QUESTIONS_OF_ALL),
@@ -62,5 +66,15 @@ impl Deref for Git {
 
     fn deref(&self) -> &Repositories {
         &self.repositories
+    }
+}
+
+/// The apps in the database.
+struct Existing(Platform);
+
+#[async_trait]
+impl Apps for Existing {
+    async fn exists(&self, app: Uuid) -> anyhow::Result<bool> {
+        Ok(store::apps::app_exists(self.0.db(), app).await?)
     }
 }

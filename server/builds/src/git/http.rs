@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::{
     push::{self, Held},
     reservation::{Reservation, must_have_space},
+    unless_destroyed,
 };
 use crate::Builds;
 
@@ -119,8 +120,8 @@ pub async fn info_refs(
     {
         return Ok(error_response(err));
     }
-    builds.git().ensure(guest.app.id).await?;
-    let process = builds.git().advertise(guest.app.id, command, protocol(&parts.headers), client_slot).await?;
+    let process = builds.git().advertise(guest.app.id, command, protocol(&parts.headers), client_slot).await;
+    let process = unless_destroyed(&builds, guest.app.id, process.map_err(Error::Internal)).await?;
     let line = format!("# service={service}\n");
     let head = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
     Ok(answer(&format!("application/x-{service}-advertisement"), Body::from_stream(process.body(head))))
@@ -166,7 +167,8 @@ pub async fn upload_pack(
         Err(Ok(err)) => return Ok(answer(CLONED, clone_refused(&err.message).into())),
         Err(Err(response)) => return Ok(response),
     };
-    let process = builds.git().upload_pack(guest.app.id, incoming, protocol(&parts.headers), client_slot).await?;
+    let process = builds.git().upload_pack(guest.app.id, incoming, protocol(&parts.headers), client_slot).await;
+    let process = unless_destroyed(&builds, guest.app.id, process.map_err(Error::Internal)).await?;
     Ok(answer(CLONED, body_of(process)))
 }
 
@@ -199,7 +201,8 @@ pub async fn receive_pack(
     let Guest { actor, app } = guest;
     let watch = actor.watch(app.id, Can::Deploy).await?;
     let incoming = (incoming.within(reservation.clone()), reservation.limit());
-    let (process, line) = builds.git().receive_pack(app.id, incoming, protocol(&parts.headers), client_slot).await?;
+    let process = builds.git().receive_pack(app.id, incoming, protocol(&parts.headers), client_slot).await;
+    let (process, line) = unless_destroyed(&builds, app.id, process.map_err(Error::Internal)).await?;
     tokio::spawn(async move {
         push::answer(builds.clone(), app.id, actor.originator(), line, Held { reservation, slot }, watch.lost()).await;
         if let Err(err) = builds.git().pack(app.id).await {

@@ -14,6 +14,7 @@ mod push;
 mod reservation;
 mod reservations;
 
+use base::{Error, Result};
 use uuid::Uuid;
 
 pub use self::http::{info_refs, receive_pack, upload_pack};
@@ -25,6 +26,21 @@ use crate::Builds;
 pub(crate) async fn move_ref(builds: &Builds, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
     builds.git().move_ref(app, name, old, new).await?;
     note_size(builds, app).await
+}
+
+/// The outcome of work on an app, or 404 if it failed because the app was destroyed meanwhile.
+pub(crate) async fn unless_destroyed<T>(builds: &Builds, app: Uuid, outcome: Result<T>) -> Result<T> {
+    let err = match outcome {
+        Err(Error::Internal(err)) => err,
+        outcome => return outcome,
+    };
+    match store::apps::app_exists(builds.db(), app).await {
+        Ok(false) => {
+            tracing::info!(app.id = %app, "an app was destroyed while it was in use: {err:#}");
+            Err(Error::no_app())
+        }
+        _ => Err(Error::Internal(err)),
+    }
 }
 
 /// Records the size of a repository, for the owner's quota.

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::faults;
 use super::reservation::Reservation;
+use super::unless_destroyed;
 use crate::{Builds, addresses, builds};
 
 /// How long a push waits for the first web dyno.
@@ -83,7 +84,8 @@ async fn serve(
     let (out, mut lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {
         let client = ClientOutput { out };
-        let verdict = match deploy(&builds, app, &originator, &push, &client, &slot).await {
+        let deployed = deploy(&builds, app, &originator, &push, &client, &slot).await;
+        let verdict = match unless_destroyed(&builds, app, deployed).await {
             Ok(Ok(())) => "ok".to_owned(),
             Ok(Err(why)) => why,
             Err(err) => failure(&client, &err).await,

@@ -1,7 +1,7 @@
 //! The fake keeps the promises of the trait.
 
 use super::*;
-use crate::{AppDir, Limits, Mounts};
+use crate::{Artifact, Limits, Mounts};
 
 fn spec(name: &str, port: Option<u16>) -> Spec {
     Spec {
@@ -10,7 +10,7 @@ fn spec(name: &str, port: Option<u16>) -> Spec {
         uid: *crate::uids::APPS.start(),
         command: "true".to_owned(),
         env: BTreeMap::new(),
-        root: Mounts { app: AppDir::Empty, binds: Vec::new() },
+        root: Mounts { artifact: Artifact::Empty, binds: Vec::new() },
         limits: Limits::default(),
         port,
         raw: false,
@@ -47,4 +47,28 @@ async fn a_reaction_is_had_at_the_start() {
     let spec = spec("release.1", None);
     driver.start(&spec).await.unwrap();
     assert_eq!(driver.wait(spec.id).await.unwrap().code, Some(3));
+}
+
+#[tokio::test]
+async fn output_is_read_from_a_cursor_and_ends_with_the_dyno() {
+    let folder = tempfile::tempdir().unwrap();
+    let driver = FakeDriver::new(folder.path());
+    let spec = spec("web.1", None);
+    driver.start(&spec).await.unwrap();
+    let mut output = driver.output(spec.id, Cursor::default());
+    let nothing = output.read_batch(10).unwrap();
+    assert!(nothing.entries.is_empty() && !nothing.is_end);
+    ["one", "two", "three"].iter().for_each(|text| driver.say(spec.id, b'o', text).unwrap());
+    driver.exit(spec.id, 0);
+    let texts = |batch: &spool::Batch| -> Vec<String> {
+        batch.entries.iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned()).collect()
+    };
+    let first = output.read_batch(2).unwrap();
+    assert_eq!((texts(&first), first.is_full, first.is_end), (vec!["one".to_owned(), "two".to_owned()], true, false));
+    let mut resumed = driver.output(spec.id, first.cursor);
+    let second = resumed.read_batch(2).unwrap();
+    assert_eq!((texts(&second), second.is_full, second.is_end), (vec!["three".to_owned()], false, false));
+    assert!(resumed.read_batch(2).unwrap().is_end);
+    driver.remove(spec.id).await.unwrap();
+    assert!(driver.output(Uuid::from_u128(8), Cursor::default()).read_batch(1).unwrap().is_end, "it never existed");
 }

@@ -16,7 +16,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use super::places::{self, SAFE, Tree, by_descriptor, mount_new};
 use super::{Sentence, doing, etc};
 use crate::state::StateDir;
-use crate::{AppDir, Bind, Mounts};
+use crate::{Artifact, Bind, Mounts};
 
 /// The stack's directories on the machine; symbolic links stay links.
 pub const STACK: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
@@ -164,7 +164,7 @@ impl Root {
     fn make_app(&self, new: &Tree, disk: &Tree) -> Result<(), Sentence> {
         let app = new.dir(Path::new("app")).map_err(doing("find /app"))?;
         let layer = disk.dir(Path::new("app")).map_err(doing("find the dyno's own files"))?;
-        let AppDir::Slug(path) = &self.mounts.app else {
+        let Artifact::Slug(path) = &self.mounts.artifact else {
             return places::attach(&layer, &app, SAFE).map_err(doing("mount /app"));
         };
         let slug = open_slug(path)?;

@@ -157,7 +157,7 @@ async fn a_link_in_the_slug_does_not_lead_a_bind_out() {
     let outside = world.slug(&[]);
     std::os::unix::fs::symlink(&outside, slug.join("link")).unwrap();
     let mut spec = world.spec("true");
-    spec.root.app = dyno::AppDir::Slug(slug.clone());
+    spec.root.artifact = dyno::Artifact::Slug(slug.clone());
     spec.root.binds = vec![Bind { from: slug, to: "/app/link/inner".into(), writable: false }];
     world.run(&spec).await;
     assert_eq!(std::fs::read_dir(outside).unwrap().count(), 0);

@@ -3,9 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use dyno::{AppDir, Driver, Host, Phase, ProcessDriver};
+use dyno::{Artifact, Driver, Host, Phase, ProcessDriver};
+use spool::Cursor;
 
-use crate::world::{UID, World, lines, until, within};
+use crate::world::{UID, World, until, within};
 
 #[tokio::test]
 async fn output_reaches_the_spool_by_stream() {
@@ -13,7 +14,7 @@ async fn output_reaches_the_spool_by_stream() {
     let spec = world.spec("echo out; echo err >&2; printf 'no end'");
     let handle = world.start(&spec).await;
     world.driver.wait(spec.id).await.unwrap();
-    let read = spool::Reader::new(&handle.spool, spool::Cursor::default()).read(100).unwrap();
+    let read = world.output(handle.id);
     let mut said: Vec<(char, String)> =
         read.iter().map(|entry| (char::from(entry.kind), String::from_utf8_lossy(&entry.text).into_owned())).collect();
     said.sort();
@@ -22,12 +23,34 @@ async fn output_reaches_the_spool_by_stream() {
 }
 
 #[tokio::test]
+async fn output_is_read_from_a_cursor_and_ends_with_the_dyno() {
+    let world = World::new();
+    let spec = world.spec("trap 'echo two; exit' TERM; echo one; while :; do sleep 0.1; done");
+    world.start_until(&spec, "one").await;
+    let mut output = world.driver.output(spec.id, Cursor::default());
+    let first = output.read_batch(1).unwrap();
+    assert_eq!(first.entries[0].text, b"one");
+    let nothing = output.read_batch(1).unwrap();
+    assert!(nothing.entries.is_empty() && !nothing.is_end, "it runs: {nothing:?}");
+    world.driver.signal(spec.id, libc::SIGTERM).await.unwrap();
+    world.driver.wait(spec.id).await.unwrap();
+    // As after a restart.
+    let mut output = ProcessDriver::new(world.data.path(), &Host::default()).unwrap().output(spec.id, first.cursor);
+    let rest = output.read_batch(100).unwrap();
+    assert!(rest.entries.iter().any(|entry| entry.text == b"two") && !rest.is_end, "{rest:?}");
+    assert!(rest.entries.iter().all(|entry| entry.text != b"one"), "{rest:?}");
+    assert!(output.read_batch(100).unwrap().is_end);
+    world.driver.remove(spec.id).await.unwrap();
+    assert!(world.driver.output(spec.id, Cursor::default()).read_batch(100).unwrap().is_end);
+}
+
+#[tokio::test]
 async fn long_lines_are_cut_and_bytes_are_kept() {
     let world = World::new();
     let spec = world.spec("head -c 25000 /dev/zero | tr '\\0' x; echo; printf '\\377\\n'");
     let handle = world.start(&spec).await;
     world.driver.wait(spec.id).await.unwrap();
-    let read = spool::Reader::new(&handle.spool, spool::Cursor::default()).read(100).unwrap();
+    let read = world.output(handle.id);
     let lengths: Vec<usize> = read.iter().map(|entry| entry.text.len()).collect();
     assert_eq!(lengths, [10_000, 10_000, 5_000, 1]);
     assert_eq!(read[3].text, [0xff]);
@@ -90,7 +113,7 @@ async fn profile_scripts_come_before_the_command() {
         ("script", "echo script"),
     ]);
     let mut spec = world.spec("echo $A $B; bash script; touch written && ls -A");
-    spec.root.app = AppDir::Slug(slug.clone());
+    spec.root.artifact = Artifact::Slug(slug.clone());
     let (exit, lines) = world.run(&spec).await;
     assert_eq!(exit.code, Some(0), "{lines:?}");
     assert_eq!(lines, ["1 2", "script", ".profile", ".profile.d", "script", "written"]);
@@ -101,7 +124,7 @@ async fn profile_scripts_come_before_the_command() {
 async fn raw_commands_skip_the_profile() {
     let world = World::new();
     let mut spec = world.spec("echo $0 ${A:-none}");
-    spec.root.app = AppDir::Slug(world.slug(&[(".profile", "export A=1")]));
+    spec.root.artifact = Artifact::Slug(world.slug(&[(".profile", "export A=1")]));
     spec.raw = true;
     let (_, lines) = world.run(&spec).await;
     assert_eq!(lines, ["/bin/sh none"]);
@@ -116,7 +139,7 @@ async fn sigterm_reaches_every_process() {
     world.driver.signal(spec.id, libc::SIGTERM).await.unwrap();
     let exit = world.driver.wait(spec.id).await.unwrap();
     assert_eq!(exit.code, Some(4));
-    let mut said = lines(&handle.spool);
+    let mut said = world.lines(handle.id);
     said.retain(|line| line != "Terminated"); // what bash may say of the `sleep`
     assert_eq!(said, ["ready", "child got it", "parent got it"]);
 }
@@ -142,12 +165,12 @@ async fn starting_twice_is_starting_once() {
     let first = world.start_until(&spec, "ready").await;
     let (second, third) = tokio::join!(world.driver.start(&spec), world.driver.start(&spec));
     assert_eq!((&second.unwrap(), &third.unwrap()), (&first, &first));
-    assert_eq!(lines(&first.spool), ["ready"]);
+    assert_eq!(world.lines(first.id), ["ready"]);
 
     let new = world.spec("echo once; exec sleep 1000");
     let (a, b) = tokio::join!(world.start_until(&new, "once"), world.start_until(&new, "once"));
     assert_eq!(a, b);
-    assert_eq!(lines(&a.spool), ["once"]);
+    assert_eq!(world.lines(a.id), ["once"]);
 }
 
 #[tokio::test]
@@ -235,7 +258,7 @@ async fn what_a_reboot_left_is_said_to_be_stopped() {
 async fn a_dyno_that_cannot_start_says_why() {
     let world = World::new();
     let mut spec = world.spec("true");
-    spec.root.app = AppDir::Slug("/no/such/slug".into());
+    spec.root.artifact = Artifact::Slug("/no/such/slug".into());
     let (exit, lines) = world.run(&spec).await;
     assert_eq!(exit.error.as_deref(), Some("The slug is not at /no/such/slug. Deploy again."));
     assert_eq!(lines, [""; 0]);

@@ -1,11 +1,12 @@
 //! A data directory, a driver on it, and dynos that go when the test ends.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use dyno::{AppDir, Driver, Exit, Handle, Host, Limits, Mounts, Phase, ProcessDriver, Spec};
+use dyno::{Artifact, Driver, Exit, Handle, Host, Limits, Mounts, Phase, ProcessDriver, Spec};
+use spool::{Cursor, Entry};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -41,7 +42,7 @@ impl World {
             uid: UID,
             command: command.to_owned(),
             env: BTreeMap::new(),
-            root: Mounts { app: AppDir::Empty, binds: Vec::new() },
+            root: Mounts { artifact: Artifact::Empty, binds: Vec::new() },
             limits: Limits::default(),
             port: None,
             raw: false,
@@ -69,9 +70,9 @@ impl World {
 
     /// Runs to the end; the exit and what was said, line by line.
     pub async fn run(&self, spec: &Spec) -> (Exit, Vec<String>) {
-        let handle = self.start(spec).await;
+        self.start(spec).await;
         let exit = within(Duration::from_secs(60), self.driver.wait(spec.id)).await.unwrap();
-        (exit, lines(&handle.spool))
+        (exit, self.lines(spec.id))
     }
 
     /// What a command says when it runs in a dyno.
@@ -84,8 +85,25 @@ impl World {
     /// Starts, and waits until a line contains `word`.
     pub async fn start_until(&self, spec: &Spec, word: &str) -> Handle {
         let handle = self.start(spec).await;
-        until(|| lines(&handle.spool).iter().any(|line| line.contains(word))).await;
+        until(|| self.lines(spec.id).iter().any(|line| line.contains(word))).await;
         handle
+    }
+
+    /// What a dyno has written so far.
+    pub fn output(&self, id: Uuid) -> Vec<Entry> {
+        let (mut output, mut entries) = (self.driver.output(id, Cursor::default()), Vec::new());
+        loop {
+            let batch = output.read_batch(1000).unwrap();
+            if batch.entries.is_empty() {
+                return entries;
+            }
+            entries.extend(batch.entries);
+        }
+    }
+
+    /// The same as text.
+    pub fn lines(&self, id: Uuid) -> Vec<String> {
+        self.output(id).iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned()).collect()
     }
 
     pub async fn phase(&self, id: Uuid) -> Option<Phase> {
@@ -115,12 +133,6 @@ impl Drop for World {
         });
         removal.join().unwrap();
     }
-}
-
-/// What a spool has, as text.
-pub fn lines(spool: &Path) -> Vec<String> {
-    let entries = spool::Reader::new(spool, spool::Cursor::default()).read(usize::MAX).unwrap();
-    entries.iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned()).collect()
 }
 
 /// Waits for a condition, a minute at most.

@@ -168,6 +168,9 @@ pub async fn oauth_client_delete(
 ) -> Result<Json<api::oauth_clients::OauthClient>> {
     let row = find(&base, &actor, &id).await?;
     let mut tx = actor.change(subjects::oauth_client(&row)).await?;
+    for account in store::oauth_clients::oauth_client_accounts(&mut tx, row.id).await? {
+        tx.publish_end_of(account);
+    }
     if !store::oauth_clients::oauth_client_delete(&mut *tx, row.id).await? {
         return Err(missing());
     }

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base::{
-    Base, Change, Error, Kind, Result,
+    Base, Change, Error, Result,
     credential::Credential,
     events::{EventActor, Originator},
     secrets,
@@ -215,7 +215,7 @@ async fn exchange(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields)
     clients::oauth_grant_create(&mut *tx, row.id, client.id, &secrets::hash(&refresh)).await?;
     let (most, of_all) = (MOST_OF_CLIENT, MOST_OF_ALL);
     if clients::oauth_grant_trim(&mut *tx, code.account_id, client.id, most, of_all).await? {
-        tx.publish(Kind::Session, None);
+        tx.publish_end_of(code.account_id);
     }
     clients::oauth_code_used(&mut *tx, code.id, Some(row.id), now).await?;
     note(headers, &mut tx, client, (row.id, code.account_id), "authorization.create", "got a token").await?;

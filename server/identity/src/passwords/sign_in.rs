@@ -4,7 +4,7 @@
 //! message nor by its duration. The audit log has the reason.
 
 use axum::{Json, extract::State, http::HeaderMap};
-use base::{Error, Result, Subject, SubjectKind, events::Who, web::Input};
+use base::{Error, Result, Subject, SubjectKind, events::EventActor, web::Input};
 use chrono::{DateTime, Utc};
 use store::{accounts, passwords::Row};
 use tower_sessions::Session;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use logs::{Dyno, Filter, Follower, History, Limits, Query};
-use spool::{Entry, Writer};
+use spool::{Entry, Reader, Writer};
 use uuid::Uuid;
 
 const WORLD: &str = "LOGS_TEST_WORLD";
@@ -18,8 +18,10 @@ fn history(world: &Path) -> Arc<History> {
     History::open_with(&world.join("logs"), limits).unwrap()
 }
 
-fn dyno(world: &Path) -> Dyno {
-    Dyno { app: APP, id: Uuid::from_u128(9), name: "web.1".to_owned(), spool: world.join("spool") }
+fn follower(history: Arc<History>, world: &Path) -> Follower {
+    let dyno = Dyno { app: APP, id: Uuid::from_u128(9), name: "web.1".to_owned() };
+    let spool = world.join("spool");
+    Follower::new(history, dyno, move |from| Box::new(Reader::new(&spool, from))).unwrap()
 }
 
 /// Does nothing unless started by the test below: then it is the process that is killed.
@@ -28,7 +30,7 @@ fn process_that_follows() {
     let Some(world) = std::env::var_os(WORLD).map(PathBuf::from) else {
         return;
     };
-    let mut follower = Follower::new(history(&world), dyno(&world)).unwrap();
+    let mut follower = follower(history(&world), &world);
     loop {
         if follower.step(50).unwrap() == 0 {
             std::thread::yield_now();
@@ -72,7 +74,7 @@ fn a_killed_process_neither_loses_nor_doubles_a_line() {
         child.wait().unwrap();
     }
     let history = history(world.path());
-    let mut follower = Follower::new(Arc::clone(&history), dyno(world.path())).unwrap();
+    let mut follower = follower(Arc::clone(&history), world.path());
     while follower.step(10_000).unwrap() > 0 {}
     let lines = history.read(APP, &Query::default()).unwrap();
     let mut count = 0;

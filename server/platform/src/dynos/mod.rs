@@ -51,7 +51,7 @@ pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
         uid: wanted.uid as u32,
         command: wanted.command.into(),
         env: wanted.vars,
-        root: dyno::Mounts { app: dyno::AppDir::Slug(wanted.root), binds: Vec::new() },
+        root: dyno::Mounts { artifact: dyno::Artifact::Slug(wanted.root), binds: Vec::new() },
         limits: dyno::Limits {
             memory_bytes: quota,
             memory_max_bytes: (quota as f64 * wanted.size.hard_factor) as u64,

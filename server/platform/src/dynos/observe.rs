@@ -46,6 +46,7 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
         return Ok(Some(row));
     }
     let status = platform.driver().status(row.run_id).await?;
+    let address = status.as_ref().and_then(|status| status.handle.addr);
     let exit = match status.map(|s| s.phase) {
         Some(Phase::Exited(exit)) => Some(exit),
         Some(Phase::Starting | Phase::Running) => None,
@@ -67,7 +68,9 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
             platform.ingest().forget(row.run_id);
             Ok(Some(row))
         }
-        None if row.state == DynoState::Starting && row.stopping_at.is_none() => booting(platform, row).await.map(Some),
+        None if row.state == DynoState::Starting && row.stopping_at.is_none() => {
+            booting(platform, row, address).await.map(Some)
+        }
         None => Ok(Some(row)),
     }
 }
@@ -140,10 +143,10 @@ fn say_crash(platform: &Platform, row: &Row, exit: &Exit, was: DynoState) {
     platform.supervisor_said(row.app_id, &row.name, &format!("State changed from {was} to crashed"));
 }
 
-/// A starting dyno is up when it has bound its port; one without a port, when it runs.
-async fn booting(platform: &Platform, mut row: Row) -> anyhow::Result<Row> {
+/// A starting dyno is up when it has bound its port, and then its address is stored; one without a port, when it runs.
+async fn booting(platform: &Platform, mut row: Row, address: Option<SocketAddr>) -> anyhow::Result<Row> {
     let now = Utc::now();
-    if row.kind == "web" && !is_bound(row.addr.as_deref()).await {
+    if row.kind == "web" && !is_bound(address).await {
         let late = row.started_at.is_some_and(|at| now - at >= plan::BOOT);
         if late && row.killed_at.is_none() {
             let error = "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch";
@@ -157,6 +160,7 @@ async fn booting(platform: &Platform, mut row: Row) -> anyhow::Result<Row> {
         return Ok(row);
     }
     row.state = DynoState::Up;
+    row.addr = address.map(|address| address.to_string());
     row.updated_at = now;
     row.next_start_at = None;
     store::dynos::dyno_save(platform.db(), &row).await?;
@@ -165,8 +169,8 @@ async fn booting(platform: &Platform, mut row: Row) -> anyhow::Result<Row> {
     Ok(row)
 }
 
-async fn is_bound(addr: Option<&str>) -> bool {
-    let Some(addr) = addr.and_then(|a| a.parse::<SocketAddr>().ok()) else { return false };
-    let connecting = tokio::net::TcpStream::connect(addr);
+async fn is_bound(address: Option<SocketAddr>) -> bool {
+    let Some(address) = address else { return false };
+    let connecting = tokio::net::TcpStream::connect(address);
     matches!(tokio::time::timeout(ACCEPTS, connecting).await, Ok(Ok(_)))
 }

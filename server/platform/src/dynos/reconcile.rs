@@ -15,6 +15,7 @@ use dyno::Phase;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use nix::sys::signal::Signal;
 use router::Routes;
+use spool::Pause;
 use store::dynos::Row;
 use uuid::Uuid;
 
@@ -26,7 +27,7 @@ use super::{
 use crate::{Platform, config_values, ingest};
 
 /// How long to wait before another look while something starts or stops: soon after something was done, since a small
-/// program listens within milliseconds, then twice as long each time, up to this.
+/// program listens within milliseconds.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// Starts and stops in one run: the others wait for the next, so that no run takes long.
@@ -42,7 +43,7 @@ pub struct Reconcile {
     platform: Platform,
     /// The table that the router has, as far as we know.
     told: Option<Routes>,
-    pause: Duration,
+    pause: Pause,
     /// The payer who had their first turn last.
     last: Option<Uuid>,
 }
@@ -95,7 +96,7 @@ impl Ended {
 impl Reconcile {
     /// A supervisor that knows nothing yet.
     pub(crate) fn new(platform: Platform) -> Self {
-        Self { platform, told: None, pause: SHORTEST_PAUSE, last: None }
+        Self { platform, told: None, pause: Pause::between(SHORTEST_PAUSE, LONGEST_PAUSE), last: None }
     }
 
     async fn look(&self, report: &mut Report) -> anyhow::Result<World> {
@@ -291,9 +292,7 @@ impl Reconcile {
         row.starts += 1;
         store::dynos::dyno_save(self.platform.db(), &row).await?;
         match self.run(app, &row).await {
-            Ok(handle) => {
-                row.addr = handle.addr.map(|a| a.to_string());
-                store::dynos::dyno_save(self.platform.db(), &row).await?;
+            Ok(()) => {
                 self.platform.publish(Kind::DynoState, row.app_id);
                 Ok(format!("started {} of {}", row.name, app.name))
             }
@@ -311,7 +310,7 @@ impl Reconcile {
         }
     }
 
-    async fn run(&self, app: &store::apps::Served, row: &Row) -> anyhow::Result<dyno::Handle> {
+    async fn run(&self, app: &store::apps::Served, row: &Row) -> anyhow::Result<()> {
         let platform = &self.platform;
         let release =
             store::releases::release_info(platform.db(), row.release_id).await?.context("read the release")?;
@@ -332,10 +331,10 @@ impl Reconcile {
         let wanted = Wanted { run: row.run_id, name, uid, command, root, vars, size, disk, web, time: None };
         let command = if web { row.command.replace("$PORT", "5000") } else { row.command.clone() };
         platform.supervisor_said(app.id, &row.name, &format!("Starting process with command `{command}`"));
-        let handle = platform.driver().start(&spec(wanted)).await?;
-        ingest::follow(platform, row.app_id, row.run_id, &row.name, &handle.spool);
+        platform.driver().start(&spec(wanted)).await?;
+        ingest::follow(platform, row.app_id, row.run_id, &row.name);
         self.watch(row.run_id);
-        Ok(handle)
+        Ok(())
     }
 
     /// Has the end of a process noticed at once.
@@ -417,8 +416,11 @@ impl Reconciler for Reconcile {
         // A dyno whose slug has to be unpacked first waits until that is published.
         let due = if steps.iter().any(can) { Some(now) } else { due };
         self.last = last;
-        self.pause = if report.done.is_empty() { (self.pause * 2).min(LONGEST_PAUSE) } else { SHORTEST_PAUSE };
-        report.again_in = due.map(|at| (at - now).to_std().unwrap_or_default().max(self.pause));
+        if !report.done.is_empty() {
+            self.pause.reset();
+        }
+        let pause = self.pause.take();
+        report.again_in = due.map(|at| (at - now).to_std().unwrap_or_default().max(pause));
         Ok(report)
     }
 }

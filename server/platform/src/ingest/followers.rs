@@ -1,4 +1,4 @@
-//! The followed spools.
+//! The followed outputs.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 pub(super) type Shared = Arc<Mutex<logs::Follower>>;
 
-/// The spools that are followed, by run.
+/// The outputs that are followed, by run.
 #[derive(Default)]
 pub(crate) struct Ingest {
     followers: Mutex<HashMap<Uuid, Followed>>,

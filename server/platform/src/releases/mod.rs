@@ -12,7 +12,10 @@ mod run;
 use api::releases::ReleaseStatus;
 use base::{Error, Result, links::Links};
 use chrono::Utc;
-use identity::Actor;
+use identity::{
+    Actor,
+    quotas::{self, Quota},
+};
 use sqlx::{PgConnection, PgExecutor};
 use store::releases::Row;
 use uuid::Uuid;
@@ -72,6 +75,10 @@ pub async fn create_for(
     let phase = slug.as_ref().is_some_and(|s| s.process_types.contains_key("release"));
     if phase && !new.is_admitted {
         admit(&mut *tx, new.app).await?;
+    }
+    // A release takes up space for good. To go back is always allowed.
+    if !new.is_admitted && !matches!(config, Config::Restore(_)) {
+        quotas::admit_for_app(tx, new.app, Quota::Disk, 0).await?;
     }
     let config = config_values::settle(platform.secrets(), tx, new.app, config).await?;
     let id = new.id.unwrap_or_else(Uuid::now_v7);

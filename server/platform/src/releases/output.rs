@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use spool::{Cursor, Entry};
 use uuid::Uuid;
 
-use crate::{Platform, outputs};
+use crate::{Platform, ingest, outputs};
 
 /// Entries that are copied into the app's log in one turn.
 const TURN: usize = 1000;
@@ -72,12 +72,11 @@ pub(super) async fn forget_place(platform: &Platform, app: Uuid, release: Uuid) 
 impl Output for Copy<'_> {
     /// The file goes on where it stands, and so does the log.
     async fn begin(&mut self, handle: &dyno::Handle) -> io::Result<Cursor> {
-        let (name, spool) = (handle.name.clone(), handle.spool.clone());
-        let dyno = logs::Dyno { app: self.app, id: handle.id, name, spool };
-        let (history, path) = (self.platform.history().clone(), self.file.clone());
+        let (platform, app, path) = (self.platform.clone(), self.app, self.file.clone());
+        let (run, name) = (handle.id, handle.name.clone());
         let open = tokio::task::spawn_blocking(move || {
             let file = Bounded::open(&path, outputs::MOST_OUTPUT)?;
-            let log = logs::Follower::new(history, dyno).map_err(io::Error::other)?;
+            let log = ingest::follower(&platform, app, run, &name).map_err(io::Error::other)?;
             Ok::<_, io::Error>(Open { file, log })
         });
         let open = open.await.map_err(io::Error::other)??;
@@ -89,14 +88,14 @@ impl Output for Copy<'_> {
     async fn take(&mut self, entries: Vec<Entry>, place: Cursor) -> io::Result<()> {
         self.apart(move |open| {
             open.file.add(&entries, place)?;
-            // Afterwards, since this removes from the spool what is in the log.
+            // Afterwards, since this removes from the dyno's output what is in the log.
             open.log.step(entries.len()).map_err(io::Error::other)?;
             Ok(())
         })
         .await
     }
 
-    /// The follower reads the same spool for the app's log.
+    /// The follower reads the same output for the app's log.
     fn is_only_reader(&self) -> bool {
         false
     }
@@ -105,7 +104,7 @@ impl Output for Copy<'_> {
 /// How far the output is written.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Place {
-    /// Everything before it in the spool is in the file,
+    /// Everything before it in the dyno's output is in the file,
     cursor: Cursor,
     /// which is so long then.
     length: u64,
@@ -113,8 +112,8 @@ struct Place {
     is_full: bool,
 }
 
-/// A file that gets the entries of a spool, each once and up to a limit, whenever the server is killed: what was
-/// written after its place was last noted is cut off and written again.
+/// A file that gets the entries of a dyno's output, each once and up to a limit, whenever the server is killed: what
+/// was written after its place was last noted is cut off and written again.
 struct Bounded {
     file: File,
     noted: PathBuf,
@@ -138,7 +137,7 @@ impl Bounded {
         Ok(Self { file, noted, place, most })
     }
 
-    /// Adds entries, up to `cursor` in the spool, in one write.
+    /// Adds entries, up to `cursor` in the dyno's output, in one write.
     fn add(&mut self, entries: &[Entry], cursor: Cursor) -> io::Result<()> {
         let mut text = Vec::new();
         if !self.place.is_full {

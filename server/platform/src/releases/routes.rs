@@ -150,7 +150,7 @@ async fn adopted(tx: &mut PgConnection, app: &store::apps::Row, slug: store::slu
     store::apps::app_lock(&mut *tx, app.id).await?;
     // From here on the archive stays, unless the other app was already being destroyed.
     store::slugs::slug_archive_hold(&mut *tx, slug.checksum.as_deref().unwrap_or_default()).await?;
-    if store::apps::app_info(&mut *tx, slug.app_id).await?.is_none() {
+    if !store::slugs::slug_stays(&mut *tx, slug.id).await? {
         return Err(Error::not_found("slug", "Couldn't find that slug."));
     }
     if let Some(copy) = store::slugs::slug_copy(&mut *tx, &slug, app.id).await? {

@@ -22,6 +22,14 @@ pub async fn keep(platform: &Platform, tx: &mut PgConnection, checksum: &str, fi
     platform.slug_files().put(checksum, file).await
 }
 
+/// Removes an archive that was stored for a slug which was then refused, unless another slug has it.
+pub async fn discard(platform: &Platform, checksum: &str) {
+    if let Err(err) = remove(platform, checksum, None).await {
+        // It is removed later, with other archives without a slug.
+        tracing::warn!("could not remove an archive that was refused: {err:#}");
+    }
+}
+
 /// Removes the archives that belong only to an app that is being destroyed.
 pub(crate) async fn remove_of_app(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
     for checksum in store::slugs::slug_checksums_of_app_alone(platform.db(), app).await? {

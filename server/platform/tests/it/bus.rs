@@ -6,7 +6,7 @@ use api::{live::Topic, log_sessions::LogSessionCreate};
 use base::{
     Kind, Subject,
     bus::{Changed, Recorded},
-    events::Who,
+    events::EventActor,
 };
 use futures::StreamExt as _;
 use platform::Platform;
@@ -32,9 +32,23 @@ async fn told(changes: &mut Receiver<Changed>, wanted: Changed) {
 /// Waits until `to` hears what `from` publishes.
 async fn connected(from: &Platform, to: &Platform) {
     let mut changes = to.changes();
-    let wanted = Changed { kind: Kind::DynoState, app: Some(Uuid::now_v7()) };
+    let wanted = Changed::new(Kind::DynoState, Some(Uuid::now_v7()));
     until("one server hears the other", async || {
         from.publish(wanted.kind, wanted.app.unwrap());
+        let hear = async { while changes.recv().await.unwrap() != wanted {} };
+        tokio::time::timeout(Duration::from_secs(1), hear).await.map_err(|_| "nothing".to_owned())
+    })
+    .await;
+}
+
+/// Waits until the server of `t` hears others, and no longer reads everything again because it has just begun to.
+pub async fn listening(t: &World) {
+    let mut changes = t.platform.changes();
+    let wanted = Changed::new(Kind::DynoState, Some(Uuid::now_v7()));
+    let (nobody, changed) = (Uuid::nil(), serde_json::to_value(wanted).unwrap());
+    let message = json!({ "from": nobody, "changed": [changed], "recorded": [] }).to_string();
+    until("the server hears others", async || {
+        store::bus::change_notify(&t.db, std::slice::from_ref(&message)).await.unwrap();
         let hear = async { while changes.recv().await.unwrap() != wanted {} };
         tokio::time::timeout(Duration::from_secs(1), hear).await.map_err(|_| "nothing".to_owned())
     })
@@ -55,13 +69,13 @@ async fn what_one_server_changes_is_shown_by_another() {
     let mut events = other.platform().new_events();
 
     t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1" })).await;
-    told(&mut changes, Changed { kind: Kind::Release, app: Some(app) }).await;
+    told(&mut changes, Changed::new(Kind::Release, Some(app))).await;
     socket.value(1, |v| v["releases"][0]["version"] == 2).await;
     let noun = |noun: &str, app| Recorded::Event { noun: noun.into(), app };
     assert_eq!(events.recv().await.unwrap(), noun("config_vars", Some(app)));
 
     t.owner.patch("/apps/dusk", json!({ "name": "dawn" })).await;
-    told(&mut changes, Changed { kind: Kind::App, app: Some(app) }).await;
+    told(&mut changes, Changed::new(Kind::App, Some(app))).await;
     socket.value(1, |v| v["app"]["name"] == "dawn").await;
 }
 
@@ -70,6 +84,7 @@ async fn a_token_that_one_server_revokes_ends_the_streams_of_another() {
     let t = World::start().await;
     let other = t.other_server().await;
     let here = somebody(&t, "ada").await;
+    let ada = here.account_info().await.unwrap().id.get();
     let there = here.at(&other);
     // Each server has the lines that it has written.
     there.post("/apps", json!({ "name": "dusk" })).await;
@@ -83,7 +98,7 @@ async fn a_token_that_one_server_revokes_ends_the_streams_of_another() {
     let mut changes = other.platform().changes();
 
     assert_eq!(here.delete("/oauth/authorizations/~").await.status, 200);
-    told(&mut changes, Changed { kind: Kind::Session, app: None }).await;
+    told(&mut changes, Changed::of_account(Kind::Session, ada)).await;
     let rest = async { while lines.next().await.is_some() {} };
     tokio::time::timeout(SOON, rest).await.expect("the stream ends");
 }
@@ -99,7 +114,7 @@ async fn whoever_may_have_missed_a_change_reads_everything_again() {
                where datname = current_database() and query like 'LISTEN%changes%'";
     let ended: i64 = sqlx::query_scalar(end).fetch_one(&t.db).await.unwrap();
     assert_eq!(ended, 2, "each server listens");
-    told(&mut changes, Changed { kind: Kind::Anything, app: None }).await;
+    told(&mut changes, Changed::new(Kind::Anything, None)).await;
     connected(&t.platform, other.platform()).await;
     connected(other.platform(), &t.platform).await;
 }

@@ -26,6 +26,7 @@ mod passwords;
 mod permissions;
 mod provider;
 mod releases;
+mod retention;
 mod samples;
 mod schedules;
 mod sessions;

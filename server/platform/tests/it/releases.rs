@@ -45,7 +45,7 @@ async fn an_uploaded_slug_is_released_and_runs() {
     let spec = t.driver.started().pop().unwrap();
     assert_eq!((spec.name.as_str(), spec.command.as_str(), spec.env["A"].as_str()), ("web.1", "./server $PORT", "1"));
     assert!(dyno::uids::APPS.contains(&spec.uid) && spec.port.is_some());
-    let dyno::AppDir::Slug(root) = &spec.root.app else { panic!("{:?}", spec.root) };
+    let dyno::Artifact::Slug(root) = &spec.root.artifact else { panic!("{:?}", spec.root) };
     assert_eq!(std::fs::read_to_string(root.join("server")).unwrap(), "#!/bin/sh\n");
     let log = t.log_with("dusk", "heroku[web.1]: State changed from starting to up").await;
     for line in [

@@ -1,16 +1,24 @@
 //! Open sockets, logs and outputs end when their reader loses access.
 
+use std::time::Duration;
+
 use api::{
     live::{ToBrowser, Topic},
     log_sessions::LogSessionCreate,
     team_members::TeamMemberSave,
 };
 use axum::body::Body;
+use base::secrets::Bearer;
 use dyno::fake::Reaction;
 use futures::StreamExt as _;
+use identity::{Can, watch::Watch};
 use serde_json::json;
+use tokio::task::JoinHandle;
+use tracing::Instrument as _;
+use uuid::Uuid;
 
 use crate::{
+    bus::listening,
     live::{bearer, open, serve},
     teams::somebody,
     world::{Actor, LONG, World, path, until},
@@ -232,4 +240,114 @@ async fn who_is_suspended_is_out_at_once() {
     t.owner.patch("/users/bob@example.com", json!({ "suspended": false })).await;
     // Nothing comes back with the account: whoever is let in again signs in again.
     assert_eq!(bob.get("/apps/dusk").await.status, 401);
+}
+
+/// How long a stream may stay open: less than until it would check by itself.
+const SOON: Duration = Duration::from_secs(30);
+
+async fn id_of(who: &Actor) -> Uuid {
+    who.account_info().await.unwrap().id.get()
+}
+
+/// Waits until access to something open is lost. How often the database was asked.
+async fn lost(t: &World, watch: JoinHandle<()>) -> usize {
+    tokio::time::timeout(SOON, watch).await.expect("access is lost").unwrap();
+    t.statements()
+}
+
+/// Changes of many kinds that take nothing away from others.
+async fn make_noise(t: &World) {
+    let eve = somebody(t, "eve").await;
+    let member = TeamMemberSave { email: "stranger@example.com".into(), role: "viewer".into() };
+    eve.post("/teams", json!({ "name": "zeta" })).await;
+    eve.post("/teams/apps", json!({ "name": "dawn", "team": "zeta" })).await;
+    eve.post("/teams/zeta/service-accounts", json!({ "name": "bot" })).await;
+    eve.post("/teams/zeta/service-accounts/bot/authorizations", json!({})).await;
+    eve.delete("/teams/zeta/service-accounts/bot").await;
+    let client = json!({ "name": "Bot", "redirect_uri": "https://bot.example.com" });
+    let client = eve.post("/oauth/clients", client).await.json()["id"].as_str().unwrap().to_owned();
+    for n in 0..3 {
+        assert_eq!(eve.patch("/account", json!({ "name": format!("Eve {n}") })).await.status, 200);
+        assert_eq!(eve.patch("/teams/zeta", json!({ "name": format!("zeta{n}") })).await.status, 200);
+        assert_eq!(eve.patch(&format!("/teams/zeta{n}"), json!({ "name": "zeta" })).await.status, 200);
+        eve.team_member_save("zeta", &member).await.unwrap();
+        eve.team_member_delete("zeta", &member.email).await.unwrap();
+        let guest = json!({ "user": "stranger@example.com", "permissions": ["view"] });
+        assert_eq!(eve.post("/teams/apps/dawn/collaborators", guest).await.status, 201);
+        assert_eq!(eve.delete("/teams/apps/dawn/collaborators/stranger@example.com").await.status, 200);
+        eve.authorization_delete(&token_of(&eve).await.0).await.unwrap();
+        assert_eq!(
+            eve.post(&format!("/oauth/clients/{client}/actions/rotate-credentials"), json!({})).await.status,
+            200
+        );
+    }
+    assert_eq!(eve.delete(&format!("/oauth/clients/{client}")).await.status, 200);
+    assert_eq!(eve.delete("/apps/dawn").await.status, 200);
+}
+
+#[tokio::test]
+async fn changes_of_others_cost_an_open_stream_no_query() {
+    let t = World::start().await;
+    let (ada, bob) = two(&t).await;
+    let carl = somebody(&t, "carl").await;
+    let member = TeamMemberSave { email: "carl@example.com".into(), role: "member".into() };
+    ada.team_member_save("acme", &member).await.unwrap();
+    let app = ada.app_info("dusk").await.unwrap().id.get();
+    listening(&t).await;
+    // The first statements were those of the thread that made the database, which nobody listened to.
+    tracing::callsite::rebuild_interest_cache();
+    let watch =
+        async |who: &Actor| Watch::begin(&t.platform, id_of(who).await, None, app, Can::View).await.unwrap().unwrap();
+    let counted = |watch: Watch| tokio::spawn(watch.lost().instrument(tracing::info_span!("counted")));
+    let (before, his) = (t.statements(), counted(watch(&bob).await));
+    ada.team_member_delete("acme", "bob@example.com").await.unwrap();
+    let one_check = lost(&t, his).await - before;
+    assert!(one_check > 0);
+
+    let (before, his) = (t.statements(), counted(watch(&carl).await));
+    make_noise(&t).await;
+    ada.patch("/account", json!({ "name": "Ada" })).await;
+    ada.patch("/teams/acme", json!({ "name": "apex" })).await;
+    ada.team_member_delete("apex", "carl@example.com").await.unwrap();
+    assert_eq!(lost(&t, his).await - before, one_check);
+}
+
+#[tokio::test]
+async fn what_a_program_has_open_ends_with_its_token() {
+    let t = World::start().await;
+    let ada = somebody(&t, "ada").await;
+    ada.post("/teams", json!({ "name": "acme" })).await;
+    listening(&t).await;
+    let bot = ada.post("/teams/acme/service-accounts", json!({ "name": "bot" })).await.json();
+    let account = bot["id"].as_str().unwrap().parse().unwrap();
+    let tokens = "/teams/acme/service-accounts/bot/authorizations";
+    let open = async |account, credential| {
+        Watch::of_bearer(&t.platform, Bearer { account, credential }).await.unwrap().unwrap()
+    };
+    let token = async || ada.post(tokens, json!({})).await.json()["id"].as_str().unwrap().parse::<Uuid>().unwrap();
+    let (first, second) = (token().await, token().await);
+    let (one, other) =
+        (tokio::spawn(open(account, first).await.lost()), tokio::spawn(open(account, second).await.lost()));
+    assert_eq!(ada.delete(&format!("{tokens}/{first}")).await.status, 200);
+    lost(&t, one).await;
+    assert!(!other.is_finished());
+    assert_eq!(ada.delete("/teams/acme/service-accounts/bot").await.status, 200);
+    lost(&t, other).await;
+
+    let clerk = ada.post("/teams/acme/service-accounts", json!({ "name": "clerk" })).await.json();
+    let made = ada.post("/teams/acme/service-accounts/clerk/authorizations", json!({})).await.json();
+    let id = |made: &serde_json::Value| made["id"].as_str().unwrap().parse::<Uuid>().unwrap();
+    let one = tokio::spawn(open(id(&clerk), id(&made)).await.lost());
+    assert_eq!(ada.delete("/teams/acme").await.status, 200);
+    lost(&t, one).await;
+
+    // Of a client's tokens, whoever they are from.
+    let client = json!({ "name": "Bot", "redirect_uri": "https://bot.example.com" });
+    let client = id(&ada.post("/oauth/clients", client).await.json());
+    let (token, _) = token_of(&t.stranger).await;
+    let token = token.parse().unwrap();
+    store::oauth_clients::oauth_grant_create(&t.db, token, client, &[1]).await.unwrap();
+    let one = tokio::spawn(open(id_of(&t.stranger).await, token).await.lost());
+    assert_eq!(ada.delete(&format!("/oauth/clients/{client}")).await.status, 200);
+    lost(&t, one).await;
 }

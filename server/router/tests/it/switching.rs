@@ -147,6 +147,42 @@ async fn a_request_is_repeated_on_a_fresh_connection_if_that_is_safe() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_still_being_sent_is_repeated_from_its_beginning() {
+    let (say, mut said) = tokio::sync::watch::channel(false);
+    let say = std::sync::Arc::new(say);
+    // The first connection dies in the middle of its second request.
+    let dyno = Dyno::script(move |mut conn, n| {
+        let say = say.clone();
+        async move {
+            conn.head().await.unwrap();
+            if n == 0 {
+                conn.send(&ok("")).await;
+                conn.head().await.unwrap();
+                assert_eq!(conn.chunk().await.as_deref(), Some("abc"));
+                return;
+            }
+            let mut body = String::new();
+            while let Some(chunk) = conn.chunk().await.filter(|chunk| !chunk.is_empty()) {
+                body += &chunk;
+                say.send_replace(true);
+            }
+            conn.send(&ok(&body)).await;
+        }
+    })
+    .await;
+    let world = World::start().await;
+    world.shop(Up, &[dyno.addr]).await;
+    assert_eq!(world.get("/").await.status, 200);
+    let mut client = world.client().await;
+    client.send("PUT / HTTP/1.1\r\nHost: shop.apps.test\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    client.send("1\r\na\r\n1\r\nb\r\n1\r\nc\r\n").await;
+    tokio::time::timeout(LONG, said.wait_for(|said| *said)).await.unwrap().unwrap();
+    client.send("2\r\nde\r\n0\r\n\r\n").await;
+    assert_eq!(client.answer().await.body, "abcde");
+    assert_eq!(dyno.connections(), 2);
+}
+
+#[tokio::test]
 async fn what_may_not_be_repeated_is_not() {
     let dyno = Dyno::script(|mut conn, _| async move {
         let head = conn.head().await.unwrap();

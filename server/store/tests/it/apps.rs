@@ -62,7 +62,8 @@ async fn apps() {
     assert!(app_update(&w.db, &row, at(8)).await.is_err());
 
     let mut tx = w.db.begin().await.unwrap();
-    app_lock(&mut *tx, id).await.unwrap();
+    assert!(app_lock(&mut *tx, id).await.unwrap());
+    assert!(!app_lock(&mut *tx, Uuid::now_v7()).await.unwrap());
     tx.commit().await.unwrap();
     w.release(id, "succeeded", Some(slug.id)).await;
     let team = Uuid::now_v7();
@@ -78,6 +79,9 @@ async fn apps() {
     assert!(app_info(&w.db, id).await.unwrap().is_none());
     assert!(app_by_name(&w.db, "noon").await.unwrap().is_none());
     assert!(app_info_any(&w.db, id).await.unwrap().is_some());
+    assert!(!app_lock(&w.db, id).await.unwrap());
+    assert!(!app_exists(&w.db, id).await.unwrap() && app_exists(&w.db, other).await.unwrap());
+    assert_eq!(app_among(&w.db, &[Uuid::now_v7(), id]).await.unwrap(), [id]);
     assert!(releases::release_current_all(&w.db).await.unwrap().is_empty());
     w.app("noon").await;
     app_delete(&mut w.db.acquire().await.unwrap(), id).await.unwrap();

@@ -71,6 +71,8 @@ async fn oauth_clients() {
     assert!(authorizations::authorization_by_token(&w.db, &[7], at(9)).await.unwrap().is_some());
     assert_eq!(oauth_grant_delete(&w.db, row.id, &[8]).await.unwrap(), None);
     assert_eq!(oauth_grant_delete(&w.db, row.id, &[7]).await.unwrap(), Some((grant.id, w.account.id)));
+    let mut db = w.db.acquire().await.unwrap();
+    assert!(oauth_client_accounts(&mut db, row.id).await.unwrap().is_empty());
     oauth_code_sweep(&w.db, at(10)).await.unwrap();
     assert!(oauth_code_by_hash(&w.db, &[4]).await.unwrap().is_none());
     oauth_client_delete(&w.db, row.id).await.unwrap();
@@ -125,6 +127,8 @@ async fn of_many_grants_the_newest_stay() {
         }
         found
     };
+    let mut db = w.db.acquire().await.unwrap();
+    assert_eq!(oauth_client_accounts(&mut db, clients[1]).await.unwrap(), [w.account.id]);
     assert!(!oauth_grant_trim(&w.db, w.account.id, clients[1], 3, 9).await.unwrap());
     assert!(oauth_grant_trim(&w.db, w.account.id, clients[1], 2, 9).await.unwrap());
     assert_eq!(left().await, [true, false, true, true, true, true]);

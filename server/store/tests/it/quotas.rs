@@ -62,8 +62,8 @@ async fn what_somebody_may_have_and_has() {
         memory_mb: 1536,
         upload_bytes: 50,
         repository_bytes: 70,
-        // Those of releases, too.
-        disk_bytes: 8 + 42 + 42 + 70,
+        // Those of releases, too, and their config.
+        disk_bytes: 8 + 42 + 42 + 70 + b"sealed".len() as i64,
         teams: 1,
         ..Usage::default()
     };

@@ -23,6 +23,7 @@ async fn slugs() {
     }
     assert_eq!(slug_copy(&w.db, &found, app).await.unwrap().unwrap().id, row.id);
     assert!(slug_copy(&w.db, &found, other).await.unwrap().is_none());
+    assert!(slug_stays(&w.db, row.id).await.unwrap() && !slug_stays(&w.db, Uuid::now_v7()).await.unwrap());
     // No app releases what is another's and may be removed with it.
     let foreign = sqlx::query("update releases set slug_id = $1 where id = $2");
     let release = w.release(other, "succeeded", None).await;

@@ -38,7 +38,7 @@ async fn what_is_shown_is_the_users_own_to_write() {
 }
 
 #[tokio::test]
-async fn an_errand_gets_its_files_and_answers() {
+async fn a_task_gets_its_files_and_answers() {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (dir.path().join("from"), dir.path().join("to"));
     std::fs::write(&from, "quiet words").unwrap();
@@ -50,7 +50,7 @@ async fn an_errand_gets_its_files_and_answers() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_an_errand_is_an_error_of_that_errand() {
+async fn a_mistake_in_a_task_is_an_error_of_that_task() {
     let workers = Workers::new().unwrap();
     let failed = workers.send(&Panic, task(), Lines::default()).await;
     assert!(matches!(failed, Err(Error::Silent { .. } | Error::Died { .. })), "{failed:?}");

@@ -2,7 +2,7 @@
 
 use dyno::{Driver, Spec, disks};
 
-use crate::world::{World, lines};
+use crate::world::World;
 
 /// A dyno with a small disk, which the machine has to be able to give.
 fn small(world: &World, program: &str) -> Spec {
@@ -15,10 +15,10 @@ fn small(world: &World, program: &str) -> Spec {
 
 /// The lines, without and with what the platform says.
 async fn run(world: &World, spec: &Spec) -> (Vec<String>, String) {
-    let handle = world.start(spec).await;
+    world.start(spec).await;
     world.driver.wait(spec.id).await.unwrap();
     let (told, said): (Vec<String>, Vec<String>) =
-        lines(&handle.spool).into_iter().partition(|line| line.starts_with("Disk quota exceeded"));
+        world.lines(spec.id).into_iter().partition(|line| line.starts_with("Disk quota exceeded"));
     (said, told.join("\n"))
 }
 

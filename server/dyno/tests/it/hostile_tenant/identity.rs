@@ -2,7 +2,7 @@
 
 use dyno::Driver;
 
-use crate::world::{UID, World, lines};
+use crate::world::{UID, World};
 
 #[tokio::test]
 async fn a_tenant_becomes_nobody_else() {
@@ -63,6 +63,6 @@ async fn what_a_dyno_makes_is_its_users_on_the_host() {
     spec.root.binds = vec![dyno::Bind { from: shared.clone(), to: "/tmp/shared".into(), writable: true }];
     let handle = world.start(&spec).await;
     world.driver.wait(spec.id).await.unwrap();
-    assert_eq!(lines(&handle.spool), ["done"]);
+    assert_eq!(world.lines(handle.id), ["done"]);
     assert_eq!(std::fs::metadata(shared.join("id")).unwrap().uid(), UID);
 }

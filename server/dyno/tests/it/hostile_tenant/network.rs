@@ -4,7 +4,7 @@ use std::net::{TcpListener, UdpSocket};
 
 use dyno::{Host, ProcessDriver};
 
-use crate::world::{World, lines, until};
+use crate::world::{World, until};
 
 const REFUSED: &str = "refused_at() { timeout 5 bash -c \"exec 3<>/dev/tcp/$1/${2:-80}\" 2>&1 | grep -q refused; }\n";
 
@@ -138,12 +138,12 @@ for n in itertools.count():
     except OSError: pass
     if n == 5000: print("well under way", flush=True)
 "#;
-    let mut spools = Vec::new();
+    let mut floods = Vec::new();
     for _ in 0..6 {
-        spools.push(world.start(&world.python(flood)).await.spool);
+        floods.push(world.start(&world.python(flood)).await.id);
     }
-    for spool in spools {
-        until(|| lines(&spool).iter().any(|line| line == "well under way")).await;
+    for flood in floods {
+        until(|| world.lines(flood).iter().any(|line| line == "well under way")).await;
     }
     let program = format!(
         r#"

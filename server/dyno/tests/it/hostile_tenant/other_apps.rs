@@ -2,7 +2,7 @@
 
 use dyno::Driver;
 
-use crate::world::{World, lines, until};
+use crate::world::{World, until};
 
 /// Leaves something in every place that could be shared, and stays.
 const LEAVE: &str = r#"
@@ -34,7 +34,7 @@ async fn dynos_of_one_user_share_nothing() {
     let mut first = world.python(LEAVE);
     first.port = Some(8123);
     let handle = world.start(&first).await;
-    until(|| lines(&handle.spool) == ["left"]).await;
+    until(|| world.lines(handle.id) == ["left"]).await;
 
     let mut spec = world.spec("");
     spec.env.insert("OTHER".into(), handle.addr.unwrap().ip().to_string());

@@ -2,7 +2,7 @@
 
 use dyno::{Driver, Host};
 
-use crate::world::{World, lines, until};
+use crate::world::{World, until};
 
 #[tokio::test]
 async fn what_is_the_machines_is_bounded_for_a_tenant() {
@@ -44,8 +44,8 @@ async fn a_tenant_goes_before_all_others_when_memory_runs_out() {
     let score = "cat /proc/self/oom_score_adj";
     let spec = world.spec(&format!("{score}; (echo 0 > /proc/self/oom_score_adj) 2>&-; {score}; exec sleep 1000"));
     let handle = world.start(&spec).await;
-    until(|| lines(&handle.spool).len() >= 2).await;
-    let (own, said) = ((dyno::Worth::Dyno as i32).to_string(), lines(&handle.spool));
+    until(|| world.lines(handle.id).len() >= 2).await;
+    let (own, said) = ((dyno::Worth::Dyno as i32).to_string(), world.lines(handle.id));
     assert_eq!(said[0], own);
     // Where root itself may not (CAP_SYS_RESOURCE), scores only rise, and nobody's is held up.
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

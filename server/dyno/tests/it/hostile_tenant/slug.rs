@@ -3,13 +3,13 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use dyno::{AppDir, Bind, Exit};
+use dyno::{Artifact, Bind, Exit};
 
 use crate::world::{UID, World};
 
 async fn run_on(world: &World, slug: std::path::PathBuf, command: &str) -> (Exit, Vec<String>) {
     let mut spec = world.spec(command);
-    spec.root.app = AppDir::Slug(slug);
+    spec.root.artifact = Artifact::Slug(slug);
     world.run(&spec).await
 }
 
@@ -69,7 +69,7 @@ async fn a_bind_onto_a_link_of_the_slug_is_not_made() {
         symlink(target, slug.join(link)).unwrap();
         for to in ["/app/link", "/app/link/inner"] {
             let mut spec = world.spec("true");
-            spec.root.app = AppDir::Slug(slug.clone());
+            spec.root.artifact = Artifact::Slug(slug.clone());
             spec.root.binds = vec![Bind { from: source.clone(), to: to.into(), writable: false }];
             let (exit, _) = world.run(&spec).await;
             assert!(exit.error.as_deref().is_some_and(|error| error.contains("symbolic link")), "{target}: {exit:?}");

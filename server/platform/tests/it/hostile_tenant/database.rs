@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::world::{World, until};
 
-/// Waits until this many wait for a lock in the database, and no more come.
+/// Waits until this many wait for a lock in the database, and no more come, but for the platform's own work.
 async fn as_many_wait(t: &World, most: i64) {
     let waiting = async || -> i64 {
         let waiting = "select count(*) from pg_stat_activity
@@ -20,7 +20,8 @@ async fn as_many_wait(t: &World, most: i64) {
     })
     .await;
     for _ in 0..20 {
-        assert_eq!(waiting().await, most);
+        let now = waiting().await;
+        assert!((most..=most + 2).contains(&now), "{now} wait");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -29,8 +30,8 @@ async fn as_many_wait(t: &World, most: i64) {
 async fn those_who_read_much_at_once_take_few_connections() {
     let t = World::start().await;
     let mut held = t.db.begin().await.unwrap();
-    sqlx::query("lock table teams in access exclusive mode").execute(&mut *held).await.unwrap();
-    let ask = |_| t.stranger.ask("GET", "/teams").into_future();
+    sqlx::query("lock table app_transfers in access exclusive mode").execute(&mut *held).await.unwrap();
+    let ask = |_| t.stranger.ask("GET", "/account/app-transfers").into_future();
     let asked = tokio::spawn(futures::future::join_all((0..40).map(ask).collect::<Vec<_>>()));
     as_many_wait(&t, 16).await;
     assert_eq!(t.owner.get("/account").await.status, 200);

@@ -13,7 +13,7 @@ use crate::{
     world::{Actor, World, account, token},
 };
 
-/// How often each route is asked by each asker.
+/// How often each route is asked by each user.
 const ROUNDS: usize = 8;
 /// What the platform may answer with besides refusals: the router is not asked in these tests.
 const OURS: std::ops::RangeInclusive<u16> = 500..=599;
@@ -152,7 +152,7 @@ async fn ask(actor: &Actor, chance: &mut Chance, fields: &[String], method: &str
 }
 
 /// Whoever deletes themselves, or is out of requests, gets a successor.
-async fn asker(t: &World, n: usize) -> Actor {
+async fn user(t: &World, n: usize) -> Actor {
     let email = format!("fuzzer-{n}@example.com");
     t.actor(&account(&t.db, &email).await)
 }
@@ -176,7 +176,7 @@ async fn nonsense_from_a_stranger_is_refused_and_harms_nobody() {
     t.app("dusk").await;
     let (fields, mut chance) = (fields(), Chance(0x0057_4841_5246));
     for (n, (method, route)) in all_routes().iter().enumerate() {
-        let actor = asker(&t, n).await;
+        let actor = user(&t, n).await;
         for _ in 0..ROUNDS {
             ask(&actor, &mut chance, &fields, method, route).await;
         }

@@ -213,8 +213,8 @@ async fn no_token_touches_more_than_it_is() {
         for of in KINDS.into_iter().filter(|of| *of != "session") {
             for what in ["rename", "replace", "revoke"] {
                 let made = Tokens::make(&t).await;
-                let asker = (made.actor(by), cookie.clone());
-                let answer = touch(&t, &asker, what, made.id(of)).await;
+                let originator = (made.actor(by), cookie.clone());
+                let answer = touch(&t, &originator, what, made.id(of)).await;
                 let expected = if may_touch(by, what, of) { 200 } else { 403 };
                 assert_eq!(answer.status, expected, "{by} to {what} {of}: {answer:?}");
                 made.revoke(&t.owner).await;

@@ -19,7 +19,7 @@ async fn dyno(t: &World, id: Uuid) {
         uid: *dyno::uids::APPS.start(),
         command: "mine".into(),
         env: BTreeMap::new(),
-        root: dyno::Mounts { app: dyno::AppDir::Empty, binds: Vec::new() },
+        root: dyno::Mounts { artifact: dyno::Artifact::Empty, binds: Vec::new() },
         limits: dyno::Limits::default(),
         port: None,
         raw: true,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dyno::{AppDir, Driver, Host, Mounts, ProcessDriver, Spec};
+use dyno::{Artifact, Driver, Host, Mounts, ProcessDriver, Spec};
 use worker::{Error, Lines, Workers};
 
 use crate::tasks::Eat;
@@ -34,7 +34,7 @@ impl Crowd {
             uid: *dyno::uids::APPS.end(),
             command: command.to_owned(),
             env: BTreeMap::new(),
-            root: Mounts { app: AppDir::Empty, binds: Vec::new() },
+            root: Mounts { artifact: Artifact::Empty, binds: Vec::new() },
             limits: dyno::Limits::default(),
             port: None,
             raw: false,

@@ -8,7 +8,7 @@ use crate::tasks::Eat;
 use crate::world::{folder, run, say, shell, task};
 
 #[tokio::test]
-async fn memory_without_end_is_one_errands_error() {
+async fn memory_without_end_is_one_tasks_error() {
     let mut order = task();
     order.limits.memory_bytes = 64 << 20;
     let eaten = Workers::new().unwrap().send(&Eat, order, Lines::default()).await;

@@ -1,0 +1,38 @@
+//! The output of a dyno whose spool is on this host.
+
+use std::{io, path::Path};
+
+use spool::{Batch, Cursor, Reader, Source};
+
+/// A spool, and whether its dyno has ended.
+pub(crate) struct Spooled<F> {
+    reader: Reader,
+    has_ended: F,
+}
+
+impl<F: Fn() -> bool + Send> Spooled<F> {
+    /// Reads the spool in `dir`, which need not exist. Nothing is written to it any more once `has_ended`.
+    pub fn new(dir: &Path, from: Cursor, has_ended: F) -> Self {
+        Self { reader: Reader::new(dir, from), has_ended }
+    }
+}
+
+impl<F: Fn() -> bool + Send> Source for Spooled<F> {
+    fn read_batch(&mut self, most: usize) -> io::Result<Batch> {
+        let batch = self.reader.read_batch(most)?;
+        if !batch.entries.is_empty() || !(self.has_ended)() {
+            return Ok(batch);
+        }
+        // What it wrote between the two looks.
+        let last = self.reader.read_batch(most)?;
+        Ok(Batch { is_end: last.entries.is_empty(), ..last })
+    }
+
+    fn is_idle(&mut self) -> bool {
+        self.reader.is_idle()
+    }
+
+    fn forget_consumed(&self) -> io::Result<()> {
+        self.reader.forget_consumed()
+    }
+}

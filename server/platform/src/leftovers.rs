@@ -1,0 +1,109 @@
+//! Leftovers: folders of apps that are gone.
+//!
+//! The job that destroys an app removes its folders. What was in use for the app at that moment may make one again
+//! afterwards, as may a server that was killed half-way; nobody else would ever remove it.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use chrono::{DateTime, Duration, Utc};
+use uuid::Uuid;
+
+use crate::Platform;
+
+/// The folders with a folder for each app, whose name is the app's id and this.
+const FOLDERS: [(&str, &str); 5] = [("git", ".git"), ("cache", ""), ("unpacked", ""), ("builds", ""), ("metrics", "")];
+/// As these, but only to be removed by [`logs::History`].
+const LOGS: &str = "logs";
+
+/// How long a folder stays that belongs to no app: long enough for an operator who has restored an older database to
+/// notice.
+const AGE: Duration = Duration::days(1);
+
+/// Removes all folders of an app, and its log.
+pub(crate) async fn remove(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
+    remove_log(platform, app).await?;
+    let data = &platform.config().data;
+    for (folder, ending) in FOLDERS {
+        remove_folder(data.join(folder).join(format!("{app}{ending}"))).await?;
+    }
+    Ok(())
+}
+
+/// Removes what has been there for a day at the time `now` and belongs to no app. Says what it removed.
+pub(crate) async fn sweep(platform: &Platform, now: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
+    let data = platform.config().data.clone();
+    let found = tokio::task::spawn_blocking(move || old(&data, now)).await?.context("find folders of apps")?;
+    let apps: Vec<Uuid> = found.iter().map(|(app, _)| *app).collect();
+    // An app has a row before it has a folder, so the rows are read last. One that is being destroyed has its job.
+    let known = store::apps::app_among(platform.db(), &apps).await.context("read the apps")?;
+    let known: HashSet<Uuid> = known.into_iter().collect();
+    let mut done = Vec::new();
+    for (app, path) in found.into_iter().filter(|(app, _)| !known.contains(app)) {
+        done.push(format!("removed {}, which belongs to no app", path.display()));
+        match path.parent().is_some_and(|folder| folder.ends_with(LOGS)) {
+            true => remove_log(platform, app).await?,
+            false => remove_folder(path).await?,
+        }
+    }
+    Ok(done)
+}
+
+async fn remove_log(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
+    let history = platform.history().clone();
+    tokio::task::spawn_blocking(move || history.delete(app)).await?.map_err(anyhow::Error::new)
+}
+
+async fn remove_folder(path: PathBuf) -> anyhow::Result<()> {
+    let remove = move || trees::remove(&path).with_context(|| format!("remove {}", path.display()));
+    tokio::task::spawn_blocking(remove).await?
+}
+
+/// What is called like an app and has not changed for long, and which app that is.
+fn old(data: &Path, now: DateTime<Utc>) -> io::Result<Vec<(Uuid, PathBuf)>> {
+    let mut found = Vec::new();
+    for folder in FOLDERS.iter().map(|(folder, _)| *folder).chain([LOGS]) {
+        let entries = match fs::read_dir(data.join(folder)) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            // Without its ending: a repository may also be unfinished.
+            let app = path.file_stem().and_then(|name| name.to_str()?.parse().ok());
+            // It may have been removed meanwhile. Its owner can change all its times but this one.
+            if let (Some(app), Ok(meta)) = (app, fs::symlink_metadata(&path))
+                && now.timestamp() - meta.ctime() >= AGE.num_seconds()
+            {
+                found.push((app, path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_called_like_an_app_is_found_when_it_is_old() {
+        let data = tempfile::tempdir().unwrap();
+        let app = Uuid::now_v7();
+        let called = [("git", ".git"), ("git", ".unfinished"), ("cache", ""), ("unpacked", ""), ("metrics", "")];
+        let mut paths: Vec<_> = called.iter().map(|(f, e)| data.path().join(f).join(format!("{app}{e}"))).collect();
+        paths.extend(["builds", "logs"].map(|folder| data.path().join(folder).join(app.to_string())));
+        let others = ["git/hooks", "cache/shared", "tmp/01"].map(|path| data.path().join(path));
+        paths.iter().chain(&others).for_each(|path| fs::create_dir_all(path).unwrap());
+        assert_eq!(old(data.path(), Utc::now()).unwrap(), []);
+        let mut found = old(data.path(), Utc::now() + AGE + Duration::minutes(1)).unwrap();
+        found.sort();
+        paths.sort();
+        assert_eq!(found, paths.into_iter().map(|path| (app, path)).collect::<Vec<_>>());
+    }
+}
