@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::{
+    ids::AppTransferId,
     named::named,
     refs::{Ref, UserRef, loose_ref},
 };
@@ -29,7 +29,7 @@ impl TransferState {
 /// A transfer and its state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AppTransfer {
-    pub id: Uuid,
+    pub id: AppTransferId,
     pub app: Ref,
     pub owner: UserRef,
     pub recipient: UserRef,

@@ -2,9 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::ids::AuthorizationId;
+use crate::ids::{AccountId, AuthorizationId};
 
 /// A token and its purpose. The token itself is shown once, on creation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +34,7 @@ pub struct Authorization {
 /// The secret: complete in the response that creates it, masked in later ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccessToken {
-    pub id: Uuid,
+    pub id: AuthorizationId,
     pub token: String,
     /// Seconds from now; `None` if it never expires.
     pub expires_in: Option<i64>,
@@ -44,7 +43,7 @@ pub struct AccessToken {
 /// The account of the token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AuthorizationUser {
-    pub id: Uuid,
+    pub id: AccountId,
     pub email: String,
     pub full_name: Option<String>,
 }

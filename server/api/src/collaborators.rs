@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    ids::CollaboratorId,
     named::named,
     refs::{Ref, loose_ref},
     team_members::Role,
@@ -36,7 +37,7 @@ impl CollaboratorRole {
 /// A collaborator of an app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Collaborator {
-    pub id: Uuid,
+    pub id: CollaboratorId,
     pub app: Ref,
     pub user: CollaboratorUser,
     pub role: CollaboratorRole,

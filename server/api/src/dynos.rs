@@ -3,7 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::DynoId, log_lines::LogLine, named::named, refs::Ref};
+use crate::{
+    ids::{DynoId, ReleaseId},
+    log_lines::LogLine,
+    named::named,
+    refs::Ref,
+};
 
 named! {
     /// The state of a dyno.
@@ -79,7 +84,7 @@ pub struct DynoUsage {
 /// The release of a dyno.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DynoRelease {
-    pub id: uuid::Uuid,
+    pub id: ReleaseId,
     pub version: i32,
 }
 

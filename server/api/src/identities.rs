@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+
+use crate::ids::{IdentityId, IdentityProposalId};
 
 /// An account at a provider that can sign in to this one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
-    pub id: Uuid,
+    pub id: IdentityId,
     /// The provider's name and title.
     pub provider: String,
     pub title: String,
@@ -22,7 +23,7 @@ pub struct Identity {
 /// /login/oauth/{provider}?link=true` while signed in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdentityProposal {
-    pub id: Uuid,
+    pub id: IdentityProposalId,
     /// The provider's name and title.
     pub provider: String,
     pub title: String,

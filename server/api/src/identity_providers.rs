@@ -2,9 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::named::named;
+use crate::{ids::IdentityProviderId, named::named};
 
 named! {
     /// The kind of an identity provider.
@@ -20,7 +19,7 @@ named! {
 /// An identity provider for sign-in. Its client secret is never returned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdentityProvider {
-    pub id: Uuid,
+    pub id: IdentityProviderId,
     /// Part of the redirect URI; never changes.
     pub name: String,
     /// The button label: `Continue with …`.

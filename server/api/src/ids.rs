@@ -8,14 +8,37 @@ use uuid::Uuid;
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "sql", derive(sqlx::Type), sqlx(transparent))]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// The UUID itself, for SQL and for file names.
-            pub fn get(self) -> Uuid {
+            /// The UUID itself, for where any kind of id can stand.
+            pub const fn get(self) -> Uuid {
                 self.0
+            }
+
+            /// The id of nothing: all zeros.
+            pub const fn nil() -> Self {
+                Self(Uuid::nil())
+            }
+
+            /// A fixed id, for tests and examples.
+            pub const fn from_u128(id: u128) -> Self {
+                Self(Uuid::from_u128(id))
+            }
+
+            /// A new id, which sorts after earlier ones.
+            #[cfg(feature = "new")]
+            pub fn now_v7() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
             }
         }
 
@@ -46,26 +69,86 @@ ids! {
     AccountId,
     /// Permanently identifies an app; its name may change.
     AppId,
+    /// Identifies an app transfer.
+    AppTransferId,
     /// Identifies an authorization, that is, an API token.
     AuthorizationId,
     /// Identifies a build.
     BuildId,
-    /// Identifies one run of a process; a restarted dyno has a new one.
+    /// Identifies an account's access to an app.
+    CollaboratorId,
+    /// Identifies a set of config vars, which never changes.
+    ConfigSetId,
+    /// Identifies a dyno, across its restarts.
     DynoId,
     /// Identifies a process type of an app.
     FormationId,
+    /// Identifies an identity at a provider, linked to an account.
+    IdentityId,
+    /// Identifies a pending identity.
+    IdentityProposalId,
+    /// Identifies an identity provider.
+    IdentityProviderId,
+    /// Identifies a rule of an identity provider.
+    IdentityRuleId,
+    /// Identifies a job.
+    JobId,
+    /// Identifies the lease of a job by one worker.
+    LeaseId,
     /// Identifies a log drain.
     LogDrainId,
     /// Identifies a log session.
     LogSessionId,
+    /// Identifies an OAuth client.
+    OauthClientId,
+    /// Identifies an authorization code of an OAuth client.
+    OauthCodeId,
+    /// Identifies a password; changing the password keeps it.
+    PasswordId,
+    /// Identifies a push in progress.
+    PushId,
+    /// Identifies a quota of an owner.
+    QuotaId,
+    /// Identifies a recovery code of a password.
+    RecoveryCodeId,
     /// Identifies a release.
     ReleaseId,
+    /// Identifies a sandboxed process: one run of a dyno, of a build or of a release phase.
+    RunId,
+    /// Identifies a schedule.
+    ScheduleId,
     /// Identifies a console session.
     SessionId,
+    /// Identifies a sign-in attempt at a provider.
+    SignInAttemptId,
+    /// Identifies a one-time sign-in link.
+    SignInLinkId,
     /// Identifies a slug.
     SlugId,
     /// Identifies an uploaded source archive.
     SourceId,
+    /// Permanently identifies a team; its name may change.
+    TeamId,
+    /// Identifies an invitation to a team.
+    TeamInvitationId,
+    /// Identifies an account's membership of a team.
+    TeamMemberId,
+    /// Identifies one attempt to upload an archive.
+    UploadId,
+}
+
+/// A build runs as one process, which has its id.
+impl From<BuildId> for RunId {
+    fn from(build: BuildId) -> Self {
+        Self(build.0)
+    }
+}
+
+/// A release phase runs as one process, which has the id of the release.
+impl From<ReleaseId> for RunId {
+    fn from(release: ReleaseId) -> Self {
+        Self(release.0)
+    }
 }
 
 /// The name of an app: 3 to 30 lower-case letters, digits and dashes, starting with a letter and not ending

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::named::named;
+use crate::{ids::JobId, named::named};
 
 named! {
     /// The state of a job.
@@ -31,7 +31,7 @@ impl JobState {
 /// A job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    pub id: Uuid,
+    pub id: JobId,
     /// `builds.run`, `retention.run`, …
     pub kind: String,
     /// The id of what it works for; all zeros for the platform as a whole.

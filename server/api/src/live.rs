@@ -43,7 +43,7 @@ pub enum Topic {
     /// Output of a build; the cursor is a byte offset.
     Build {
         app: String,
-        build: uuid::Uuid,
+        build: crate::ids::BuildId,
         #[serde(default)]
         after: Option<u64>,
     },

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+
+use crate::ids::OauthClientId;
 
 /// A program that requests authorization from users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OauthClient {
-    pub id: Uuid,
+    pub id: OauthClientId,
     pub name: String,
     /// The redirect URI, matched exactly.
     pub redirect_uri: String,

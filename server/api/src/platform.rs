@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::jobs::JobState;
+use crate::{
+    ids::{AppId, JobId},
+    jobs::JobState,
+};
 
 /// `GET /platform`: what is running, and its health.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +28,7 @@ pub struct PlatformInfo {
 /// A job: unfinished, or recently failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobInfo {
-    pub id: Uuid,
+    pub id: JobId,
     pub kind: String,
     pub subject: Uuid,
     pub state: JobState,
@@ -111,7 +114,7 @@ pub struct Event {
     /// The id of the subject, if it has one. Unlike its name, it never changes.
     #[serde(default)]
     pub subject_id: Option<Uuid>,
-    pub app: Option<Uuid>,
+    pub app: Option<AppId>,
     /// One human-readable sentence.
     pub summary: String,
     pub data: serde_json::Value,

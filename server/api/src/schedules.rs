@@ -2,14 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::jobs::JobState;
+use crate::{
+    ids::{JobId, ScheduleId},
+    jobs::JobState,
+};
 
 /// A schedule. The platform comes with its schedules; they cannot be changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    pub id: Uuid,
+    pub id: ScheduleId,
     pub name: String,
     /// What its job does, in a sentence.
     pub about: String,
@@ -28,6 +30,6 @@ pub struct Schedule {
 /// What became of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastJob {
-    pub id: Uuid,
+    pub id: JobId,
     pub state: JobState,
 }

@@ -2,14 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::team_members::Role;
+use crate::{ids::AccountId, team_members::Role};
 
 /// A program with its own tokens and no way to sign in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceAccount {
-    pub id: Uuid,
+    pub id: AccountId,
     pub name: String,
     /// Its identifier in place of an email address; it cannot receive mail.
     pub email: String,

@@ -3,7 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{apps::App, builds::Build, dynos::Dyno, formation::Formation, named::named, releases::Release};
+use crate::{
+    apps::App,
+    builds::Build,
+    dynos::Dyno,
+    formation::Formation,
+    ids::{AppId, BuildId},
+    named::named,
+    releases::Release,
+};
 
 named! {
     /// The condition of an app.
@@ -30,7 +38,7 @@ named! {
 /// `GET /app-statuses`: a row of the list of apps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AppSummary {
-    pub id: crate::ids::AppId,
+    pub id: AppId,
     pub name: String,
     pub condition: Condition,
     /// One short sentence with details: "web.1 exited with status 1 · next try in 4 s".
@@ -40,7 +48,7 @@ pub struct AppSummary {
     pub dynos_wanted: i32,
     pub release: Option<ReleaseSummary>,
     /// The running build.
-    pub build: Option<uuid::Uuid>,
+    pub build: Option<BuildId>,
     /// Requests of the last hour per two-minute interval, oldest first, for a sparkline; empty if not measured.
     #[serde(default)]
     pub traffic: Vec<u64>,

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::{
+    ids::TeamInvitationId,
     refs::Ref,
     team_members::{Role, TeamUser},
 };
@@ -12,7 +12,7 @@ use crate::{
 /// A pending invitation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TeamInvitation {
-    pub id: Uuid,
+    pub id: TeamInvitationId,
     pub team: Ref,
     pub user: TeamUser,
     pub invited_by: TeamUser,

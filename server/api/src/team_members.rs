@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::named::named;
+use crate::{
+    ids::{AccountId, TeamMemberId},
+    named::named,
+};
 
 named! {
     /// A role in a team.
@@ -31,7 +33,7 @@ named! {
 /// A member of a team.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TeamMember {
-    pub id: Uuid,
+    pub id: TeamMemberId,
     pub email: String,
     pub role: Role,
     pub federated: bool,
@@ -55,7 +57,7 @@ pub struct TeamMember {
 /// The member's account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TeamUser {
-    pub id: Uuid,
+    pub id: AccountId,
     pub email: String,
     pub name: Option<String>,
 }

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::{
     apps::AppCreate,
+    ids::TeamId,
     refs::{loose_bool, loose_ref},
     team_members::Role,
 };
@@ -13,7 +13,7 @@ use crate::{
 /// A team, as seen by its members.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Team {
-    pub id: Uuid,
+    pub id: TeamId,
     pub name: String,
     /// The caller's role in it.
     pub role: Role,
