@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use uuid::Uuid;
+use api::ids::JobId;
 
 use crate::Failure;
 
@@ -15,7 +15,7 @@ thread_local! {
 }
 
 struct Plan {
-    job: Uuid,
+    job: JobId,
     /// Where to crash; `None` afterwards.
     at: Option<usize>,
     /// The number of points since the job began, or since the crash.
@@ -28,7 +28,7 @@ pub(crate) struct CrashPoint(Option<Arc<Mutex<Plan>>>);
 
 impl CrashPoint {
     /// Continues with the plan for this job, if there is one on this thread.
-    pub fn planned(job: Uuid) -> Self {
+    pub fn planned(job: JobId) -> Self {
         Self(PLAN.with_borrow(|plan| plan.clone().filter(|plan| lock(plan).job == job)))
     }
 
@@ -57,7 +57,7 @@ fn lock(plan: &Arc<Mutex<Plan>>) -> MutexGuard<'_, Plan> {
 }
 
 /// Makes `job` crash at this point when this thread runs it.
-pub(crate) fn plan(job: Uuid, at: usize) {
+pub(crate) fn plan(job: JobId, at: usize) {
     PLAN.set(Some(Arc::new(Mutex::new(Plan { job, at: Some(at), seen: 0, most: 0 }))));
 }
 

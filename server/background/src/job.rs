@@ -1,6 +1,7 @@
 //! Jobs: their definition, and how they are enqueued.
 
 use anyhow::anyhow;
+use api::ids::JobId;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, de::DeserializeOwned};
@@ -97,13 +98,13 @@ pub(crate) fn params(job: &impl Serialize) -> sqlx::Result<serde_json::Value> {
 }
 
 /// Returns its id, or `None` if the subject has an unfinished job of this kind.
-pub(crate) async fn insert(tx: &mut PgConnection, new: &New<'_>) -> sqlx::Result<Option<Uuid>> {
-    let id: Option<Uuid> = sqlx::query_scalar(
+pub(crate) async fn insert(tx: &mut PgConnection, new: &New<'_>) -> sqlx::Result<Option<JobId>> {
+    let id: Option<JobId> = sqlx::query_scalar(
         "insert into jobs (id, kind, subject, params, run_at, schedule)
          values ($1, $2, $3, $4, coalesce($5, now()), $6)
          on conflict (kind, subject) where state in ('pending', 'running') do nothing returning id",
     )
-    .bind(Uuid::now_v7())
+    .bind(JobId::now_v7())
     .bind(new.kind)
     .bind(new.subject)
     .bind(new.params)
@@ -147,7 +148,7 @@ pub async fn wake<J: Job>(tx: &mut PgConnection, subject: Uuid) -> sqlx::Result<
 /// more. The caller checks whether its kind [allows](Cancel) that.
 ///
 /// Returns `false` if it has ended, or if this was requested before.
-pub async fn request_cancel(tx: &mut PgConnection, job: Uuid) -> sqlx::Result<bool> {
+pub async fn request_cancel(tx: &mut PgConnection, job: JobId) -> sqlx::Result<bool> {
     let kind: Option<String> = sqlx::query_scalar(
         "update jobs set cancel_requested_at = now(), updated_at = now(),
                 run_at = case when state = 'pending' then least(run_at, now()) else run_at end

@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api::ids::{JobId, LeaseId};
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::sync::{oneshot, watch};
-use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(15);
 
@@ -28,13 +28,13 @@ pub struct Leases {
 
 #[derive(Default)]
 struct Held {
-    all: Mutex<HashMap<Uuid, Lease>>,
+    all: Mutex<HashMap<LeaseId, Lease>>,
     /// Leases of jobs that were dropped before their outcome was recorded.
-    dropped: Mutex<Vec<Uuid>>,
+    dropped: Mutex<Vec<LeaseId>>,
 }
 
 struct Lease {
-    job: Uuid,
+    job: JobId,
     /// When its last renewal began; the lease is valid at least from then on.
     renewed: Instant,
     stop: watch::Sender<Option<Stop>>,
@@ -66,7 +66,7 @@ pub(crate) enum Stop {
 /// The lease of a job that this process runs; given up when dropped.
 pub(crate) struct LeaseGuard {
     held: Arc<Held>,
-    lease: Uuid,
+    lease: LeaseId,
     stop: watch::Receiver<Option<Stop>>,
     is_settled: bool,
 }
@@ -128,28 +128,28 @@ impl Leases {
     }
 
     /// Renews `lease` of `job` from now on, which was taken after `since`.
-    pub(crate) fn hold(&self, job: Uuid, lease: Uuid, since: Instant) -> LeaseGuard {
+    pub(crate) fn hold(&self, job: JobId, lease: LeaseId, since: Instant) -> LeaseGuard {
         let (sender, stop) = watch::channel(None);
         self.held.all().insert(lease, Lease { job, renewed: since, stop: sender });
         LeaseGuard { held: self.held.clone(), lease, stop, is_settled: false }
     }
 
     /// The jobs that run in this process, or have not stopped yet.
-    pub(crate) fn jobs(&self) -> Vec<Uuid> {
+    pub(crate) fn jobs(&self) -> Vec<JobId> {
         self.held.all().values().map(|lease| lease.job).collect()
     }
 
     /// The leases of this process whose jobs have no outcome.
-    pub(crate) fn unsettled(&self) -> Vec<Uuid> {
+    pub(crate) fn unsettled(&self) -> Vec<LeaseId> {
         // A dropped guard is added to the second before it is removed from the first.
-        let mut leases: Vec<Uuid> = self.held.all().keys().copied().collect();
+        let mut leases: Vec<LeaseId> = self.held.all().keys().copied().collect();
         leases.extend(self.held.dropped.lock().unwrap_or_else(PoisonError::into_inner).iter());
         leases
     }
 }
 
 impl Held {
-    fn all(&self) -> MutexGuard<'_, HashMap<Uuid, Lease>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<LeaseId, Lease>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -161,8 +161,8 @@ impl Held {
         duration: Duration,
     ) -> sqlx::Result<()> {
         let is_due = |held: &Lease| !held.is_lost() && held.renewed.elapsed() > duration / 5;
-        let of_jobs = |(lease, held): (&Uuid, &Lease)| is_due(held).then_some((held.job, *lease));
-        let (jobs, leases): (Vec<Uuid>, Vec<Uuid>) = self.all().iter().filter_map(of_jobs).unzip();
+        let of_jobs = |(lease, held): (&LeaseId, &Lease)| is_due(held).then_some((held.job, *lease));
+        let (jobs, leases): (Vec<JobId>, Vec<LeaseId>) = self.all().iter().filter_map(of_jobs).unzip();
         if jobs.is_empty() {
             return Ok(());
         }
@@ -171,7 +171,7 @@ impl Held {
             None => db.insert(PgConnection::connect_with(options).await?),
         };
         let now = Instant::now();
-        let kept: Vec<(Uuid, bool)> = sqlx::query_as(
+        let kept: Vec<(LeaseId, bool)> = sqlx::query_as(
             "update jobs j set lease_until = now() + make_interval(secs => $3)
              from unnest($1::uuid[], $2::uuid[]) h(job, lease) where j.id = h.job and j.lease = h.lease
              returning j.lease, j.cancel_requested_at is not null",

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use api::ids::{JobId, LeaseId};
 use sqlx::PgPool;
 use tokio::sync::watch;
-use uuid::Uuid;
 
 /// Progress is written at most this often.
 const PACE: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ impl Progress {
     }
 
     /// Writes reports until it is dropped.
-    pub(crate) async fn write(&self, pool: &PgPool, job: Uuid, lease: Uuid) -> std::convert::Infallible {
+    pub(crate) async fn write(&self, pool: &PgPool, job: JobId, lease: LeaseId) -> std::convert::Infallible {
         let mut reports = self.0.subscribe();
         loop {
             if reports.changed().await.is_err() {
@@ -50,7 +50,7 @@ impl Progress {
     }
 
     /// Writes the last report, if there is one.
-    pub(crate) async fn flush(&self, pool: &PgPool, job: Uuid, lease: Uuid) {
+    pub(crate) async fn flush(&self, pool: &PgPool, job: JobId, lease: LeaseId) {
         let reported = self.0.borrow().clone();
         if reported != Reported::default() {
             write(pool, job, lease, &reported).await;
@@ -59,7 +59,7 @@ impl Progress {
 }
 
 /// A failure is only logged: the job itself can continue.
-async fn write(pool: &PgPool, job: Uuid, lease: Uuid, reported: &Reported) {
+async fn write(pool: &PgPool, job: JobId, lease: LeaseId, reported: &Reported) {
     let written = sqlx::query(
         "update jobs set progress = $3, note = $4, updated_at = now()
          where id = $1 and lease = $2 and (progress, note) is distinct from ($3, $4)",

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use api::ids::{JobId, LeaseId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use crate::{Failure, Leases, job::notify, leases::LeaseGuard, progress::shortened};
 
@@ -20,19 +20,19 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// A job that this process runs.
 #[derive(sqlx::FromRow)]
 pub(crate) struct Leased {
-    pub id: Uuid,
+    pub id: JobId,
     pub kind: String,
     pub params: serde_json::Value,
     pub attempt: i32,
     pub crashes: i32,
-    pub lease: Uuid,
+    pub lease: LeaseId,
     /// Whether it was cancelled before it was leased.
     pub cancelled: bool,
 }
 
 /// Releases jobs whose lease has expired. Their server may have died because of them: from the second time on the job
 /// waits, longer each time, so that others finish in between. Jobs that this process `held` still run.
-async fn release_expired(db: &mut PgConnection, held: &[Uuid]) -> sqlx::Result<()> {
+async fn release_expired(db: &mut PgConnection, held: &[JobId]) -> sqlx::Result<()> {
     sqlx::query(
         "update jobs set state = case when crashes < $1 then 'pending' else 'failed' end, crashes = crashes + 1,
                 lease = null, lease_until = null, error = 'the server ended while it ran', updated_at = now(),

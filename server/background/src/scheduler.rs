@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use api::ids::{JobId, ScheduleId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -64,7 +65,7 @@ pub async fn write_schedules(pool: &PgPool, schedules: &[Schedule], now: DateTim
                  next_at = case when (s.cron, s.zone) = (excluded.cron, excluded.zone) then s.next_at
                                 else excluded.next_at end",
         )
-        .bind(Uuid::now_v7())
+        .bind(ScheduleId::now_v7())
         .bind(new.name)
         .bind(new.about)
         .bind(new.cron)
@@ -102,7 +103,7 @@ async fn look(pool: &PgPool) -> anyhow::Result<Option<DateTime<Utc>>> {
 
 #[derive(sqlx::FromRow)]
 struct Due {
-    id: Uuid,
+    id: ScheduleId,
     name: String,
     cron: String,
     zone: String,
@@ -165,14 +166,14 @@ pub async fn tick(pool: &PgPool, now: DateTime<Utc>) -> anyhow::Result<Vec<Strin
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enqueued {
     /// A new job.
-    New(Uuid),
+    New(JobId),
     /// This one is not finished yet.
-    Unfinished(Uuid),
+    Unfinished(JobId),
 }
 
 /// Enqueues the job of the schedule called `name` now; its next time stays. `None` if there is no such schedule.
 pub async fn enqueue_now(tx: &mut PgConnection, name: &str) -> sqlx::Result<Option<Enqueued>> {
-    let found: Option<(Uuid, String, Uuid, serde_json::Value)> =
+    let found: Option<(ScheduleId, String, Uuid, serde_json::Value)> =
         sqlx::query_as("select id, kind, subject, params from schedules where name = $1 for update")
             .bind(name)
             .fetch_optional(&mut *tx)

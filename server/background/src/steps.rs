@@ -2,17 +2,17 @@
 
 use std::future::Future;
 
+use api::ids::{JobId, LeaseId};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use crate::{Failure, Progress};
 
 /// Records what a job has done, so that a retry does not do it again.
 pub struct Steps {
     pub(crate) pool: PgPool,
-    pub(crate) job: Uuid,
-    pub(crate) lease: Uuid,
+    pub(crate) job: JobId,
+    pub(crate) lease: LeaseId,
     pub(crate) progress: Progress,
     #[cfg(feature = "testing")]
     pub(crate) crash: crate::crash_point::CrashPoint,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use api::ids::JobId;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use crate::{Job, Registry, crash_point, enqueue, run_next};
 
@@ -30,7 +30,7 @@ pub async fn survives_a_crash_anywhere<J: Job>(
         let mut db = pool.acquire().await.expect("a connection");
         enqueue(&mut db, &job).await.expect("enqueue the job");
         drop(db);
-        let id: Uuid =
+        let id: JobId =
             sqlx::query_scalar("select id from jobs where kind = $1 and subject = $2 order by id desc limit 1")
                 .bind(J::KIND)
                 .bind(job.subject())
@@ -53,7 +53,7 @@ pub async fn survives_a_crash_anywhere<J: Job>(
 }
 
 /// Runs a job until it has ended or has to be retried; returns its state and error.
-async fn run_to_its_end(pool: &PgPool, registry: &Registry, job: Uuid) -> (String, Option<String>) {
+async fn run_to_its_end(pool: &PgPool, registry: &Registry, job: JobId) -> (String, Option<String>) {
     let deadline = Instant::now() + LONG;
     loop {
         assert!(run_next(pool, registry).await.expect("run the job"), "the job is due");

@@ -1,9 +1,11 @@
 //! Accounts: rows and queries.
 
-use api::team_members::GrantedBy;
+use api::{
+    ids::{AccountId, TeamId},
+    team_members::GrantedBy,
+};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_EMAIL, BY_ID, List, Page, Range},
@@ -16,7 +18,7 @@ pub static LIST: List = List::by(&[BY_EMAIL, BY_ID, BY_CREATION, BY_CHANGE]);
 /// A row of `accounts`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
+    pub id: AccountId,
     pub email: String,
     pub name: Option<String>,
     pub admin: bool,
@@ -94,13 +96,13 @@ pub async fn account_invite(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
 
 /// Whether an account exists only because of an invitation; `None` if there is no such account. Locks it until
 /// the end of the transaction, so that it is not claimed or removed concurrently.
-pub async fn account_is_invited(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<bool>> {
+pub async fn account_is_invited(db: impl PgExecutor<'_>, id: AccountId) -> sqlx::Result<Option<bool>> {
     sqlx::query_scalar("select invited from accounts where id = $1 for update").bind(id).fetch_optional(db).await
 }
 
 /// Deletes an account that exists only because of an invitation, once no invitation is left. Returns whether it
 /// did.
-pub async fn account_delete_uninvited(db: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn account_delete_uninvited(db: &mut PgConnection, id: AccountId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     // Locked first, so that the next statement sees what the previous holder of the lock has added.
     if account_is_invited(&mut *db, id).await? != Some(true) {
         return Ok(false);
@@ -117,7 +119,7 @@ pub async fn account_list_uninvited(db: impl PgExecutor<'_>, now: DateTime<Utc>)
 }
 
 /// The accounts kept by `team`: members and invitees who have never signed in.
-pub async fn account_list_invited_by_team(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<Vec<Row>> {
+pub async fn account_list_invited_by_team(db: impl PgExecutor<'_>, team: TeamId) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
         "select * from accounts a where invited and (
              exists (select 1 from team_members m where m.account_id = a.id and m.team_id = $1)
@@ -130,13 +132,13 @@ pub async fn account_list_invited_by_team(db: impl PgExecutor<'_>, team: Uuid) -
 
 /// The account with this id, unless it is suspended, or a service account of a suspended person or of a team without
 /// an active admin: for authentication.
-pub async fn account_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn account_info(db: impl PgExecutor<'_>, id: AccountId) -> sqlx::Result<Option<Row>> {
     let select = format!("select a.* from accounts a where a.id = $1 and {LET_IN}");
     sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(id).fetch_optional(db).await
 }
 
 /// The account with this id, suspended or not.
-pub async fn account_info_any(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn account_info_any(db: impl PgExecutor<'_>, id: AccountId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from accounts where id = $1").bind(id).fetch_optional(db).await
 }
 
@@ -163,7 +165,7 @@ pub async fn account_first_admin(db: impl PgExecutor<'_>) -> sqlx::Result<Option
 /// Changes the name.
 pub async fn account_rename(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: AccountId,
     name: Option<&str>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
@@ -177,7 +179,7 @@ pub async fn account_rename(
 }
 
 /// Records a sign-in: from now on the account exists independently of any invitation.
-pub async fn account_signed_in(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn account_signed_in(db: impl PgExecutor<'_>, id: AccountId, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update accounts set last_login = $2, invited = false where id = $1")
         .bind(id)
         .bind(now)
@@ -187,7 +189,7 @@ pub async fn account_signed_in(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<
 }
 
 /// Suspends the account from now on, or reinstates it if `at` is absent.
-pub async fn account_suspend(db: impl PgExecutor<'_>, id: Uuid, at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
+pub async fn account_suspend(db: impl PgExecutor<'_>, id: AccountId, at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
     sqlx::query("update accounts set suspended_at = $2 where id = $1").bind(id).bind(at).execute(db).await?;
     Ok(())
 }
@@ -195,7 +197,7 @@ pub async fn account_suspend(db: impl PgExecutor<'_>, id: Uuid, at: Option<DateT
 /// Grants or revokes administrator rights. `by` is who decided.
 pub async fn account_set_admin(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: AccountId,
     admin: bool,
     by: GrantedBy,
     now: DateTime<Utc>,
@@ -211,20 +213,20 @@ pub async fn account_set_admin(
 }
 
 /// Who last decided whether an account is an administrator.
-pub async fn account_admin_by(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<GrantedBy>> {
+pub async fn account_admin_by(db: impl PgExecutor<'_>, id: AccountId) -> sqlx::Result<Option<GrantedBy>> {
     let found = sqlx::query_scalar("select admin_by from accounts where id = $1").bind(id);
     Ok(found.fetch_optional(db).await?.and_then(|MaybeText(by)| by))
 }
 
 /// Whether an account belonged to a removed service account.
-pub async fn account_is_retired(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn account_is_retired(db: impl PgExecutor<'_>, id: AccountId) -> sqlx::Result<bool> {
     let found = sqlx::query_scalar("select retired_at is not null from accounts where id = $1").bind(id);
     Ok(found.fetch_optional(db).await?.unwrap_or(false))
 }
 
 /// Ends all sessions, tokens and links of an account. Its password and identities remain: the user can sign in
 /// again with them, once allowed.
-pub async fn account_end_credentials(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+pub async fn account_end_credentials(db: &mut PgConnection, id: AccountId) -> sqlx::Result<()> {
     for query in [
         "delete from sessions where account_id = $1",
         "delete from sign_in_links where account_id = $1",

@@ -1,16 +1,16 @@
 //! URLs with secrets that are not encrypted yet: rows and queries.
 
+use api::ids::{AppId, BuildId};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 /// Unmasked credentials or queries, or a pre-signed URL of our own.
 const OPEN: &str = r"://(?!\*\*\*@)[^/\\?#\s]*@|\?(?!\*\*\*)|/blobs/sources/(?!\*\*\*)";
 
 /// The URLs of an app, or of a build.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct Row {
-    pub id: Uuid,
-    pub app_id: Uuid,
+pub struct Row<Id> {
+    pub id: Id,
+    pub app_id: AppId,
     pub buildpacks: Vec<String>,
     /// Only of a build.
     pub source_url: Option<String>,
@@ -26,7 +26,7 @@ pub struct Sealed {
 }
 
 /// Apps after `after` whose URLs may need to be encrypted, ordered by id.
-pub async fn address_open_of_apps(db: impl PgExecutor<'_>, after: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
+pub async fn address_open_of_apps(db: impl PgExecutor<'_>, after: AppId, most: i64) -> sqlx::Result<Vec<Row<AppId>>> {
     sqlx::query_as(
         "select id, id as app_id, buildpacks, null::text as source_url from apps
          where id > $1 and array_to_string(buildpacks, E'\\n') ~ $3 order by id limit $2",
@@ -39,7 +39,11 @@ pub async fn address_open_of_apps(db: impl PgExecutor<'_>, after: Uuid, most: i6
 }
 
 /// Builds after `after` whose URLs may need to be encrypted, or have a fragment, ordered by id.
-pub async fn address_open_of_builds(db: impl PgExecutor<'_>, after: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
+pub async fn address_open_of_builds(
+    db: impl PgExecutor<'_>,
+    after: BuildId,
+    most: i64,
+) -> sqlx::Result<Vec<Row<BuildId>>> {
     sqlx::query_as(
         "select id, app_id, buildpacks, source_url from builds
          where id > $1 and (array_to_string(buildpacks, E'\\n') ~ $3 or source_url ~ $3
@@ -54,7 +58,7 @@ pub async fn address_open_of_builds(db: impl PgExecutor<'_>, after: Uuid, most: 
 }
 
 /// Replaces an app's URLs, unless they were changed concurrently.
-pub async fn address_seal_of_app(db: impl PgExecutor<'_>, was: &Row, now: &Sealed) -> sqlx::Result<bool> {
+pub async fn address_seal_of_app(db: impl PgExecutor<'_>, was: &Row<AppId>, now: &Sealed) -> sqlx::Result<bool> {
     let done = sqlx::query("update apps set buildpacks = $3, buildpacks_sealed = $4 where id = $1 and buildpacks = $2")
         .bind(was.id)
         .bind(&was.buildpacks)
@@ -66,7 +70,7 @@ pub async fn address_seal_of_app(db: impl PgExecutor<'_>, was: &Row, now: &Seale
 }
 
 /// Replaces a build's URLs.
-pub async fn address_seal_of_build(db: impl PgExecutor<'_>, was: &Row, now: &Sealed) -> sqlx::Result<bool> {
+pub async fn address_seal_of_build(db: impl PgExecutor<'_>, was: &Row<BuildId>, now: &Sealed) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update builds set buildpacks = $4, buildpacks_sealed = $5, source_url = $6, source_sealed = $7
          where id = $1 and buildpacks = $2 and source_url is not distinct from $3",

@@ -1,9 +1,11 @@
 //! App transfers: rows and queries.
 
-use api::app_transfers::TransferState;
+use api::{
+    app_transfers::TransferState,
+    ids::{AccountId, AppId, AppTransferId},
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range},
@@ -16,10 +18,10 @@ pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 /// A row of `app_transfers`, with the names involved.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub app_id: Uuid,
-    pub owner_id: Uuid,
-    pub recipient_id: Uuid,
+    pub id: AppTransferId,
+    pub app_id: AppId,
+    pub owner_id: AccountId,
+    pub recipient_id: AccountId,
     #[sqlx(try_from = "Text<TransferState>")]
     pub state: TransferState,
     pub created_at: DateTime<Utc>,
@@ -36,10 +38,10 @@ const SELECT: &str = "select x.*, p.name as app, o.email as owner_email, r.email
 /// Offers an app of `owner` to `recipient`. Violates `app_transfers_pending_key` if a transfer is pending.
 pub async fn app_transfer_create(
     db: impl PgExecutor<'_>,
-    id: Uuid,
-    app: Uuid,
-    owner: Uuid,
-    recipient: Uuid,
+    id: AppTransferId,
+    app: AppId,
+    owner: AccountId,
+    recipient: AccountId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query(
@@ -57,14 +59,14 @@ pub async fn app_transfer_create(
 }
 
 /// The transfers from and to an account.
-pub async fn app_transfer_list(db: impl PgExecutor<'_>, account: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+pub async fn app_transfer_list(db: impl PgExecutor<'_>, account: AccountId, range: &Range) -> sqlx::Result<Page<Row>> {
     let list = sqlx::AssertSqlSafe(format!("{SELECT} where x.owner_id = $1 or x.recipient_id = $1"));
     range.fetch(db, sqlx::query(list).bind(account)).await
 }
 
 /// The transfer with this id (as text), or the pending one of the app with this name, if it is from or to
 /// `account`.
-pub async fn app_transfer_info(db: impl PgExecutor<'_>, account: Uuid, which: &str) -> sqlx::Result<Option<Row>> {
+pub async fn app_transfer_info(db: impl PgExecutor<'_>, account: AccountId, which: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where (x.owner_id = $1 or x.recipient_id = $1)
             and (x.id::text = $2 or (p.name = $2 and x.state = 'pending'))"
@@ -78,7 +80,7 @@ pub async fn app_transfer_info(db: impl PgExecutor<'_>, account: Uuid, which: &s
 /// Completes a pending transfer. Returns `false`, changing nothing, if it was not pending.
 pub async fn app_transfer_end(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: AppTransferId,
     state: TransferState,
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
@@ -92,13 +94,13 @@ pub async fn app_transfer_end(
 }
 
 /// Withdraws all pending transfers of an app.
-pub async fn app_transfer_delete_pending(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<()> {
+pub async fn app_transfer_delete_pending(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<()> {
     sqlx::query("delete from app_transfers where app_id = $1 and state = 'pending'").bind(app).execute(db).await?;
     Ok(())
 }
 
 /// Deletes a pending transfer; otherwise returns `false`.
-pub async fn app_transfer_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn app_transfer_delete(db: impl PgExecutor<'_>, id: AppTransferId) -> sqlx::Result<bool> {
     let query = "delete from app_transfers where id = $1 and state = 'pending'";
     Ok(sqlx::query(query).bind(id).execute(db).await?.rows_affected() == 1)
 }

@@ -1,8 +1,8 @@
 //! Apps: rows and queries.
 
+use api::ids::{AccountId, AppId, TeamId};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 use crate::{
     collaborators::Access,
@@ -15,11 +15,11 @@ pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
 /// A row of `apps`, with the names of its owner: a person or a team, never both.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
+    pub id: AppId,
     pub name: String,
-    pub owner_id: Option<Uuid>,
+    pub owner_id: Option<AccountId>,
     pub owner_email: Option<String>,
-    pub team_id: Option<Uuid>,
+    pub team_id: Option<TeamId>,
     pub team: Option<String>,
     pub uid: i32,
     pub stack: String,
@@ -61,7 +61,7 @@ fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
 /// The account that apps are listed for.
 #[derive(Clone, Copy, Debug)]
 pub struct Viewer<'a> {
-    pub account: Uuid,
+    pub account: AccountId,
     /// An administrator of the platform, who sees all.
     pub admin: bool,
     /// The permissions that make an app visible.
@@ -71,10 +71,10 @@ pub struct Viewer<'a> {
 /// A filter for visible apps; absent fields match everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter<'a> {
-    pub team: Option<Uuid>,
-    pub ids: Option<&'a [Uuid]>,
+    pub team: Option<TeamId>,
+    pub ids: Option<&'a [AppId]>,
     /// Those that this account collaborates on.
-    pub collaborator: Option<Uuid>,
+    pub collaborator: Option<AccountId>,
 }
 
 /// An app, and the viewer's relation to it.
@@ -89,11 +89,11 @@ pub struct Seen {
 /// The fields of a new app.
 #[derive(Debug)]
 pub struct New<'a> {
-    pub id: Uuid,
+    pub id: AppId,
     pub name: &'a str,
     /// A person; absent for a team's app.
-    pub owner: Option<Uuid>,
-    pub team: Option<Uuid>,
+    pub owner: Option<AccountId>,
+    pub team: Option<TeamId>,
     pub locked: bool,
     pub stack: &'a str,
     pub now: DateTime<Utc>,
@@ -118,7 +118,7 @@ pub async fn app_create(db: impl PgExecutor<'_>, new: &New<'_>) -> sqlx::Result<
 }
 
 /// The app with this id, unless it is being destroyed.
-pub async fn app_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn app_info(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(select("where a.id = $1 and a.deleted_at is null")).bind(id).fetch_optional(db).await
 }
 
@@ -144,7 +144,7 @@ pub async fn app_list(
 }
 
 /// Those of `apps` that are visible to an account.
-pub async fn app_visible(db: impl PgExecutor<'_>, viewer: &Viewer<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+pub async fn app_visible(db: impl PgExecutor<'_>, viewer: &Viewer<'_>, apps: &[AppId]) -> sqlx::Result<Vec<AppId>> {
     let visible = sqlx::AssertSqlSafe(format!("select a.id from apps a {VISIBLE} and a.id = any($4)"));
     let visible = sqlx::query_scalar(visible).bind(viewer.account).bind(viewer.admin).bind(viewer.permissions);
     visible.bind(apps).fetch_all(db).await
@@ -153,7 +153,7 @@ pub async fn app_visible(db: impl PgExecutor<'_>, viewer: &Viewer<'_>, apps: &[U
 /// The fields of every app that its requests and its supervisor need.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Served {
-    pub id: Uuid,
+    pub id: AppId,
     pub name: String,
     pub uid: i32,
     pub maintenance: bool,
@@ -168,7 +168,7 @@ pub async fn app_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Served>> {
 }
 
 /// The ids of all apps.
-pub async fn app_ids(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
+pub async fn app_ids(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<AppId>> {
     sqlx::query_scalar("select id from apps where deleted_at is null").fetch_all(db).await
 }
 
@@ -196,9 +196,9 @@ pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) 
 /// Transfers an app to a person or a team.
 pub async fn app_set_owner(
     db: impl PgExecutor<'_>,
-    id: Uuid,
-    owner: Option<Uuid>,
-    team: Option<Uuid>,
+    id: AppId,
+    owner: Option<AccountId>,
+    team: Option<TeamId>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query("update apps set owner_id = $2, team_id = $3, locked = locked and $3 is not null, updated_at = $4 where id = $1")
@@ -214,7 +214,7 @@ pub async fn app_set_owner(
 /// Records the data of a release.
 pub async fn app_released(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: AppId,
     slug: Option<&crate::slugs::Row>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
@@ -235,13 +235,13 @@ pub async fn app_released(
 }
 
 /// Records the size of the repository, in bytes.
-pub async fn app_repo_size(db: impl PgExecutor<'_>, id: Uuid, size: i64) -> sqlx::Result<()> {
+pub async fn app_repo_size(db: impl PgExecutor<'_>, id: AppId, size: i64) -> sqlx::Result<()> {
     sqlx::query("update apps set repo_size = $2 where id = $1").bind(id).bind(size).execute(db).await?;
     Ok(())
 }
 
 /// Hides the app and frees its name. The job that destroys it deletes the row. Returns `false` if it is hidden already.
-pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: AppId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let hidden = sqlx::query("update apps set deleted_at = $2, name = id::text where id = $1 and deleted_at is null")
         .bind(id)
         .bind(now)
@@ -251,12 +251,12 @@ pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<U
 }
 
 /// The app with this id, even while it is being destroyed.
-pub async fn app_info_any(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn app_info_any(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(select("where a.id = $1")).bind(id).fetch_optional(db).await
 }
 
 /// Deletes the row and everything that references it.
-pub async fn app_delete(db: &mut sqlx::PgConnection, id: Uuid) -> sqlx::Result<()> {
+pub async fn app_delete(db: &mut sqlx::PgConnection, id: AppId) -> sqlx::Result<()> {
     sqlx::query("delete from builds where app_id = $1").bind(id).execute(&mut *db).await?;
     sqlx::query("delete from releases where app_id = $1").bind(id).execute(&mut *db).await?;
     sqlx::query("delete from apps where id = $1").bind(id).execute(db).await?;
@@ -265,13 +265,13 @@ pub async fn app_delete(db: &mut sqlx::PgConnection, id: Uuid) -> sqlx::Result<(
 
 /// Locks the app's row until the end of the transaction: releases of an app are numbered sequentially. Returns `false`
 /// if the app is gone, or is being destroyed.
-pub async fn app_lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn app_lock(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<bool> {
     let is_there = sqlx::query_scalar("select deleted_at is null from apps where id = $1 for update");
     Ok(is_there.bind(id).fetch_optional(db).await?.unwrap_or(false))
 }
 
 /// Whether there is an app with this id that is not being destroyed.
-pub async fn app_exists(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn app_exists(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select 1 from apps where id = $1 and deleted_at is null)")
         .bind(id)
         .fetch_one(db)
@@ -279,6 +279,6 @@ pub async fn app_exists(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool>
 }
 
 /// Those of these apps that have a row, even while they are being destroyed.
-pub async fn app_among(db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+pub async fn app_among(db: impl PgExecutor<'_>, ids: &[AppId]) -> sqlx::Result<Vec<AppId>> {
     sqlx::query_scalar("select id from apps where id = any($1)").bind(ids).fetch_all(db).await
 }

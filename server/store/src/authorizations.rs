@@ -1,8 +1,8 @@
 //! Authorizations (API tokens): rows and queries.
 
+use api::ids::{AccountId, AuthorizationId, OauthClientId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
 
@@ -12,8 +12,8 @@ pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 /// A row of `oauth_authorizations`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub account_id: Uuid,
+    pub id: AuthorizationId,
+    pub account_id: AccountId,
     pub description: String,
     pub scope: Vec<String>,
     pub token_hash: Vec<u8>,
@@ -21,9 +21,9 @@ pub struct Row {
     pub expires_at: Option<DateTime<Utc>>,
     pub last_used_at: Option<DateTime<Utc>>,
     /// The client that has it, if any.
-    pub client_id: Option<Uuid>,
+    pub client_id: Option<OauthClientId>,
     /// The token that created it, if it is deleted with that one.
-    pub parent_id: Option<Uuid>,
+    pub parent_id: Option<AuthorizationId>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -33,7 +33,7 @@ pub struct Row {
 pub struct Listed {
     #[sqlx(flatten)]
     pub row: Row,
-    pub client_id: Option<Uuid>,
+    pub client_id: Option<OauthClientId>,
     pub client_name: Option<String>,
     pub client_redirect_uri: Option<String>,
 }
@@ -69,7 +69,7 @@ pub async fn authorization_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::R
 
 /// The number of valid authorizations of an account that do not belong to clients. Deletes those that have expired for
 /// good. Concurrent calls wait until the transaction ends, and count what it has written.
-pub async fn authorization_count(db: &mut PgConnection, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<i64> {
+pub async fn authorization_count(db: &mut PgConnection, account: AccountId, now: DateTime<Utc>) -> sqlx::Result<i64> {
     sqlx::query("select 1 from accounts where id = $1 for no key update").bind(account).execute(&mut *db).await?;
     sqlx::query("delete from oauth_authorizations where account_id = $1 and expires_at <= $2 and refresh_hash is null")
         .bind(account)
@@ -98,7 +98,7 @@ pub async fn authorization_by_token(
 }
 
 /// Records the use of a token; at most once a minute, to reduce disk writes.
-pub async fn authorization_used(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn authorization_used(db: impl PgExecutor<'_>, id: AuthorizationId, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "update oauth_authorizations set last_used_at = $2
          where id = $1 and (last_used_at is null or last_used_at < $2 - interval '1 minute')",
@@ -113,7 +113,7 @@ pub async fn authorization_used(db: impl PgExecutor<'_>, id: Uuid, now: DateTime
 /// The authorizations of an account that have not expired or are renewable.
 pub async fn authorization_list(
     db: impl PgExecutor<'_>,
-    account: Uuid,
+    account: AccountId,
     now: DateTime<Utc>,
     range: &Range,
 ) -> sqlx::Result<Page<Listed>> {
@@ -123,8 +123,8 @@ pub async fn authorization_list(
 /// One of those.
 pub async fn authorization_info(
     db: impl PgExecutor<'_>,
-    account: Uuid,
-    id: Uuid,
+    account: AccountId,
+    id: AuthorizationId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Option<Listed>> {
     let one = sqlx::AssertSqlSafe(format!("{OF_ACCOUNT} and a.id = $3"));
@@ -134,7 +134,7 @@ pub async fn authorization_info(
 /// Changes the description.
 pub async fn authorization_describe(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: AuthorizationId,
     description: &str,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
@@ -150,7 +150,7 @@ pub async fn authorization_describe(
 /// Replaces the token of an authorization; the old one stops working.
 pub async fn authorization_rotate(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: AuthorizationId,
     token_hash: &[u8],
     hint: &str,
     now: DateTime<Utc>,
@@ -166,7 +166,7 @@ pub async fn authorization_rotate(
 }
 
 /// Deletes an authorization. Returns `false` if it is gone already.
-pub async fn authorization_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn authorization_delete(db: impl PgExecutor<'_>, id: AuthorizationId) -> sqlx::Result<bool> {
     let gone = sqlx::query("delete from oauth_authorizations where id = $1").bind(id).execute(db).await?;
     Ok(gone.rows_affected() > 0)
 }
@@ -174,7 +174,7 @@ pub async fn authorization_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Re
 /// When a token expires: `None` if it is invalid, `Some(None)` if only on revocation.
 pub async fn authorization_ends_at(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: AuthorizationId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Option<Option<DateTime<Utc>>>> {
     sqlx::query_scalar(
@@ -187,7 +187,11 @@ pub async fn authorization_ends_at(
 }
 
 /// Whether a token is still valid.
-pub async fn authorization_exists(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn authorization_exists(
+    db: impl PgExecutor<'_>,
+    id: AuthorizationId,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from oauth_authorizations where id = $1 and (expires_at is null or expires_at > $2))",
     )

@@ -1,9 +1,11 @@
 //! Builds: rows and queries.
 
-use api::builds::BuildStatus;
+use api::{
+    builds::BuildStatus,
+    ids::{AccountId, AppId, BuildId, ReleaseId, SlugId},
+};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range},
@@ -17,12 +19,12 @@ pub static LIST: List = List::by(&[Order::unique("number", Kind::Number, "t.numb
 /// A row of `builds`, with the address of its creator.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub app_id: Uuid,
+    pub id: BuildId,
+    pub app_id: AppId,
     pub number: i32,
     #[sqlx(try_from = "Text<BuildStatus>")]
     pub status: BuildStatus,
-    pub account_id: Uuid,
+    pub account_id: AccountId,
     pub email: String,
     pub stack: String,
     /// Masked for display, and the originals if they differ; likewise `source_url`.
@@ -36,8 +38,8 @@ pub struct Row {
     pub git_ref: Option<String>,
     pub git_old: Option<String>,
     pub git_new: Option<String>,
-    pub slug_id: Option<Uuid>,
-    pub release_id: Option<Uuid>,
+    pub slug_id: Option<SlugId>,
+    pub release_id: Option<ReleaseId>,
     pub error: Option<String>,
     pub cancelled_at: Option<DateTime<Utc>>,
     pub started_at: Option<DateTime<Utc>>,
@@ -68,9 +70,9 @@ const LINE: u32 = 200;
 /// The fields of a new build; its number is assigned here.
 #[derive(Clone, Debug, Default)]
 pub struct New {
-    pub id: Uuid,
-    pub app: Uuid,
-    pub account: Uuid,
+    pub id: BuildId,
+    pub app: AppId,
+    pub account: AccountId,
     pub stack: String,
     pub buildpacks: Vec<String>,
     pub buildpacks_sealed: Option<Vec<u8>>,
@@ -116,29 +118,29 @@ pub async fn build_create(db: &mut PgConnection, new: &New) -> sqlx::Result<()> 
 }
 
 /// The build with this id.
-pub async fn build_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn build_info(db: impl PgExecutor<'_>, id: BuildId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(select(WHOLE, "where b.id = $1")).bind(id).fetch_optional(db).await
 }
 
 /// The build of an app with this number.
-pub async fn build_at(db: impl PgExecutor<'_>, app: Uuid, number: i32) -> sqlx::Result<Option<Row>> {
+pub async fn build_at(db: impl PgExecutor<'_>, app: AppId, number: i32) -> sqlx::Result<Option<Row>> {
     let one = select(WHOLE, "where b.app_id = $1 and b.number = $2");
     sqlx::query_as(one).bind(app).bind(number).fetch_optional(db).await
 }
 
 /// The status of a build; `None` if there is none with this id.
-pub async fn build_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<BuildStatus>> {
+pub async fn build_status(db: impl PgExecutor<'_>, id: BuildId) -> sqlx::Result<Option<BuildStatus>> {
     let found = sqlx::query_scalar("select status from builds where id = $1").bind(id).fetch_optional(db).await?;
     Ok(found.map(|Text(status)| status))
 }
 
 /// The builds of an app.
-pub async fn build_list(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+pub async fn build_list(db: impl PgExecutor<'_>, app: AppId, range: &Range) -> sqlx::Result<Page<Row>> {
     range.fetch(db, sqlx::query(select(LINE, "where b.app_id = $1")).bind(app)).await
 }
 
 /// The newest builds of an app, newest first.
-pub async fn build_newest(db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
+pub async fn build_newest(db: impl PgExecutor<'_>, app: AppId, most: i64) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(select(LINE, "where b.app_id = $1 order by b.number desc limit $2"))
         .bind(app)
         .bind(most)
@@ -149,14 +151,14 @@ pub async fn build_newest(db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sqlx
 /// An unfinished build.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Pending {
-    pub id: Uuid,
-    pub app_id: Uuid,
+    pub id: BuildId,
+    pub app_id: AppId,
     pub number: i32,
     pub started_at: Option<DateTime<Utc>>,
 }
 
 /// The oldest unfinished build of each of these apps.
-pub async fn build_pending(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Pending>> {
+pub async fn build_pending(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx::Result<Vec<Pending>> {
     sqlx::query_as(
         "select distinct on (app_id) id, app_id, number, started_at from builds
          where status = 'pending' and app_id = any($1) order by app_id, number",
@@ -167,12 +169,12 @@ pub async fn build_pending(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Resu
 }
 
 /// The unfinished builds of an app.
-pub async fn build_pending_ids(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Uuid>> {
+pub async fn build_pending_ids(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Vec<BuildId>> {
     sqlx::query_scalar("select id from builds where status = 'pending' and app_id = $1").bind(app).fetch_all(db).await
 }
 
 /// The oldest unfinished build of a push to `branch`: its number, and who pushed.
-pub async fn build_of_branch(db: impl PgExecutor<'_>, app: Uuid, branch: &str) -> sqlx::Result<Option<(i32, String)>> {
+pub async fn build_of_branch(db: impl PgExecutor<'_>, app: AppId, branch: &str) -> sqlx::Result<Option<(i32, String)>> {
     sqlx::query_as(
         "select b.number, u.email from builds b join accounts u on u.id = b.account_id
          where b.status = 'pending' and b.app_id = $1 and b.git_ref = $2 order by b.number limit 1",
@@ -184,7 +186,7 @@ pub async fn build_of_branch(db: impl PgExecutor<'_>, app: Uuid, branch: &str) -
 }
 
 /// The waiting builds, with their apps and queue positions; limited to the first ones.
-pub async fn build_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, Uuid, i64)>> {
+pub async fn build_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(BuildId, AppId, i64)>> {
     let waiting = sqlx::AssertSqlSafe(format!(
         "select b.id, b.app_id, q.position from ({}) q join builds b on b.id = q.id
          where b.cancelled_at is null order by q.position limit 200",
@@ -194,13 +196,18 @@ pub async fn build_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, U
 }
 
 /// Records the slug of a build.
-pub async fn build_slug(db: impl PgExecutor<'_>, id: Uuid, slug: Uuid) -> sqlx::Result<()> {
+pub async fn build_slug(db: impl PgExecutor<'_>, id: BuildId, slug: SlugId) -> sqlx::Result<()> {
     sqlx::query("update builds set slug_id = $2 where id = $1").bind(id).bind(slug).execute(db).await?;
     Ok(())
 }
 
 /// Marks a build as succeeded. Returns `false` if it was already finished.
-pub async fn build_succeed(db: impl PgExecutor<'_>, id: Uuid, release: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn build_succeed(
+    db: impl PgExecutor<'_>,
+    id: BuildId,
+    release: ReleaseId,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
     let moved = sqlx::query(
         "update builds set status = 'succeeded', release_id = $2, updated_at = $3 where id = $1 and status = 'pending'",
     )
@@ -213,7 +220,7 @@ pub async fn build_succeed(db: impl PgExecutor<'_>, id: Uuid, release: Uuid, now
 }
 
 /// Marks a build as failed. Returns `false` if it was already finished.
-pub async fn build_fail(db: impl PgExecutor<'_>, id: Uuid, error: &str, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn build_fail(db: impl PgExecutor<'_>, id: BuildId, error: &str, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let moved = sqlx::query(
         "update builds set status = 'failed', error = $2, updated_at = $3 where id = $1 and status = 'pending'",
     )
@@ -227,7 +234,7 @@ pub async fn build_fail(db: impl PgExecutor<'_>, id: Uuid, error: &str, now: Dat
 
 /// Requests cancellation of a build. Returns `false` if it has a release already, is finished, or was cancelled
 /// before.
-pub async fn build_cancel(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn build_cancel(db: impl PgExecutor<'_>, id: BuildId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let moved = sqlx::query(
         "update builds set cancelled_at = $2
          where id = $1 and status = 'pending' and release_id is null and cancelled_at is null",
@@ -241,7 +248,7 @@ pub async fn build_cancel(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>)
 
 /// Records the release that a build is about to create: from then on it can no longer be cancelled. Returns
 /// `false` if it was cancelled before.
-pub async fn build_releases(db: impl PgExecutor<'_>, id: Uuid, release: Uuid) -> sqlx::Result<bool> {
+pub async fn build_releases(db: impl PgExecutor<'_>, id: BuildId, release: ReleaseId) -> sqlx::Result<bool> {
     let moved =
         sqlx::query("update builds set release_id = $2 where id = $1 and status = 'pending' and cancelled_at is null")
             .bind(id)

@@ -1,6 +1,10 @@
 //! Collaborators, and all other relations of an account to an app: rows and queries.
 
-use api::{collaborators::CollaboratorRole, team_members::Role};
+use api::{
+    collaborators::CollaboratorRole,
+    ids::{AccountId, AppId, CollaboratorId},
+    team_members::Role,
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
@@ -16,9 +20,9 @@ pub static LIST: List = List::by(&[Order::unique("user", Kind::Text, "t.place"),
 /// A row of `collaborators`, with its account.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub app_id: Uuid,
-    pub account_id: Uuid,
+    pub id: CollaboratorId,
+    pub app_id: AppId,
+    pub account_id: AccountId,
     pub permissions: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -30,7 +34,7 @@ pub struct Row {
 /// The app's owner, as one of its collaborators.
 #[derive(Debug)]
 pub struct Owner<'a> {
-    pub id: Uuid,
+    pub id: CollaboratorId,
     /// An account, or a team.
     pub account: Uuid,
     pub email: &'a str,
@@ -59,9 +63,9 @@ const ACCESS: &str = "select m.role as team_role, c.permissions from apps p
 /// Adds a collaborator, or changes their permissions.
 pub async fn collaborator_save(
     db: impl PgExecutor<'_>,
-    id: Uuid,
-    app: Uuid,
-    account: Uuid,
+    id: CollaboratorId,
+    app: AppId,
+    account: AccountId,
     permissions: &[String],
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
@@ -83,7 +87,7 @@ pub async fn collaborator_save(
 /// The owner and the collaborators of an app.
 pub async fn collaborator_list(
     db: impl PgExecutor<'_>,
-    app: Uuid,
+    app: AppId,
     owner: &Owner<'_>,
     range: &Range,
 ) -> sqlx::Result<Page<Row>> {
@@ -101,7 +105,7 @@ pub async fn collaborator_list(
 }
 
 /// The collaborator with this address, or this id (as text) of account or row.
-pub async fn collaborator_info(db: impl PgExecutor<'_>, app: Uuid, who: &str) -> sqlx::Result<Option<Row>> {
+pub async fn collaborator_info(db: impl PgExecutor<'_>, app: AppId, who: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where c.app_id = $1 and (lower(a.email) = lower($2) or a.id::text = $2 or c.id::text = $2)"
     )))
@@ -112,7 +116,7 @@ pub async fn collaborator_info(db: impl PgExecutor<'_>, app: Uuid, who: &str) ->
 }
 
 /// Removes a collaborator from an app. Returns `false` if it is gone already.
-pub async fn collaborator_delete(db: impl PgExecutor<'_>, app: Uuid, account: Uuid) -> sqlx::Result<bool> {
+pub async fn collaborator_delete(db: impl PgExecutor<'_>, app: AppId, account: AccountId) -> sqlx::Result<bool> {
     let gone = sqlx::query("delete from collaborators where app_id = $1 and account_id = $2")
         .bind(app)
         .bind(account)
@@ -122,13 +126,13 @@ pub async fn collaborator_delete(db: impl PgExecutor<'_>, app: Uuid, account: Uu
 }
 
 /// Removes all collaborators from an app.
-pub async fn collaborator_delete_all(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<()> {
+pub async fn collaborator_delete_all(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<()> {
     sqlx::query("delete from collaborators where app_id = $1").bind(app).execute(db).await?;
     Ok(())
 }
 
 /// The relations of `account` to `app`.
-pub async fn access_info(db: impl PgExecutor<'_>, account: Uuid, app: Uuid) -> sqlx::Result<Access> {
+pub async fn access_info(db: impl PgExecutor<'_>, account: AccountId, app: AppId) -> sqlx::Result<Access> {
     let found = sqlx::query_as(sqlx::AssertSqlSafe(format!("{ACCESS} where p.id = $2"))).bind(account).bind(app);
     Ok(found.fetch_optional(db).await?.unwrap_or_default())
 }

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
-use api::dynos::DynoState;
+use api::{
+    dynos::DynoState,
+    ids::{AppId, DynoId, ReleaseId, RunId},
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range},
@@ -24,19 +26,19 @@ pub static LIST: List = List::by(&[
 /// A row of `dynos`.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub app_id: Uuid,
+    pub id: DynoId,
+    pub app_id: AppId,
     pub name: String,
     #[sqlx(rename = "type")]
     pub kind: String,
     pub ordinal: i32,
     pub size: String,
     pub command: String,
-    pub release_id: Uuid,
+    pub release_id: ReleaseId,
     pub version: i32,
     #[sqlx(try_from = "Text<DynoState>")]
     pub state: DynoState,
-    pub run_id: Uuid,
+    pub run_id: RunId,
     pub addr: Option<String>,
     pub started_at: Option<DateTime<Utc>>,
     pub retiring_at: Option<DateTime<Utc>>,
@@ -56,7 +58,7 @@ pub async fn dyno_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
 }
 
 /// Which of these processes are desired: those of dynos, of running release phases, and of running builds.
-pub async fn dyno_wanted(db: impl PgExecutor<'_>, runs: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
+pub async fn dyno_wanted(db: impl PgExecutor<'_>, runs: &[RunId]) -> sqlx::Result<HashSet<RunId>> {
     let wanted = sqlx::query_scalar(
         "select w.id from unnest($1::uuid[]) w(id)
          where w.id in (select run_id from dynos)
@@ -67,7 +69,7 @@ pub async fn dyno_wanted(db: impl PgExecutor<'_>, runs: &[Uuid]) -> sqlx::Result
 }
 
 /// The dynos of these apps.
-pub async fn dyno_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Row>> {
+pub async fn dyno_of(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from dynos where app_id = any($1) order by app_id, type, ordinal, created_at")
         .bind(apps)
         .fetch_all(db)
@@ -76,7 +78,7 @@ pub async fn dyno_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec
 
 /// The dynos of an app as displayed: one per name, the most relevant, as defined in `platform`: up before starting
 /// before crashed; newer before older.
-pub async fn dyno_list_shown(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+pub async fn dyno_list_shown(db: impl PgExecutor<'_>, app: AppId, range: &Range) -> sqlx::Result<Page<Row>> {
     let list = sqlx::query(
         "select distinct on (name) * from dynos where app_id = $1 and stopping_at is null
          order by name, state = 'up' desc, state = 'starting' desc, retiring_at is null desc, version desc,
@@ -86,7 +88,7 @@ pub async fn dyno_list_shown(db: impl PgExecutor<'_>, app: Uuid, range: &Range) 
 }
 
 /// All dynos of an app.
-pub async fn dyno_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
+pub async fn dyno_list(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from dynos where app_id = $1 order by type, ordinal, created_at")
         .bind(app)
         .fetch_all(db)
@@ -134,7 +136,7 @@ pub async fn dyno_save(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
 }
 
 /// Deletes a dyno.
-pub async fn dyno_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+pub async fn dyno_delete(db: impl PgExecutor<'_>, id: DynoId) -> sqlx::Result<()> {
     sqlx::query("delete from dynos where id = $1").bind(id).execute(db).await?;
     Ok(())
 }
@@ -160,7 +162,7 @@ impl Which<'_> {
 /// Requests replacements for these dynos: the old ones stop when the new ones are up.
 pub async fn dyno_retire(
     db: impl PgExecutor<'_>,
-    app: Uuid,
+    app: AppId,
     which: Which<'_>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
@@ -178,7 +180,7 @@ pub async fn dyno_retire(
 }
 
 /// Requests these dynos to stop now. The reconciler starts new ones if the formation requires them.
-pub async fn dyno_stop(db: impl PgExecutor<'_>, app: Uuid, which: Which<'_>, now: DateTime<Utc>) -> sqlx::Result<u64> {
+pub async fn dyno_stop(db: impl PgExecutor<'_>, app: AppId, which: Which<'_>, now: DateTime<Utc>) -> sqlx::Result<u64> {
     let done = sqlx::query(
         "update dynos set stopping_at = $4 where app_id = $1 and ($2::text is null or name = $2)
            and ($3::text is null or type = $3) and stopping_at is null",

@@ -1,5 +1,6 @@
 //! Events (the audit log): rows and queries. Append-only.
 
+use api::ids::{AccountId, AppId, BuildId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -14,13 +15,13 @@ pub static LIST: List = List::by_descending(&[Order::unique("seq", Kind::Number,
 pub struct Row {
     pub seq: i64,
     pub at: DateTime<Utc>,
-    pub actor_id: Option<Uuid>,
+    pub actor_id: Option<AccountId>,
     pub actor: String,
     pub credential: Option<String>,
     pub address: Option<String>,
     pub action: String,
     pub subject: String,
-    pub app_id: Option<Uuid>,
+    pub app_id: Option<AppId>,
     /// A name of `api::subjects::SubjectKind`, or one that only a newer server knows.
     pub subject_kind: Option<String>,
     pub subject_id: Option<Uuid>,
@@ -76,7 +77,7 @@ pub struct Filter {
     pub actor: Option<String>,
     /// Prefix of the action: `app.` or `app.create`.
     pub action: Option<String>,
-    pub app: Option<Uuid>,
+    pub app: Option<AppId>,
     /// The name of the subject.
     pub subject: Option<String>,
     pub subject_kind: Option<String>,
@@ -154,8 +155,8 @@ pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> 
 /// The credential and origin with which a build was requested.
 pub async fn event_of_build(
     db: impl PgExecutor<'_>,
-    app: Uuid,
-    build: Uuid,
+    app: AppId,
+    build: BuildId,
 ) -> sqlx::Result<Option<(Option<String>, Option<String>)>> {
     sqlx::query_as(
         "select credential, address from events

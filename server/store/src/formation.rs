@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use api::ids::{AppId, FormationId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
 
@@ -14,8 +14,8 @@ pub static LIST: List = List::by(&[Order::unique("type", Kind::Text, "t.type"), 
 /// A row of `formation`.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub app_id: Uuid,
+    pub id: FormationId,
+    pub app_id: AppId,
     #[sqlx(rename = "type")]
     pub kind: String,
     pub command: String,
@@ -26,12 +26,12 @@ pub struct Row {
 }
 
 /// A page of an app's process types.
-pub async fn formation_page(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+pub async fn formation_page(db: impl PgExecutor<'_>, app: AppId, range: &Range) -> sqlx::Result<Page<Row>> {
     range.fetch(db, sqlx::query("select * from formation where app_id = $1").bind(app)).await
 }
 
 /// The process types of these apps.
-pub async fn formation_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Row>> {
+pub async fn formation_of(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from formation where app_id = any($1) order by app_id, type")
         .bind(apps)
         .fetch_all(db)
@@ -39,7 +39,7 @@ pub async fn formation_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Resul
 }
 
 /// The process types of an app, by name: a slug has few enough to fit in memory.
-pub async fn formation_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
+pub async fn formation_list(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from formation where app_id = $1 order by type").bind(app).fetch_all(db).await
 }
 
@@ -51,7 +51,7 @@ pub async fn formation_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
 /// Sets quantity and size of a process type. Violates `formation_quantity_check` outside 0..=100.
 pub async fn formation_scale(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: FormationId,
     quantity: i32,
     size: &str,
     now: DateTime<Utc>,
@@ -70,9 +70,9 @@ pub async fn formation_scale(
 /// ones get theirs back; new ones start with a quantity of 0, except `web`, which gets 1.
 pub async fn formation_replace(
     db: &mut PgConnection,
-    app: Uuid,
+    app: AppId,
     types: &BTreeMap<String, String>,
-    ids: impl Fn() -> Uuid,
+    ids: impl Fn() -> FormationId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     let names: Vec<&str> = types.keys().map(String::as_str).collect();
@@ -102,7 +102,7 @@ pub async fn formation_replace(
 }
 
 /// Removes all process types except `kept` from the formation, and remembers their quantity and size.
-async fn put_aside(db: &mut PgConnection, app: Uuid, kept: &[&str], now: DateTime<Utc>) -> sqlx::Result<()> {
+async fn put_aside(db: &mut PgConnection, app: AppId, kept: &[&str], now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "with gone as (delete from formation where app_id = $1 and type <> all($2) returning *)
          insert into former_formation (id, app_id, type, quantity, size, created_at, updated_at)

@@ -1,8 +1,8 @@
 //! Identities linked to accounts, and pending ones: rows and queries.
 
+use api::ids::{AccountId, IdentityId, IdentityProposalId, IdentityProviderId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
 
@@ -12,9 +12,9 @@ pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 /// A row of `identities`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub account_id: Uuid,
-    pub provider_id: Uuid,
+    pub id: IdentityId,
+    pub account_id: AccountId,
+    pub provider_id: IdentityProviderId,
     pub subject: String,
     pub email: Option<String>,
     /// What rules granted.
@@ -26,7 +26,7 @@ pub struct Row {
 /// An identity with the name and title of its provider.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Listed {
-    pub id: Uuid,
+    pub id: IdentityId,
     pub email: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -37,9 +37,9 @@ pub struct Listed {
 /// A row of `identity_proposals`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Proposal {
-    pub id: Uuid,
-    pub account_id: Uuid,
-    pub provider_id: Uuid,
+    pub id: IdentityProposalId,
+    pub account_id: AccountId,
+    pub provider_id: IdentityProviderId,
     pub subject: String,
     pub email: Option<String>,
     pub expires_at: DateTime<Utc>,
@@ -76,7 +76,11 @@ pub async fn identity_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result
 }
 
 /// The identity of a provider's `subject`. Locks the row until the end of the transaction.
-pub async fn identity_by_subject(db: impl PgExecutor<'_>, provider: Uuid, subject: &str) -> sqlx::Result<Option<Row>> {
+pub async fn identity_by_subject(
+    db: impl PgExecutor<'_>,
+    provider: IdentityProviderId,
+    subject: &str,
+) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from identities where provider_id = $1 and subject = $2 for update")
         .bind(provider)
         .bind(subject)
@@ -87,7 +91,7 @@ pub async fn identity_by_subject(db: impl PgExecutor<'_>, provider: Uuid, subjec
 /// Records the address reported by a provider, and what its rules grant now.
 pub async fn identity_seen(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: IdentityId,
     email: Option<&str>,
     given: &serde_json::Value,
     now: DateTime<Utc>,
@@ -106,18 +110,22 @@ const OF_ACCOUNT: &str = "select i.id, i.email, i.created_at, i.updated_at, p.na
     from identities i join identity_providers p on p.id = i.provider_id where i.account_id = $1";
 
 /// The identities of an account.
-pub async fn identity_list(db: impl PgExecutor<'_>, account: Uuid, range: &Range) -> sqlx::Result<Page<Listed>> {
+pub async fn identity_list(db: impl PgExecutor<'_>, account: AccountId, range: &Range) -> sqlx::Result<Page<Listed>> {
     range.fetch(db, sqlx::query(OF_ACCOUNT).bind(account)).await
 }
 
 /// One of those.
-pub async fn identity_info(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -> sqlx::Result<Option<Listed>> {
+pub async fn identity_info(
+    db: impl PgExecutor<'_>,
+    account: AccountId,
+    id: IdentityId,
+) -> sqlx::Result<Option<Listed>> {
     let one = sqlx::AssertSqlSafe(format!("{OF_ACCOUNT} and i.id = $2"));
     sqlx::query_as(one).bind(account).bind(id).fetch_optional(db).await
 }
 
 /// Deletes an identity of an account. Returns it, if it existed.
-pub async fn identity_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn identity_delete(db: impl PgExecutor<'_>, account: AccountId, id: IdentityId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("delete from identities where account_id = $1 and id = $2 returning *")
         .bind(account)
         .bind(id)
@@ -126,17 +134,20 @@ pub async fn identity_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -
 }
 
 /// Deletes all identities of a provider. Returns them.
-pub async fn identity_delete_all(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<Vec<Row>> {
+pub async fn identity_delete_all(db: impl PgExecutor<'_>, provider: IdentityProviderId) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("delete from identities where provider_id = $1 returning *").bind(provider).fetch_all(db).await
 }
 
 /// The identities of a provider.
-pub async fn identity_list_of_provider(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<Vec<Row>> {
+pub async fn identity_list_of_provider(
+    db: impl PgExecutor<'_>,
+    provider: IdentityProviderId,
+) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from identities where provider_id = $1 order by id").bind(provider).fetch_all(db).await
 }
 
 /// Whether an account has a sign-in method: an identity, or an active password.
-pub async fn identity_exists(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<bool> {
+pub async fn identity_exists(db: impl PgExecutor<'_>, account: AccountId) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from identities where account_id = $1)
              or exists (select 1 from passwords where account_id = $1 and confirmed_at is not null)",
@@ -170,7 +181,7 @@ pub async fn identity_proposal_create(db: &mut PgConnection, row: &Proposal) -> 
 /// The pending identities of an account.
 pub async fn identity_proposal_list(
     db: impl PgExecutor<'_>,
-    account: Uuid,
+    account: AccountId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Proposed>> {
     sqlx::query_as(
@@ -185,7 +196,7 @@ pub async fn identity_proposal_list(
 }
 
 /// Deletes a pending identity. Of two concurrent calls, one returns `true`.
-pub async fn identity_proposal_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn identity_proposal_delete(db: impl PgExecutor<'_>, id: IdentityProposalId) -> sqlx::Result<bool> {
     let done = sqlx::query("delete from identity_proposals where id = $1").bind(id).execute(db).await?;
     Ok(done.rows_affected() == 1)
 }

@@ -1,9 +1,12 @@
 //! Identity providers and their rules: rows and queries.
 
-use api::{identity_providers::ProviderKind, team_members::Role};
+use api::{
+    identity_providers::ProviderKind,
+    ids::{IdentityProviderId, IdentityRuleId},
+    team_members::Role,
+};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range},
@@ -16,7 +19,7 @@ pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_NAME, BY_CHANGE]);
 /// A row of `identity_providers`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
+    pub id: IdentityProviderId,
     pub name: String,
     pub title: String,
     #[sqlx(try_from = "Text<ProviderKind>")]
@@ -37,8 +40,8 @@ pub struct Row {
 /// A row of `identity_rules`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Rule {
-    pub id: Uuid,
-    pub provider_id: Uuid,
+    pub id: IdentityRuleId,
+    pub provider_id: IdentityProviderId,
     pub position: i32,
     pub domain: Option<String>,
     pub group: Option<String>,
@@ -109,7 +112,7 @@ pub async fn identity_provider_by_name(db: impl PgExecutor<'_>, name: &str) -> s
 }
 
 /// Deletes a provider with its rules and identities; accounts remain. Returns `false` if it is gone already.
-pub async fn identity_provider_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn identity_provider_delete(db: impl PgExecutor<'_>, id: IdentityProviderId) -> sqlx::Result<bool> {
     let gone = sqlx::query("delete from identity_providers where id = $1").bind(id).execute(db).await?;
     Ok(gone.rows_affected() > 0)
 }
@@ -126,7 +129,7 @@ pub async fn identity_provider_list_by_team(db: impl PgExecutor<'_>, team: &str)
 }
 
 /// The rules of a provider, in order.
-pub async fn identity_rule_list(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<Vec<Rule>> {
+pub async fn identity_rule_list(db: impl PgExecutor<'_>, provider: IdentityProviderId) -> sqlx::Result<Vec<Rule>> {
     sqlx::query_as("select * from identity_rules where provider_id = $1 order by position")
         .bind(provider)
         .fetch_all(db)
@@ -134,7 +137,10 @@ pub async fn identity_rule_list(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx
 }
 
 /// The rules of these providers, in order.
-pub async fn identity_rule_list_of(db: impl PgExecutor<'_>, providers: &[Uuid]) -> sqlx::Result<Vec<Rule>> {
+pub async fn identity_rule_list_of(
+    db: impl PgExecutor<'_>,
+    providers: &[IdentityProviderId],
+) -> sqlx::Result<Vec<Rule>> {
     sqlx::query_as("select * from identity_rules where provider_id = any($1) order by provider_id, position")
         .bind(providers)
         .fetch_all(db)
@@ -142,7 +148,11 @@ pub async fn identity_rule_list_of(db: impl PgExecutor<'_>, providers: &[Uuid]) 
 }
 
 /// Replaces the rules of a provider.
-pub async fn identity_rules_replace(db: &mut PgConnection, provider: Uuid, rules: &[Rule]) -> sqlx::Result<()> {
+pub async fn identity_rules_replace(
+    db: &mut PgConnection,
+    provider: IdentityProviderId,
+    rules: &[Rule],
+) -> sqlx::Result<()> {
     sqlx::query("delete from identity_rules where provider_id = $1").bind(provider).execute(&mut *db).await?;
     for rule in rules {
         sqlx::query(

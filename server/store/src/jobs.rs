@@ -1,6 +1,6 @@
 //! Jobs, as displayed to administrators. How they run is in the crate `background`.
 
-use api::jobs::JobState;
+use api::{ids::JobId, jobs::JobState};
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgExecutor, PgPool};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ pub static LIST: List = List::by_descending(&[BY_ID, BY_CREATION, BY_CHANGE]);
 /// A row of `jobs` and what it is about. Parameters and the output of steps may contain secrets and are not read.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
+    pub id: JobId,
     pub kind: String,
     pub subject: Uuid,
     /// The app of the subject, or the subject itself.
@@ -94,12 +94,12 @@ pub async fn job_list(db: impl PgExecutor<'_>, filter: &Filter, range: &Range) -
 }
 
 /// The job with this id.
-pub async fn job_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn job_info(db: impl PgExecutor<'_>, id: JobId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(AssertSqlSafe(format!("{ROWS} where j.id = $1"))).bind(id).fetch_optional(db).await
 }
 
 /// The finished steps of a job, in order.
-pub async fn job_step_list(db: impl PgExecutor<'_>, job: Uuid) -> sqlx::Result<Vec<(String, DateTime<Utc>)>> {
+pub async fn job_step_list(db: impl PgExecutor<'_>, job: JobId) -> sqlx::Result<Vec<(String, DateTime<Utc>)>> {
     sqlx::query_as("select name, finished_at from job_steps where job = $1 order by finished_at, name")
         .bind(job)
         .fetch_all(db)

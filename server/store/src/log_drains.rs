@@ -1,8 +1,8 @@
 //! Log drains: rows and queries.
 
+use api::ids::{AppId, LogDrainId};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
 
@@ -12,8 +12,8 @@ pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 /// A row of `log_drains`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub app_id: Uuid,
+    pub id: LogDrainId,
+    pub app_id: AppId,
     /// The fingerprint; without `sealed`, the URL itself.
     pub url: String,
     /// The fingerprint; without `sealed`, the token itself.
@@ -43,19 +43,19 @@ pub async fn log_drain_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Resul
 }
 
 /// The drains of an app.
-pub async fn log_drain_list(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+pub async fn log_drain_list(db: impl PgExecutor<'_>, app: AppId, range: &Range) -> sqlx::Result<Page<Row>> {
     range.fetch(db, sqlx::query("select * from log_drains where app_id = $1").bind(app)).await
 }
 
 /// The number of an app's drains.
-pub async fn log_drain_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<i64> {
+pub async fn log_drain_count(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<i64> {
     sqlx::query_scalar("select count(*) from log_drains where app_id = $1").bind(app).fetch_one(db).await
 }
 
 /// The drain of an app with this id (as text), or this token or URL, or one of these fingerprints.
 pub async fn log_drain_info(
     db: impl PgExecutor<'_>,
-    app: Uuid,
+    app: AppId,
     which: &str,
     fingerprints: &[String],
 ) -> sqlx::Result<Option<Row>> {
@@ -72,7 +72,7 @@ pub async fn log_drain_info(
 }
 
 /// Drains after `after` that are not encrypted, ordered by id.
-pub async fn log_drain_open(db: impl PgExecutor<'_>, after: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
+pub async fn log_drain_open(db: impl PgExecutor<'_>, after: LogDrainId, most: i64) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from log_drains where sealed is null and id > $1 order by id limit $2")
         .bind(after)
         .bind(most)
@@ -93,7 +93,7 @@ pub async fn log_drain_seal(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
 }
 
 /// Deletes a drain. Returns `false` if it is gone already.
-pub async fn log_drain_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn log_drain_delete(db: impl PgExecutor<'_>, id: LogDrainId) -> sqlx::Result<bool> {
     let gone = sqlx::query("delete from log_drains where id = $1").bind(id).execute(db).await?;
     Ok(gone.rows_affected() > 0)
 }

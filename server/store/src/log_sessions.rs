@@ -1,5 +1,6 @@
 //! Log sessions: rows and queries.
 
+use api::ids::{AccountId, AppId, LogSessionId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
@@ -7,14 +8,14 @@ use uuid::Uuid;
 /// A row of `log_sessions`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub app_id: Uuid,
+    pub id: LogSessionId,
+    pub app_id: AppId,
     pub params: serde_json::Value,
     pub expires_at: DateTime<Utc>,
     pub opened_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     /// Its creator, and their token or console session.
-    pub account_id: Option<Uuid>,
+    pub account_id: Option<AccountId>,
     pub credential_id: Option<Uuid>,
 }
 
@@ -37,7 +38,11 @@ pub async fn log_session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Res
 }
 
 /// Opens a session. A session opened in time can be reopened by a client that reconnects.
-pub async fn log_session_open(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<Option<Row>> {
+pub async fn log_session_open(
+    db: impl PgExecutor<'_>,
+    id: LogSessionId,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(
         "update log_sessions set opened_at = coalesce(opened_at, $2)
          where id = $1 and (opened_at is not null or expires_at > $2) returning *",

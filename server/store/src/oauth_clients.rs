@@ -1,8 +1,8 @@
 //! OAuth clients, and their codes and tokens: rows and queries.
 
+use api::ids::{AccountId, AuthorizationId, OauthClientId, OauthCodeId};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
 
@@ -12,8 +12,8 @@ pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 /// A row of `oauth_clients`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub account_id: Uuid,
+    pub id: OauthClientId,
+    pub account_id: AccountId,
     pub name: String,
     pub redirect_uri: String,
     /// The client secret, encrypted.
@@ -26,15 +26,15 @@ pub struct Row {
 /// A row of `oauth_codes`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Code {
-    pub id: Uuid,
-    pub client_id: Uuid,
-    pub account_id: Uuid,
+    pub id: OauthCodeId,
+    pub client_id: OauthClientId,
+    pub account_id: AccountId,
     pub code_hash: Vec<u8>,
     pub scope: Vec<String>,
     pub redirect_uri: String,
     /// PKCE challenge, S256.
     pub challenge: Option<String>,
-    pub authorization_id: Option<Uuid>,
+    pub authorization_id: Option<AuthorizationId>,
     pub used_at: Option<DateTime<Utc>>,
     pub expires_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
@@ -78,12 +78,12 @@ pub async fn oauth_client_update(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Re
 }
 
 /// The clients of an account.
-pub async fn oauth_client_list(db: impl PgExecutor<'_>, account: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+pub async fn oauth_client_list(db: impl PgExecutor<'_>, account: AccountId, range: &Range) -> sqlx::Result<Page<Row>> {
     range.fetch(db, sqlx::query("select * from oauth_clients where account_id = $1").bind(account)).await
 }
 
 /// The client with this id, of any account.
-pub async fn oauth_client_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn oauth_client_info(db: impl PgExecutor<'_>, id: OauthClientId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from oauth_clients where id = $1").bind(id).fetch_optional(db).await
 }
 
@@ -93,7 +93,7 @@ pub async fn oauth_client_by_secret(db: impl PgExecutor<'_>, secret_hash: &[u8])
 }
 
 /// The accounts of which a client has tokens. It gets no further ones until the end of the transaction.
-pub async fn oauth_client_accounts(db: &mut sqlx::PgConnection, id: Uuid) -> sqlx::Result<Vec<Uuid>> {
+pub async fn oauth_client_accounts(db: &mut sqlx::PgConnection, id: OauthClientId) -> sqlx::Result<Vec<AccountId>> {
     sqlx::query("select 1 from oauth_clients where id = $1 for update").bind(id).execute(&mut *db).await?;
     sqlx::query_scalar("select distinct account_id from oauth_authorizations where client_id = $1")
         .bind(id)
@@ -102,7 +102,7 @@ pub async fn oauth_client_accounts(db: &mut sqlx::PgConnection, id: Uuid) -> sql
 }
 
 /// Deletes a client, with its codes and all its tokens. Returns `false` if it is gone already.
-pub async fn oauth_client_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn oauth_client_delete(db: impl PgExecutor<'_>, id: OauthClientId) -> sqlx::Result<bool> {
     let gone = sqlx::query("delete from oauth_clients where id = $1").bind(id).execute(db).await?;
     Ok(gone.rows_affected() > 0)
 }
@@ -137,8 +137,8 @@ pub async fn oauth_code_by_hash(db: impl PgExecutor<'_>, code_hash: &[u8]) -> sq
 /// Marks a code as used, and records the resulting authorization, if any.
 pub async fn oauth_code_used(
     db: impl PgExecutor<'_>,
-    id: Uuid,
-    authorization: Option<Uuid>,
+    id: OauthCodeId,
+    authorization: Option<AuthorizationId>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query("update oauth_codes set used_at = $3, updated_at = $3, authorization_id = $2 where id = $1")
@@ -159,8 +159,8 @@ pub async fn oauth_code_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) ->
 /// Assigns an authorization to a client, with its refresh token.
 pub async fn oauth_grant_create(
     db: impl PgExecutor<'_>,
-    authorization: Uuid,
-    client: Uuid,
+    authorization: AuthorizationId,
+    client: OauthClientId,
     refresh_hash: &[u8],
 ) -> sqlx::Result<()> {
     sqlx::query("update oauth_authorizations set client_id = $2, refresh_hash = $3 where id = $1")
@@ -176,8 +176,8 @@ pub async fn oauth_grant_create(
 /// the newest `of_all`. Returns whether there were any.
 pub async fn oauth_grant_trim(
     db: impl PgExecutor<'_>,
-    account: Uuid,
-    client: Uuid,
+    account: AccountId,
+    client: OauthClientId,
     of_client: i64,
     of_all: i64,
 ) -> sqlx::Result<bool> {
@@ -200,13 +200,13 @@ pub async fn oauth_grant_trim(
 /// Replaces the token of a client's authorization. Returns its account and scope, if it exists.
 pub async fn oauth_grant_refresh(
     db: impl PgExecutor<'_>,
-    client: Uuid,
+    client: OauthClientId,
     refresh_hash: &[u8],
     token_hash: &[u8],
     hint: &str,
     expires_at: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> sqlx::Result<Option<(Uuid, Uuid, Vec<String>)>> {
+) -> sqlx::Result<Option<(AuthorizationId, AccountId, Vec<String>)>> {
     sqlx::query_as(
         "update oauth_authorizations set token_hash = $3, hint = $4, expires_at = $5, updated_at = $6
          where client_id = $1 and refresh_hash = $2 returning id, account_id, scope",
@@ -224,9 +224,9 @@ pub async fn oauth_grant_refresh(
 /// Deletes the authorization of a client with this token or refresh token. Returns its id and account.
 pub async fn oauth_grant_delete(
     db: impl PgExecutor<'_>,
-    client: Uuid,
+    client: OauthClientId,
     hash: &[u8],
-) -> sqlx::Result<Option<(Uuid, Uuid)>> {
+) -> sqlx::Result<Option<(AuthorizationId, AccountId)>> {
     sqlx::query_as(
         "delete from oauth_authorizations where client_id = $1 and (token_hash = $2 or refresh_hash = $2)
          returning id, account_id",

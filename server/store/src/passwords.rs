@@ -1,14 +1,14 @@
 //! Passwords, their TOTP secrets and the password policy: rows and queries.
 
+use api::ids::{AccountId, PasswordId, RecoveryCodeId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 /// A row of `passwords`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub account_id: Uuid,
+    pub id: PasswordId,
+    pub account_id: AccountId,
     /// A PHC string.
     pub hash: String,
     /// The TOTP secret, encrypted.
@@ -42,7 +42,7 @@ pub async fn password_policy_update(db: impl PgExecutor<'_>, enabled: bool, now:
 }
 
 /// The password of an account, active or not.
-pub async fn password_by_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn password_by_account(db: impl PgExecutor<'_>, account: AccountId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from passwords where account_id = $1").bind(account).fetch_optional(db).await
 }
 
@@ -68,7 +68,12 @@ pub async fn password_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result
 }
 
 /// Activates a password, with the time step of the confirming code. Returns whether it did; only once.
-pub async fn password_confirm(db: impl PgExecutor<'_>, id: Uuid, step: i64, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn password_confirm(
+    db: impl PgExecutor<'_>,
+    id: PasswordId,
+    step: i64,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update passwords set confirmed_at = $3, last_step = $2, updated_at = $3 where id = $1 and confirmed_at is null",
     )
@@ -81,7 +86,12 @@ pub async fn password_confirm(db: impl PgExecutor<'_>, id: Uuid, step: i64, now:
 }
 
 /// Replaces the password with this id; its TOTP secret is unchanged.
-pub async fn password_update(db: impl PgExecutor<'_>, id: Uuid, hash: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn password_update(
+    db: impl PgExecutor<'_>,
+    id: PasswordId,
+    hash: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
     sqlx::query("update passwords set hash = $2, updated_at = $3 where id = $1")
         .bind(id)
         .bind(hash)
@@ -92,7 +102,7 @@ pub async fn password_update(db: impl PgExecutor<'_>, id: Uuid, hash: &str, now:
 }
 
 /// Deletes the password of an account with its recovery codes. Returns whether it existed.
-pub async fn password_delete(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<bool> {
+pub async fn password_delete(db: impl PgExecutor<'_>, account: AccountId) -> sqlx::Result<bool> {
     let done = sqlx::query("delete from passwords where account_id = $1").bind(account).execute(db).await?;
     Ok(done.rows_affected() == 1)
 }
@@ -124,8 +134,8 @@ pub async fn password_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> s
 /// Replaces the recovery codes with these, by id and hash.
 pub async fn recovery_codes_replace(
     db: &mut PgConnection,
-    password: Uuid,
-    codes: &[(Uuid, Vec<u8>)],
+    password: PasswordId,
+    codes: &[(RecoveryCodeId, Vec<u8>)],
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query("delete from recovery_codes where password_id = $1").bind(password).execute(&mut *db).await?;
@@ -144,7 +154,7 @@ pub async fn recovery_codes_replace(
 }
 
 /// The number of recovery codes left for a password.
-pub async fn recovery_code_count(db: impl PgExecutor<'_>, password: Uuid) -> sqlx::Result<i64> {
+pub async fn recovery_code_count(db: impl PgExecutor<'_>, password: PasswordId) -> sqlx::Result<i64> {
     sqlx::query_scalar("select count(*) from recovery_codes where password_id = $1 and used_at is null")
         .bind(password)
         .fetch_one(db)
@@ -152,7 +162,7 @@ pub async fn recovery_code_count(db: impl PgExecutor<'_>, password: Uuid) -> sql
 }
 
 /// Whether this recovery code exists and is unused.
-pub async fn recovery_code_exists(db: impl PgExecutor<'_>, password: Uuid, hash: &[u8]) -> sqlx::Result<bool> {
+pub async fn recovery_code_exists(db: impl PgExecutor<'_>, password: PasswordId, hash: &[u8]) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from recovery_codes where password_id = $1 and code_hash = $2 and used_at is null)",
     )

@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 
+use api::ids::{AccountId, AppId};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 use crate::accounts;
 
@@ -44,30 +44,30 @@ const PAYER: &str = "coalesce(sp.id, k.maker, a.id) as payer";
 pub struct AccountAndPayer {
     #[sqlx(flatten)]
     pub account: accounts::Row,
-    pub payer: Uuid,
+    pub payer: AccountId,
 }
 
 /// The account with this id and its payer, if it is let in, as by [`accounts::account_info`].
-pub async fn payer_and_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<AccountAndPayer>> {
+pub async fn payer_and_account(db: impl PgExecutor<'_>, account: AccountId) -> sqlx::Result<Option<AccountAndPayer>> {
     let select = format!("select a.*, {PAYER} from {OF_ACCOUNTS} where a.id = $1 and {}", accounts::LET_IN);
     sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(account).fetch_optional(db).await
 }
 
 /// The payer of an account.
-pub async fn payer_of_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<Uuid>> {
+pub async fn payer_of_account(db: impl PgExecutor<'_>, account: AccountId) -> sqlx::Result<Option<AccountId>> {
     let select = format!("select {PAYER} from {OF_ACCOUNTS} where a.id = $1");
     sqlx::query_scalar(sqlx::AssertSqlSafe(select)).bind(account).fetch_optional(db).await
 }
 
 /// The payer of an app.
-pub async fn payer_of_app(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Uuid>> {
+pub async fn payer_of_app(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Option<AccountId>> {
     let select = format!("select payer from {OF_APPS} c where app_id = $1");
     sqlx::query_scalar(sqlx::AssertSqlSafe(select)).bind(app).fetch_optional(db).await
 }
 
 /// The payers of all apps, even of those that are being destroyed, by app.
-pub async fn payers_of_apps(db: impl PgExecutor<'_>) -> sqlx::Result<HashMap<Uuid, Uuid>> {
+pub async fn payers_of_apps(db: impl PgExecutor<'_>) -> sqlx::Result<HashMap<AppId, AccountId>> {
     let select = format!("select app_id, payer from {OF_APPS} c");
-    let all: Vec<(Uuid, Uuid)> = sqlx::query_as(sqlx::AssertSqlSafe(select)).fetch_all(db).await?;
+    let all: Vec<(AppId, AccountId)> = sqlx::query_as(sqlx::AssertSqlSafe(select)).fetch_all(db).await?;
     Ok(all.into_iter().collect())
 }

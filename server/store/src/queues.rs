@@ -3,15 +3,18 @@
 //! A row waits while it is pending and has no `started_at`; from then on it has a slot until it is not pending any
 //! more.
 
+use std::marker::PhantomData;
+
+use api::ids::{AccountId, AppId, BuildId, ReleaseId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::{accounts::LET_IN, payers::OF_APPS};
 
-/// A table with waiting rows.
+/// A table with waiting rows, and the type of their ids.
 #[derive(Debug)]
-pub struct Queue {
+pub struct Queue<Id> {
     table: &'static str,
     /// The column that counts the rows of an app.
     number: &'static str,
@@ -21,18 +24,26 @@ pub struct Queue {
     cancel_notes: &'static str,
     /// The condition of rows that can be cancelled.
     may_cancel: &'static str,
+    ids: PhantomData<fn(Id) -> Id>,
 }
 
 /// The queue of builds.
-pub static BUILDS: Queue =
-    Queue { table: "builds", number: "number", lock: 7301, cancel_notes: "", may_cancel: " and t.release_id is null" };
+pub static BUILDS: Queue<BuildId> = Queue {
+    table: "builds",
+    number: "number",
+    lock: 7301,
+    cancel_notes: "",
+    may_cancel: " and t.release_id is null",
+    ids: PhantomData,
+};
 /// The queue of release phases.
-pub static RELEASES: Queue = Queue {
+pub static RELEASES: Queue<ReleaseId> = Queue {
     table: "releases",
     number: "version",
     lock: 7304,
     cancel_notes: ", error = 'cancelled because the account behind it was suspended'",
     may_cancel: "",
+    ids: PhantomData,
 };
 
 /// The number of slots.
@@ -44,10 +55,10 @@ pub struct Slots {
 }
 
 /// A row with a slot, but without a job.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Lost {
-    pub id: Uuid,
-    pub app_id: Uuid,
+#[derive(Clone, Debug)]
+pub struct Lost<Id> {
+    pub id: Id,
+    pub app_id: AppId,
     /// Whether its job was abandoned.
     pub failed: bool,
 }
@@ -57,7 +68,7 @@ const FIRST: &str = "and t.cancelled_at is null
     and not exists (select 1 from {table} e where e.app_id = t.app_id and e.status = 'pending'
                         and e.{number} < t.{number})";
 
-impl Queue {
+impl<Id: From<Uuid> + Into<Uuid> + Copy> Queue<Id> {
     /// All waiting rows, with `app_id`, `payer`, the `position` from 1, and the number of slots that the payer has
     /// (`taken`): these count as turns that it has already had.
     pub(crate) fn waiting(&self) -> String {
@@ -96,7 +107,7 @@ impl Queue {
         db: &mut PgConnection,
         slots: Slots,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<Option<(Uuid, Uuid)>> {
+    ) -> sqlx::Result<Option<(Id, AppId)>> {
         // One at a time, since two could both find the last slot free.
         self.lock(&mut *db).await?;
         let next = self.named(&format!(
@@ -110,29 +121,32 @@ impl Queue {
              returning id, app_id",
             self.rows(FIRST)
         ));
-        sqlx::query_as(sqlx::AssertSqlSafe(next)).bind(slots.all).bind(slots.each).bind(now).fetch_optional(db).await
+        let next = sqlx::query_as(sqlx::AssertSqlSafe(next)).bind(slots.all).bind(slots.each).bind(now);
+        let next: Option<(Uuid, AppId)> = next.fetch_optional(db).await?;
+        Ok(next.map(|(id, app)| (id.into(), app)))
     }
 
     /// Rows that were cancelled before they got a slot.
-    pub async fn cancelled(&self, db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
+    pub async fn cancelled(&self, db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Id>> {
         let cancelled = self.named(
             "select id from {table} where status = 'pending' and started_at is null and cancelled_at is not null",
         );
-        sqlx::query_scalar(sqlx::AssertSqlSafe(cancelled)).fetch_all(db).await
+        Ok(typed(sqlx::query_scalar(sqlx::AssertSqlSafe(cancelled)).fetch_all(db).await?))
     }
 
     /// Those of these rows that have to end: they were cancelled or deleted.
-    pub async fn ended(&self, db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    pub async fn ended(&self, db: impl PgExecutor<'_>, ids: &[Id]) -> sqlx::Result<Vec<Id>> {
         let ended = self.named(
             "select i.id from unnest($1::uuid[]) i(id)
              where not exists (select 1 from {table} t where t.id = i.id and t.cancelled_at is null)",
         );
-        sqlx::query_scalar(sqlx::AssertSqlSafe(ended)).bind(ids).fetch_all(db).await
+        let ids: Vec<Uuid> = ids.iter().map(|id| (*id).into()).collect();
+        Ok(typed(sqlx::query_scalar(sqlx::AssertSqlSafe(ended)).bind(ids).fetch_all(db).await?))
     }
 
     /// Requests cancellation of everything that waits or runs for an account: what it or its service accounts have
     /// started, and what it is charged for and has no other responsible account.
-    pub async fn cancel_of(&self, db: &mut PgConnection, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    pub async fn cancel_of(&self, db: &mut PgConnection, account: AccountId, now: DateTime<Utc>) -> sqlx::Result<()> {
         self.lock(&mut *db).await?;
         let cancel = self.cancels(
             "t.account_id = $2
@@ -167,7 +181,7 @@ impl Queue {
     }
 
     /// Rows with a slot, but without a job of this kind.
-    pub async fn lost(&self, db: impl PgExecutor<'_>, kind: &str) -> sqlx::Result<Vec<Lost>> {
+    pub async fn lost(&self, db: impl PgExecutor<'_>, kind: &str) -> sqlx::Result<Vec<Lost<Id>>> {
         let lost = self.named(
             "select t.id, t.app_id, exists (select 1 from jobs j where j.kind = $1 and j.subject = t.id and j.state = 'failed')
                  as failed
@@ -175,23 +189,28 @@ impl Queue {
                  and not exists (select 1 from jobs j where j.kind = $1 and j.subject = t.id
                                      and j.state in ('pending', 'running'))",
         );
-        sqlx::query_as(sqlx::AssertSqlSafe(lost)).bind(kind).fetch_all(db).await
+        let lost: Vec<(Uuid, AppId, bool)> = sqlx::query_as(sqlx::AssertSqlSafe(lost)).bind(kind).fetch_all(db).await?;
+        Ok(lost.into_iter().map(|(id, app_id, failed)| Lost { id: id.into(), app_id, failed }).collect())
     }
 
     /// The ids of the newest rows of an app, and of those that are pending.
-    pub async fn newest(&self, db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sqlx::Result<Vec<Uuid>> {
+    pub async fn newest(&self, db: impl PgExecutor<'_>, app: AppId, most: i64) -> sqlx::Result<Vec<Id>> {
         let newest = self.named(
             "(select id from {table} where app_id = $1 order by {number} desc limit $2)
              union select id from {table} where app_id = $1 and status = 'pending'",
         );
-        sqlx::query_scalar(sqlx::AssertSqlSafe(newest)).bind(app).bind(most).fetch_all(db).await
+        Ok(typed(sqlx::query_scalar(sqlx::AssertSqlSafe(newest)).bind(app).bind(most).fetch_all(db).await?))
     }
 
     /// Fails a row that no job can continue, which releases its slot.
-    pub async fn fail(&self, db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    pub async fn fail(&self, db: impl PgExecutor<'_>, id: Id, now: DateTime<Utc>) -> sqlx::Result<()> {
         let fail =
             self.named("update {table} set status = 'failed', updated_at = $2 where id = $1 and status = 'pending'");
-        sqlx::query(sqlx::AssertSqlSafe(fail)).bind(id).bind(now).execute(db).await?;
+        sqlx::query(sqlx::AssertSqlSafe(fail)).bind::<Uuid>(id.into()).bind(now).execute(db).await?;
         Ok(())
     }
+}
+
+fn typed<Id: From<Uuid>>(ids: Vec<Uuid>) -> Vec<Id> {
+    ids.into_iter().map(Id::from).collect()
 }

@@ -1,17 +1,19 @@
 //! Quotas: limits and usage of an account or a team. Rows and queries.
 
-use api::quotas::QuotaKind;
+use api::{
+    ids::{AccountId, AppId, QuotaId, TeamId},
+    quotas::QuotaKind,
+};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::text::Text;
 
 /// The owner whose apps are counted: a person or a team. Neither is the platform, for the defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
-    pub account: Option<Uuid>,
-    pub team: Option<Uuid>,
+    pub account: Option<AccountId>,
+    pub team: Option<TeamId>,
 }
 
 /// A row of `quotas`.
@@ -56,7 +58,7 @@ pub async fn quota_list(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<V
 /// Sets a quota of an owner, or resets it.
 pub async fn quota_save(
     db: &mut PgConnection,
-    id: Uuid,
+    id: QuotaId,
     owner: Owner,
     kind: QuotaKind,
     most: Option<i64>,
@@ -91,7 +93,7 @@ pub async fn quota_save(
 /// the last unit.
 pub async fn quota_lock(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<()> {
     sqlx::query("select pg_advisory_xact_lock(7303, hashtext($1))")
-        .bind(owner.account.or(owner.team).unwrap_or_default().to_string())
+        .bind(owner.account.map(AccountId::get).or(owner.team.map(TeamId::get)).unwrap_or_default().to_string())
         .execute(db)
         .await?;
     Ok(())
@@ -131,8 +133,8 @@ pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, 
 }
 
 /// The owner of an app.
-pub async fn quota_owner(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Owner>> {
-    let found: Option<(Option<Uuid>, Option<Uuid>)> =
+pub async fn quota_owner(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Option<Owner>> {
+    let found: Option<(Option<AccountId>, Option<TeamId>)> =
         sqlx::query_as("select owner_id, team_id from apps where id = $1").bind(app).fetch_optional(db).await?;
     Ok(found.map(|(account, team)| Owner { account, team }))
 }

@@ -1,9 +1,11 @@
 //! Releases: rows and queries.
 
-use api::releases::ReleaseStatus;
+use api::{
+    ids::{AccountId, AppId, ConfigSetId, ReleaseId, SlugId},
+    releases::ReleaseStatus,
+};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range},
@@ -16,17 +18,17 @@ pub static LIST: List = List::by(&[Order::unique("version", Kind::Number, "t.ver
 /// A row of `releases`, with the address of its creator.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub app_id: Uuid,
+    pub id: ReleaseId,
+    pub app_id: AppId,
     pub version: i32,
     #[sqlx(try_from = "Text<ReleaseStatus>")]
     pub status: ReleaseStatus,
     pub description: String,
-    pub account_id: Uuid,
+    pub account_id: AccountId,
     pub email: String,
-    pub slug_id: Option<Uuid>,
+    pub slug_id: Option<SlugId>,
     /// Its set of config vars.
-    pub config_id: Uuid,
+    pub config_id: ConfigSetId,
     pub has_output: bool,
     pub commit: Option<String>,
     /// Why it failed, or why its release phase is to end early.
@@ -47,14 +49,14 @@ const SELECT: &str = "select r.id, r.app_id, r.version, r.status, left(r.descrip
 /// The fields of a new release; its version is assigned here.
 #[derive(Debug)]
 pub struct New<'a> {
-    pub id: Uuid,
-    pub app: Uuid,
+    pub id: ReleaseId,
+    pub app: AppId,
     pub status: ReleaseStatus,
     pub description: &'a str,
-    pub account: Uuid,
-    pub slug: Option<Uuid>,
+    pub account: AccountId,
+    pub slug: Option<SlugId>,
     /// Its set of config vars, which is one of the app's.
-    pub config: Uuid,
+    pub config: ConfigSetId,
     pub commit: Option<&'a str>,
     pub now: DateTime<Utc>,
 }
@@ -83,12 +85,12 @@ pub async fn release_create(db: &mut PgConnection, new: &New<'_>) -> sqlx::Resul
 }
 
 /// The release with this id.
-pub async fn release_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn release_info(db: impl PgExecutor<'_>, id: ReleaseId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where r.id = $1"))).bind(id).fetch_optional(db).await
 }
 
 /// The release of an app with this version.
-pub async fn release_at(db: impl PgExecutor<'_>, app: Uuid, version: i32) -> sqlx::Result<Option<Row>> {
+pub async fn release_at(db: impl PgExecutor<'_>, app: AppId, version: i32) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where r.app_id = $1 and r.version = $2")))
         .bind(app)
         .bind(version)
@@ -97,19 +99,19 @@ pub async fn release_at(db: impl PgExecutor<'_>, app: Uuid, version: i32) -> sql
 }
 
 /// The releases of an app.
-pub async fn release_list(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+pub async fn release_list(db: impl PgExecutor<'_>, app: AppId, range: &Range) -> sqlx::Result<Page<Row>> {
     let list = sqlx::AssertSqlSafe(format!("{SELECT} where r.app_id = $1"));
     range.fetch(db, sqlx::query(list).bind(app)).await
 }
 
 /// The status of a release; `None` if there is none with this id.
-pub async fn release_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<ReleaseStatus>> {
+pub async fn release_status(db: impl PgExecutor<'_>, id: ReleaseId) -> sqlx::Result<Option<ReleaseStatus>> {
     let found = sqlx::query_scalar("select status from releases where id = $1").bind(id).fetch_optional(db).await?;
     Ok(found.map(|Text(status)| status))
 }
 
 /// Whether an app was ever released with this slug.
-pub async fn release_has_slug(db: impl PgExecutor<'_>, app: Uuid, slug: Uuid) -> sqlx::Result<bool> {
+pub async fn release_has_slug(db: impl PgExecutor<'_>, app: AppId, slug: SlugId) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select 1 from releases where app_id = $1 and slug_id = $2)")
         .bind(app)
         .bind(slug)
@@ -118,7 +120,7 @@ pub async fn release_has_slug(db: impl PgExecutor<'_>, app: Uuid, slug: Uuid) ->
 }
 
 /// The newest releases of an app, newest first.
-pub async fn release_newest(db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
+pub async fn release_newest(db: impl PgExecutor<'_>, app: AppId, most: i64) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where r.app_id = $1 order by r.version desc limit $2")))
         .bind(app)
         .bind(most)
@@ -127,7 +129,7 @@ pub async fn release_newest(db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sq
 }
 
 /// The current release: the newest that succeeded.
-pub async fn release_current(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn release_current(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where r.app_id = $1 and r.status = 'succeeded' order by r.version desc limit 1"
     )))
@@ -139,10 +141,10 @@ pub async fn release_current(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result
 /// The current release of an app.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Current {
-    pub id: Uuid,
-    pub app_id: Uuid,
+    pub id: ReleaseId,
+    pub app_id: AppId,
     pub version: i32,
-    pub slug_id: Option<Uuid>,
+    pub slug_id: Option<SlugId>,
 }
 
 /// The current release of every app.
@@ -160,7 +162,7 @@ pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Cu
 /// The release fields in the list of apps.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Summary {
-    pub app_id: Uuid,
+    pub app_id: AppId,
     pub version: i32,
     #[sqlx(try_from = "Text<ReleaseStatus>")]
     pub status: ReleaseStatus,
@@ -172,7 +174,7 @@ pub struct Summary {
 }
 
 /// The newest release of each of these apps, in any status.
-pub async fn release_newest_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Summary>> {
+pub async fn release_newest_of(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx::Result<Vec<Summary>> {
     sqlx::query_as(
         "select n.*, u.email,
                 (select nullif(split_part(left(b.source_description, 200), E'\\n', 1), '') from builds b
@@ -189,7 +191,7 @@ pub async fn release_newest_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::
 }
 
 /// The slug of an app's newest release, including a pending one.
-pub async fn release_newest_slug(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Uuid>> {
+pub async fn release_newest_slug(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Option<SlugId>> {
     sqlx::query_scalar(
         "select slug_id from releases where app_id = $1 and status in ('succeeded', 'pending')
          order by version desc limit 1",
@@ -213,7 +215,7 @@ pub struct End {
 /// pending.
 pub async fn release_end(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: ReleaseId,
     error: Option<&str>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Option<End>> {
@@ -233,13 +235,13 @@ pub async fn release_end(
 }
 
 /// Records that a release phase has output.
-pub async fn release_has_output(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+pub async fn release_has_output(db: impl PgExecutor<'_>, id: ReleaseId) -> sqlx::Result<()> {
     sqlx::query("update releases set has_output = true where id = $1").bind(id).execute(db).await?;
     Ok(())
 }
 
 /// The number of an app's releases whose release phase is running or waiting.
-pub async fn release_pending_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<i64> {
+pub async fn release_pending_count(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<i64> {
     sqlx::query_scalar("select count(*) from releases where app_id = $1 and status = 'pending'")
         .bind(app)
         .fetch_one(db)
@@ -247,7 +249,12 @@ pub async fn release_pending_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::
 }
 
 /// Requests cancellation of a release phase, and records why. Returns `false` if it has ended or was cancelled before.
-pub async fn release_cancel(db: impl PgExecutor<'_>, id: Uuid, why: &str, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn release_cancel(
+    db: impl PgExecutor<'_>,
+    id: ReleaseId,
+    why: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
     let moved = sqlx::query(
         "update releases set cancelled_at = $3, error = $2
          where id = $1 and status = 'pending' and cancelled_at is null",
@@ -261,7 +268,7 @@ pub async fn release_cancel(db: impl PgExecutor<'_>, id: Uuid, why: &str, now: D
 }
 
 /// Requests cancellation of all running and waiting release phases of an app.
-pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: AppId, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "update releases set cancelled_at = coalesce(cancelled_at, $2) where app_id = $1 and status = 'pending'",
     )

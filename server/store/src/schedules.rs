@@ -1,9 +1,11 @@
 //! Schedules, as displayed to administrators. The crate `background` writes and follows them.
 
-use api::jobs::JobState;
+use api::{
+    ids::{JobId, ScheduleId},
+    jobs::JobState,
+};
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgExecutor};
-use uuid::Uuid;
 
 use crate::{
     pages::{BY_ID, BY_NAME, List, Page, Range},
@@ -16,7 +18,7 @@ pub static LIST: List = List::by(&[BY_NAME, BY_ID]);
 /// A row of `schedules` and what became of its last job.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
+    pub id: ScheduleId,
     pub name: String,
     pub about: String,
     pub cron: String,
@@ -25,7 +27,7 @@ pub struct Row {
     pub next_at: Option<DateTime<Utc>>,
     pub last_at: Option<DateTime<Utc>>,
     /// Absent before there was one, and when it was removed since.
-    pub last_job: Option<Uuid>,
+    pub last_job: Option<JobId>,
     /// Its state, as in the table of jobs.
     #[sqlx(try_from = "MaybeText<JobState>")]
     pub last_state: Option<JobState>,

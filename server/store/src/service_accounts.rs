@@ -1,9 +1,11 @@
 //! Service accounts: rows and queries.
 
-use api::team_members::Role;
+use api::{
+    ids::{AccountId, TeamId},
+    team_members::Role,
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range},
@@ -16,8 +18,8 @@ pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
 /// A row of `service_accounts`, with its address and its role in the team.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub team_id: Uuid,
+    pub id: AccountId,
+    pub team_id: TeamId,
     pub name: String,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -33,10 +35,10 @@ const SELECT: &str = "select s.*, a.email, m.role from service_accounts s join a
 /// team has one with that name.
 pub async fn service_account_create(
     db: impl PgExecutor<'_>,
-    account: Uuid,
-    team: Uuid,
+    account: AccountId,
+    team: TeamId,
     name: &str,
-    by: Uuid,
+    by: AccountId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query(
@@ -54,13 +56,13 @@ pub async fn service_account_create(
 }
 
 /// The service accounts of a team.
-pub async fn service_account_list(db: impl PgExecutor<'_>, team: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+pub async fn service_account_list(db: impl PgExecutor<'_>, team: TeamId, range: &Range) -> sqlx::Result<Page<Row>> {
     let list = sqlx::AssertSqlSafe(format!("{SELECT} where s.team_id = $1"));
     range.fetch(db, sqlx::query(list).bind(team)).await
 }
 
 /// The service account of a team with this name or address, or this id (as text).
-pub async fn service_account_info(db: impl PgExecutor<'_>, team: Uuid, which: &str) -> sqlx::Result<Option<Row>> {
+pub async fn service_account_info(db: impl PgExecutor<'_>, team: TeamId, which: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where s.team_id = $1 and (s.id::text = $2 or s.name = $2 or a.email = $2)"
     )))
@@ -71,12 +73,12 @@ pub async fn service_account_info(db: impl PgExecutor<'_>, team: Uuid, which: &s
 }
 
 /// The ids of all service accounts of a team.
-pub async fn service_account_ids(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<Vec<Uuid>> {
+pub async fn service_account_ids(db: impl PgExecutor<'_>, team: TeamId) -> sqlx::Result<Vec<AccountId>> {
     sqlx::query_scalar("select id from service_accounts where team_id = $1").bind(team).fetch_all(db).await
 }
 
 /// Whether an account is a service account, of any team.
-pub async fn service_account_exists(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<bool> {
+pub async fn service_account_exists(db: impl PgExecutor<'_>, account: AccountId) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select 1 from service_accounts where id = $1)").bind(account).fetch_one(db).await
 }
 
@@ -84,7 +86,7 @@ pub async fn service_account_exists(db: impl PgExecutor<'_>, account: Uuid) -> s
 /// its account, suspended. Returns `false` if it is gone already, and then changes nothing.
 pub async fn service_account_retire(
     db: &mut sqlx::PgConnection,
-    account: Uuid,
+    account: AccountId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     // First, so that concurrent calls wait for the row.

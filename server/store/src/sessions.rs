@@ -1,8 +1,8 @@
 //! Console sessions and sign-in links: rows and queries.
 
+use api::ids::{AccountId, AuthorizationId, SessionId, SignInLinkId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::pages::{BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
 
@@ -13,9 +13,9 @@ pub static LIST: List =
 /// A row of `sessions`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
+    pub id: SessionId,
     pub key_hash: Vec<u8>,
-    pub account_id: Option<Uuid>,
+    pub account_id: Option<AccountId>,
     pub data: serde_json::Value,
     pub user_agent: Option<String>,
     pub address: Option<String>,
@@ -75,7 +75,7 @@ pub async fn session_by_key(db: impl PgExecutor<'_>, key_hash: &[u8], now: DateT
 }
 
 /// Records the use of a session; at most once a minute, to reduce disk writes.
-pub async fn session_seen(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn session_seen(db: impl PgExecutor<'_>, id: SessionId, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update sessions set last_seen_at = $2 where id = $1 and last_seen_at < $2 - interval '1 minute'")
         .bind(id)
         .bind(now)
@@ -87,7 +87,7 @@ pub async fn session_seen(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>)
 /// The displayed fields of a session.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Listed {
-    pub id: Uuid,
+    pub id: SessionId,
     pub user_agent: Option<String>,
     pub address: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -98,7 +98,7 @@ pub struct Listed {
 /// The sessions of an account.
 pub async fn session_list(
     db: impl PgExecutor<'_>,
-    account: Uuid,
+    account: AccountId,
     now: DateTime<Utc>,
     range: &Range,
 ) -> sqlx::Result<Page<Listed>> {
@@ -110,7 +110,7 @@ pub async fn session_list(
 }
 
 /// Ends a session of an account. Returns whether there was one.
-pub async fn session_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -> sqlx::Result<bool> {
+pub async fn session_delete(db: impl PgExecutor<'_>, account: AccountId, id: SessionId) -> sqlx::Result<bool> {
     let done = sqlx::query("delete from sessions where account_id = $1 and id = $2")
         .bind(account)
         .bind(id)
@@ -120,7 +120,11 @@ pub async fn session_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) ->
 }
 
 /// Ends the sessions of an account except `keep`, and deletes its sign-in links.
-pub async fn session_delete_others(db: &mut PgConnection, account: Uuid, keep: Option<Uuid>) -> sqlx::Result<()> {
+pub async fn session_delete_others(
+    db: &mut PgConnection,
+    account: AccountId,
+    keep: Option<SessionId>,
+) -> sqlx::Result<()> {
     sqlx::query("delete from sessions where account_id = $1 and id is distinct from $2")
         .bind(account)
         .bind(keep)
@@ -143,7 +147,7 @@ pub async fn session_delete_key(db: impl PgExecutor<'_>, key_hash: &[u8]) -> sql
 /// When a session expires, if it exists.
 pub async fn session_ends_at(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: SessionId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar("select expires_at from sessions where id = $1 and expires_at > $2")
@@ -154,7 +158,7 @@ pub async fn session_ends_at(
 }
 
 /// Whether a session still exists.
-pub async fn session_exists(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn session_exists(db: impl PgExecutor<'_>, id: SessionId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select 1 from sessions where id = $1 and expires_at > $2)")
         .bind(id)
         .bind(now)
@@ -165,9 +169,9 @@ pub async fn session_exists(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc
 /// Inserts a one-time link. It is deleted with the authorization that created it, if any.
 pub async fn sign_in_link_create(
     db: impl PgExecutor<'_>,
-    id: Uuid,
-    account: Uuid,
-    authorization: Option<Uuid>,
+    id: SignInLinkId,
+    account: AccountId,
+    authorization: Option<AuthorizationId>,
     secret_hash: &[u8],
     expires_at: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -192,7 +196,7 @@ pub async fn sign_in_link_info(
     db: impl PgExecutor<'_>,
     secret_hash: &[u8],
     now: DateTime<Utc>,
-) -> sqlx::Result<Option<(Uuid, DateTime<Utc>)>> {
+) -> sqlx::Result<Option<(AccountId, DateTime<Utc>)>> {
     sqlx::query_as(
         "select account_id, expires_at from sign_in_links
          where secret_hash = $1 and used_at is null and expires_at > $2",
@@ -208,7 +212,7 @@ pub async fn sign_in_link_use(
     db: impl PgExecutor<'_>,
     secret_hash: &[u8],
     now: DateTime<Utc>,
-) -> sqlx::Result<Option<Uuid>> {
+) -> sqlx::Result<Option<AccountId>> {
     sqlx::query_scalar(
         "update sign_in_links set used_at = $2
          where secret_hash = $1 and used_at is null and expires_at > $2 returning account_id",

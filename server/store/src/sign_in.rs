@@ -1,14 +1,14 @@
 //! Sign-in attempts in progress at a provider. Rows and queries.
 
+use api::ids::{AccountId, IdentityProviderId, SignInAttemptId};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 /// A row of `sign_in_attempts`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub provider_id: Uuid,
+    pub id: SignInAttemptId,
+    pub provider_id: IdentityProviderId,
     pub state_hash: Vec<u8>,
     /// The browser that started it.
     pub browser_hash: Vec<u8>,
@@ -17,7 +17,7 @@ pub struct Row {
     /// Where to redirect afterwards.
     pub next: String,
     /// The account that started it to link an identity.
-    pub account_id: Option<Uuid>,
+    pub account_id: Option<AccountId>,
     pub expires_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -49,7 +49,7 @@ pub async fn sign_in_attempt_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx:
 /// and the browser, and be in time; one of another browser is left alone.
 pub async fn sign_in_attempt_take(
     db: impl PgExecutor<'_>,
-    provider: Uuid,
+    provider: IdentityProviderId,
     state_hash: &[u8],
     browser_hash: &[u8],
     now: DateTime<Utc>,
@@ -67,7 +67,7 @@ pub async fn sign_in_attempt_take(
 }
 
 /// Deletes the attempts at a provider.
-pub async fn sign_in_attempt_delete_all(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<()> {
+pub async fn sign_in_attempt_delete_all(db: impl PgExecutor<'_>, provider: IdentityProviderId) -> sqlx::Result<()> {
     sqlx::query("delete from sign_in_attempts where provider_id = $1").bind(provider).execute(db).await?;
     Ok(())
 }

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use api::ids::{AccountId, AppId, ReleaseId, SlugId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, types::Json};
-use uuid::Uuid;
 
 use crate::payers::OF_APPS;
 
 /// A row of `slugs`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub app_id: Uuid,
+    pub id: SlugId,
+    pub app_id: AppId,
     /// `SHA256:<hex>`; `None` until the archive is uploaded.
     pub checksum: Option<String>,
     pub size: Option<i64>,
@@ -53,14 +53,14 @@ pub async fn slug_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()>
 }
 
 /// The slug with this id.
-pub async fn slug_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn slug_info(db: impl PgExecutor<'_>, id: SlugId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from slugs where id = $1").bind(id).fetch_optional(db).await
 }
 
 /// Records that a slug's archive was uploaded. `false` if it already had one.
 pub async fn slug_uploaded(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: SlugId,
     checksum: &str,
     size: i64,
     now: DateTime<Utc>,
@@ -91,7 +91,7 @@ pub async fn slug_checksums_unnamed(db: impl PgExecutor<'_>, checksums: &[String
 pub async fn slug_checksum_is_named(
     db: impl PgExecutor<'_>,
     checksum: &str,
-    except: Option<Uuid>,
+    except: Option<AppId>,
 ) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select 1 from slugs where checksum = $1 and app_id is distinct from $2)")
         .bind(checksum)
@@ -113,7 +113,7 @@ pub async fn slug_archive_take(db: impl PgExecutor<'_>, checksum: &str) -> sqlx:
 }
 
 /// Checksums of an app's archives that no other app uses.
-pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<String>> {
+pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         "select distinct checksum from slugs s where app_id = $1 and checksum is not null
            and not exists (select 1 from slugs o where o.checksum = s.checksum and o.app_id <> $1)",
@@ -124,7 +124,7 @@ pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: Uuid) -> 
 }
 
 /// Whether a slug exists, and its app is not being destroyed.
-pub async fn slug_stays(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn slug_stays(db: impl PgExecutor<'_>, id: SlugId) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from slugs s join apps a on a.id = s.app_id where s.id = $1 and a.deleted_at is null)",
     )
@@ -134,7 +134,7 @@ pub async fn slug_stays(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool>
 }
 
 /// The copy of a slug that another app has, if there is one.
-pub async fn slug_copy(db: impl PgExecutor<'_>, slug: &Row, app: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn slug_copy(db: impl PgExecutor<'_>, slug: &Row, app: AppId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(
         "select * from slugs where app_id = $1 and checksum = $2 and process_types = $3 and stack = $4
              and commit is not distinct from $5 and buildpack_description is not distinct from $6 and not refused
@@ -151,7 +151,7 @@ pub async fn slug_copy(db: impl PgExecutor<'_>, slug: &Row, app: Uuid) -> sqlx::
 }
 
 /// Records why a slug could not be unpacked, and whether to retry; `None`: success.
-pub async fn slug_fault(db: impl PgExecutor<'_>, id: Uuid, fault: Option<&str>, refused: bool) -> sqlx::Result<()> {
+pub async fn slug_fault(db: impl PgExecutor<'_>, id: SlugId, fault: Option<&str>, refused: bool) -> sqlx::Result<()> {
     sqlx::query(
         "update slugs set fault = $2, refused = $3 where id = $1 and (fault is distinct from $2 or refused <> $3)",
     )
@@ -166,11 +166,11 @@ pub async fn slug_fault(db: impl PgExecutor<'_>, id: Uuid, fault: Option<&str>, 
 /// A slug of a release that is current, pending, or a likely rollback target.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Needed {
-    pub release_id: Uuid,
-    pub app_id: Uuid,
-    pub slug_id: Uuid,
+    pub release_id: ReleaseId,
+    pub app_id: AppId,
+    pub slug_id: SlugId,
     /// The payer of the app's background work.
-    pub payer: Uuid,
+    pub payer: AccountId,
     /// The release waits for its release phase, or is the newest of its app, which has dynos or is to have some.
     pub now: bool,
     /// A job is working on it.
@@ -209,7 +209,7 @@ pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTi
 }
 
 /// Whether the release of any dyno has this slug.
-pub async fn slug_runs(db: impl PgExecutor<'_>, app: Uuid, slug: Uuid) -> sqlx::Result<bool> {
+pub async fn slug_runs(db: impl PgExecutor<'_>, app: AppId, slug: SlugId) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from dynos d join releases r on r.id = d.release_id
                         where d.app_id = $1 and r.slug_id = $2)",

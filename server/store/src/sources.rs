@@ -1,11 +1,16 @@
 //! Sources (uploaded archives): rows and queries.
 
+use api::ids::{AccountId, SourceId};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 /// Inserts a source to upload to.
-pub async fn source_create(db: impl PgExecutor<'_>, id: Uuid, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn source_create(
+    db: impl PgExecutor<'_>,
+    id: SourceId,
+    account: AccountId,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
     sqlx::query("insert into sources (id, account_id, created_at) values ($1, $2, $3)")
         .bind(id)
         .bind(account)
@@ -16,7 +21,7 @@ pub async fn source_create(db: impl PgExecutor<'_>, id: Uuid, account: Uuid, now
 }
 
 /// Records that the archive was uploaded. Returns its account; `None` if the source has expired.
-pub async fn source_uploaded(db: impl PgExecutor<'_>, id: Uuid, size: i64) -> sqlx::Result<Option<Uuid>> {
+pub async fn source_uploaded(db: impl PgExecutor<'_>, id: SourceId, size: i64) -> sqlx::Result<Option<AccountId>> {
     sqlx::query_scalar("update sources set size = $2 where id = $1 returning account_id")
         .bind(id)
         .bind(size)
@@ -25,7 +30,7 @@ pub async fn source_uploaded(db: impl PgExecutor<'_>, id: Uuid, size: i64) -> sq
 }
 
 /// Those of `ids` that are not the id of a source.
-pub async fn source_ids_unknown(db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+pub async fn source_ids_unknown(db: impl PgExecutor<'_>, ids: &[SourceId]) -> sqlx::Result<Vec<SourceId>> {
     sqlx::query_scalar(
         "select i.id from unnest($1::uuid[]) i(id) where not exists (select 1 from sources s where s.id = i.id)",
     )
@@ -35,6 +40,6 @@ pub async fn source_ids_unknown(db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::
 }
 
 /// The ids of sources older than `before`, which are deleted.
-pub async fn source_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<Vec<Uuid>> {
+pub async fn source_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<Vec<SourceId>> {
     sqlx::query_scalar("delete from sources where created_at < $1 returning id").bind(before).fetch_all(db).await
 }

@@ -1,9 +1,11 @@
 //! Team invitations: rows and queries.
 
-use api::team_members::Role;
+use api::{
+    ids::{AccountId, TeamId, TeamInvitationId},
+    team_members::Role,
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range},
@@ -16,12 +18,12 @@ pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 /// A row of `team_invitations`, with the names involved.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub team_id: Uuid,
-    pub account_id: Uuid,
+    pub id: TeamInvitationId,
+    pub team_id: TeamId,
+    pub account_id: AccountId,
     #[sqlx(try_from = "Text<Role>")]
     pub role: Role,
-    pub invited_by: Option<Uuid>,
+    pub invited_by: Option<AccountId>,
     pub expires_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -39,11 +41,11 @@ const SELECT: &str = "select i.*, t.name as team, a.email, a.name, b.email as in
 /// The fields of an invitation.
 #[derive(Debug)]
 pub struct New {
-    pub id: Uuid,
-    pub team: Uuid,
-    pub account: Uuid,
+    pub id: TeamInvitationId,
+    pub team: TeamId,
+    pub account: AccountId,
     pub role: Role,
-    pub invited_by: Uuid,
+    pub invited_by: AccountId,
     pub expires_at: DateTime<Utc>,
     pub now: DateTime<Utc>,
 }
@@ -71,8 +73,8 @@ pub async fn team_invitation_save(db: impl PgExecutor<'_>, new: &New) -> sqlx::R
 /// The invitations of a team, or those to an account.
 pub async fn team_invitation_list(
     db: impl PgExecutor<'_>,
-    team: Option<Uuid>,
-    account: Option<Uuid>,
+    team: Option<TeamId>,
+    account: Option<AccountId>,
     range: &Range,
 ) -> sqlx::Result<Page<Row>> {
     let list = sqlx::AssertSqlSafe(format!(
@@ -82,7 +84,7 @@ pub async fn team_invitation_list(
 }
 
 /// The invitation to a team with this address, or this id (as text) of invitation or account.
-pub async fn team_invitation_of(db: impl PgExecutor<'_>, team: Uuid, who: &str) -> sqlx::Result<Option<Row>> {
+pub async fn team_invitation_of(db: impl PgExecutor<'_>, team: TeamId, who: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where i.team_id = $1 and (i.id::text = $2 or lower(a.email) = lower($2) or a.id::text = $2)"
     )))
@@ -93,12 +95,12 @@ pub async fn team_invitation_of(db: impl PgExecutor<'_>, team: Uuid, who: &str) 
 }
 
 /// One invitation.
-pub async fn team_invitation_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+pub async fn team_invitation_info(db: impl PgExecutor<'_>, id: TeamInvitationId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where i.id = $1"))).bind(id).fetch_optional(db).await
 }
 
 /// Deletes an accepted, declined or revoked invitation. `false` if it was gone already.
-pub async fn team_invitation_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn team_invitation_delete(db: impl PgExecutor<'_>, id: TeamInvitationId) -> sqlx::Result<bool> {
     let gone = sqlx::query("delete from team_invitations where id = $1").bind(id).execute(db).await?;
     Ok(gone.rows_affected() == 1)
 }

@@ -1,9 +1,11 @@
 //! Team members: rows and queries.
 
-use api::team_members::{GrantedBy, Role};
+use api::{
+    ids::{AccountId, AppId, TeamId, TeamMemberId},
+    team_members::{GrantedBy, Role},
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
 use crate::{
     apps,
@@ -20,9 +22,9 @@ pub static ACCESS_LIST: List = List::by(&[Order::unique("app", Kind::Text, "t.pl
 /// A row of `team_members`, with its account.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
-    pub team_id: Uuid,
-    pub account_id: Uuid,
+    pub id: TeamMemberId,
+    pub team_id: TeamId,
+    pub account_id: AccountId,
     #[sqlx(try_from = "Text<Role>")]
     pub role: Role,
     pub created_at: DateTime<Utc>,
@@ -43,9 +45,9 @@ const SELECT: &str = "select m.*, a.email, coalesce(a.name, s.name) as name, a.l
 /// Adds a member, or changes a member's role, by a person's decision.
 pub async fn team_member_save(
     db: impl PgExecutor<'_>,
-    id: Uuid,
-    team: Uuid,
-    account: Uuid,
+    id: TeamMemberId,
+    team: TeamId,
+    account: AccountId,
     role: Role,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
@@ -69,9 +71,9 @@ pub async fn team_member_save(
 /// Like [`team_member_save`], by a rule: a person's decision about the account takes precedence.
 pub async fn team_member_grant(
     db: impl PgExecutor<'_>,
-    id: Uuid,
-    team: Uuid,
-    account: Uuid,
+    id: TeamMemberId,
+    team: TeamId,
+    account: AccountId,
     role: Role,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
@@ -95,9 +97,9 @@ pub async fn team_member_grant(
 /// Records that a person removed an account from a team, so that no rule adds it again.
 pub async fn team_member_block(
     db: impl PgExecutor<'_>,
-    id: Uuid,
-    team: Uuid,
-    account: Uuid,
+    id: TeamMemberId,
+    team: TeamId,
+    account: AccountId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query(
@@ -114,7 +116,11 @@ pub async fn team_member_block(
 }
 
 /// A person's decision about an account in a team: `Some(true)` for a member, `Some(false)` for a removed one.
-pub async fn team_member_decision(db: impl PgExecutor<'_>, team: Uuid, account: Uuid) -> sqlx::Result<Option<bool>> {
+pub async fn team_member_decision(
+    db: impl PgExecutor<'_>,
+    team: TeamId,
+    account: AccountId,
+) -> sqlx::Result<Option<bool>> {
     sqlx::query_scalar(
         "select true from team_members where team_id = $1 and account_id = $2 and given_by = 'person'
          union all select false from team_member_removals where team_id = $1 and account_id = $2 limit 1",
@@ -126,7 +132,7 @@ pub async fn team_member_decision(db: impl PgExecutor<'_>, team: Uuid, account: 
 }
 
 /// The members of a team.
-pub async fn team_member_list(db: impl PgExecutor<'_>, team: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+pub async fn team_member_list(db: impl PgExecutor<'_>, team: TeamId, range: &Range) -> sqlx::Result<Page<Row>> {
     let list = sqlx::AssertSqlSafe(format!("{SELECT} where m.team_id = $1"));
     range.fetch(db, sqlx::query(list).bind(team)).await
 }
@@ -134,10 +140,10 @@ pub async fn team_member_list(db: impl PgExecutor<'_>, team: Uuid, range: &Range
 /// A member of a team, or an outside collaborator of one of its apps, and that app.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct OnApp {
-    pub app_id: Uuid,
+    pub app_id: AppId,
     pub app: String,
     pub locked: bool,
-    pub account_id: Uuid,
+    pub account_id: AccountId,
     pub email: String,
     /// The role in the team; absent for outsiders.
     #[sqlx(try_from = "MaybeText<Role>")]
@@ -149,7 +155,7 @@ pub struct OnApp {
 /// Every member with every app of a team that is visible to `viewer`.
 pub async fn team_access_list(
     db: impl PgExecutor<'_>,
-    team: Uuid,
+    team: TeamId,
     viewer: &apps::Viewer<'_>,
     range: &Range,
 ) -> sqlx::Result<Page<OnApp>> {
@@ -173,7 +179,7 @@ pub async fn team_access_list(
 }
 
 /// The member with this address, or this id (as text) of account or membership.
-pub async fn team_member_info(db: impl PgExecutor<'_>, team: Uuid, who: &str) -> sqlx::Result<Option<Row>> {
+pub async fn team_member_info(db: impl PgExecutor<'_>, team: TeamId, who: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where m.team_id = $1 and (lower(a.email) = lower($2) or a.id::text = $2 or m.id::text = $2)"
     )))
@@ -184,7 +190,7 @@ pub async fn team_member_info(db: impl PgExecutor<'_>, team: Uuid, who: &str) ->
 }
 
 /// The number of people who can administer a team.
-pub async fn team_member_count_admins(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<i64> {
+pub async fn team_member_count_admins(db: impl PgExecutor<'_>, team: TeamId) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*) from team_members m join accounts a on a.id = m.account_id
          where m.team_id = $1 and m.role = 'admin' and a.suspended_at is null",
@@ -196,7 +202,7 @@ pub async fn team_member_count_admins(db: impl PgExecutor<'_>, team: Uuid) -> sq
 
 /// Removes an account from a team, from the team's apps, and from its pending invitations: an older one must
 /// not lead back in.
-pub async fn team_member_delete(db: &mut sqlx::PgConnection, team: Uuid, account: Uuid) -> sqlx::Result<()> {
+pub async fn team_member_delete(db: &mut sqlx::PgConnection, team: TeamId, account: AccountId) -> sqlx::Result<()> {
     sqlx::query(
         "delete from collaborators where account_id = $2 and app_id in (select id from apps where team_id = $1)",
     )

@@ -1,9 +1,11 @@
 //! Teams: rows and queries.
 
-use api::team_members::Role;
+use api::{
+    ids::{AccountId, TeamId},
+    team_members::Role,
+};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range},
@@ -16,7 +18,7 @@ pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
 /// A row of `teams`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub id: Uuid,
+    pub id: TeamId,
     pub name: String,
     /// Whether its admins can add new people, if the policy leaves that to teams.
     pub invites: bool,
@@ -37,9 +39,9 @@ pub struct OfAccount {
 /// Inserts a team created by `by`. Violates `teams_name_key` if the name is taken.
 pub async fn team_create(
     db: impl PgExecutor<'_>,
-    id: Uuid,
+    id: TeamId,
     name: &str,
-    by: Uuid,
+    by: AccountId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query("insert into teams (id, name, created_by, created_at, updated_at) values ($1, $2, $3, $4, $4)")
@@ -54,7 +56,12 @@ pub async fn team_create(
 
 /// Makes `by`, an admin of the team, the recorded creator of what `maker` has created: its service accounts, and the
 /// team itself. Returns whether `maker` had created the team. Does nothing if `by` is not an admin.
-pub async fn team_take_over(db: &mut PgConnection, team: Uuid, maker: Uuid, by: Uuid) -> sqlx::Result<bool> {
+pub async fn team_take_over(
+    db: &mut PgConnection,
+    team: TeamId,
+    maker: AccountId,
+    by: AccountId,
+) -> sqlx::Result<bool> {
     let admin = "exists (select 1 from team_members m where m.team_id = $1 and m.account_id = $3 and m.role = 'admin')";
     let mut took = false;
     // The team comes last.
@@ -67,7 +74,7 @@ pub async fn team_take_over(db: &mut PgConnection, team: Uuid, maker: Uuid, by: 
 }
 
 /// The team with this name, or this id (as text); and the role of `account`.
-pub async fn team_info(db: impl PgExecutor<'_>, team: &str, account: Uuid) -> sqlx::Result<Option<OfAccount>> {
+pub async fn team_info(db: impl PgExecutor<'_>, team: &str, account: AccountId) -> sqlx::Result<Option<OfAccount>> {
     sqlx::query_as(
         "select t.*, m.role from teams t
          left join team_members m on m.team_id = t.id and m.account_id = $2
@@ -82,7 +89,7 @@ pub async fn team_info(db: impl PgExecutor<'_>, team: &str, account: Uuid) -> sq
 /// The teams of which `account` is a member, or all of them, with its role.
 pub async fn team_list(
     db: impl PgExecutor<'_>,
-    account: Uuid,
+    account: AccountId,
     all: bool,
     range: &Range,
 ) -> sqlx::Result<Page<OfAccount>> {
@@ -95,7 +102,7 @@ pub async fn team_list(
 }
 
 /// Renames a team. Violates `teams_name_key` if the name is taken.
-pub async fn team_rename(db: impl PgExecutor<'_>, id: Uuid, name: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn team_rename(db: impl PgExecutor<'_>, id: TeamId, name: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update teams set name = $2, updated_at = $3 where id = $1")
         .bind(id)
         .bind(name)
@@ -106,7 +113,7 @@ pub async fn team_rename(db: impl PgExecutor<'_>, id: Uuid, name: &str, now: Dat
 }
 
 /// Sets whether the admins of a team may add new people.
-pub async fn team_invites(db: impl PgExecutor<'_>, id: Uuid, invites: bool, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn team_invites(db: impl PgExecutor<'_>, id: TeamId, invites: bool, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update teams set invites = $2, updated_at = $3 where id = $1")
         .bind(id)
         .bind(invites)
@@ -117,13 +124,13 @@ pub async fn team_invites(db: impl PgExecutor<'_>, id: Uuid, invites: bool, now:
 }
 
 /// Deletes a team and its memberships. Violates `apps_team_fkey` while it has apps. Returns `false` if it is gone already.
-pub async fn team_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+pub async fn team_delete(db: impl PgExecutor<'_>, id: TeamId) -> sqlx::Result<bool> {
     let gone = sqlx::query("delete from teams where id = $1").bind(id).execute(db).await?;
     Ok(gone.rows_affected() > 0)
 }
 
 /// Locks a team's row until the end of the transaction: two admins cannot remove each other concurrently.
-pub async fn team_lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+pub async fn team_lock(db: impl PgExecutor<'_>, id: TeamId) -> sqlx::Result<()> {
     sqlx::query("select 1 from teams where id = $1 for update").bind(id).execute(db).await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Uploads (the current writer of each): rows and queries.
 
+use api::ids::UploadId;
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 pub async fn upload_begin(
     db: impl PgExecutor<'_>,
     id: Uuid,
-    writer: Uuid,
+    writer: UploadId,
     since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
@@ -27,7 +28,7 @@ pub async fn upload_begin(
 }
 
 /// Renews the lease of `writer`.
-pub async fn upload_renew(db: impl PgExecutor<'_>, id: Uuid, writer: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn upload_renew(db: impl PgExecutor<'_>, id: Uuid, writer: UploadId, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update uploads set updated_at = $3 where id = $1 and writer = $2")
         .bind(id)
         .bind(writer)
@@ -38,7 +39,7 @@ pub async fn upload_renew(db: impl PgExecutor<'_>, id: Uuid, writer: Uuid, now: 
 }
 
 /// Ends the upload of `writer`; `false` if another one has replaced it.
-pub async fn upload_end(db: impl PgExecutor<'_>, id: Uuid, writer: Uuid) -> sqlx::Result<bool> {
+pub async fn upload_end(db: impl PgExecutor<'_>, id: Uuid, writer: UploadId) -> sqlx::Result<bool> {
     let done =
         sqlx::query("delete from uploads where id = $1 and writer = $2").bind(id).bind(writer).execute(db).await?;
     Ok(done.rows_affected() == 1)

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::anyhow;
+use api::ids::JobId;
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Leases, Registry, Steps, Worker, enqueue, request_cancel, run_next};
 use serde::{Deserialize, Serialize};
@@ -99,7 +100,7 @@ impl World {
     }
 
     /// The id of its job.
-    async fn enqueue(&self, how: How) -> Uuid {
+    async fn enqueue(&self, how: How) -> JobId {
         let walk = Walk { id: Uuid::now_v7(), how };
         enqueue(&mut self.pool.acquire().await.unwrap(), &walk).await.unwrap();
         let id = sqlx::query_scalar("select id from jobs where subject = $1");
@@ -118,11 +119,11 @@ impl World {
         run_next(&self.pool, &self.registry()).await.unwrap()
     }
 
-    async fn cancel(&self, job: Uuid) -> bool {
+    async fn cancel(&self, job: JobId) -> bool {
         request_cancel(&mut self.pool.acquire().await.unwrap(), job).await.unwrap()
     }
 
-    async fn state(&self, job: Uuid) -> (String, Option<String>, bool) {
+    async fn state(&self, job: JobId) -> (String, Option<String>, bool) {
         sqlx::query_as("select state, error, finished_at is not null and lease is null from jobs where id = $1")
             .bind(job)
             .fetch_one(&self.pool)
@@ -213,7 +214,7 @@ async fn what_has_ended_stays_as_it_is() {
     let w = World::start().await;
     let job = w.enqueue(How::Well).await;
     assert!(w.run().await);
-    assert!(!w.cancel(job).await && !w.cancel(Uuid::now_v7()).await);
+    assert!(!w.cancel(job).await && !w.cancel(JobId::now_v7()).await);
     assert_eq!(w.state(job).await.0, "succeeded");
 }
 

@@ -1,5 +1,6 @@
 //! Schedules: each time is taken exactly once, with any number of servers.
 
+use api::ids::JobId;
 use async_trait::async_trait;
 use background::{
     Cancel, Enqueued, Failure, Job, Registry, Schedule, Steps, enqueue_now, run_next, tick, write_schedules,
@@ -158,12 +159,12 @@ async fn a_schedule_is_run_now_unless_its_job_is_unfinished() {
     assert_eq!(begin("nightly").await, None);
     // All at once: one job.
     let all = futures::future::join_all((0..8).map(|_| begin("daily"))).await;
-    let new: Vec<Uuid> =
+    let new: Vec<JobId> =
         all.iter().filter_map(|begun| if let Some(Enqueued::New(job)) = begun { Some(*job) } else { None }).collect();
     let [job] = new[..] else { panic!("{all:?}") };
     assert!(all.iter().all(|begun| matches!(begun, Some(Enqueued::New(id) | Enqueued::Unfinished(id)) if *id == job)));
     assert_eq!((run(&pool).await, next(&pool, "daily").await), (1, next_before));
-    let last: Option<Uuid> = sqlx::query_scalar("select last_job from schedules").fetch_one(&pool).await.unwrap();
+    let last: Option<JobId> = sqlx::query_scalar("select last_job from schedules").fetch_one(&pool).await.unwrap();
     assert_eq!(last, Some(job));
     assert!(matches!(begin("daily").await, Some(Enqueued::New(_))));
 }

@@ -1,6 +1,7 @@
 //! Accounts and the invitation policy: every query.
 
 use api::{
+    ids::{TeamId, TeamInvitationId},
     invitation_policy::Inviters,
     team_members::{GrantedBy, Role},
 };
@@ -8,7 +9,6 @@ use store::{
     accounts::*,
     invitation_policy::{invitation_policy_info, invitation_policy_update},
 };
-use uuid::Uuid;
 
 use crate::world::{World, account, all, at};
 
@@ -54,13 +54,13 @@ async fn accounts() {
 #[tokio::test]
 async fn accounts_that_were_invited() {
     let w = World::start().await;
-    let (bob, team, now) = (account("bob@example.com"), Uuid::now_v7(), at(5));
+    let (bob, team, now) = (account("bob@example.com"), TeamId::now_v7(), at(5));
     let invited = async || account_is_invited(&w.db, bob.id).await.unwrap();
     assert_eq!(invited().await, None);
     account_invite(&w.db, &bob).await.unwrap();
     store::teams::team_create(&w.db, team, "acme", w.account.id, at(0)).await.unwrap();
     let new = store::team_invitations::New {
-        id: Uuid::now_v7(),
+        id: TeamInvitationId::now_v7(),
         team,
         account: bob.id,
         role: Role::Viewer,

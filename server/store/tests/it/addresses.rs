@@ -1,7 +1,7 @@
 //! URLs with secrets: every query.
 
+use api::ids::{AppId, BuildId};
 use store::{addresses::*, builds};
-use uuid::Uuid;
 
 use crate::world::{World, at};
 
@@ -18,7 +18,7 @@ async fn what_shows_a_password_is_found_and_replaced_once() {
     }
     w.build(app, 1).await;
     let build = builds::New {
-        id: Uuid::now_v7(),
+        id: BuildId::now_v7(),
         app,
         account: w.account.id,
         stack: "heroku-24".into(),
@@ -29,10 +29,10 @@ async fn what_shows_a_password_is_found_and_replaced_once() {
     };
     builds::build_create(&mut w.db.acquire().await.unwrap(), &build).await.unwrap();
 
-    let found = address_open_of_apps(&w.db, Uuid::nil(), 10).await.unwrap();
-    let of_builds = address_open_of_builds(&w.db, Uuid::nil(), 10).await.unwrap();
-    let ids = |rows: &[Row]| rows.iter().map(|row| row.id).collect::<Vec<_>>();
-    assert_eq!((ids(&found), ids(&of_builds)), (vec![app], vec![build.id]));
+    let found = address_open_of_apps(&w.db, AppId::nil(), 10).await.unwrap();
+    let of_builds = address_open_of_builds(&w.db, BuildId::nil(), 10).await.unwrap();
+    assert_eq!(found.iter().map(|row| row.id).collect::<Vec<_>>(), [app]);
+    assert_eq!(of_builds.iter().map(|row| row.id).collect::<Vec<_>>(), [build.id]);
     assert_eq!(address_open_of_apps(&w.db, app, 10).await.unwrap(), [], "a run goes on where it was");
 
     let masked = || vec![MASKED.to_owned()];
@@ -41,6 +41,6 @@ async fn what_shows_a_password_is_found_and_replaced_once() {
     assert!(!address_seal_of_app(&w.db, &found[0], &now).await.unwrap(), "it was changed meanwhile");
     let now = Sealed { source_url: Some(MASKED.into()), source_sealed: Some(vec![1]), buildpacks: masked(), ..now };
     assert!(address_seal_of_build(&w.db, &of_builds[0], &now).await.unwrap());
-    assert_eq!(address_open_of_apps(&w.db, Uuid::nil(), 10).await.unwrap(), []);
-    assert_eq!(address_open_of_builds(&w.db, Uuid::nil(), 10).await.unwrap(), []);
+    assert_eq!(address_open_of_apps(&w.db, AppId::nil(), 10).await.unwrap(), []);
+    assert_eq!(address_open_of_builds(&w.db, BuildId::nil(), 10).await.unwrap(), []);
 }

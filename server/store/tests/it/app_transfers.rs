@@ -1,8 +1,10 @@
 //! App transfers: every query.
 
-use api::app_transfers::TransferState;
+use api::{
+    app_transfers::TransferState,
+    ids::{AccountId, AppTransferId},
+};
 use store::{accounts, app_transfers::*};
-use uuid::Uuid;
 
 use crate::world::{World, account, all, at};
 
@@ -11,7 +13,7 @@ async fn app_transfers() {
     let w = World::start().await;
     let (app, ada, bob) = (w.app("dusk").await, w.account.id, account("bob@example.com"));
     accounts::account_create(&w.db, &bob).await.unwrap();
-    let (id, again) = (Uuid::now_v7(), Uuid::now_v7());
+    let (id, again) = (AppTransferId::now_v7(), AppTransferId::now_v7());
     app_transfer_create(&w.db, id, app, ada, bob.id, at(0)).await.unwrap();
     let twice = app_transfer_create(&w.db, again, app, ada, bob.id, at(1)).await.unwrap_err();
     assert_eq!(store::broken_constraint(&twice).as_deref(), Some("app_transfers_pending_key"));
@@ -23,7 +25,7 @@ async fn app_transfers() {
             ("ada@example.com", "bob@example.com")
         );
     }
-    assert!(app_transfer_info(&w.db, Uuid::nil(), &id.to_string()).await.unwrap().is_none());
+    assert!(app_transfer_info(&w.db, AccountId::nil(), &id.to_string()).await.unwrap().is_none());
     assert!(app_transfer_end(&w.db, id, TransferState::Declined, at(2)).await.unwrap());
     assert!(!app_transfer_end(&w.db, id, TransferState::Accepted, at(3)).await.unwrap());
     assert_eq!(app_transfer_info(&w.db, ada, &id.to_string()).await.unwrap().unwrap().state, TransferState::Declined);

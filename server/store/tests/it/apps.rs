@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use api::ids::{AccountId, AppId, TeamId};
 use store::{apps::*, releases, slugs};
-use uuid::Uuid;
 
 use crate::world::{World, at};
 
@@ -13,7 +13,7 @@ async fn apps() {
     let id = w.app("dusk").await;
     let other = w.app("dawn").await;
     let new = New {
-        id: Uuid::now_v7(),
+        id: AppId::now_v7(),
         name: "dusk",
         owner: Some(w.account.id),
         team: None,
@@ -33,8 +33,8 @@ async fn apps() {
     let names: Vec<_> = app_all(&w.db).await.unwrap().into_iter().map(|a| a.name).collect();
     assert_eq!(names, ["dawn", "dusk"]);
     let viewer = Viewer { account: w.account.id, admin: true, permissions: &[] };
-    assert_eq!(app_visible(&w.db, &viewer, &[id, Uuid::now_v7()]).await.unwrap(), [id]);
-    let nobody = Viewer { account: Uuid::now_v7(), admin: false, ..viewer };
+    assert_eq!(app_visible(&w.db, &viewer, &[id, AppId::now_v7()]).await.unwrap(), [id]);
+    let nobody = Viewer { account: AccountId::now_v7(), admin: false, ..viewer };
     assert!(app_visible(&w.db, &nobody, &[id, other]).await.unwrap().is_empty());
     assert_eq!(HashSet::from_iter(app_ids(&w.db).await.unwrap()), HashSet::from([id, other]));
 
@@ -63,10 +63,10 @@ async fn apps() {
 
     let mut tx = w.db.begin().await.unwrap();
     assert!(app_lock(&mut *tx, id).await.unwrap());
-    assert!(!app_lock(&mut *tx, Uuid::now_v7()).await.unwrap());
+    assert!(!app_lock(&mut *tx, AppId::now_v7()).await.unwrap());
     tx.commit().await.unwrap();
     w.release(id, "succeeded", Some(slug.id)).await;
-    let team = Uuid::now_v7();
+    let team = TeamId::now_v7();
     store::teams::team_create(&w.db, team, "acme", w.account.id, at(8)).await.unwrap();
     app_set_owner(&w.db, id, None, Some(team), at(8)).await.unwrap();
     let given = app_info(&w.db, id).await.unwrap().unwrap();
@@ -81,7 +81,7 @@ async fn apps() {
     assert!(app_info_any(&w.db, id).await.unwrap().is_some());
     assert!(!app_lock(&w.db, id).await.unwrap());
     assert!(!app_exists(&w.db, id).await.unwrap() && app_exists(&w.db, other).await.unwrap());
-    assert_eq!(app_among(&w.db, &[Uuid::now_v7(), id]).await.unwrap(), [id]);
+    assert_eq!(app_among(&w.db, &[AppId::now_v7(), id]).await.unwrap(), [id]);
     assert!(releases::release_current_all(&w.db).await.unwrap().is_empty());
     w.app("noon").await;
     app_delete(&mut w.db.acquire().await.unwrap(), id).await.unwrap();

@@ -1,7 +1,7 @@
 //! Authorizations: every query.
 
+use api::ids::{AccountId, AuthorizationId};
 use store::authorizations::*;
-use uuid::Uuid;
 
 use crate::world::{World, all, at};
 
@@ -9,7 +9,7 @@ use crate::world::{World, all, at};
 async fn authorizations() {
     let w = World::start().await;
     let row = Row {
-        id: Uuid::now_v7(),
+        id: AuthorizationId::now_v7(),
         account_id: w.account.id,
         description: "CI".into(),
         scope: vec!["global".into()],
@@ -41,7 +41,7 @@ async fn authorizations() {
     let now = authorization_by_token(&w.db, b"other", at(30)).await.unwrap().unwrap();
     assert_eq!((now.last_used_at, now.description.as_str(), now.hint.as_str()), (Some(at(10)), "CD", "w***y"));
     let mut db = w.db.acquire().await.unwrap();
-    assert_eq!(authorization_count(&mut db, Uuid::now_v7(), at(100)).await.unwrap(), 0);
+    assert_eq!(authorization_count(&mut db, AccountId::now_v7(), at(100)).await.unwrap(), 0);
     assert_eq!(authorization_count(&mut db, w.account.id, at(99)).await.unwrap(), 1);
     assert_eq!(authorization_count(&mut db, w.account.id, at(100)).await.unwrap(), 0);
     assert!(!authorization_exists(&w.db, row.id, at(99)).await.unwrap(), "what has expired is not kept");

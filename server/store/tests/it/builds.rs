@@ -1,15 +1,17 @@
 //! Builds: every query.
 
-use api::builds::BuildStatus;
+use api::{
+    builds::BuildStatus,
+    ids::{AppId, BuildId},
+};
 use store::builds::*;
-use uuid::Uuid;
 
 use crate::world::{World, all, at};
 
 impl World {
-    pub async fn build(&self, app: Uuid, now: i64) -> Uuid {
+    pub async fn build(&self, app: AppId, now: i64) -> BuildId {
         let new = New {
-            id: Uuid::now_v7(),
+            id: BuildId::now_v7(),
             app,
             account: self.account.id,
             stack: "heroku-24".into(),

@@ -1,8 +1,11 @@
 //! Collaborators: every query.
 
-use api::{collaborators::CollaboratorRole, team_members::Role};
+use api::{
+    collaborators::CollaboratorRole,
+    ids::{CollaboratorId, TeamId, TeamMemberId},
+    team_members::Role,
+};
 use store::{accounts, apps, collaborators::*, team_members, teams};
-use uuid::Uuid;
 
 use crate::world::{World, account, all, at};
 
@@ -12,23 +15,27 @@ async fn what_ties_an_account_to_an_app() {
     let (dusk, dawn) = (w.app("dusk").await, w.app("dawn").await);
     let bob = account("bob@example.com");
     accounts::account_create(&w.db, &bob).await.unwrap();
-    let acme = Uuid::now_v7();
+    let acme = TeamId::now_v7();
     teams::team_create(&w.db, acme, "acme", w.account.id, at(0)).await.unwrap();
     apps::app_set_owner(&w.db, dawn, None, Some(acme), at(0)).await.unwrap();
     let none = access_info(&w.db, bob.id, dusk).await.unwrap();
     assert_eq!((none.team_role, none.permissions), (None, None));
 
     let given = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-    collaborator_save(&w.db, Uuid::now_v7(), dusk, bob.id, &given(&["view"]), at(1)).await.unwrap();
-    collaborator_save(&w.db, Uuid::now_v7(), dusk, bob.id, &given(&["deploy"]), at(2)).await.unwrap();
-    team_members::team_member_save(&w.db, Uuid::now_v7(), acme, bob.id, Role::Viewer, at(1)).await.unwrap();
+    collaborator_save(&w.db, CollaboratorId::now_v7(), dusk, bob.id, &given(&["view"]), at(1)).await.unwrap();
+    collaborator_save(&w.db, CollaboratorId::now_v7(), dusk, bob.id, &given(&["deploy"]), at(2)).await.unwrap();
+    team_members::team_member_save(&w.db, TeamMemberId::now_v7(), acme, bob.id, Role::Viewer, at(1)).await.unwrap();
     let access = access_info(&w.db, bob.id, dusk).await.unwrap();
     assert_eq!((access.team_role, access.permissions), (None, Some(given(&["deploy"]))));
     let access = access_info(&w.db, bob.id, dawn).await.unwrap();
     assert_eq!((access.team_role, access.permissions), (Some(Role::Viewer), None));
 
-    let owner =
-        Owner { id: Uuid::now_v7(), account: w.account.id, email: "ada@example.com", permissions: &["view", "manage"] };
+    let owner = Owner {
+        id: CollaboratorId::now_v7(),
+        account: w.account.id.get(),
+        email: "ada@example.com",
+        permissions: &["view", "manage"],
+    };
     let listed = async |app| collaborator_list(&w.db, app, &owner, &all(&LIST)).await.unwrap().rows;
     let rows = listed(dusk).await;
     assert_eq!((rows.len(), rows[0].id, rows[0].role), (2, owner.id, CollaboratorRole::Owner));
@@ -38,7 +45,7 @@ async fn what_ties_an_account_to_an_app() {
         assert!(collaborator_info(&w.db, dusk, &who).await.unwrap().is_some(), "{who}");
         assert!(collaborator_info(&w.db, dawn, &who).await.unwrap().is_none(), "{who}");
     }
-    collaborator_save(&w.db, Uuid::now_v7(), dawn, bob.id, &given(&["view"]), at(3)).await.unwrap();
+    collaborator_save(&w.db, CollaboratorId::now_v7(), dawn, bob.id, &given(&["view"]), at(3)).await.unwrap();
     assert_eq!(listed(dawn).await[1].role, CollaboratorRole::Viewer);
     collaborator_delete(&w.db, dusk, bob.id).await.unwrap();
     assert_eq!(listed(dusk).await.len(), 1);

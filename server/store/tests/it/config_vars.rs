@@ -1,5 +1,6 @@
 //! Config vars: every query, and what the server before this one has written and writes.
 
+use api::ids::{AccountId, AppId, ConfigSetId, ReleaseId};
 use sqlx::PgPool;
 use store::{config_vars::*, releases};
 use uuid::Uuid;
@@ -21,15 +22,15 @@ async fn config_vars() {
     }
     let release = w.release(app, "succeeded", None).await;
     assert_eq!(config_vars_of_release(&w.db, release).await.unwrap().as_deref(), Some(&b"sealed"[..]));
-    assert_eq!(config_vars_of_release(&w.db, Uuid::now_v7()).await.unwrap(), None);
-    assert_eq!(config_vars_info(&w.db, Uuid::now_v7()).await.unwrap(), None);
+    assert_eq!(config_vars_of_release(&w.db, ReleaseId::now_v7()).await.unwrap(), None);
+    assert_eq!(config_vars_info(&w.db, ConfigSetId::now_v7()).await.unwrap(), None);
 
     // A set is of one app.
     let set = w.config(app, b"three").await;
     let refused = config_vars_choose(&w.db, other, set).await.unwrap_err();
     assert_eq!(store::broken_constraint(&refused).as_deref(), Some("apps_config_fkey"));
     let new = releases::New {
-        id: Uuid::now_v7(),
+        id: ReleaseId::now_v7(),
         app: other,
         status: api::releases::ReleaseStatus::Succeeded,
         description: "Deploy",
@@ -53,17 +54,17 @@ async fn config_vars() {
 }
 
 /// The server before this one.
-struct Before<'a>(&'a PgPool, Uuid);
+struct Before<'a>(&'a PgPool, AccountId);
 
 impl Before<'_> {
-    async fn save(&self, app: Uuid, sealed: &str) {
+    async fn save(&self, app: AppId, sealed: &str) {
         let query = "insert into config_vars (app_id, sealed, updated_at) values ($1, $2, $3)
             on conflict (app_id) do update set sealed = excluded.sealed, updated_at = excluded.updated_at";
         sqlx::query(query).bind(app).bind(sealed.as_bytes()).bind(at(1)).execute(self.0).await.unwrap();
     }
 
-    async fn release(&self, app: Uuid, sealed: &str) -> Uuid {
-        let id = Uuid::now_v7();
+    async fn release(&self, app: AppId, sealed: &str) -> ReleaseId {
+        let id = ReleaseId::now_v7();
         let query = "insert into releases (id, app_id, version, status, description, account_id, config, created_at,
                                            updated_at)
             select $1, $2, coalesce(max(version), 0) + 1, 'succeeded', '', $3, $4, $5, $5
@@ -73,12 +74,12 @@ impl Before<'_> {
         id
     }
 
-    async fn reads(&self, from: &str, id: Uuid) -> String {
+    async fn reads(&self, from: &str, id: impl Into<Uuid>) -> String {
         let query = match from {
             "app" => "select sealed from config_vars where app_id = $1",
             _ => "select config from releases where id = $1",
         };
-        text(sqlx::query_scalar(query).bind(id).fetch_optional(self.0).await.unwrap())
+        text(sqlx::query_scalar(query).bind::<Uuid>(id.into()).fetch_optional(self.0).await.unwrap())
     }
 }
 
@@ -86,11 +87,11 @@ fn text(sealed: Option<Vec<u8>>) -> String {
     sealed.map_or_else(|| "nothing".to_owned(), |sealed| String::from_utf8(sealed).unwrap())
 }
 
-async fn of_app(db: &PgPool, app: Uuid) -> String {
+async fn of_app(db: &PgPool, app: AppId) -> String {
     text(config_vars_of_app(db, app).await.unwrap())
 }
 
-async fn of_release(db: &PgPool, release: Uuid) -> String {
+async fn of_release(db: &PgPool, release: ReleaseId) -> String {
     text(config_vars_of_release(db, release).await.unwrap())
 }
 

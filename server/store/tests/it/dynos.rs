@@ -1,8 +1,10 @@
 //! Dynos: every query.
 
-use api::dynos::DynoState;
+use api::{
+    dynos::DynoState,
+    ids::{DynoId, RunId},
+};
 use store::dynos::*;
-use uuid::Uuid;
 
 use crate::world::{World, all, at};
 
@@ -13,7 +15,7 @@ async fn dynos() {
     let slug = w.slug(app).await;
     let release = w.release(app, "succeeded", Some(slug)).await;
     let row = |kind: &str, ordinal: i32| Row {
-        id: Uuid::now_v7(),
+        id: DynoId::now_v7(),
         app_id: app,
         name: format!("{kind}.{ordinal}"),
         kind: kind.into(),
@@ -23,7 +25,7 @@ async fn dynos() {
         release_id: release,
         version: 1,
         state: DynoState::Starting,
-        run_id: Uuid::now_v7(),
+        run_id: RunId::now_v7(),
         addr: Some("10.0.0.1:5000".into()),
         started_at: Some(at(1)),
         retiring_at: None,
@@ -46,7 +48,14 @@ async fn dynos() {
 
     // What runs is wanted by a dyno, a release or a build; what has ended, and what nobody knows, is not.
     let (phase, build) = (w.release(app, "pending", Some(slug)).await, w.build(app, 1).await);
-    let runs = [all_dynos[0].run_id, phase, build, release, all_dynos[0].id, Uuid::now_v7()];
+    let runs = [
+        all_dynos[0].run_id,
+        phase.into(),
+        build.into(),
+        release.into(),
+        RunId(all_dynos[0].id.get()),
+        RunId::now_v7(),
+    ];
     assert_eq!(dyno_wanted(&w.db, &runs).await.unwrap(), runs[..3].iter().copied().collect());
     assert!(store::slugs::slug_runs(&w.db, app, slug).await.unwrap());
     assert_eq!(dyno_of(&w.db, &[app]).await.unwrap().len(), 3);

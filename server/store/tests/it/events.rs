@@ -1,5 +1,6 @@
 //! Events: every query.
 
+use api::ids::BuildId;
 use serde_json::json;
 use store::events::*;
 use uuid::Uuid;
@@ -24,7 +25,7 @@ async fn events() {
             subject: "dusk".into(),
             app_id: (seq != 2).then_some(app),
             subject_kind: (seq > 1).then(|| if seq == 2 { "team".into() } else { "app".into() }),
-            subject_id: (seq != 2).then_some(app),
+            subject_id: (seq != 2).then_some(app.get()),
             summary: "Did.".into(),
             data: json!({ "b": 1, "a": [null] }),
             previous: vec![],
@@ -36,7 +37,7 @@ async fn events() {
     assert_eq!(event_head(&mut db).await.unwrap(), (3, vec![3]));
     assert_eq!(event_tip(&mut *db).await.unwrap(), Some((3, vec![3])));
     assert_eq!(event_hash(&mut *db, 2).await.unwrap(), Some(vec![2]));
-    assert_eq!(event_of_build(&mut *db, app, Uuid::nil()).await.unwrap(), None);
+    assert_eq!(event_of_build(&mut *db, app, BuildId::nil()).await.unwrap(), None);
     assert_eq!(event_newest_at(&mut *db).await.unwrap(), Some(at(3)));
     db.commit().await.unwrap();
     let seqs = |found: Found| found.rows.into_iter().map(|e| e.seq).collect::<Vec<_>>();
@@ -54,8 +55,8 @@ async fn events() {
         [3, 1]
     );
     assert_eq!(find(Filter { subject_kind: text("team"), ..Filter::default() }).await, [2]);
-    assert_eq!(find(Filter { subject_kind: text("app"), subject_id: Some(app), ..Filter::default() }).await, [3]);
-    assert_eq!(find(Filter { subject_id: Some(app), ..Filter::default() }).await, [3, 1]);
+    assert_eq!(find(Filter { subject_kind: text("app"), subject_id: Some(app.get()), ..Filter::default() }).await, [3]);
+    assert_eq!(find(Filter { subject_id: Some(app.get()), ..Filter::default() }).await, [3, 1]);
     assert_eq!(find(Filter { subject_id: Some(Uuid::nil()), ..Filter::default() }).await, [0; 0]);
     assert_eq!(find(Filter { since: Some(at(2)), until: Some(at(3)), ..Filter::default() }).await, [2]);
     assert_eq!(find(Filter { action: text("pp"), ..Filter::default() }).await, [0; 0]);
@@ -134,7 +135,7 @@ async fn old_events_get_the_subject_that_is_known() {
     sqlx::query(insert).bind(3).bind(app).execute(&w.db).await.unwrap();
     let rows = event_after(&w.db, 0, 9).await.unwrap();
     let found: Vec<_> = rows.iter().map(|e| (e.version, e.subject_kind.as_deref(), e.subject_id)).collect();
-    assert_eq!(found, [(1, Some("app"), Some(app)), (1, None, None), (1, None, None)]);
+    assert_eq!(found, [(1, Some("app"), Some(app.get())), (1, None, None), (1, None, None)]);
     let refused = sqlx::query("update events set subject_kind = null").execute(&w.db).await.unwrap_err();
     assert!(refused.to_string().contains("can only be added to"), "{refused}");
 }

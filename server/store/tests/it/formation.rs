@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use api::ids::FormationId;
 use store::formation::*;
-use uuid::Uuid;
 
 use crate::world::{World, all, at};
 
@@ -13,7 +13,7 @@ async fn formation() {
     let app = w.app("dusk").await;
     let replace = async |types: &[(&str, &str)]| {
         let types: BTreeMap<String, String> = types.iter().map(|(t, c)| (t.to_string(), c.to_string())).collect();
-        formation_replace(&mut w.db.acquire().await.unwrap(), app, &types, Uuid::now_v7, at(1)).await.unwrap();
+        formation_replace(&mut w.db.acquire().await.unwrap(), app, &types, FormationId::now_v7, at(1)).await.unwrap();
         let rows = formation_list(&w.db, app).await.unwrap();
         rows.iter().map(|r| format!("{} {} {} {}", r.kind, r.quantity, r.size, r.command)).collect::<Vec<_>>()
     };
@@ -38,7 +38,7 @@ async fn formation() {
     // Even if `web` was missing in the Procfile before, it gets a dyno once it is there.
     let late = w.app("dawn").await;
     for types in [BTreeMap::from([("worker".into(), "b".into())]), BTreeMap::from([("web".into(), "e".into())])] {
-        formation_replace(&mut w.db.acquire().await.unwrap(), late, &types, Uuid::now_v7, at(1)).await.unwrap();
+        formation_replace(&mut w.db.acquire().await.unwrap(), late, &types, FormationId::now_v7, at(1)).await.unwrap();
     }
     assert_eq!(formation_list(&w.db, late).await.unwrap()[0].quantity, 1);
 }

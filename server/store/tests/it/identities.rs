@@ -2,17 +2,17 @@
 
 use api::{
     identity_providers::ProviderKind,
+    ids::{AccountId, IdentityId, IdentityProposalId, IdentityProviderId, IdentityRuleId, SignInAttemptId},
     team_members::{GrantedBy, Role},
 };
 use serde_json::json;
 use store::{identities::*, identity_providers as providers, sign_in};
-use uuid::Uuid;
 
 use crate::world::{World, all, at};
 
 fn provider(name: &str) -> providers::Row {
     providers::Row {
-        id: Uuid::now_v7(),
+        id: IdentityProviderId::now_v7(),
         name: name.into(),
         title: "Acme".into(),
         kind: ProviderKind::OpenId,
@@ -40,7 +40,7 @@ async fn identity_providers() {
     assert_eq!(providers::identity_provider_list(&w.db, &all(&providers::LIST)).await.unwrap().rows[0].title, "Other");
     assert_eq!(providers::identity_provider_by_name(&w.db, "acme").await.unwrap().unwrap().updated_at, at(1));
     let rule = |position: i32, group: &str| providers::Rule {
-        id: Uuid::now_v7(),
+        id: IdentityRuleId::now_v7(),
         provider_id: row.id,
         position,
         domain: None,
@@ -67,7 +67,7 @@ async fn identities() {
     let provider = provider("acme");
     providers::identity_provider_create(&w.db, &provider).await.unwrap();
     let row = Row {
-        id: Uuid::now_v7(),
+        id: IdentityId::now_v7(),
         account_id: w.account.id,
         provider_id: provider.id,
         subject: "1".into(),
@@ -77,7 +77,7 @@ async fn identities() {
         updated_at: at(0),
     };
     identity_create(&w.db, &row).await.unwrap();
-    let twice = identity_create(&w.db, &Row { id: Uuid::now_v7(), ..row.clone() }).await.unwrap_err();
+    let twice = identity_create(&w.db, &Row { id: IdentityId::now_v7(), ..row.clone() }).await.unwrap_err();
     assert_eq!(store::broken_constraint(&twice).as_deref(), Some("identities_subject_key"));
     identity_seen(&w.db, row.id, Some("a@b.c"), &json!({ "admin": true }), at(2)).await.unwrap();
     let found = identity_by_subject(&w.db, provider.id, "1").await.unwrap().unwrap();
@@ -85,7 +85,7 @@ async fn identities() {
     let listed = identity_list(&w.db, w.account.id, &all(&LIST)).await.unwrap().rows;
     assert!(identity_info(&w.db, w.account.id, row.id).await.unwrap().is_some());
     assert_eq!((listed[0].provider.as_str(), listed[0].updated_at), ("acme", at(2)));
-    assert!(identity_delete(&w.db, Uuid::nil(), row.id).await.unwrap().is_none());
+    assert!(identity_delete(&w.db, AccountId::nil(), row.id).await.unwrap().is_none());
     let gone = identity_delete(&w.db, w.account.id, row.id).await.unwrap().unwrap();
     assert_eq!((gone.id, gone.given), (row.id, json!({ "admin": true })));
     let row = Row { given: json!({ "admin": false, "teams": { "crew": "admin", "ops": "viewer" } }), ..row };
@@ -106,7 +106,7 @@ async fn sign_in_attempts() {
     let provider = provider("acme");
     providers::identity_provider_create(&w.db, &provider).await.unwrap();
     let attempt = |state: &[u8]| sign_in::Row {
-        id: Uuid::now_v7(),
+        id: SignInAttemptId::now_v7(),
         provider_id: provider.id,
         state_hash: state.to_vec(),
         browser_hash: b"browser".to_vec(),
@@ -120,10 +120,10 @@ async fn sign_in_attempts() {
     for state in [b"a", b"b"] {
         sign_in::sign_in_attempt_create(&w.db, &attempt(state)).await.unwrap();
     }
-    let take = async |provider: Uuid, state: &[u8], browser: &[u8], now: i64| {
+    let take = async |provider: IdentityProviderId, state: &[u8], browser: &[u8], now: i64| {
         sign_in::sign_in_attempt_take(&w.db, provider, state, browser, at(now)).await.unwrap().is_some()
     };
-    assert!(!take(Uuid::nil(), b"a", b"browser", 9).await);
+    assert!(!take(IdentityProviderId::nil(), b"a", b"browser", 9).await);
     assert!(!take(provider.id, b"a", b"another", 9).await);
     assert!(!take(provider.id, b"a", b"browser", 10).await);
     assert!(take(provider.id, b"a", b"browser", 9).await);
@@ -141,7 +141,7 @@ async fn identity_proposals() {
     let provider = provider("acme");
     providers::identity_provider_create(&w.db, &provider).await.unwrap();
     let proposal = |subject: &str| Proposal {
-        id: Uuid::now_v7(),
+        id: IdentityProposalId::now_v7(),
         account_id: w.account.id,
         provider_id: provider.id,
         subject: subject.into(),

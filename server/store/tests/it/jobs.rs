@@ -1,6 +1,9 @@
 //! Jobs: every query.
 
-use api::jobs::JobState::{self, Failed, Pending, Succeeded, Waiting};
+use api::{
+    ids::JobId,
+    jobs::JobState::{self, Failed, Pending, Succeeded, Waiting},
+};
 use store::{jobs::*, schedules};
 use uuid::Uuid;
 
@@ -53,7 +56,7 @@ async fn a_job_is_about_an_app_a_build_or_a_release() {
     let w = World::start().await;
     let app = w.app("dusk").await;
     let release = w.release(app, "succeeded", None).await;
-    for subject in [app, release] {
+    for subject in [app.get(), release.get()] {
         sqlx::query("insert into jobs (id, kind, subject, params) values ($1, 'x', $2, '{}')")
             .bind(Uuid::now_v7())
             .bind(subject)
@@ -63,15 +66,15 @@ async fn a_job_is_about_an_app_a_build_or_a_release() {
     }
     let jobs = job_list(&w.db, &Filter::default(), &all(&LIST)).await.unwrap().rows;
     let of = |subject| jobs.iter().find(|job| job.subject == subject).unwrap();
-    assert_eq!((of(app).app.as_deref(), of(app).release), (Some("dusk"), None));
-    assert_eq!(of(release).app.as_deref(), Some("dusk"));
-    assert!(of(release).release.is_some() && of(release).build.is_none());
+    assert_eq!((of(app.get()).app.as_deref(), of(app.get()).release), (Some("dusk"), None));
+    assert_eq!(of(release.get()).app.as_deref(), Some("dusk"));
+    assert!(of(release.get()).release.is_some() && of(release.get()).build.is_none());
 }
 
 #[tokio::test]
 async fn schedules() {
     let w = World::start().await;
-    let job = Uuid::now_v7();
+    let job = JobId::now_v7();
     sqlx::query("insert into jobs (id, kind, subject, params, state) values ($1, 'x', $1, '{}', 'running')")
         .bind(job)
         .execute(&w.db)

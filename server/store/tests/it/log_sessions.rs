@@ -1,8 +1,8 @@
 //! Log sessions: every query.
 
+use api::ids::LogSessionId;
 use serde_json::json;
 use store::log_sessions::*;
-use uuid::Uuid;
 
 use crate::world::{World, at};
 
@@ -10,7 +10,7 @@ use crate::world::{World, at};
 async fn log_sessions() {
     let w = World::start().await;
     let app_id = w.app("dusk").await;
-    let id = Uuid::now_v7();
+    let id = LogSessionId::now_v7();
     let row = Row {
         id,
         app_id,
@@ -19,7 +19,7 @@ async fn log_sessions() {
         opened_at: None,
         created_at: at(0),
         account_id: Some(w.account.id),
-        credential_id: Some(id),
+        credential_id: Some(id.get()),
     };
     log_session_create(&w.db, &row).await.unwrap();
     assert!(log_session_open(&w.db, id, at(10)).await.unwrap().is_none());

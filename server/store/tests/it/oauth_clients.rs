@@ -1,7 +1,7 @@
 //! OAuth clients, their codes and grants: every query.
 
+use api::ids::{AuthorizationId, OauthClientId, OauthCodeId};
 use store::{authorizations, oauth_clients::*};
-use uuid::Uuid;
 
 use crate::world::{World, all, at};
 
@@ -9,7 +9,7 @@ use crate::world::{World, all, at};
 async fn oauth_clients() {
     let w = World::start().await;
     let row = Row {
-        id: Uuid::now_v7(),
+        id: OauthClientId::now_v7(),
         account_id: w.account.id,
         name: "Bot".into(),
         redirect_uri: "https://example.com".into(),
@@ -25,7 +25,7 @@ async fn oauth_clients() {
     assert_eq!(oauth_client_list(&w.db, w.account.id, &all(&LIST)).await.unwrap().rows.len(), 1);
 
     let code = Code {
-        id: Uuid::now_v7(),
+        id: OauthCodeId::now_v7(),
         client_id: row.id,
         account_id: w.account.id,
         code_hash: vec![4],
@@ -40,7 +40,7 @@ async fn oauth_clients() {
     };
     oauth_code_create(&w.db, &code).await.unwrap();
     let grant = authorizations::Row {
-        id: Uuid::now_v7(),
+        id: AuthorizationId::now_v7(),
         account_id: w.account.id,
         description: "Bot".into(),
         scope: vec!["read".into()],
@@ -64,7 +64,7 @@ async fn oauth_clients() {
     assert_eq!((listed.len(), listed[0].client_name.as_deref()), (1, Some("Other")));
     let found = authorizations::authorization_info(&w.db, w.account.id, grant.id, at(7)).await.unwrap();
     assert_eq!(found.unwrap().client_id, Some(row.id));
-    assert!(oauth_grant_refresh(&w.db, Uuid::nil(), &[6], &[7], "h", at(20), at(8)).await.unwrap().is_none());
+    assert!(oauth_grant_refresh(&w.db, OauthClientId::nil(), &[6], &[7], "h", at(20), at(8)).await.unwrap().is_none());
     let (id, account, scope) =
         oauth_grant_refresh(&w.db, row.id, &[6], &[7], "h", at(20), at(8)).await.unwrap().unwrap();
     assert_eq!((id, account, scope), (grant.id, w.account.id, vec!["read".to_owned()]));
@@ -85,7 +85,7 @@ async fn of_many_grants_the_newest_stay() {
     let mut clients = Vec::new();
     for n in 0..2 {
         let row = Row {
-            id: Uuid::now_v7(),
+            id: OauthClientId::now_v7(),
             account_id: w.account.id,
             name: "Bot".into(),
             redirect_uri: "https://example.com".into(),
@@ -100,7 +100,7 @@ async fn of_many_grants_the_newest_stay() {
     let mut grants = Vec::new();
     for n in 0..6_u8 {
         let grant = authorizations::Row {
-            id: Uuid::now_v7(),
+            id: AuthorizationId::now_v7(),
             account_id: w.account.id,
             description: "Bot".into(),
             scope: vec!["read".into()],

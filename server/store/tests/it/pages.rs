@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use api::{dynos::DynoState, team_members::Role};
+use api::{
+    dynos::DynoState,
+    ids::{AccountId, AppId, CollaboratorId, TeamId, TeamMemberId},
+    team_members::Role,
+};
 use sqlx::AssertSqlSafe;
 use store::{
     apps, builds, collaborators, dynos,
     pages::{Bound, Page, Range},
     releases, team_members,
 };
-use uuid::Uuid;
 
 use crate::world::{World, account, at};
 
@@ -17,13 +20,13 @@ use crate::world::{World, account, at};
 const ROWS: i32 = 201;
 
 impl World {
-    async fn run(&self, sql: &str, app: Uuid) {
+    async fn run(&self, sql: &str, app: AppId) {
         let sql = sql.replace("$rows", &ROWS.to_string());
         sqlx::query(AssertSqlSafe(sql)).bind(app).bind(self.account.id).execute(&self.db).await.unwrap();
     }
 
     /// Releases, half of them with the same timestamp, so that positions cannot be told apart by it.
-    async fn releases(&self, app: Uuid) {
+    async fn releases(&self, app: AppId) {
         self.run(
             "insert into releases (id, app_id, version, status, description, account_id, config, created_at, updated_at)
              select gen_random_uuid(), $1, n, 'succeeded', '', $2, '', to_timestamp(n / 100), to_timestamp(0)
@@ -143,8 +146,12 @@ async fn the_owner_is_the_first_of_those_who_work_on_an_app() {
         app,
     )
     .await;
-    let owner =
-        collaborators::Owner { id: Uuid::now_v7(), account: w.account.id, email: "z@z", permissions: &["manage"] };
+    let owner = collaborators::Owner {
+        id: CollaboratorId::now_v7(),
+        account: w.account.id.get(),
+        email: "z@z",
+        permissions: &["manage"],
+    };
     for order in collaborators::LIST.orders {
         let fetch = async |range: &Range| collaborators::collaborator_list(&w.db, app, &owner, range).await;
         let found = walk(Range::first(&collaborators::LIST).by(order).at_most(20), fetch, |row| row.id).await;
@@ -156,16 +163,20 @@ async fn the_owner_is_the_first_of_those_who_work_on_an_app() {
 #[tokio::test]
 async fn the_access_to_a_teams_apps_is_listed_pair_by_pair() {
     let w = World::start().await;
-    let (acme, outside) = (Uuid::now_v7(), account("out@example.com"));
+    let (acme, outside) = (TeamId::now_v7(), account("out@example.com"));
     store::accounts::account_create(&w.db, &outside).await.unwrap();
     store::teams::team_create(&w.db, acme, "acme", w.account.id, at(0)).await.unwrap();
     for name in ["dawn", "dusk", "noon"] {
         let app = w.app(name).await;
         apps::app_set_owner(&w.db, app, None, Some(acme), at(0)).await.unwrap();
         let given = ["view".to_owned()];
-        collaborators::collaborator_save(&w.db, Uuid::now_v7(), app, outside.id, &given, at(0)).await.unwrap();
+        collaborators::collaborator_save(&w.db, CollaboratorId::now_v7(), app, outside.id, &given, at(0))
+            .await
+            .unwrap();
     }
-    team_members::team_member_save(&w.db, Uuid::now_v7(), acme, w.account.id, Role::Admin, at(0)).await.unwrap();
+    team_members::team_member_save(&w.db, TeamMemberId::now_v7(), acme, w.account.id, Role::Admin, at(0))
+        .await
+        .unwrap();
     let viewer = apps::Viewer { account: w.account.id, admin: false, permissions: &["view"] };
     let fetch = async |range: &Range| team_members::team_access_list(&w.db, acme, &viewer, range).await;
     let range = Range::first(&team_members::ACCESS_LIST).at_most(1);
@@ -173,7 +184,7 @@ async fn the_access_to_a_teams_apps_is_listed_pair_by_pair() {
     let pairs = ["dawn", "dusk", "noon"]
         .map(|app| [format!("{app} ada@example.com true"), format!("{app} out@example.com false")]);
     assert_eq!(found, pairs.concat());
-    let stranger = apps::Viewer { account: Uuid::now_v7(), admin: false, permissions: &["view"] };
+    let stranger = apps::Viewer { account: AccountId::now_v7(), admin: false, permissions: &["view"] };
     let page = team_members::team_access_list(&w.db, acme, &stranger, &Range::first(&team_members::ACCESS_LIST)).await;
     assert!(page.unwrap().rows.is_empty());
 }

@@ -1,13 +1,13 @@
 //! Passwords and recovery codes: every query.
 
+use api::ids::{AccountId, PasswordId, RecoveryCodeId};
 use store::passwords::*;
-use uuid::Uuid;
 
 use crate::world::{World, at};
 
-fn row(account_id: Uuid, hash: &str) -> Row {
+fn row(account_id: AccountId, hash: &str) -> Row {
     Row {
-        id: Uuid::now_v7(),
+        id: PasswordId::now_v7(),
         account_id,
         hash: hash.into(),
         secret: vec![1],
@@ -55,7 +55,8 @@ async fn recovery_codes() {
     let password = row(w.account.id, "a");
     password_create(&w.db, &password).await.unwrap();
     let mut db = w.db.acquire().await.unwrap();
-    let codes = |names: &[&str]| names.iter().map(|n| (Uuid::now_v7(), n.as_bytes().to_vec())).collect::<Vec<_>>();
+    let codes =
+        |names: &[&str]| names.iter().map(|n| (RecoveryCodeId::now_v7(), n.as_bytes().to_vec())).collect::<Vec<_>>();
     recovery_codes_replace(&mut db, password.id, &codes(&["x"]), at(1)).await.unwrap();
     recovery_codes_replace(&mut db, password.id, &codes(&["y", "z"]), at(1)).await.unwrap();
     assert_eq!(recovery_code_count(&w.db, password.id).await.unwrap(), 2);

@@ -1,8 +1,10 @@
 //! Payers: every query.
 
-use api::team_members::Role;
+use api::{
+    ids::{AccountId, AppId, TeamId, TeamMemberId},
+    team_members::Role,
+};
 use store::{accounts, payers::*, service_accounts, team_members::*, teams::*};
-use uuid::Uuid;
 
 use crate::world::{World, account, at};
 
@@ -12,9 +14,9 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     let (ada, bob, bot) = (w.account.id, account("bob@example.com"), account("bot@acme.invalid"));
     accounts::account_create(&w.db, &bob).await.unwrap();
     accounts::account_create(&w.db, &bot).await.unwrap();
-    let (acme, own, app) = (Uuid::now_v7(), w.app("own").await, w.app("dusk").await);
+    let (acme, own, app) = (TeamId::now_v7(), w.app("own").await, w.app("dusk").await);
     team_create(&w.db, acme, "acme", ada, at(0)).await.unwrap();
-    let role = async |who, role| team_member_save(&w.db, Uuid::now_v7(), acme, who, role, at(0)).await.unwrap();
+    let role = async |who, role| team_member_save(&w.db, TeamMemberId::now_v7(), acme, who, role, at(0)).await.unwrap();
     role(ada, Role::Admin).await;
     role(bob.id, Role::Admin).await;
     service_accounts::service_account_create(&w.db, bot.id, acme, "bot", bob.id, at(0)).await.unwrap();
@@ -76,7 +78,7 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     sqlx::query("update teams set created_by = null").execute(&w.db).await.unwrap();
     assert_eq!(paid().await, [ada, bob.id, bob.id]);
     sqlx::query("delete from team_members").execute(&w.db).await.unwrap();
-    assert_eq!(paid().await, [ada, Uuid::nil(), Uuid::nil()]);
+    assert_eq!(paid().await, [ada, AccountId::nil(), AccountId::nil()]);
     assert!(!is_let_in().await, "nobody answers for it");
 
     let all = payers_of_apps(&w.db).await.unwrap();
@@ -85,7 +87,7 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
         assert_eq!(payer_of_app(&w.db, app).await.unwrap(), Some(payer));
     }
     assert_eq!(payer_of_account(&w.db, bob.id).await.unwrap(), Some(bob.id));
-    assert_eq!(payer_of_account(&w.db, Uuid::now_v7()).await.unwrap(), None);
+    assert_eq!(payer_of_account(&w.db, AccountId::now_v7()).await.unwrap(), None);
     assert!(payer_and_account(&w.db, ada).await.unwrap().is_none(), "nobody is let in with it");
-    assert_eq!(payer_of_app(&w.db, Uuid::now_v7()).await.unwrap(), None);
+    assert_eq!(payer_of_app(&w.db, AppId::now_v7()).await.unwrap(), None);
 }

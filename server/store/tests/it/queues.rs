@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use api::{releases::ReleaseStatus, team_members::Role};
+use api::{
+    ids::{AppId, BuildId, ReleaseId, TeamId, TeamMemberId},
+    releases::ReleaseStatus,
+    team_members::Role,
+};
 use store::{
     accounts, apps,
     builds::{New as BuildNew, *},
@@ -11,17 +15,16 @@ use store::{
     team_members::*,
     teams::*,
 };
-use uuid::Uuid;
 
 use crate::world::{World, account, at};
 
 impl World {
-    async fn start_next(&self, all: i64, each: i64) -> Option<(Uuid, Uuid)> {
+    async fn start_next(&self, all: i64, each: i64) -> Option<(BuildId, AppId)> {
         let slots = Slots { all, each };
         BUILDS.start_next(&mut self.db.acquire().await.unwrap(), slots, at(9)).await.unwrap()
     }
 
-    async fn ended(&self, releases: &[Uuid]) -> BTreeSet<Uuid> {
+    async fn ended(&self, releases: &[ReleaseId]) -> BTreeSet<ReleaseId> {
         RELEASES.ended(&self.db, releases).await.unwrap().into_iter().collect()
     }
 }
@@ -71,9 +74,9 @@ async fn the_last_place_is_for_another_and_teams_do_not_make_one() {
     store::accounts::account_create(&w.db, &bob).await.unwrap();
     let mut apps = vec![w.app("own").await];
     for n in 0..3 {
-        let (team, app) = (Uuid::now_v7(), w.app(&format!("of-team-{n}")).await);
+        let (team, app) = (TeamId::now_v7(), w.app(&format!("of-team-{n}")).await);
         store::teams::team_create(&w.db, team, &format!("team-{n}"), w.account.id, at(0)).await.unwrap();
-        let member = Uuid::now_v7();
+        let member = TeamMemberId::now_v7();
         store::team_members::team_member_save(&w.db, member, team, w.account.id, Role::Admin, at(0)).await.unwrap();
         store::apps::app_set_owner(&w.db, app, None, Some(team), at(0)).await.unwrap();
         apps.push(app);
@@ -158,14 +161,14 @@ async fn release_phases_have_places_of_their_own_and_none_is_lost() {
     // One goes on, one has no job, and one's was let lie.
     let job = "insert into jobs (id, kind, subject, params, state) values (gen_random_uuid(), 'x', $1, '{}', $2)";
     sqlx::query(job).bind(first).bind("running").execute(&w.db).await.unwrap();
-    let lost = |lost: Vec<Lost>| lost.into_iter().map(|lost| (lost.id, lost.failed)).collect::<Vec<_>>();
+    let lost = |lost: Vec<Lost<ReleaseId>>| lost.into_iter().map(|lost| (lost.id, lost.failed)).collect::<Vec<_>>();
     assert_eq!(lost(RELEASES.lost(&w.db, "x").await.unwrap()), [(third, false)]);
     sqlx::query(job).bind(third).bind("failed").execute(&w.db).await.unwrap();
     assert_eq!(lost(RELEASES.lost(&w.db, "x").await.unwrap()), [(third, true)]);
     RELEASES.fail(&w.db, third, at(9)).await.unwrap();
     assert_eq!(release_status(&w.db, third).await.unwrap(), Some(ReleaseStatus::Failed));
 
-    let gone = Uuid::now_v7();
+    let gone = ReleaseId::now_v7();
     assert_eq!(w.ended(&[first, second, gone]).await, BTreeSet::from([gone]));
     release_cancel_all(&w.db, app, at(9)).await.unwrap();
     assert_eq!(w.ended(&[first, second, gone]).await, BTreeSet::from([first, second, gone]));
@@ -180,11 +183,11 @@ async fn what_a_suspended_account_answers_for_is_cancelled() {
     accounts::account_create(&w.db, &bob).await.unwrap();
     let (own, alone, shared) = (w.app("own").await, w.app("alone").await, w.app("shared").await);
     for (app, name) in [(alone, "alone"), (shared, "shared")] {
-        let team = Uuid::now_v7();
+        let team = TeamId::now_v7();
         team_create(&w.db, team, name, ada, at(0)).await.unwrap();
-        team_member_save(&w.db, Uuid::now_v7(), team, ada, Role::Admin, at(0)).await.unwrap();
+        team_member_save(&w.db, TeamMemberId::now_v7(), team, ada, Role::Admin, at(0)).await.unwrap();
         if app == shared {
-            team_member_save(&w.db, Uuid::now_v7(), team, bob.id, Role::Admin, at(0)).await.unwrap();
+            team_member_save(&w.db, TeamMemberId::now_v7(), team, bob.id, Role::Admin, at(0)).await.unwrap();
         }
         apps::app_set_owner(&w.db, app, None, Some(team), at(0)).await.unwrap();
     }
@@ -211,9 +214,9 @@ async fn what_a_suspended_account_answers_for_is_cancelled() {
     assert_eq!((row.cancelled_at, row.status.as_str()), (Some(at(2)), "pending"));
     assert_eq!(row.error.as_deref(), Some("cancelled because the account behind it was suspended"));
     // A build that makes its release can no longer be cancelled.
-    let build = BuildNew { id: Uuid::now_v7(), app: own, account: ada, now: at(0), ..Default::default() };
+    let build = BuildNew { id: BuildId::now_v7(), app: own, account: ada, now: at(0), ..Default::default() };
     store::builds::build_create(&mut db, &build).await.unwrap();
-    store::builds::build_releases(&w.db, build.id, Uuid::now_v7()).await.unwrap();
+    store::builds::build_releases(&w.db, build.id, ReleaseId::now_v7()).await.unwrap();
     BUILDS.cancel_of(&mut db, ada, at(2)).await.unwrap();
     assert!(BUILDS.ended(&w.db, &[build.id]).await.unwrap().is_empty());
     sqlx::query("update builds set release_id = null").execute(&w.db).await.unwrap();
@@ -227,10 +230,10 @@ async fn what_a_service_account_of_a_suspended_account_has_started_is_cancelled(
     let (ada, bob, bot) = (w.account.id, account("bob@example.com"), account("bot@acme.invalid"));
     accounts::account_create(&w.db, &bob).await.unwrap();
     accounts::account_create(&w.db, &bot).await.unwrap();
-    let team = Uuid::now_v7();
+    let team = TeamId::now_v7();
     team_create(&w.db, team, "acme", ada, at(0)).await.unwrap();
     for who in [ada, bob.id] {
-        team_member_save(&w.db, Uuid::now_v7(), team, who, Role::Admin, at(0)).await.unwrap();
+        team_member_save(&w.db, TeamMemberId::now_v7(), team, who, Role::Admin, at(0)).await.unwrap();
     }
     store::service_accounts::service_account_create(&w.db, bot.id, team, "bot", ada, at(0)).await.unwrap();
     let app = w.app("shared").await;

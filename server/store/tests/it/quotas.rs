@@ -1,6 +1,9 @@
 //! Quotas: every query.
 
-use api::quotas::QuotaKind;
+use api::{
+    ids::{AppId, QuotaId, SourceId, TeamId},
+    quotas::QuotaKind,
+};
 use store::{quotas::*, sources};
 use uuid::Uuid;
 
@@ -12,7 +15,7 @@ async fn what_somebody_may_have_and_has() {
     let (all, ada) = (Owner::default(), Owner { account: Some(w.account.id), team: None });
     let mut db = w.db.acquire().await.unwrap();
     for (owner, most) in [(all, 5), (ada, 7), (ada, 9)] {
-        quota_save(&mut db, Uuid::now_v7(), owner, QuotaKind::Apps, Some(most), at(0)).await.unwrap();
+        quota_save(&mut db, QuotaId::now_v7(), owner, QuotaKind::Apps, Some(most), at(0)).await.unwrap();
     }
     let found = async |owner| {
         let mut rows = quota_list(&w.db, owner).await.unwrap();
@@ -21,10 +24,10 @@ async fn what_somebody_may_have_and_has() {
     };
     let (theirs, own) = ((QuotaKind::Apps, 5, false), (QuotaKind::Apps, 9, true));
     assert_eq!(found(ada).await, [theirs, own]);
-    assert_eq!(found(Owner { account: None, team: Some(Uuid::now_v7()) }).await, std::slice::from_ref(&theirs));
-    quota_save(&mut db, Uuid::now_v7(), ada, QuotaKind::Apps, None, at(0)).await.unwrap();
+    assert_eq!(found(Owner { account: None, team: Some(TeamId::now_v7()) }).await, std::slice::from_ref(&theirs));
+    quota_save(&mut db, QuotaId::now_v7(), ada, QuotaKind::Apps, None, at(0)).await.unwrap();
     assert_eq!(found(ada).await, [theirs]);
-    assert!(quota_save(&mut db, Uuid::now_v7(), ada, QuotaKind::Unknown, Some(1), at(0)).await.is_err());
+    assert!(quota_save(&mut db, QuotaId::now_v7(), ada, QuotaKind::Unknown, Some(1), at(0)).await.is_err());
 
     let app = w.app("dusk").await;
     w.app("dawn").await;
@@ -32,7 +35,7 @@ async fn what_somebody_may_have_and_has() {
     w.slug(app).await;
     let released = w.slug(app).await;
     w.release(app, "succeeded", Some(released)).await;
-    let source = Uuid::now_v7();
+    let source = SourceId::now_v7();
     sources::source_create(&w.db, source, w.account.id, at(0)).await.unwrap();
     sources::source_uploaded(&w.db, source, 8).await.unwrap();
     let types = [("web", "Basic"), ("release", "Basic"), ("odd", "Gone")].map(|(kind, size)| {
@@ -49,7 +52,7 @@ async fn what_somebody_may_have_and_has() {
     for made in types {
         made.await.unwrap();
     }
-    let (acme, bot) = (Uuid::now_v7(), account("bot@acme.invalid"));
+    let (acme, bot) = (TeamId::now_v7(), account("bot@acme.invalid"));
     store::teams::team_create(&w.db, acme, "acme", w.account.id, at(0)).await.unwrap();
     store::accounts::account_create(&w.db, &bot).await.unwrap();
     let made = store::service_accounts::service_account_create(&w.db, bot.id, acme, "bot", w.account.id, at(0)).await;
@@ -72,5 +75,5 @@ async fn what_somebody_may_have_and_has() {
     assert_eq!(usage, Usage { service_accounts: 1, ..Usage::default() });
     assert_eq!(quota_usage(&w.db, Owner::default(), &[]).await.unwrap(), Usage::default());
     assert_eq!(quota_owner(&w.db, app).await.unwrap(), Some(ada));
-    assert_eq!(quota_owner(&w.db, Uuid::now_v7()).await.unwrap(), None);
+    assert_eq!(quota_owner(&w.db, AppId::now_v7()).await.unwrap(), None);
 }

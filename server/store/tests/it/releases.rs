@@ -1,6 +1,6 @@
 //! Releases: every query.
 
-use api::releases::ReleaseStatus;
+use api::{ids::ReleaseId, releases::ReleaseStatus};
 use store::releases::*;
 
 use crate::world::{World, all, at};
@@ -23,7 +23,7 @@ async fn releases() {
     let ids = |rows: Vec<Row>| rows.into_iter().map(|r| r.id).collect::<Vec<_>>();
     assert_eq!(ids(release_list(&w.db, app, &all(&LIST)).await.unwrap().rows), [first, second]);
     assert_eq!(ids(release_newest(&w.db, app, 1).await.unwrap()), [second]);
-    let sorted = |mut ids: Vec<uuid::Uuid>| {
+    let sorted = |mut ids: Vec<ReleaseId>| {
         ids.sort();
         ids
     };

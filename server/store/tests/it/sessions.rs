@@ -1,8 +1,8 @@
 //! Sessions: every query.
 
+use api::ids::{AccountId, SessionId, SignInLinkId};
 use serde_json::json;
 use store::sessions::*;
-use uuid::Uuid;
 
 use crate::world::{World, all, at};
 
@@ -10,7 +10,7 @@ use crate::world::{World, all, at};
 async fn sessions() {
     let w = World::start().await;
     let row = Row {
-        id: Uuid::now_v7(),
+        id: SessionId::now_v7(),
         key_hash: b"key".to_vec(),
         account_id: Some(w.account.id),
         data: json!({ "a": 1 }),
@@ -21,7 +21,7 @@ async fn sessions() {
         expires_at: at(100),
     };
     session_create(&w.db, &row).await.unwrap();
-    session_update(&w.db, &Row { id: Uuid::now_v7(), data: json!({ "a": 2 }), ..row.clone() }).await.unwrap();
+    session_update(&w.db, &Row { id: SessionId::now_v7(), data: json!({ "a": 2 }), ..row.clone() }).await.unwrap();
     let found = session_by_key(&w.db, b"key", at(99)).await.unwrap().unwrap();
     assert_eq!((found.id, found.data), (row.id, json!({ "a": 2 })));
     assert!(session_by_key(&w.db, b"key", at(100)).await.unwrap().is_none());
@@ -37,7 +37,7 @@ async fn sessions() {
     assert!(session_by_key(&w.db, key, at(90 * day)).await.unwrap().is_none());
     session_update(&w.db, &row).await.unwrap();
     assert!(!session_exists(&w.db, row.id, at(100)).await.unwrap());
-    assert!(!session_delete(&w.db, Uuid::now_v7(), row.id).await.unwrap());
+    assert!(!session_delete(&w.db, AccountId::now_v7(), row.id).await.unwrap());
     assert!(session_delete(&w.db, w.account.id, row.id).await.unwrap());
     session_update(&w.db, &row).await.unwrap();
     assert!(!session_exists(&w.db, row.id, at(1)).await.unwrap());
@@ -53,7 +53,7 @@ async fn sessions() {
 async fn sessions_but_one() {
     let w = World::start().await;
     let row = |key: &[u8]| Row {
-        id: Uuid::now_v7(),
+        id: SessionId::now_v7(),
         key_hash: key.to_vec(),
         account_id: Some(w.account.id),
         data: json!({}),
@@ -66,7 +66,7 @@ async fn sessions_but_one() {
     let (kept, other) = (row(b"a"), row(b"b"));
     session_create(&w.db, &kept).await.unwrap();
     session_create(&w.db, &other).await.unwrap();
-    sign_in_link_create(&w.db, Uuid::now_v7(), w.account.id, None, b"secret", at(10), at(0)).await.unwrap();
+    sign_in_link_create(&w.db, SignInLinkId::now_v7(), w.account.id, None, b"secret", at(10), at(0)).await.unwrap();
     let mut db = w.db.acquire().await.unwrap();
     session_delete_others(&mut db, w.account.id, Some(kept.id)).await.unwrap();
     assert!(session_exists(&w.db, kept.id, at(1)).await.unwrap());
@@ -79,7 +79,7 @@ async fn sessions_but_one() {
 #[tokio::test]
 async fn sign_in_links() {
     let w = World::start().await;
-    let id = Uuid::now_v7();
+    let id = SignInLinkId::now_v7();
     sign_in_link_create(&w.db, id, w.account.id, None, b"secret", at(10), at(0)).await.unwrap();
     assert_eq!(sign_in_link_use(&w.db, b"other", at(1)).await.unwrap(), None);
     assert_eq!(sign_in_link_use(&w.db, b"secret", at(10)).await.unwrap(), None);

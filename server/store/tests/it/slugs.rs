@@ -1,5 +1,6 @@
 //! Slugs: every query.
 
+use api::ids::{ReleaseId, SlugId};
 use store::slugs::*;
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ async fn slugs() {
     }
     assert_eq!(slug_copy(&w.db, &found, app).await.unwrap().unwrap().id, row.id);
     assert!(slug_copy(&w.db, &found, other).await.unwrap().is_none());
-    assert!(slug_stays(&w.db, row.id).await.unwrap() && !slug_stays(&w.db, Uuid::now_v7()).await.unwrap());
+    assert!(slug_stays(&w.db, row.id).await.unwrap() && !slug_stays(&w.db, SlugId::now_v7()).await.unwrap());
     // No app releases what is another's and may be removed with it.
     let foreign = sqlx::query("update releases set slug_id = $1 where id = $2");
     let release = w.release(other, "succeeded", None).await;
@@ -69,7 +70,7 @@ async fn what_has_to_be_unpacked() {
     // An app without dynos needs nothing now.
     let seen = async || {
         let needed = slug_needed_all(&w.db, 3, at(0)).await.unwrap();
-        needed.iter().map(|n| (n.release_id, n.now)).collect::<Vec<(Uuid, bool)>>()
+        needed.iter().map(|n| (n.release_id, n.now)).collect::<Vec<(ReleaseId, bool)>>()
     };
     assert_eq!(seen().await, [(old, false), (newest, false)]);
     for (kind, quantity, now) in [("release", 1, false), ("clock", 0, false), ("web", 1, true)] {

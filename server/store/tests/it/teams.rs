@@ -1,18 +1,20 @@
 //! Teams, members, invitations and service accounts: every query.
 
-use api::team_members::Role;
+use api::{
+    ids::{AccountId, CollaboratorId, TeamId, TeamInvitationId, TeamMemberId},
+    team_members::Role,
+};
 use store::{accounts, service_accounts::*, team_invitations::*, team_members::*, teams::*};
-use uuid::Uuid;
 
 use crate::world::{World, account, all, at};
 
-async fn team(w: &World, name: &str) -> Uuid {
-    let id = Uuid::now_v7();
+async fn team(w: &World, name: &str) -> TeamId {
+    let id = TeamId::now_v7();
     team_create(&w.db, id, name, w.account.id, at(0)).await.unwrap();
     id
 }
 
-async fn members(w: &World, team: Uuid) -> Vec<store::team_members::Row> {
+async fn members(w: &World, team: TeamId) -> Vec<store::team_members::Row> {
     team_member_list(&w.db, team, &all(&store::team_members::LIST)).await.unwrap().rows
 }
 
@@ -20,15 +22,15 @@ async fn members(w: &World, team: Uuid) -> Vec<store::team_members::Row> {
 async fn teams_and_their_members() {
     let w = World::start().await;
     let acme = team(&w, "acme").await;
-    let taken = team_create(&w.db, Uuid::now_v7(), "acme", w.account.id, at(0)).await.unwrap_err();
+    let taken = team_create(&w.db, TeamId::now_v7(), "acme", w.account.id, at(0)).await.unwrap_err();
     assert_eq!(store::broken_constraint(&taken).as_deref(), Some("teams_name_key"));
     team(&w, "base").await;
     let ada = w.account.id;
-    team_member_save(&w.db, Uuid::now_v7(), acme, ada, Role::Member, at(1)).await.unwrap();
-    team_member_save(&w.db, Uuid::now_v7(), acme, ada, Role::Admin, at(2)).await.unwrap();
+    team_member_save(&w.db, TeamMemberId::now_v7(), acme, ada, Role::Member, at(1)).await.unwrap();
+    team_member_save(&w.db, TeamMemberId::now_v7(), acme, ada, Role::Admin, at(2)).await.unwrap();
     let found = team_info(&w.db, "acme", ada).await.unwrap().unwrap();
     assert_eq!((found.team.id, found.role), (acme, Some(Role::Admin)));
-    assert!(team_info(&w.db, &acme.to_string(), Uuid::nil()).await.unwrap().unwrap().role.is_none());
+    assert!(team_info(&w.db, &acme.to_string(), AccountId::nil()).await.unwrap().unwrap().role.is_none());
     let list = &all(&store::teams::LIST);
     assert_eq!(team_list(&w.db, ada, false, list).await.unwrap().rows.len(), 1);
     let all = team_list(&w.db, ada, true, list).await.unwrap().rows;
@@ -47,7 +49,9 @@ async fn teams_and_their_members() {
 
     let app = w.app("dusk").await;
     store::apps::app_set_owner(&w.db, app, None, Some(acme), at(3)).await.unwrap();
-    store::collaborators::collaborator_save(&w.db, Uuid::now_v7(), app, ada, &["view".into()], at(3)).await.unwrap();
+    store::collaborators::collaborator_save(&w.db, CollaboratorId::now_v7(), app, ada, &["view".into()], at(3))
+        .await
+        .unwrap();
     let held = team_delete(&w.db, acme).await.unwrap_err();
     assert_eq!(store::broken_constraint(&held).as_deref(), Some("apps_team_fkey"));
     let mut tx = w.db.begin().await.unwrap();
@@ -67,7 +71,8 @@ async fn teams_and_their_members() {
 async fn what_a_person_says_about_a_member_stands() {
     let w = World::start().await;
     let (acme, ada) = (team(&w, "acme").await, w.account.id);
-    let give = async |role: Role| team_member_grant(&w.db, Uuid::now_v7(), acme, ada, role, at(1)).await.unwrap();
+    let give =
+        async |role: Role| team_member_grant(&w.db, TeamMemberId::now_v7(), acme, ada, role, at(1)).await.unwrap();
     let found = async || {
         let rows = members(&w, acme).await;
         rows.first().map(|row| format!("{} {}", row.role, row.given_by))
@@ -76,17 +81,17 @@ async fn what_a_person_says_about_a_member_stands() {
     give(Role::Viewer).await;
     give(Role::Member).await;
     assert_eq!((found().await.as_deref(), word().await), (Some("member rule"), None));
-    team_member_save(&w.db, Uuid::now_v7(), acme, ada, Role::Admin, at(2)).await.unwrap();
+    team_member_save(&w.db, TeamMemberId::now_v7(), acme, ada, Role::Admin, at(2)).await.unwrap();
     give(Role::Viewer).await;
     assert_eq!((found().await.as_deref(), word().await), (Some("admin person"), Some(true)));
     let mut db = w.db.acquire().await.unwrap();
     team_member_delete(&mut db, acme, ada).await.unwrap();
     for _ in 0..2 {
-        team_member_block(&w.db, Uuid::now_v7(), acme, ada, at(3)).await.unwrap();
+        team_member_block(&w.db, TeamMemberId::now_v7(), acme, ada, at(3)).await.unwrap();
     }
     give(Role::Viewer).await;
     assert_eq!((found().await, word().await), (None, Some(false)));
-    team_member_save(&w.db, Uuid::now_v7(), acme, ada, Role::Viewer, at(4)).await.unwrap();
+    team_member_save(&w.db, TeamMemberId::now_v7(), acme, ada, Role::Viewer, at(4)).await.unwrap();
     assert_eq!(word().await, Some(true));
     team_invites(&w.db, acme, true, at(5)).await.unwrap();
     assert!(team_info(&w.db, "acme", ada).await.unwrap().unwrap().team.invites);
@@ -99,7 +104,7 @@ async fn invitations() {
     let bob = account("bob@example.com");
     accounts::account_create(&w.db, &bob).await.unwrap();
     let mut new = New {
-        id: Uuid::now_v7(),
+        id: TeamInvitationId::now_v7(),
         team: acme,
         account: bob.id,
         role: Role::Viewer,
@@ -109,7 +114,7 @@ async fn invitations() {
     };
     let first = new.id;
     team_invitation_save(&w.db, &new).await.unwrap();
-    (new.id, new.role) = (Uuid::now_v7(), Role::Member);
+    (new.id, new.role) = (TeamInvitationId::now_v7(), Role::Member);
     team_invitation_save(&w.db, &new).await.unwrap();
     let found = team_invitation_info(&w.db, first).await.unwrap().unwrap();
     assert_eq!((found.team.as_str(), found.email.as_str(), found.role.as_str()), ("acme", "bob@example.com", "member"));
@@ -132,7 +137,7 @@ async fn service_accounts() {
     let bot = account("bot@acme.invalid");
     accounts::account_create(&w.db, &bot).await.unwrap();
     service_account_create(&w.db, bot.id, acme, "bot", w.account.id, at(1)).await.unwrap();
-    team_member_save(&w.db, Uuid::now_v7(), acme, bot.id, Role::Member, at(1)).await.unwrap();
+    team_member_save(&w.db, TeamMemberId::now_v7(), acme, bot.id, Role::Member, at(1)).await.unwrap();
     let taken = service_account_create(&w.db, w.account.id, acme, "bot", w.account.id, at(1)).await.unwrap_err();
     assert_eq!(store::broken_constraint(&taken).as_deref(), Some("service_accounts_name_key"));
     let list = all(&store::service_accounts::LIST);

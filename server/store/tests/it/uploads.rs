@@ -1,5 +1,6 @@
 //! Uploads: every query.
 
+use api::ids::UploadId;
 use store::uploads::*;
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use crate::world::{World, at};
 async fn an_address_has_one_writer() {
     let w = World::start().await;
     let id = Uuid::now_v7();
-    let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
+    let (one, other) = (UploadId::now_v7(), UploadId::now_v7());
     assert!(upload_begin(&w.db, id, one, at(0), at(10)).await.unwrap());
     assert!(!upload_begin(&w.db, id, other, at(5), at(12)).await.unwrap());
     upload_renew(&w.db, id, one, at(20)).await.unwrap();

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use api::releases::ReleaseStatus;
+use api::{
+    ids::{AccountId, AppId, ConfigSetId, ReleaseId, SlugId},
+    releases::ReleaseStatus,
+};
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 use store::{
@@ -10,7 +13,6 @@ use store::{
     pages::{List, Range},
     releases, slugs,
 };
-use uuid::Uuid;
 
 pub struct World {
     pub db: PgPool,
@@ -29,7 +31,7 @@ pub fn all(list: &'static List) -> Range {
 
 pub fn account(email: &str) -> accounts::Row {
     accounts::Row {
-        id: Uuid::now_v7(),
+        id: AccountId::now_v7(),
         email: email.into(),
         name: None,
         admin: false,
@@ -47,8 +49,8 @@ impl World {
         Self { db, account }
     }
 
-    pub async fn app(&self, name: &str) -> Uuid {
-        let id = Uuid::now_v7();
+    pub async fn app(&self, name: &str) -> AppId {
+        let id = AppId::now_v7();
         let new = apps::New {
             id,
             name,
@@ -62,9 +64,9 @@ impl World {
         id
     }
 
-    pub fn slug_row(&self, app: Uuid, checksum: Option<&str>) -> slugs::Row {
+    pub fn slug_row(&self, app: AppId, checksum: Option<&str>) -> slugs::Row {
         slugs::Row {
-            id: Uuid::now_v7(),
+            id: SlugId::now_v7(),
             app_id: app,
             checksum: checksum.map(String::from),
             size: checksum.map(|_| 42),
@@ -80,23 +82,23 @@ impl World {
         }
     }
 
-    pub async fn slug(&self, app: Uuid) -> Uuid {
+    pub async fn slug(&self, app: AppId) -> SlugId {
         let row = self.slug_row(app, Some(&format!("SHA256:{app}")));
         slugs::slug_create(&self.db, &row).await.unwrap();
         row.id
     }
 
     /// A set of config vars. Returns its id.
-    pub async fn config(&self, app: Uuid, sealed: &[u8]) -> Uuid {
-        let id = Uuid::now_v7();
+    pub async fn config(&self, app: AppId, sealed: &[u8]) -> ConfigSetId {
+        let id = ConfigSetId::now_v7();
         let new = config_vars::New { id, app, sealed, now: at(0) };
         config_vars::config_vars_create(&self.db, &new).await.unwrap();
         id
     }
 
     /// A release with this status. Returns its id.
-    pub async fn release(&self, app: Uuid, status: &str, slug: Option<Uuid>) -> Uuid {
-        let (id, config) = (Uuid::now_v7(), self.config(app, b"sealed").await);
+    pub async fn release(&self, app: AppId, status: &str, slug: Option<SlugId>) -> ReleaseId {
+        let (id, config) = (ReleaseId::now_v7(), self.config(app, b"sealed").await);
         let new = releases::New {
             id,
             app,
