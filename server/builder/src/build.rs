@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use api::ids::{AppId, BuildId};
 use dyno::{Driver, Outcome, Spec, Stop, run_to_end};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use trees::Dir;
-use uuid::Uuid;
 
 use crate::buildpacks::Buildpack;
 use crate::config::Config;
@@ -67,9 +67,9 @@ pub async fn build(
 
 /// Stops a build at any point, and removes its dyno, disks and files, including an unfinished slug; its changes to the
 /// app's cache are lost. Does nothing if it does not exist. To be called when no task is running the build.
-pub async fn abandon(driver: &dyn Driver, config: &Config, build: Uuid) -> anyhow::Result<()> {
+pub async fn abandon(driver: &dyn Driver, config: &Config, build: BuildId) -> anyhow::Result<()> {
     // The app's cache may be another build's by now.
-    let workspace = Workspace::new(config, build, Uuid::nil(), 0, &config.tmp.join("no-cache"));
+    let workspace = Workspace::new(config, build, AppId::nil(), 0, &config.tmp.join("no-cache"));
     clear(driver, &workspace, build).await?;
     spawn_blocking(move || workspace.clear_slug())
         .await
@@ -78,7 +78,7 @@ pub async fn abandon(driver: &dyn Driver, config: &Config, build: Uuid) -> anyho
 }
 
 /// The builds with files in [`Config::tmp`], whether or not they are running.
-pub fn left(config: &Config) -> std::io::Result<BTreeSet<Uuid>> {
+pub fn left(config: &Config) -> std::io::Result<BTreeSet<BuildId>> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(&config.tmp)? {
         found.extend(entry?.file_name().to_str().and_then(workspace::of_build));
@@ -87,8 +87,8 @@ pub fn left(config: &Config) -> std::io::Result<BTreeSet<Uuid>> {
 }
 
 /// Removes the dyno and the files of this build, if there are any.
-async fn clear(driver: &dyn Driver, workspace: &Workspace, id: Uuid) -> anyhow::Result<()> {
-    driver.remove(id).await.context("remove the build dyno")?;
+async fn clear(driver: &dyn Driver, workspace: &Workspace, id: BuildId) -> anyhow::Result<()> {
+    driver.remove(id.into()).await.context("remove the build dyno")?;
     let workspace = workspace.clone();
     spawn_blocking(move || workspace.clear())
         .await
@@ -97,8 +97,8 @@ async fn clear(driver: &dyn Driver, workspace: &Workspace, id: Uuid) -> anyhow::
 }
 
 /// `build.1234`, like the names of one-off dynos.
-fn dyno_name(build: Uuid) -> String {
-    format!("build.{}", 1000 + build.as_u128() % 9000)
+fn dyno_name(build: BuildId) -> String {
+    format!("build.{}", 1000 + build.get().as_u128() % 9000)
 }
 
 /// The context of a build's steps.
@@ -188,7 +188,7 @@ impl Run<'_> {
         let limit = self.config.time_limit;
         let env = environment::environment(&request.stack, &request.source_version, &id, host);
         let spec = Spec {
-            id: request.build_id,
+            id: request.build_id.into(),
             name: dyno_name(request.build_id),
             uid: request.uid,
             command: self.workspace.command(request.buildpacks.is_empty()),
@@ -278,7 +278,7 @@ impl Run<'_> {
     async fn pack(&self, process_types: BTreeMap<String, String>) -> Result<Slug, Error> {
         self.say("");
         self.say("-----> Compressing...");
-        self.driver.remove(self.request.build_id).await.context("remove the build dyno")?; // nothing of it may touch the tree any more
+        self.driver.remove(self.request.build_id.into()).await.context("remove the build dyno")?; // nothing of it may touch the tree any more
         let workspace = self.workspace.clone();
         let synced = spawn_blocking(move || workspace.sync()).await.context("record the build result")?;
         synced.context("record the build result")?;

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use uuid::Uuid;
+use api::ids::{AppId, BuildId};
 
 /// One build.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The app that the cache and the build directory belong to.
-    pub app_id: Uuid,
+    pub app_id: AppId,
     /// Also the id of the build dyno: a retry after a crash replaces what the first attempt left.
-    pub build_id: Uuid,
+    pub build_id: BuildId,
     /// The app's user and group.
     pub uid: u32,
     /// The stack of the app, for display and for `STACK`.

@@ -8,11 +8,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use api::ids::{AppId, BuildId};
 use dyno::disks::{self, Lent};
 use dyno::{Artifact, Bind, Mounts};
 use sha2::{Digest, Sha256};
 use trees::Dir;
-use uuid::Uuid;
 
 use crate::buildpacks::{Buildpack, BuiltIn, label};
 use crate::config::Config;
@@ -50,9 +50,9 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     /// The workspace of this build, with the cache in `kept` between builds. Creates nothing yet.
-    pub(crate) fn new(config: &Config, build: Uuid, app: Uuid, uid: u32, kept: &Path) -> Workspace {
-        let name = build.simple();
-        let app = hex::encode(Sha256::digest(app.as_bytes()));
+    pub(crate) fn new(config: &Config, build: BuildId, app: AppId, uid: u32, kept: &Path) -> Workspace {
+        let name = build.get().simple();
+        let app = hex::encode(Sha256::digest(app.get().as_bytes()));
         let root = config.tmp.join(format!("build-{name}"));
         let cache = config.tmp.join(format!("cache-{name}"));
         let disk = |image: PathBuf, at: &Path| Lent {
@@ -231,11 +231,11 @@ impl Workspace {
 }
 
 /// The build of a file or directory with this name, next to the workspaces.
-pub(crate) fn of_build(name: &str) -> Option<Uuid> {
+pub(crate) fn of_build(name: &str) -> Option<BuildId> {
     let stem = name.split('.').next()?;
     let id = ["build-", "cache-", "slug-"].iter().find_map(|kind| stem.strip_prefix(kind))?;
     // Uploads are called otherwise, and are not ours.
-    (id.len() == 32).then(|| Uuid::parse_str(id).ok()).flatten()
+    (id.len() == 32).then(|| id.parse().ok()).flatten()
 }
 
 /// The candidate buildpacks, with their display names. The error is a message for the user.
@@ -301,9 +301,9 @@ mod tests {
 
     #[test]
     fn what_builds_leave_is_known_by_its_name() {
-        let id = Uuid::now_v7();
+        let id = BuildId::now_v7();
         for name in ["build-ID", "build-ID.img", "build-ID.open", "cache-ID", "slug-ID.tar.zst"] {
-            assert_eq!(of_build(&name.replace("ID", &id.simple().to_string())), Some(id), "{name}");
+            assert_eq!(of_build(&name.replace("ID", &id.get().simple().to_string())), Some(id), "{name}");
         }
         for name in [format!("slug-{id}-{id}"), format!("source-{id}"), ".disk-1-1".into(), "build-01.img".into()] {
             assert_eq!(of_build(&name), None, "{name}");

@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api::ids::RunId;
 use dyno::{Artifact, Driver, Host, Limits, Mounts, ProcessDriver, Spec};
-use uuid::Uuid;
 
 dyno::shim_before_main!();
 
@@ -41,7 +41,7 @@ fn print(name: &str, (started, ended): (Duration, Duration)) {
 
 async fn dyno(driver: &ProcessDriver) -> Outcome<(Duration, Duration)> {
     let spec = Spec {
-        id: Uuid::from_u128(std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos()),
+        id: RunId::from_u128(std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos()),
         name: "web.1".to_owned(),
         uid: *dyno::uids::APPS.start(),
         command: "exec true".to_owned(),

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+use api::ids::RunId;
 use dyno::{Artifact, Driver, Host, Limits, Mounts, ProcessDriver, Spec};
-use uuid::Uuid;
 
 dyno::shim_before_main!();
 
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let driver = ProcessDriver::new(Path::new(data), &Host::default())?;
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos();
     let spec = Spec {
-        id: Uuid::from_u128(now),
+        id: RunId::from_u128(now),
         name: "run.1".to_owned(),
         uid: *dyno::uids::APPS.start(),
         command: command.clone(),

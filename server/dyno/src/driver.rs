@@ -1,8 +1,8 @@
 //! The interface of dyno drivers, and their errors.
 
+use api::ids::RunId;
 use async_trait::async_trait;
 use spool::{Cursor, Source};
-use uuid::Uuid;
 
 use crate::{Exit, Handle, Spec, Stats, Status};
 
@@ -14,27 +14,27 @@ pub trait Driver: Send + Sync + 'static {
     async fn start(&self, spec: &Spec) -> Result<Handle, Error>;
 
     /// The state of a dyno, whichever driver started it; `None` if it does not exist (any more).
-    async fn status(&self, id: Uuid) -> Result<Option<Status>, Error>;
+    async fn status(&self, id: RunId) -> Result<Option<Status>, Error>;
 
     /// Every dyno that was started and not removed.
     async fn list(&self) -> Result<Vec<Status>, Error>;
 
     /// Sends a signal to every process of the dyno. Does nothing if it has exited.
-    async fn signal(&self, id: Uuid, signal: i32) -> Result<(), Error>;
+    async fn signal(&self, id: RunId, signal: i32) -> Result<(), Error>;
 
     /// Kills a dyno and removes it with its output. Does nothing if it does not exist.
-    async fn remove(&self, id: Uuid) -> Result<(), Error>;
+    async fn remove(&self, id: RunId) -> Result<(), Error>;
 
     /// The resource usage of the dyno; `None` if it is not running.
-    async fn stats(&self, id: Uuid) -> Result<Option<Stats>, Error>;
+    async fn stats(&self, id: RunId) -> Result<Option<Stats>, Error>;
 
     /// The output of a dyno from a place on, which a batch of an earlier source ended at; the default is the start. It
     /// has ended when the dyno has exited, or does not exist, and all of it was read. What is read stays until
     /// [`Source::forget_consumed`].
-    fn output(&self, id: Uuid, from: Cursor) -> Box<dyn Source>;
+    fn output(&self, id: RunId, from: Cursor) -> Box<dyn Source>;
 
     /// Waits until the dyno has exited. All its output is written by then.
-    async fn wait(&self, id: Uuid) -> Result<Exit, Error>;
+    async fn wait(&self, id: RunId) -> Result<Exit, Error>;
 }
 
 /// Why an operation of a driver failed.
@@ -42,7 +42,7 @@ pub trait Driver: Send + Sync + 'static {
 pub enum Error {
     /// There is no such dyno.
     #[error("There is no dyno {0} on this host.")]
-    Unknown(Uuid),
+    Unknown(RunId),
     /// This host lacks something; the sentence says what to do.
     #[error("{0}")]
     Host(String),

@@ -5,11 +5,11 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use api::ids::RunId;
 use async_trait::async_trait;
 use chrono::Utc;
 use spool::{Cursor, Source};
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use crate::{Driver, Error, Exit, Handle, Phase, Spec, Stats, Status, output::Spooled};
 
@@ -42,9 +42,9 @@ type React = Box<dyn Fn(&Spec) -> Reaction + Send>;
 
 #[derive(Default)]
 struct State {
-    dynos: BTreeMap<Uuid, Dyno>,
+    dynos: BTreeMap<RunId, Dyno>,
     react: Option<React>,
-    signals: Vec<(Uuid, i32)>,
+    signals: Vec<(RunId, i32)>,
     started: Vec<Spec>,
 }
 
@@ -67,17 +67,17 @@ impl FakeDriver {
     }
 
     /// Ends a running dyno with an exit code.
-    pub fn exit(&self, id: Uuid, code: i32) {
+    pub fn exit(&self, id: RunId, code: i32) {
         self.exit_with(id, exit(Some(code), None));
     }
 
     /// Ends a running dyno in any way.
-    pub fn exit_with(&self, id: Uuid, exit: Exit) {
+    pub fn exit_with(&self, id: RunId, exit: Exit) {
         self.end(&mut self.lock(), id, exit);
     }
 
     /// Writes a line to the dyno's output: kind `o` (stdout), `e` (stderr) or `s` (shim).
-    pub fn say(&self, id: Uuid, kind: u8, text: &str) -> std::io::Result<()> {
+    pub fn say(&self, id: RunId, kind: u8, text: &str) -> std::io::Result<()> {
         let entry = spool::Entry { at_us: Utc::now().timestamp_micros(), kind, text: text.as_bytes().to_vec() };
         let mut writer = spool::Writer::open(&self.spool(id), 1 << 20)?;
         writer.append(&entry)?;
@@ -85,7 +85,7 @@ impl FakeDriver {
     }
 
     /// Sets the [`Driver::stats`] of a dyno.
-    pub fn set_stats(&self, id: Uuid, stats: Stats) {
+    pub fn set_stats(&self, id: RunId, stats: Stats) {
         if let Some(dyno) = self.lock().dynos.get_mut(&id) {
             dyno.stats = stats;
         }
@@ -97,7 +97,7 @@ impl FakeDriver {
     }
 
     /// Every signal that was ever sent, in order.
-    pub fn signals(&self) -> Vec<(Uuid, i32)> {
+    pub fn signals(&self) -> Vec<(RunId, i32)> {
         self.lock().signals.clone()
     }
 
@@ -111,7 +111,7 @@ impl FakeDriver {
         })
     }
 
-    fn spool(&self, id: Uuid) -> PathBuf {
+    fn spool(&self, id: RunId) -> PathBuf {
         self.spools.join(id.to_string()).join("spool")
     }
 
@@ -119,7 +119,7 @@ impl FakeDriver {
         lock(&self.state)
     }
 
-    fn end(&self, state: &mut State, id: Uuid, exit: Exit) {
+    fn end(&self, state: &mut State, id: RunId, exit: Exit) {
         let Some(dyno) = state.dynos.get_mut(&id) else {
             return;
         };
@@ -169,7 +169,7 @@ impl Driver for FakeDriver {
         Ok(handle)
     }
 
-    async fn status(&self, id: Uuid) -> Result<Option<Status>, Error> {
+    async fn status(&self, id: RunId) -> Result<Option<Status>, Error> {
         Ok(self.lock().dynos.get(&id).map(|dyno| dyno.status.clone()))
     }
 
@@ -177,7 +177,7 @@ impl Driver for FakeDriver {
         Ok(self.lock().dynos.values().map(|dyno| dyno.status.clone()).collect())
     }
 
-    async fn signal(&self, id: Uuid, signal: i32) -> Result<(), Error> {
+    async fn signal(&self, id: RunId, signal: i32) -> Result<(), Error> {
         let mut state = self.lock();
         let Some(dyno) = state.dynos.get(&id) else {
             return Err(Error::Unknown(id));
@@ -190,7 +190,7 @@ impl Driver for FakeDriver {
         Ok(())
     }
 
-    async fn remove(&self, id: Uuid) -> Result<(), Error> {
+    async fn remove(&self, id: RunId) -> Result<(), Error> {
         let mut state = self.lock();
         self.end(&mut state, id, exit(None, Some(libc::SIGKILL)));
         state.dynos.remove(&id);
@@ -198,19 +198,19 @@ impl Driver for FakeDriver {
         Ok(())
     }
 
-    async fn stats(&self, id: Uuid) -> Result<Option<Stats>, Error> {
+    async fn stats(&self, id: RunId) -> Result<Option<Stats>, Error> {
         let state = self.lock();
         let running = state.dynos.get(&id).filter(|dyno| dyno.status.phase == Phase::Running);
         Ok(running.map(|dyno| dyno.stats))
     }
 
-    fn output(&self, id: Uuid, from: Cursor) -> Box<dyn Source> {
+    fn output(&self, id: RunId, from: Cursor) -> Box<dyn Source> {
         let state = self.state.clone();
         let has_ended = move || lock(&state).dynos.get(&id).is_none_or(|dyno| dyno.status.phase != Phase::Running);
         Box::new(Spooled::new(&self.spool(id), from, has_ended))
     }
 
-    async fn wait(&self, id: Uuid) -> Result<Exit, Error> {
+    async fn wait(&self, id: RunId) -> Result<Exit, Error> {
         let mut changed = self.changed.subscribe();
         loop {
             match self.status(id).await? {

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use api::ids::RunId;
 use async_trait::async_trait;
 use chrono::Utc;
 use spool::{Cursor, Source};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use uuid::Uuid;
 
 use crate::cgroups::Cgroups;
 use crate::output::Spooled;
@@ -77,7 +77,7 @@ impl ProcessDriver {
         self
     }
 
-    fn state(&self, id: Uuid) -> StateDir {
+    fn state(&self, id: RunId) -> StateDir {
         StateDir::new(self.dynos.join(id.to_string()))
     }
 
@@ -150,7 +150,7 @@ impl ProcessDriver {
         handle.ok_or(Error::Unknown(spec.id))
     }
 
-    fn remove_now(&self, id: Uuid) -> Result<(), Error> {
+    fn remove_now(&self, id: RunId) -> Result<(), Error> {
         let state = self.state(id);
         if !state.path.exists() {
             return self.cgroups.remove(id).map_err(Error::io("remove the dyno's cgroups"));
@@ -168,7 +168,7 @@ impl ProcessDriver {
     }
 
     /// Kills the shim, which kills everything inside, and waits for its exit.
-    fn kill(&self, state: &StateDir, id: Uuid) -> io::Result<File> {
+    fn kill(&self, state: &StateDir, id: RunId) -> io::Result<File> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let shim = state.pid().and_then(open_pidfd);
@@ -196,7 +196,7 @@ impl ProcessDriver {
         Ok(found)
     }
 
-    fn status_now(&self, id: Uuid) -> Result<Option<Status>, Error> {
+    fn status_now(&self, id: RunId) -> Result<Option<Status>, Error> {
         let status = tolerate_removal(self.state(id).status(Utc::now()));
         status.map_err(Error::io("read the dyno's state"))
     }
@@ -222,7 +222,7 @@ impl Driver for ProcessDriver {
         self.apart(move |driver| driver.start_now(&spec)).await
     }
 
-    async fn status(&self, id: Uuid) -> Result<Option<Status>, Error> {
+    async fn status(&self, id: RunId) -> Result<Option<Status>, Error> {
         self.apart(move |driver| driver.status_now(id)).await
     }
 
@@ -230,7 +230,7 @@ impl Driver for ProcessDriver {
         self.apart(|driver| driver.list_now().map_err(Error::io("list the dynos"))).await
     }
 
-    async fn signal(&self, id: Uuid, signal: i32) -> Result<(), Error> {
+    async fn signal(&self, id: RunId, signal: i32) -> Result<(), Error> {
         self.apart(move |driver| {
             if !driver.state(id).path.exists() {
                 return Err(Error::Unknown(id));
@@ -241,20 +241,20 @@ impl Driver for ProcessDriver {
         .await
     }
 
-    async fn remove(&self, id: Uuid) -> Result<(), Error> {
+    async fn remove(&self, id: RunId) -> Result<(), Error> {
         self.apart(move |driver| driver.remove_now(id)).await
     }
 
-    async fn stats(&self, id: Uuid) -> Result<Option<Stats>, Error> {
+    async fn stats(&self, id: RunId) -> Result<Option<Stats>, Error> {
         self.apart(move |driver| Ok(driver.cgroups.stats(id))).await
     }
 
-    fn output(&self, id: Uuid, from: Cursor) -> Box<dyn Source> {
+    fn output(&self, id: RunId, from: Cursor) -> Box<dyn Source> {
         let state = self.state(id);
         Box::new(Spooled::new(&state.spool(), from, move || state.has_ended()))
     }
 
-    async fn wait(&self, id: Uuid) -> Result<Exit, Error> {
+    async fn wait(&self, id: RunId) -> Result<Exit, Error> {
         let state = self.state(id);
         loop {
             // First the descriptor, then the look: if it runs then, the descriptor is its shim's.

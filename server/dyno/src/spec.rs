@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use api::ids::RunId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::disks;
 
@@ -15,7 +15,7 @@ use crate::disks;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Spec {
     /// Unique per run of a process: a restarted `web.1` has a new one.
-    pub id: Uuid,
+    pub id: RunId,
     /// `web.1`, `run.1234`, `release.1`, `build.12`; the app sees it as `DYNO`.
     pub name: String,
     /// User and group id of the app, one of [`uids::APPS`](crate::uids::APPS).
@@ -148,7 +148,7 @@ impl Exit {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Handle {
     /// The spec's id.
-    pub id: Uuid,
+    pub id: RunId,
     /// The spec's name.
     pub name: String,
     /// The address of a web process on this host. `None` without a port, and until the network exists.

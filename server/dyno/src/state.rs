@@ -16,9 +16,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use api::ids::RunId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use uuid::Uuid;
 
 use crate::addresses::Lease;
 use crate::{Exit, Handle, Network, Phase, Spec, Status};
@@ -53,8 +53,8 @@ impl StateDir {
         StateDir { path: path.into() }
     }
 
-    pub fn id(&self) -> Option<Uuid> {
-        Uuid::parse_str(self.path.file_name()?.to_str()?).ok()
+    pub fn id(&self) -> Option<RunId> {
+        self.path.file_name()?.to_str()?.parse().ok()
     }
 
     pub fn spool(&self) -> PathBuf {

@@ -161,9 +161,9 @@ async fn pass_on(mut source: Box<dyn Source>, output: &mut dyn Output) -> Result
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
+    use api::ids::RunId;
 
-    use uuid::Uuid;
+    use std::{collections::BTreeMap, sync::Arc};
 
     use super::*;
     use crate::{Artifact, Limits, Mounts, fake::FakeDriver};
@@ -193,7 +193,7 @@ mod tests {
     fn world() -> World {
         let folder = tempfile::tempdir().unwrap();
         let spec = Spec {
-            id: Uuid::from_u128(1),
+            id: RunId::from_u128(1),
             name: "release.2".to_owned(),
             uid: 1000,
             command: "true".to_owned(),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use api::ids::{AppId, RunId};
 use chrono::DateTime;
 use spool::{Batch, Cursor, Entry, Reader, Source};
 use uuid::Uuid;
@@ -22,10 +23,10 @@ const ROUTER: &str = "router";
 #[derive(Clone, Debug)]
 pub struct Dyno {
     /// The app whose log gets its lines.
-    pub app: Uuid,
+    pub app: AppId,
     /// One run of a process; the name under which the log stores the cursor in its output. Pass it
     /// to [`History::forget`] when the output is deleted.
-    pub id: Uuid,
+    pub id: RunId,
     /// `web.1`
     pub name: String,
 }
@@ -135,7 +136,7 @@ pub struct Router {
     /// Segments before this one are deleted.
     deleted: u64,
     /// Apps that got lines since segments were last deleted.
-    touched: BTreeSet<Uuid>,
+    touched: BTreeSet<AppId>,
 }
 
 impl Router {
@@ -154,7 +155,7 @@ impl Router {
 
     /// Copies at most `max` entries to their apps' logs and returns how many it read. Entries of apps
     /// that are not `known` are dropped. After an error the next step retries.
-    pub fn step(&mut self, max: usize, known: impl Fn(Uuid) -> bool) -> Result<usize> {
+    pub fn step(&mut self, max: usize, known: impl Fn(AppId) -> bool) -> Result<usize> {
         let brought = self.bring(max, known);
         if brought.is_err() {
             self.reader = Reader::new(&self.spool, self.kept);
@@ -162,12 +163,12 @@ impl Router {
         brought
     }
 
-    fn bring(&mut self, max: usize, known: impl Fn(Uuid) -> bool) -> Result<usize> {
+    fn bring(&mut self, max: usize, known: impl Fn(AppId) -> bool) -> Result<usize> {
         let entries = self.reader.read_placed(max).context("read the router's spool")?;
         if entries.is_empty() {
             return Ok(0);
         }
-        let mut apps: BTreeMap<Uuid, Vec<(Cursor, NewLine)>> = BTreeMap::new();
+        let mut apps: BTreeMap<AppId, Vec<(Cursor, NewLine)>> = BTreeMap::new();
         for (place, entry) in &entries {
             if let Some((app, line)) = router_line(entry) {
                 apps.entry(app).or_default().push((*place, line));
@@ -180,7 +181,7 @@ impl Router {
         Ok(entries.len())
     }
 
-    fn bring_to(&mut self, app: Uuid, mut lines: Vec<(Cursor, NewLine)>) -> Result<()> {
+    fn bring_to(&mut self, app: AppId, mut lines: Vec<(Cursor, NewLine)>) -> Result<()> {
         let had = self.history.cursor(app, ROUTER)?.unwrap_or_default();
         lines.retain(|(place, _)| *place > had);
         let Some((place, _)) = lines.last() else {
@@ -212,9 +213,9 @@ impl Router {
 }
 
 /// `<app uuid> at=info …`
-fn router_line(entry: &Entry) -> Option<(Uuid, NewLine)> {
+fn router_line(entry: &Entry) -> Option<(AppId, NewLine)> {
     let (app, text) = entry.text.split_at_checked(36)?;
-    let app = Uuid::try_parse_ascii(app).ok()?;
+    let app = AppId(Uuid::try_parse_ascii(app).ok()?);
     let text = text.strip_prefix(b" ")?;
     Some((app, new_line(entry, "heroku", "router", text)))
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context;
+use api::ids::AppId;
 use chrono::{DateTime, Utc};
 use spool::Cursor;
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use crate::batch::Mark;
 use crate::line::{Line, clean_name};
@@ -23,7 +23,7 @@ use crate::{Bucket, Budget, Filter, Limits, Lines, NewLine, Query, Result, Tail,
 pub struct History {
     dir: PathBuf,
     limits: Limits,
-    streams: RwLock<HashMap<Uuid, Arc<Stream>>>,
+    streams: RwLock<HashMap<AppId, Arc<Stream>>>,
 }
 
 impl History {
@@ -39,25 +39,25 @@ impl History {
     }
 
     /// Appends lines to an app's log, atomically.
-    pub fn append(&self, app: Uuid, lines: Vec<NewLine>) -> Result<()> {
+    pub fn append(&self, app: AppId, lines: Vec<NewLine>) -> Result<()> {
         self.stream(app).append(&lines, None)
     }
 
     /// Appends lines read from a spool, and stores its `cursor`, in one write: after a crash both are
     /// there or neither. `spool` is a name chosen by the caller, such as a dyno's id.
-    pub fn append_from(&self, app: Uuid, lines: Vec<NewLine>, spool: &str, cursor: Cursor) -> Result<()> {
+    pub fn append_from(&self, app: AppId, lines: Vec<NewLine>, spool: &str, cursor: Cursor) -> Result<()> {
         let mark = Mark { spool: clean_name(spool), cursor: Some(cursor) };
         self.stream(app).append(&lines, Some(mark))
     }
 
     /// The cursor up to which a spool has been read into an app's log.
-    pub fn cursor(&self, app: Uuid, spool: &str) -> Result<Option<Cursor>> {
+    pub fn cursor(&self, app: AppId, spool: &str) -> Result<Option<Cursor>> {
         self.stream(app).cursor(&clean_name(spool))
     }
 
     /// Forgets the cursor of a spool. Call it once the spool is deleted: an existing spool would be
     /// read from the start.
-    pub fn forget(&self, app: Uuid, spool: &str) -> Result<()> {
+    pub fn forget(&self, app: AppId, spool: &str) -> Result<()> {
         if self.cursor(app, spool)?.is_none() {
             return Ok(());
         }
@@ -66,37 +66,37 @@ impl History {
     }
 
     /// The last `n` lines that match, oldest first. For many, [`History::read`] needs less memory.
-    pub fn last(&self, app: Uuid, n: usize, filter: &Filter) -> Result<Vec<Line>> {
+    pub fn last(&self, app: AppId, n: usize, filter: &Filter) -> Result<Vec<Line>> {
         let query = Query { filter: filter.clone(), last: Some(n), ..Query::default() };
         self.read(app, &query)?.collect_most(n)
     }
 
     /// The first `max` lines after line `seq` that match, oldest first.
-    pub fn after(&self, app: Uuid, seq: u64, max: usize, filter: &Filter) -> Result<Vec<Line>> {
+    pub fn after(&self, app: AppId, seq: u64, max: usize, filter: &Filter) -> Result<Vec<Line>> {
         let query = Query { filter: filter.clone(), after: Some(seq), ..Query::default() };
         self.read(app, &query)?.collect_most(max)
     }
 
     /// The lines matching a query, oldest first, read lazily by the iterator (which does disk IO).
     /// Any number of them needs the memory of a few hundred.
-    pub fn read(&self, app: Uuid, query: &Query) -> Result<Lines> {
+    pub fn read(&self, app: AppId, query: &Query) -> Result<Lines> {
         Lines::new(&self.stream(app), query)
     }
 
     /// Tails the lines after line `seq`.
-    pub fn tail(&self, app: Uuid, seq: u64, filter: &Filter) -> Result<Tail> {
+    pub fn tail(&self, app: AppId, seq: u64, filter: &Filter) -> Result<Tail> {
         Tail::new(self.stream(app), seq, filter)
     }
 
     /// Watches the number of the newest line; `u64::MAX` once the log is deleted.
-    pub fn subscribe(&self, app: Uuid) -> Result<watch::Receiver<u64>> {
+    pub fn subscribe(&self, app: AppId) -> Result<watch::Receiver<u64>> {
         self.stream(app).subscribe()
     }
 
     /// Counts matching lines and errors in `buckets` equal intervals of `[from, to)`.
     pub fn density(
         &self,
-        app: Uuid,
+        app: AppId,
         filter: &Filter,
         buckets: usize,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
@@ -106,17 +106,17 @@ impl History {
     }
 
     /// The size of an app's log.
-    pub fn totals(&self, app: Uuid) -> Result<Totals> {
+    pub fn totals(&self, app: AppId) -> Result<Totals> {
         self.stream(app).totals()
     }
 
     /// Fsyncs an app's log, so that it survives a power failure.
-    pub fn sync(&self, app: Uuid) -> Result<()> {
+    pub fn sync(&self, app: AppId) -> Result<()> {
         self.stream(app).sync()
     }
 
     /// Deletes an app's log. Later lines are dropped, and its tails end.
-    pub fn delete(&self, app: Uuid) -> Result<()> {
+    pub fn delete(&self, app: AppId) -> Result<()> {
         self.stream(app).delete()
     }
 
@@ -138,7 +138,7 @@ impl History {
         &self.dir
     }
 
-    fn stream(&self, app: Uuid) -> Arc<Stream> {
+    fn stream(&self, app: AppId) -> Arc<Stream> {
         let known = self.streams.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(stream) = known.get(&app) {
             return Arc::clone(stream);

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::ids::{AppId, RunId};
 use chrono::{DateTime, Utc};
 use spool::{Cursor, Entry, Reader, Writer};
-use uuid::Uuid;
 
 use crate::{Budget, Dyno, Error, Filter, Follower, History, Level, Limits, Line, NewLine, Query, Router, segment};
 
-const APP: Uuid = Uuid::from_u128(1);
+const APP: AppId = AppId::from_u128(1);
 
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000 + second, 0).unwrap()
@@ -70,7 +70,7 @@ fn lines_survive_a_restart_and_numbers_go_on() {
     assert_eq!(texts(&history.after(APP, 2, 2, &all).unwrap()), numbered(2..4));
     assert!(history.after(APP, 15, 100, &all).unwrap().is_empty());
     assert!(history.last(APP, 0, &all).unwrap().is_empty());
-    assert!(history.last(Uuid::from_u128(2), 10, &all).unwrap().is_empty());
+    assert!(history.last(AppId::from_u128(2), 10, &all).unwrap().is_empty());
 }
 
 #[test]
@@ -332,7 +332,7 @@ impl World {
     }
 
     fn dyno(&self) -> Dyno {
-        Dyno { app: APP, id: Uuid::from_u128(9), name: "web.1".to_owned() }
+        Dyno { app: APP, id: RunId::from_u128(9), name: "web.1".to_owned() }
     }
 
     fn follower(&self, history: Arc<History>) -> Follower {
@@ -440,7 +440,7 @@ fn a_step_copies_so_many_entries_however_long_they_are() {
 fn router_lines_go_to_their_apps_once_each() {
     let world = World::new();
     let mut writer = world.writer();
-    let apps: Vec<Uuid> = (1..4).map(Uuid::from_u128).collect();
+    let apps: Vec<AppId> = (1..4).map(AppId::from_u128).collect();
     let place = world.dir.path().join("logs/router.place");
     let mut written = 0;
     for round in 0..30 {

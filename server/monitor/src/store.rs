@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
+use api::ids::AppId;
 use chrono::{DateTime, Duration, Utc};
 use tokio::sync::broadcast;
-use uuid::Uuid;
 
 use crate::recent::{LastHour, Recent, SLOT_MS};
 use crate::{Point, Result, Rollup, Sample, Series, codec, days};
@@ -39,8 +39,8 @@ impl Default for Limits {
 pub struct Store {
     dir: PathBuf,
     limits: Limits,
-    apps: Mutex<HashMap<Uuid, Today>>,
-    feed: broadcast::Sender<(Uuid, Point)>,
+    apps: Mutex<HashMap<AppId, Today>>,
+    feed: broadcast::Sender<(AppId, Point)>,
 }
 
 /// The write position of an app.
@@ -78,7 +78,7 @@ impl Store {
     }
 
     /// Stores a sample taken at `at`. A sample for an already packed day is dropped.
-    pub fn record(&self, app: Uuid, at: DateTime<Utc>, sample: &Sample) -> Result<()> {
+    pub fn record(&self, app: AppId, at: DateTime<Utc>, sample: &Sample) -> Result<()> {
         let now_ms = at.timestamp_millis();
         // It belongs to the middle of its interval, regardless of jitter at its ends.
         let at_ms = now_ms - sample.covers.as_millis() as i64 / 2;
@@ -117,7 +117,7 @@ impl Store {
     /// The metrics of `[from, to)` in intervals of `step` seconds, which is increased if the store has no finer
     /// resolution (multiples of ten seconds for today, of a minute before). `from` is rounded down and `to` up
     /// to a multiple of the step.
-    pub fn query(&self, app: Uuid, from: DateTime<Utc>, to: DateTime<Utc>, step: i64) -> Result<Series> {
+    pub fn query(&self, app: AppId, from: DateTime<Utc>, to: DateTime<Utc>, step: i64) -> Result<Series> {
         let (from_ms, to_ms) = (from.timestamp_millis(), to.timestamp_millis());
         let dir = self.app_dir(app);
         let (first, last) = (days::day_of(from_ms), days::day_of(to_ms));
@@ -147,7 +147,7 @@ impl Store {
 
     /// The requests of the hour before `now`. Read from the files once per app, then kept up to date by
     /// [`Store::record`].
-    pub fn recent(&self, app: Uuid, now: DateTime<Utc>) -> Result<LastHour> {
+    pub fn recent(&self, app: AppId, now: DateTime<Utc>) -> Result<LastHour> {
         // Held while the files are read, so that nothing is recorded meanwhile.
         let mut apps = self.lock();
         let today = apps.entry(app).or_default();
@@ -163,12 +163,12 @@ impl Store {
     }
 
     /// Subscribes to recorded samples, as points that start in the middle of their interval.
-    pub fn subscribe(&self) -> broadcast::Receiver<(Uuid, Point)> {
+    pub fn subscribe(&self) -> broadcast::Receiver<(AppId, Point)> {
         self.feed.subscribe()
     }
 
     /// Deletes an app's metrics.
-    pub fn delete(&self, app: Uuid) -> Result<()> {
+    pub fn delete(&self, app: AppId) -> Result<()> {
         let mut apps = self.lock();
         apps.remove(&app);
         let dir = self.app_dir(app);
@@ -181,7 +181,7 @@ impl Store {
         for app in std::fs::read_dir(&self.dir).context("list metrics")? {
             let path = app.context("list metrics")?.path();
             let name = path.file_name().and_then(|name| name.to_str());
-            if name.is_some_and(|name| Uuid::try_parse(name).is_ok()) {
+            if name.is_some_and(|name| name.parse::<AppId>().is_ok()) {
                 let _apps = self.lock();
                 self.tidy_app(&path, now.timestamp_millis())?;
             }
@@ -202,11 +202,11 @@ impl Store {
         Ok(())
     }
 
-    fn app_dir(&self, app: Uuid) -> PathBuf {
+    fn app_dir(&self, app: AppId) -> PathBuf {
         self.dir.join(app.to_string())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Today>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AppId, Today>> {
         self.apps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use api::metrics::MetricPoint;
+use api::{ids::AppId, metrics::MetricPoint};
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use crate::{Histogram, Limits, ProcessSample, Rollup, Sample, Store, codec, step_for};
 
-const APP: Uuid = Uuid::from_u128(1);
+const APP: AppId = AppId::from_u128(1);
 /// Midnight of a day.
 const DAY: i64 = 1_800_057_600;
 const HOUR: i64 = 3_600;
@@ -75,7 +74,7 @@ fn samples_come_back_as_points_and_gaps_stay_gaps() {
     assert_eq!(web.cpu, 0.25);
     let p95 = wire.p95_ms.unwrap();
     assert!((4.0..=6.0).contains(&p95), "{p95}");
-    assert!(store.query(Uuid::from_u128(2), at(0), at(100), 60).unwrap().points.is_empty());
+    assert!(store.query(AppId::from_u128(2), at(0), at(100), 60).unwrap().points.is_empty());
     assert!(store.query(APP, at(100), at(0), 60).unwrap().points.is_empty());
 }
 

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
-use uuid::Uuid;
+use api::ids::AppId;
 
 use crate::{branches::is_id, handle::Repositories, plumbing};
 
 impl Repositories {
     /// Writes the files of a commit to a tar archive, as they are.
-    pub async fn archive(&self, app: Uuid, commit: &str, file: &Path) -> anyhow::Result<()> {
+    pub async fn archive(&self, app: AppId, commit: &str, file: &Path) -> anyhow::Result<()> {
         if !is_id(commit) {
             bail!("{commit} is not a commit");
         }

@@ -1,7 +1,7 @@
 //! Branches: their position, and how deployed ones are moved.
 
 use anyhow::Context as _;
-use uuid::Uuid;
+use api::ids::AppId;
 
 use crate::{
     handle::Repositories,
@@ -22,7 +22,7 @@ pub(crate) fn is_tip(tip: Option<&str>, id: &str) -> bool {
 impl Repositories {
     /// Moves a branch from `old` to `new`; all zeros stand for no commit. A branch that is already at `new` stays, so
     /// that a job can repeat this.
-    pub async fn move_ref(&self, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
+    pub async fn move_ref(&self, app: AppId, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
         let repository = self.ensure(app).await?;
         let writing = self.write(app).await?;
         let task = Move { name: name.into(), old: old.into(), new: new.into() };
@@ -32,12 +32,12 @@ impl Repositories {
     }
 
     /// Whether a branch is at the commit `id`; all zeros stand for a branch that does not exist.
-    pub async fn is_at(&self, app: Uuid, name: &str, id: &str) -> anyhow::Result<bool> {
+    pub async fn is_at(&self, app: AppId, name: &str, id: &str) -> anyhow::Result<bool> {
         Ok(is_tip(self.tip(app, name).await?.as_deref(), id))
     }
 
     /// The commit of a branch; `name` is its full name.
-    pub async fn tip(&self, app: Uuid, name: &str) -> anyhow::Result<Option<String>> {
+    pub async fn tip(&self, app: AppId, name: &str) -> anyhow::Result<Option<String>> {
         let repository = self.ensure(app).await?;
         let tip = self.ask(&repository, &Tip { name: name.into() }).await.context("look at the branch")?;
         Ok(tip.filter(|id| is_id(id)))

@@ -1,8 +1,7 @@
 //! Commits as they are shown: untrusted text, as one line of bounded length.
 
 use anyhow::{Context as _, bail};
-use api::sanitize;
-use uuid::Uuid;
+use api::{ids::AppId, sanitize};
 
 use crate::{branches::is_id, handle::Repositories, inside};
 
@@ -16,7 +15,7 @@ impl Repositories {
     /// commits.
     pub async fn commits(
         &self,
-        app: Uuid,
+        app: AppId,
         (from, to): (Option<&str>, &str),
         most: usize,
     ) -> anyhow::Result<Vec<api::releases::Commit>> {

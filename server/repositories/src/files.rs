@@ -1,8 +1,8 @@
 //! A commit of files that nobody pushed: the first one of an app, from a sample.
 
 use anyhow::{Context as _, bail};
+use api::ids::AppId;
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 use worker::Work;
 
 use crate::{handle::Repositories, plumbing};
@@ -11,7 +11,7 @@ impl Repositories {
     /// Creates a commit of `files` without a parent, with `email` as its author. It is on no branch. Returns its id.
     pub async fn commit_files(
         &self,
-        app: Uuid,
+        app: AppId,
         (email, message): (&str, &str),
         files: &[(&str, &str)],
         now: DateTime<Utc>,
@@ -19,7 +19,7 @@ impl Repositories {
         self.import(app, &stream(email, message, files, now)).await
     }
 
-    async fn import(&self, app: Uuid, stream: &str) -> anyhow::Result<String> {
+    async fn import(&self, app: AppId, stream: &str) -> anyhow::Result<String> {
         let repository = self.ensure(app).await?;
         // Two concurrent ones would lock each other's ref.
         let used = self.of(app);

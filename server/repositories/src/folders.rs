@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use uuid::Uuid;
+use api::ids::AppId;
 use worker::Work;
 
 use crate::{
@@ -26,7 +26,7 @@ const UNFINISHED: &str = "unfinished";
 
 impl Repositories {
     /// Registers a writer of the repository of an app, after removing what killed ones left there.
-    pub async fn write(&self, app: Uuid) -> anyhow::Result<Writing> {
+    pub async fn write(&self, app: AppId) -> anyhow::Result<Writing> {
         let used = self.of(app);
         let gate = used.gate.lock().await;
         if !used.is_clean.load(Ordering::SeqCst) {
@@ -40,7 +40,7 @@ impl Repositories {
     }
 
     /// Sweeps the repository of an app, unless somebody writes to it.
-    pub async fn sweep_if_idle(&self, app: Uuid) -> anyhow::Result<()> {
+    pub async fn sweep_if_idle(&self, app: AppId) -> anyhow::Result<()> {
         let used = self.of(app);
         let _gate = used.gate.lock().await;
         if used.writers.load(Ordering::SeqCst) > 0 {
@@ -52,14 +52,14 @@ impl Repositories {
     }
 
     /// Sweeps a repository; `alone` says that nobody writes to it.
-    async fn sweep(&self, app: Uuid, alone: bool) -> anyhow::Result<()> {
+    async fn sweep(&self, app: AppId, alone: bool) -> anyhow::Result<()> {
         let repository = self.ensure(app).await?;
         self.ask(&repository, &Sweep { alone }).await.context("sweep the repository")
     }
 
     /// Creates the repository of an app on first use: under a temporary name, and then renamed, so that nobody ever
     /// finds an incomplete one, not even after a kill. Fails if the app is destroyed.
-    pub async fn ensure(&self, app: Uuid) -> anyhow::Result<PathBuf> {
+    pub async fn ensure(&self, app: AppId) -> anyhow::Result<PathBuf> {
         let folder = self.path(app);
         if tokio::fs::try_exists(&folder).await? {
             return Ok(folder);
@@ -97,7 +97,7 @@ impl Repositories {
     }
 
     /// The apps that have a repository.
-    pub fn all(&self) -> Vec<Uuid> {
+    pub fn all(&self) -> Vec<AppId> {
         let entries = std::fs::read_dir(folder(self.data())).into_iter().flatten().flatten();
         entries.filter_map(|e| e.file_name().to_str()?.strip_suffix(".git")?.parse().ok()).collect()
     }
@@ -147,7 +147,7 @@ fn give(repository: &Path) -> std::io::Result<()> {
     own(repository)
 }
 
-fn destroyed(app: Uuid) -> anyhow::Error {
+fn destroyed(app: AppId) -> anyhow::Error {
     anyhow!("the app {app} was destroyed")
 }
 

@@ -9,8 +9,8 @@ use std::{
     },
 };
 
+use api::ids::AppId;
 use async_trait::async_trait;
-use uuid::Uuid;
 use worker::Workers;
 
 use crate::{limits::GitLimits, measured::Measured};
@@ -19,7 +19,7 @@ use crate::{limits::GitLimits, measured::Measured};
 #[async_trait]
 pub trait Apps: Send + Sync {
     /// Whether there is an app with this id that is not being destroyed.
-    async fn exists(&self, app: Uuid) -> anyhow::Result<bool>;
+    async fn exists(&self, app: AppId) -> anyhow::Result<bool>;
 }
 
 /// The repositories of a platform: the current users of each, and what starts workers.
@@ -28,7 +28,7 @@ pub struct Repositories {
     limits: GitLimits,
     workers: Workers,
     apps: Box<dyn Apps>,
-    uses: Mutex<HashMap<Uuid, Arc<Use>>>,
+    uses: Mutex<HashMap<AppId, Arc<Use>>>,
     pub(crate) cleaning: tokio::sync::Mutex<()>,
 }
 
@@ -75,18 +75,18 @@ impl Repositories {
         self.apps.as_ref()
     }
 
-    pub(crate) fn of(&self, app: Uuid) -> Arc<Use> {
+    pub(crate) fn of(&self, app: AppId) -> Arc<Use> {
         self.uses().entry(app).or_default().clone()
     }
 
     /// Forgets what it knows of the repositories that are not there, such as those of destroyed apps.
     pub fn forget_missing(&self) {
-        let there: HashSet<Uuid> = self.all().into_iter().collect();
+        let there: HashSet<AppId> = self.all().into_iter().collect();
         // What somebody holds has to stay the same for all of them.
         self.uses().retain(|app, used| there.contains(app) || Arc::strong_count(used) > 1);
     }
 
-    fn uses(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Use>>> {
+    fn uses(&self) -> MutexGuard<'_, HashMap<AppId, Arc<Use>>> {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

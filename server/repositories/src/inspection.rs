@@ -2,7 +2,7 @@
 //! be checked out.
 
 use anyhow::Result;
-use uuid::Uuid;
+use api::ids::AppId;
 
 use crate::{
     branches::{DEPLOYED, is_id, is_tip},
@@ -18,7 +18,11 @@ pub const STALE: &str = " !     Somebody else pushed to this branch at the same 
 
 impl Repositories {
     /// The subject of the pushed commit; or why it cannot be deployed: a line for the client, and the verdict.
-    pub async fn inspect(&self, app: Uuid, push: &Push) -> Result<std::result::Result<String, (String, &'static str)>> {
+    pub async fn inspect(
+        &self,
+        app: AppId,
+        push: &Push,
+    ) -> Result<std::result::Result<String, (String, &'static str)>> {
         if !DEPLOYED.contains(&push.name.as_str()) || !is_id(&push.new) || !is_id(&push.old) {
             return Ok(Err((" !     Only main and master are deployed.".into(), "not a deployed branch")));
         }

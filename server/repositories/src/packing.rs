@@ -3,7 +3,7 @@
 use std::{path::Path, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use uuid::Uuid;
+use api::ids::AppId;
 use worker::{Lines, Work};
 
 use crate::{handle::Repositories, plumbing::git, sweep::entries};
@@ -17,7 +17,7 @@ const PACKING: Duration = Duration::from_secs(1800);
 
 impl Repositories {
     /// Packs a repository that consists of many packs, and its refs, if there are many. Only one is packed at a time.
-    pub async fn pack(&self, app: Uuid) -> anyhow::Result<()> {
+    pub async fn pack(&self, app: AppId) -> anyhow::Result<()> {
         let (used, repository) = (self.of(app), self.path(app));
         let _mine = used.packing.lock().await;
         if has_many_refs(&repository)? {
@@ -31,7 +31,7 @@ impl Repositories {
         self.pack_with(app, &["gc", "--quiet"]).await.context("pack the repository")
     }
 
-    async fn pack_with(&self, app: Uuid, args: &[&str]) -> anyhow::Result<()> {
+    async fn pack_with(&self, app: AppId, args: &[&str]) -> anyhow::Result<()> {
         let writing = self.write(app).await?;
         let mut order = self.order(&self.path(app), Work::Program(git(args)));
         (order.limits.time, order.limits.cpu) = (PACKING, PACKING);

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use uuid::Uuid;
+use api::ids::AppId;
 
 use crate::handle::Repositories;
 
 impl Repositories {
     /// The repository of an app.
-    pub(crate) fn path(&self, app: Uuid) -> PathBuf {
+    pub(crate) fn path(&self, app: AppId) -> PathBuf {
         folder(self.data()).join(format!("{app}.git"))
     }
 }

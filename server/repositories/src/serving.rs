@@ -3,7 +3,7 @@
 use std::{fs::File, os::unix::net::UnixStream, time::Duration};
 
 use anyhow::Context as _;
-use uuid::Uuid;
+use api::ids::AppId;
 use worker::{Limits, Lines, Order, Program, Work};
 
 use crate::{
@@ -18,7 +18,7 @@ impl Repositories {
     /// header `Git-Protocol`.
     pub async fn advertise(
         &self,
-        app: Uuid,
+        app: AppId,
         command: &str,
         protocol: Option<&str>,
         slot: ClientSlot,
@@ -31,7 +31,7 @@ impl Repositories {
     /// Serves a clone or a fetch.
     pub async fn upload_pack(
         &self,
-        app: Uuid,
+        app: AppId,
         incoming: Incoming,
         protocol: Option<&str>,
         slot: ClientSlot,
@@ -49,7 +49,7 @@ impl Repositories {
     /// of the socket; without a response, the hook rejects the push.
     pub async fn receive_pack(
         &self,
-        app: Uuid,
+        app: AppId,
         (incoming, most): (Incoming, u64),
         protocol: Option<&str>,
         slot: ClientSlot,
@@ -67,7 +67,7 @@ impl Repositories {
         Ok((process, line))
     }
 
-    async fn order_of_client(&self, app: Uuid, program: Program) -> anyhow::Result<Order> {
+    async fn order_of_client(&self, app: AppId, program: Program) -> anyhow::Result<Order> {
         let repository = self.ensure(app).await?;
         let order = self.order(&repository, Work::Program(program));
         let cpu = Duration::from_secs(900);

@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 
-use uuid::Uuid;
+use api::ids::AppId;
 
 use crate::{handle::Repositories, sweep::is_incoming};
 
@@ -16,21 +16,21 @@ const PACKED_REF: u64 = 64;
 impl Repositories {
     /// The size of an app's repository on disk, in bytes, at most some seconds old. Measuring walks the repository, one
     /// walk at a time, so do not call this in a transaction.
-    pub async fn size(&self, app: Uuid) -> u64 {
+    pub async fn size(&self, app: AppId) -> u64 {
         self.measured(app, BELIEVED).await
     }
 
     /// The current size, for callers that have just written.
-    pub async fn measure(&self, app: Uuid) -> u64 {
+    pub async fn measure(&self, app: AppId) -> u64 {
         self.measured(app, Duration::ZERO).await
     }
 
     /// The last measured size, however old.
-    pub fn last_size(&self, app: Uuid) -> Option<u64> {
+    pub fn last_size(&self, app: AppId) -> Option<u64> {
         self.of(app).size.within(Duration::MAX)
     }
 
-    async fn measured(&self, app: Uuid, age: Duration) -> u64 {
+    async fn measured(&self, app: AppId, age: Duration) -> u64 {
         let (used, repository) = (self.of(app), self.path(app));
         used.size.get(age, move || size(&repository)).await
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use api::ids::AppId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// Counts since the router's start. The difference of two is what happened in between, if `since` is equal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub struct Counters {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppCounters {
     /// The app's id in the table.
-    pub app_id: Uuid,
+    pub app_id: AppId,
     /// Requests in progress.
     pub inflight: u64,
     /// Finished requests by the first digit of the status that is logged: `1xx` first.

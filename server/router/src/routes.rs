@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
+use api::ids::AppId;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// The destination of every host. Always sent as a whole, so that it cannot get out of step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Routes {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppRoute {
     /// The prefix of its request lines.
-    pub app_id: Uuid,
+    pub app_id: AppId,
     /// Its name, the first label of its own host.
     pub name: String,
     /// Hosts besides `<name>.<apps_domain>`.

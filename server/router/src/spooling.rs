@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use api::ids::AppId;
 use chrono::{DateTime, SecondsFormat, Utc};
 use spool::{Entry, Writer};
 use uuid::Uuid;
@@ -37,7 +38,7 @@ struct Queue {
 struct State {
     lines: Lines,
     /// Per app: the number of dropped lines, and the time of the first.
-    dropped: HashMap<Uuid, (u64, DateTime<Utc>)>,
+    dropped: HashMap<AppId, (u64, DateTime<Utc>)>,
     dropped_total: u64,
     stopping: bool,
 }
@@ -80,7 +81,7 @@ impl Spool {
     }
 
     /// Adds a line of `app`, or counts it as dropped when too many wait.
-    pub(crate) fn push(&self, app: Uuid, text: &[u8]) {
+    pub(crate) fn push(&self, app: AppId, text: &[u8]) {
         let at = Utc::now();
         let mut state = self.queue.lock();
         if state.lines.ends.len() >= QUEUE || state.lines.text.len() >= QUEUE_BYTES {
@@ -120,7 +121,7 @@ impl Queue {
 }
 
 impl State {
-    fn count_dropped(&mut self, app: Uuid, at: DateTime<Utc>) {
+    fn count_dropped(&mut self, app: AppId, at: DateTime<Utc>) {
         self.dropped.entry(app).or_insert((0, at)).0 += 1;
         self.dropped_total += 1;
     }
@@ -170,7 +171,7 @@ impl Spooler {
         state.stopping
     }
 
-    fn write(&mut self, batch: &Lines, dropped: HashMap<Uuid, (u64, DateTime<Utc>)>) {
+    fn write(&mut self, batch: &Lines, dropped: HashMap<AppId, (u64, DateTime<Utc>)>) {
         self.measure();
         let mut lost = 0;
         let mut start = 0;
@@ -204,7 +205,7 @@ impl Spooler {
     }
 
     fn lose(&self, entry: &Entry) {
-        let app = entry.text.get(..36).and_then(|id| Uuid::try_parse_ascii(id).ok());
+        let app = entry.text.get(..36).and_then(|id| Uuid::try_parse_ascii(id).ok()).map(AppId);
         if let Some(app) = app {
             self.queue.lock().count_dropped(app, Utc::now());
         }
@@ -222,7 +223,7 @@ impl Spooler {
 }
 
 /// The line that reports dropped lines.
-fn note(app: Uuid, n: u64, since: DateTime<Utc>) -> Entry {
+fn note(app: AppId, n: u64, since: DateTime<Utc>) -> Entry {
     let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
     Entry {
         at_us: Utc::now().timestamp_micros(),
@@ -240,7 +241,7 @@ mod tests {
     #[test]
     fn a_spool_that_nobody_reads_stops_growing_and_says_how_much_is_missing() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (app, most) = (Uuid::from_u128(7), 20_000);
+        let (app, most) = (AppId::from_u128(7), 20_000);
         let line = format!("{app} {}", "x".repeat(8000));
         let size = || {
             std::fs::read_dir(dir.path())
@@ -265,7 +266,7 @@ mod tests {
         let spool = Spool { queue: queue.clone(), thread: Mutex::new(None) };
         let line = vec![b'x'; 1024 * 1024];
         for _ in 0..100 {
-            spool.push(Uuid::from_u128(7), &line);
+            spool.push(AppId::from_u128(7), &line);
         }
         let dropped = spool.dropped();
         assert_eq!((queue.lock().lines.text.len(), dropped), (QUEUE_BYTES, 36));
@@ -275,7 +276,7 @@ mod tests {
     fn lines_arrive_in_order_and_missing_ones_are_counted() {
         let dir = tempfile::tempdir().expect("a directory");
         let spool = Spool::open(dir.path()).expect("a spool");
-        let app = Uuid::from_u128(7);
+        let app = AppId::from_u128(7);
         spool.push(app, format!("{app} first").as_bytes());
         spool.push(app, format!("{app} second").as_bytes());
         spool.queue.lock().count_dropped(app, Utc::now());

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use uuid::Uuid;
+use api::ids::AppId;
 
 use crate::codes::Code;
 use crate::counters::{AppCounters, BUCKETS, Histogram, bucket};
@@ -46,7 +46,7 @@ impl Stats {
         }
     }
 
-    pub(crate) fn read(&self, app_id: Uuid) -> AppCounters {
+    pub(crate) fn read(&self, app_id: AppId) -> AppCounters {
         let codes = Code::ALL.iter().filter_map(|code| {
             let n = self.codes[*code as usize].load(Relaxed);
             (n > 0).then(|| (code.name().to_owned(), n))

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use uuid::Uuid;
+use api::ids::AppId;
 
 use crate::backends::Backend;
 use crate::routes::{AppState, Routes};
@@ -22,7 +22,7 @@ pub(crate) struct Table {
     /// The domain that all apps share.
     apps_domain: Box<str>,
     platform_hosts: Vec<Box<str>>,
-    pub(crate) apps: HashMap<Uuid, Arc<App>>,
+    pub(crate) apps: HashMap<AppId, Arc<App>>,
 }
 
 /// The destination of a host.
@@ -33,7 +33,7 @@ pub(crate) enum Target {
 }
 
 pub(crate) struct App {
-    pub(crate) id: Uuid,
+    pub(crate) id: AppId,
     pub(crate) name: String,
     pub(crate) state: AppState,
     pub(crate) backends: Vec<Arc<Backend>>,
@@ -164,7 +164,7 @@ mod tests {
             platform_hosts: vec!["Example.com".into(), "api.example.com".into()],
             apps_domain: "apps.example.com".into(),
             apps: vec![AppRoute {
-                app_id: Uuid::from_u128(1),
+                app_id: AppId::from_u128(1),
                 name: "shop".into(),
                 hosts: vec!["www.Shop.example".into(), "api.example.com".into()],
                 state: AppState::Up,

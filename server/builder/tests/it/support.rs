@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use api::ids::{AppId, BuildId, RunId};
 use builder::{Config, Error, Request, Slug};
 use dyno::{Artifact, Driver, Limits, Mounts, Phase, Spec};
 use tempfile::TempDir;
@@ -66,13 +67,13 @@ impl Host {
         fs::set_permissions(&tmp, fs::Permissions::from_mode(0o700)).unwrap();
         let source = data.path().join("source");
         write_files(&source, files);
-        let app_id = Uuid::from_u128(u128::from(rand()));
+        let app_id = AppId::from_u128(u128::from(rand()));
         Host {
             driver: crate::support::driver(data.path()),
             config: Config::new(data.path()),
             request: Request {
                 app_id,
-                build_id: Uuid::from_u128(u128::from(rand())),
+                build_id: BuildId::from_u128(u128::from(rand())),
                 uid: 0x7801_0123,
                 stack: "heroku-24".into(),
                 source,
@@ -93,9 +94,9 @@ impl Host {
 
     /// Builds what `request` says, and checks that nothing is left behind.
     pub async fn build(&mut self) -> Built {
-        self.request.build_id = Uuid::from_u128(u128::from(rand()));
+        self.request.build_id = BuildId::from_u128(u128::from(rand()));
         let built = self.build_again().await;
-        let id = self.request.build_id.simple().to_string();
+        let id = self.request.build_id.get().simple().to_string();
         let mut left: Vec<_> = fs::read_dir(&self.config.tmp)
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -105,7 +106,7 @@ impl Host {
             left.retain(|path| *path != slug.file);
         }
         assert!(left.is_empty(), "left behind: {left:?}");
-        assert!(self.driver.status(self.request.build_id).await.unwrap().is_none());
+        assert!(self.driver.status(self.request.build_id.into()).await.unwrap().is_none());
         built
     }
 
@@ -147,7 +148,7 @@ impl Host {
     /// Starts the web process and returns what it answers at `/`.
     pub async fn visit(&self, slug: &Slug) -> String {
         let spec = Spec {
-            id: Uuid::from_u128(u128::from(rand())),
+            id: RunId::from_u128(u128::from(rand())),
             name: "web.1".into(),
             uid: self.request.uid,
             command: slug.process_types["web"].clone(),
@@ -185,7 +186,7 @@ impl Host {
     }
 }
 
-fn said(driver: &dyn Driver, dyno: Uuid) -> String {
+fn said(driver: &dyn Driver, dyno: RunId) -> String {
     let batch = driver.output(dyno, spool::Cursor::default()).read_batch(1000).unwrap();
     batch.entries.iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned() + "\n").collect()
 }

@@ -1,11 +1,13 @@
 //! The fake keeps the promises of the trait.
 
+use api::ids::RunId;
+
 use super::*;
 use crate::{Artifact, Limits, Mounts};
 
 fn spec(name: &str, port: Option<u16>) -> Spec {
     Spec {
-        id: Uuid::from_u128(7),
+        id: RunId::from_u128(7),
         name: name.to_owned(),
         uid: *crate::uids::APPS.start(),
         command: "true".to_owned(),
@@ -70,5 +72,5 @@ async fn output_is_read_from_a_cursor_and_ends_with_the_dyno() {
     assert_eq!((texts(&second), second.is_full, second.is_end), (vec!["three".to_owned()], false, false));
     assert!(resumed.read_batch(2).unwrap().is_end);
     driver.remove(spec.id).await.unwrap();
-    assert!(driver.output(Uuid::from_u128(8), Cursor::default()).read_batch(1).unwrap().is_end, "it never existed");
+    assert!(driver.output(RunId::from_u128(8), Cursor::default()).read_batch(1).unwrap().is_end, "it never existed");
 }

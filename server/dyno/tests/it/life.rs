@@ -247,7 +247,7 @@ async fn what_a_reboot_left_is_said_to_be_stopped() {
     for file in ["dyno.json", "shim.pid", "shim.lock"] {
         std::fs::copy(world.state(spec.id).join(file), copy.join(file)).unwrap();
     }
-    let id = uuid::Uuid::parse_str("00000000-0000-4000-8000-000000000001").unwrap();
+    let id = "00000000-0000-4000-8000-000000000001".parse().unwrap();
     let Some(Phase::Exited(exit)) = world.phase(id).await else { panic!() };
     assert!(exit.error.unwrap().contains("was stopped"));
     assert_eq!(world.phase(spec.id).await, Some(Phase::Running));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use api::ids::RunId;
 use dyno::{Artifact, Driver, Exit, Handle, Host, Limits, Mounts, Phase, ProcessDriver, Spec};
 use spool::{Cursor, Entry};
 use tempfile::TempDir;
@@ -15,7 +16,7 @@ pub const UID: u32 = 0x7801_2345;
 pub struct World {
     pub driver: ProcessDriver,
     pub data: TempDir,
-    started: Mutex<Vec<Uuid>>,
+    started: Mutex<Vec<RunId>>,
 }
 
 impl World {
@@ -90,7 +91,7 @@ impl World {
     }
 
     /// What a dyno has written so far.
-    pub fn output(&self, id: Uuid) -> Vec<Entry> {
+    pub fn output(&self, id: RunId) -> Vec<Entry> {
         let (mut output, mut entries) = (self.driver.output(id, Cursor::default()), Vec::new());
         loop {
             let batch = output.read_batch(1000).unwrap();
@@ -102,19 +103,19 @@ impl World {
     }
 
     /// The same as text.
-    pub fn lines(&self, id: Uuid) -> Vec<String> {
+    pub fn lines(&self, id: RunId) -> Vec<String> {
         self.output(id).iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned()).collect()
     }
 
-    pub async fn phase(&self, id: Uuid) -> Option<Phase> {
+    pub async fn phase(&self, id: RunId) -> Option<Phase> {
         Some(self.driver.status(id).await.unwrap()?.phase)
     }
 
-    pub fn state(&self, id: Uuid) -> PathBuf {
+    pub fn state(&self, id: RunId) -> PathBuf {
         self.data.path().join("dynos").join(id.to_string())
     }
 
-    pub fn shim(&self, id: Uuid) -> i32 {
+    pub fn shim(&self, id: RunId) -> i32 {
         let text = std::fs::read_to_string(self.state(id).join("shim.pid")).unwrap();
         text.parse().unwrap()
     }
@@ -148,10 +149,10 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(limit, work).await.expect("in time")
 }
 
-fn fresh_id() -> Uuid {
+fn fresh_id() -> RunId {
     use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
-    Uuid::from_u64_pair(now, u64::from(std::process::id()) << 32 | count)
+    RunId(Uuid::from_u64_pair(now, u64::from(std::process::id()) << 32 | count))
 }

@@ -6,12 +6,12 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use api::ids::{AppId, RunId};
 use logs::{Dyno, Filter, Follower, History, Limits, Query};
 use spool::{Entry, Reader, Writer};
-use uuid::Uuid;
 
 const WORLD: &str = "LOGS_TEST_WORLD";
-const APP: Uuid = Uuid::from_u128(1);
+const APP: AppId = AppId::from_u128(1);
 
 fn history(world: &Path) -> Arc<History> {
     let limits = Limits { segment_bytes: 100_000, ..Limits::default() };
@@ -19,7 +19,7 @@ fn history(world: &Path) -> Arc<History> {
 }
 
 fn follower(history: Arc<History>, world: &Path) -> Follower {
-    let dyno = Dyno { app: APP, id: Uuid::from_u128(9), name: "web.1".to_owned() };
+    let dyno = Dyno { app: APP, id: RunId::from_u128(9), name: "web.1".to_owned() };
     let spool = world.join("spool");
     Follower::new(history, dyno, move |from| Box::new(Reader::new(&spool, from))).unwrap()
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use api::ids::AppId;
 use router::{AppRoute, AppState, Backend, Config, Control, Router, Routes, Timeouts};
 use spool::{Cursor, Reader};
 use tempfile::TempDir;
@@ -14,12 +15,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 /// How long a test waits for what must come.
 pub const LONG: Duration = Duration::from_secs(20);
 
-pub const SHOP: Uuid = Uuid::from_u128(0x5109);
+pub const SHOP: AppId = AppId::from_u128(0x5109);
 
 /// Time-outs that no test reaches by itself; each shortens what it is about.
 pub fn patient() -> Timeouts {

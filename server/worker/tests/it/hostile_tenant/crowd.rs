@@ -29,7 +29,7 @@ impl Crowd {
 
     fn dyno(&self, command: &str) -> Spec {
         Spec {
-            id: uuid::Uuid::now_v7(),
+            id: api::ids::RunId(uuid::Uuid::now_v7()),
             name: "web.1".to_owned(),
             uid: *dyno::uids::APPS.end(),
             command: command.to_owned(),
