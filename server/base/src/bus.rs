@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use api::ids::{AccountId, AppId, TeamId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast, mpsc};
 use uuid::Uuid;
@@ -27,30 +28,30 @@ pub struct Changed {
     pub kind: Kind,
     /// The app that has changed, or that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub app: Option<Uuid>,
+    pub app: Option<AppId>,
     /// The account that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<Uuid>,
+    pub account: Option<AccountId>,
     /// The team that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub team: Option<Uuid>,
+    pub team: Option<TeamId>,
 }
 
 impl Changed {
     /// A change of `app`, or of something in it; of anything, without one.
-    pub fn new(kind: Kind, app: Option<Uuid>) -> Self {
+    pub fn new(kind: Kind, app: Option<AppId>) -> Self {
         Self { kind, app, account: None, team: None }
     }
 
     /// A change of what belongs to this account.
-    pub fn of_account(kind: Kind, account: Uuid) -> Self {
+    pub fn of_account(kind: Kind, account: AccountId) -> Self {
         Self { account: Some(account), ..Self::new(kind, None) }
     }
 
     /// The change that an event with this subject stands for.
     pub(crate) fn of(kind: Kind, subject: &Subject) -> Self {
         let id_if = |kind| subject.id.filter(|_| subject.app.is_none() && subject.kind == kind);
-        let (account, team) = (id_if(SubjectKind::Account), id_if(SubjectKind::Team));
+        let (account, team) = (id_if(SubjectKind::Account).map(AccountId), id_if(SubjectKind::Team).map(TeamId));
         Self { kind, app: subject.app, account, team }
     }
 
@@ -66,7 +67,7 @@ impl Changed {
 
     /// Whether what a stream or page shows of `app` may have changed. Rights of an account or a team are not part of
     /// that: whoever loses them on the app is noticed by a watch.
-    pub fn concerns(self, app: Uuid) -> bool {
+    pub fn concerns(self, app: AppId) -> bool {
         match (self.kind, self.whose()) {
             (Kind::Session, _) | (Kind::Rights, Whose::Account(_) | Whose::Team(_)) => false,
             (_, Whose::App(changed)) => changed == app,
@@ -81,13 +82,13 @@ pub enum Recorded {
     /// Messages may have been lost: any event may have been recorded.
     Anything,
     /// The noun of its action, and the app whose viewers it concerns; `None` if it concerns everybody.
-    Event { noun: String, app: Option<Uuid> },
+    Event { noun: String, app: Option<AppId> },
 }
 
 impl Recorded {
     /// The event of this action on something of `app`. An app that appears or disappears, for anybody, also concerns
     /// those who no longer see it.
-    pub(crate) fn of(action: &str, app: Option<Uuid>) -> Self {
+    pub(crate) fn of(action: &str, app: Option<AppId>) -> Self {
         let noun = action.split_once('.').map_or(action, |(noun, _)| noun);
         let is_seen_by_others = noun == "app" || kinds::of_action(action, app.is_some()).contains(&Kind::Rights);
         Self::Event { noun: noun.to_owned(), app: app.filter(|_| !is_seen_by_others) }
@@ -187,7 +188,7 @@ impl Bus {
 }
 
 /// Waits until what is shown of `app`, or of any app if none is given, may have changed.
-pub async fn concerning(changes: &mut broadcast::Receiver<Changed>, app: Option<Uuid>) {
+pub async fn concerning(changes: &mut broadcast::Receiver<Changed>, app: Option<AppId>) {
     let concerns = |changed: Changed| app.map_or(changed.kind != Kind::Session, |app| changed.concerns(app));
     // A receiver that has missed messages reads again, too.
     while matches!(changes.recv().await, Ok(changed) if !concerns(changed)) {}
@@ -200,16 +201,16 @@ mod tests {
     use super::*;
 
     fn app(n: u128) -> Changed {
-        Changed::new(Kind::App, Some(Uuid::from_u128(n)))
+        Changed::new(Kind::App, Some(AppId::from_u128(n)))
     }
 
     fn event() -> Recorded {
-        Recorded::of("release.create", Some(Uuid::from_u128(1)))
+        Recorded::of("release.create", Some(AppId::from_u128(1)))
     }
 
     #[test]
     fn an_event_of_an_app_concerns_its_viewers_unless_who_they_are_has_changed() {
-        let app = Some(Uuid::from_u128(1));
+        let app = Some(AppId::from_u128(1));
         for (action, of, noun, concerns) in [
             ("release.create", app, "release", app),
             ("log_drain.create", app, "log_drain", app),
@@ -225,9 +226,9 @@ mod tests {
     fn a_message_of_many_changes_is_short() {
         let bus = Bus::default();
         let events =
-            |n| (0..n).map(|n| Recorded::of("buildpack_installation.update", Some(Uuid::from_u128(n)))).collect();
+            |n| (0..n).map(|n| Recorded::of("buildpack_installation.update", Some(AppId::from_u128(n)))).collect();
         let most = MOST_CHANGED as u128;
-        let of_account = |n| Changed::of_account(Kind::DynoState, Uuid::from_u128(n));
+        let of_account = |n| Changed::of_account(Kind::DynoState, AccountId::from_u128(n));
         for changed in [(0..most).map(app).collect(), (0..most).map(of_account).collect()] {
             let text = Message::new(&bus, changed, events(most)).text().unwrap();
             // Postgres's limit.
@@ -255,14 +256,14 @@ mod tests {
 
     #[test]
     fn lost_rights_name_whose_they_are_to_servers_of_any_version() {
-        let [id, other] = [1, 2].map(Uuid::from_u128);
+        let (id, other) = (Uuid::from_u128(1), AppId::from_u128(2));
         let (here, there) = (Bus::default(), Bus::default());
         let mut ends = here.session_ends.subscribe();
         let team = Subject::new(SubjectKind::Team, id, "acme");
         for (subject, whose) in [
-            (Subject::new(SubjectKind::Account, id, "ada@example.com"), Whose::Account(id)),
-            (team.clone(), Whose::Team(id)),
-            (Subject::app(id, "dusk"), Whose::App(id)),
+            (Subject::new(SubjectKind::Account, id, "ada@example.com"), Whose::Account(AccountId(id))),
+            (team.clone(), Whose::Team(TeamId(id))),
+            (Subject::app(AppId(id), "dusk"), Whose::App(AppId(id))),
             (team.part_of(other), Whose::App(other)),
             (Subject::new(SubjectKind::IdentityProvider, id, "sso"), Whose::Anybody),
         ] {
@@ -275,7 +276,7 @@ mod tests {
         for (changed, whose) in [
             (r#"{"kind":"rights"}"#.to_owned(), Whose::Anybody),
             (r#"{"kind":"session"}"#.to_owned(), Whose::Anybody),
-            (format!(r#"{{"kind":"rights","app":"{id}"}}"#), Whose::App(id)),
+            (format!(r#"{{"kind":"rights","app":"{id}"}}"#), Whose::App(AppId(id))),
             (format!(r#"{{"kind":"rights","pipeline":"{id}"}}"#), Whose::Anybody),
         ] {
             here.receive(&format!(r#"{{"from":"{from}","changed":[{changed}],"recorded":[]}}"#));
@@ -286,11 +287,11 @@ mod tests {
 
     #[test]
     fn rights_of_people_change_nothing_of_what_an_app_shows() {
-        let [dusk, ada] = [1, 2].map(Uuid::from_u128);
+        let (dusk, dawn, ada) = (AppId::from_u128(1), AppId::from_u128(2), AccountId::from_u128(2));
         let team = Subject::new(SubjectKind::Team, ada, "acme");
         for (changed, concerns) in [
             (Changed::new(Kind::Release, Some(dusk)), true),
-            (Changed::new(Kind::Release, Some(ada)), false),
+            (Changed::new(Kind::Release, Some(dawn)), false),
             (Changed::new(Kind::Rights, Some(dusk)), true),
             (Changed::new(Kind::Rights, None), true),
             (Changed::of_account(Kind::Rights, ada), false),

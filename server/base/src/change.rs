@@ -11,9 +11,9 @@ use std::{
 };
 
 use anyhow::Context as _;
+use api::ids::{AccountId, AppId};
 use sqlx::{PgConnection, Postgres, Transaction};
 use store::events::Row;
-use uuid::Uuid;
 
 use crate::{
     Base, Result,
@@ -50,7 +50,7 @@ impl Base {
 
     /// Like [`Base::change`], for a request that is charged to `payer`: waits for one of their slots first. A change may
     /// have to wait for a lock, and occupies a connection to the database meanwhile.
-    pub async fn change_for(&self, payer: Uuid, who: impl Into<EventActor>, subject: Subject) -> Result<Change> {
+    pub async fn change_for(&self, payer: AccountId, who: impl Into<EventActor>, subject: Subject) -> Result<Change> {
         let slot = self.change_slots().take(payer).await?;
         Ok(Change { slot: Some(slot), ..self.change(who, subject).await? })
     }
@@ -78,13 +78,13 @@ impl Change {
     }
 
     /// Makes the commit publish a change that has no event.
-    pub fn publish(&mut self, kind: Kind, app: Option<Uuid>) {
+    pub fn publish(&mut self, kind: Kind, app: Option<AppId>) {
         self.changed.insert(Changed::new(kind, app));
     }
 
     /// Has the commit publish that rights or tokens of this account end, which is not the subject of an event that
     /// says so.
-    pub fn publish_end_of(&mut self, account: Uuid) {
+    pub fn publish_end_of(&mut self, account: AccountId) {
         self.changed.insert(Changed::of_account(Kind::Session, account));
     }
 

@@ -1,26 +1,28 @@
 //! The credential of a request: a token or a session.
 
+use api::ids::{AuthorizationId, SessionId};
 use uuid::Uuid;
 
 /// The credential that authenticates a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// An API token.
-    Token(Uuid),
+    Token(AuthorizationId),
     /// A browser session.
-    Session(Uuid),
+    Session(SessionId),
 }
 
 impl Credential {
     /// The id of the token or session.
     pub fn id(self) -> Uuid {
         match self {
-            Self::Token(id) | Self::Session(id) => id,
+            Self::Token(id) => id.get(),
+            Self::Session(id) => id.get(),
         }
     }
 
     /// The id of the token, if it is one.
-    pub fn token(self) -> Option<Uuid> {
+    pub fn token(self) -> Option<AuthorizationId> {
         match self {
             Self::Token(id) => Some(id),
             Self::Session(_) => None,

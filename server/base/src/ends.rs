@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use api::ids::{AccountId, AppId, TeamId};
 use tokio::{
     sync::broadcast::{
         Receiver,
@@ -12,7 +13,6 @@ use tokio::{
     },
     time::Instant,
 };
-use uuid::Uuid;
 
 /// The shortest time between two checks of one stream.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -23,27 +23,27 @@ pub enum Whose {
     /// It is not known whose.
     Anybody,
     /// Those of one account, on everything.
-    Account(Uuid),
+    Account(AccountId),
     /// Those of anybody on what this team owns.
-    Team(Uuid),
+    Team(TeamId),
     /// Those of anybody on this app.
-    App(Uuid),
+    App(AppId),
 }
 
 /// What the access to something open depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader {
     /// Who reads.
-    pub account: Uuid,
+    pub account: AccountId,
     /// The app that is shown, if it is one.
-    pub app: Option<Uuid>,
+    pub app: Option<AppId>,
     /// The team that owns the app, as it was at the last check. A transfer is a change of the app's rights.
-    pub team: Option<Uuid>,
+    pub team: Option<TeamId>,
 }
 
 impl Reader {
     /// Somebody whose access depends on nothing else.
-    pub fn account(account: Uuid) -> Self {
+    pub fn account(account: AccountId) -> Self {
         Self { account, app: None, team: None }
     }
 
@@ -74,7 +74,7 @@ impl Ends {
     }
 
     /// The team that owns the app now.
-    pub fn set_team(&mut self, team: Option<Uuid>) {
+    pub fn set_team(&mut self, team: Option<TeamId>) {
         self.reader.team = team;
     }
 
@@ -123,12 +123,12 @@ mod tests {
 
     use super::*;
 
-    const ADA: Uuid = Uuid::from_u128(1);
-    const BOB: Uuid = Uuid::from_u128(2);
-    const DUSK: Uuid = Uuid::from_u128(3);
-    const DAWN: Uuid = Uuid::from_u128(4);
-    const ACME: Uuid = Uuid::from_u128(5);
-    const ZETA: Uuid = Uuid::from_u128(6);
+    const ADA: AccountId = AccountId::from_u128(1);
+    const BOB: AccountId = AccountId::from_u128(2);
+    const DUSK: AppId = AppId::from_u128(3);
+    const DAWN: AppId = AppId::from_u128(4);
+    const ACME: TeamId = TeamId::from_u128(5);
+    const ZETA: TeamId = TeamId::from_u128(6);
     const LONG: Duration = Duration::from_secs(3600);
 
     fn ada() -> (Sender<Whose>, Ends) {

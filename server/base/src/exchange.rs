@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
+use api::ids::AppId;
 use tokio::sync::{Notify, broadcast, mpsc};
-use uuid::Uuid;
 
 use crate::{
     Base,
@@ -24,7 +24,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 impl Base {
     /// Publishes a change that has no event in the audit log. Call it after the transaction that made the change.
-    pub fn publish(&self, kind: Kind, app: Uuid) {
+    pub fn publish(&self, kind: Kind, app: AppId) {
         let changed = Changed::new(kind, Some(app));
         self.bus().notify(changed);
         // If there are too many, the other servers find it in their next regular run.

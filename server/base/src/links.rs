@@ -37,7 +37,7 @@ impl Links {
     }
 
     /// The pre-signed URL `<origin>/<path>/<secret>`, at which `id` is opened for `purpose`; `None` without a bearer.
-    pub fn signed(&self, path: &str, purpose: &str, id: Uuid) -> Option<String> {
+    pub fn signed(&self, path: &str, purpose: &str, id: impl Into<Uuid>) -> Option<String> {
         let secret = self.base.secrets().sign_for(purpose, self.bearer?, id);
         Some(format!("{}/{path}/{secret}", self.origin))
     }

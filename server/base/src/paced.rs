@@ -3,8 +3,8 @@
 use std::ops::{Deref, DerefMut};
 
 use anyhow::Context as _;
+use api::ids::AccountId;
 use sqlx::{PgConnection, Postgres, Transaction};
-use uuid::Uuid;
 
 use crate::{Base, Result, slots::Slot};
 
@@ -18,7 +18,7 @@ pub struct Paced {
 impl Base {
     /// Begins a transaction for a request that is charged to `payer`. It takes one of the slots of changes, since it
     /// may have to wait for a lock, and occupies a connection to the database meanwhile.
-    pub async fn begin_for(&self, payer: Uuid) -> Result<Paced> {
+    pub async fn begin_for(&self, payer: AccountId) -> Result<Paced> {
         let slot = self.change_slots().take(payer).await?;
         Ok(Paced { tx: self.db().begin().await?, _slot: slot })
     }

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api::ids::AccountId;
 use uuid::Uuid;
 
 use crate::{
@@ -32,15 +33,15 @@ const ROWS: usize = 50_000;
 /// The owner of a bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Of {
-    Tokens(Uuid),
-    Sessions(Uuid),
+    Tokens(AccountId),
+    Sessions(AccountId),
     /// All service accounts of a creator.
-    ServiceAccounts(Uuid),
+    ServiceAccounts(AccountId),
 }
 
 impl Of {
     /// The buckets that a request is counted in.
-    fn all(account: Uuid, payer: Uuid, credential: Credential) -> impl Iterator<Item = Self> {
+    fn all(account: AccountId, payer: AccountId, credential: Credential) -> impl Iterator<Item = Self> {
         let own = match credential {
             Credential::Token(_) => Self::Tokens(account),
             Credential::Session(_) => Self::Sessions(account),
@@ -121,7 +122,13 @@ impl Default for RateLimits {
 
 impl RateLimits {
     /// Counts one request of an account, charged to `payer`, or rejects it.
-    pub fn take(&self, account: Uuid, payer: Uuid, credential: Credential, budget: Option<&Budget>) -> Result<()> {
+    pub fn take(
+        &self,
+        account: AccountId,
+        payer: AccountId,
+        credential: Credential,
+        budget: Option<&Budget>,
+    ) -> Result<()> {
         let Ok(mut buckets) = self.buckets.lock() else { return Ok(()) };
         let left = least(&mut buckets, Of::all(account, payer, credential));
         if let Some(budget) = budget {
@@ -197,15 +204,16 @@ impl RateLimits {
     }
 
     /// Records that `credential` was valid from this address, so that others there do not lock it out.
-    pub fn remember(&self, address: &str, credential: Uuid) {
+    pub fn remember(&self, address: &str, credential: impl Into<Uuid>) {
         if let Ok(mut known) = self.known.lock() {
-            known.insert((address.to_owned(), credential), ());
+            known.insert((address.to_owned(), credential.into()), ());
         }
     }
 
     /// Whether `credential` was valid from this address before.
-    pub fn knows(&self, address: &str, credential: Uuid) -> bool {
-        self.known.lock().is_ok_and(|mut known| known.get(&(address.to_owned(), credential)).is_some())
+    pub fn knows(&self, address: &str, credential: impl Into<Uuid>) -> bool {
+        let seen = (address.to_owned(), credential.into());
+        self.known.lock().is_ok_and(|mut known| known.get(&seen).is_some())
     }
 
     /// Whether `what` is locked.
@@ -218,7 +226,7 @@ impl RateLimits {
     }
 
     /// The number of remaining requests.
-    pub fn left(&self, account: Uuid, payer: Uuid, credential: Credential) -> i64 {
+    pub fn left(&self, account: AccountId, payer: AccountId, credential: Credential) -> i64 {
         let buckets = self.buckets.lock();
         buckets.map_or(MOST, |mut buckets| least(&mut buckets, Of::all(account, payer, credential)) as i64)
     }
@@ -240,6 +248,8 @@ pub struct Budget(pub Arc<AtomicI64>);
 
 #[cfg(test)]
 mod tests {
+    use api::ids::{AuthorizationId, SessionId};
+
     use super::*;
 
     #[test]
@@ -278,18 +288,18 @@ mod tests {
         assert!(!limits.begin_at("b", 3, start));
     }
 
-    const ONE: Uuid = Uuid::from_u128(1);
-    const TWO: Uuid = Uuid::from_u128(2);
-    const BOT: Uuid = Uuid::from_u128(3);
+    const ONE: AccountId = AccountId::from_u128(1);
+    const TWO: AccountId = AccountId::from_u128(2);
+    const BOT: AccountId = AccountId::from_u128(3);
 
     /// Requests until one is refused.
-    fn all(limits: &RateLimits, account: Uuid, payer: Uuid, credential: impl Fn() -> Credential) -> i64 {
+    fn all(limits: &RateLimits, account: AccountId, payer: AccountId, credential: impl Fn() -> Credential) -> i64 {
         let taken = (0..100_000).take_while(|_| limits.take(account, payer, credential(), None).is_ok());
         i64::try_from(taken.count()).unwrap()
     }
 
     fn token() -> Credential {
-        Credential::Token(Uuid::now_v7())
+        Credential::Token(AuthorizationId::now_v7())
     }
 
     #[test]
@@ -302,13 +312,13 @@ mod tests {
         assert!(limits.take(TWO, TWO, token(), Some(&budget)).is_ok());
         assert_eq!(budget.0.load(Ordering::Relaxed), MOST - 1);
         // A program that asks too much keeps nobody out of the console.
-        assert!(limits.take(ONE, ONE, Credential::Session(ONE), None).is_ok());
+        assert!(limits.take(ONE, ONE, Credential::Session(SessionId::nil()), None).is_ok());
     }
 
     #[test]
     fn more_tokens_and_more_service_accounts_are_no_more_requests() {
         let limits = RateLimits::default();
-        let bots = (0..40).map(|n| all(&limits, Uuid::from_u128(100 + n), ONE, token)).sum::<i64>();
+        let bots = (0..40).map(|n| all(&limits, AccountId::from_u128(100 + n), ONE, token)).sum::<i64>();
         assert!((4 * MOST..5 * MOST).contains(&bots), "{bots}");
         assert!(all(&limits, ONE, ONE, token) >= MOST, "who made them has their own");
         assert!(all(&limits, BOT, TWO, token) >= MOST, "and so have those of others");
@@ -319,7 +329,8 @@ mod tests {
         let limits = RateLimits::default();
         assert!(all(&limits, ONE, ONE, token) >= MOST);
         for n in 0..150_000 {
-            limits.take(Uuid::from_u128(1000 + n), Uuid::from_u128(1000 + n), token(), None).unwrap();
+            let other = AccountId::from_u128(1000 + n);
+            limits.take(other, other, token(), None).unwrap();
             if n % 10_000 == 0 {
                 assert!(limits.left(ONE, ONE, token()) < 100, "{n}");
             }

@@ -9,6 +9,7 @@ mod legacy;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
+use api::ids::AccountId;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chacha20poly1305::{
     AeadCore as _, Key, KeyInit as _, XChaCha20Poly1305, XNonce,
@@ -111,7 +112,8 @@ impl Secrets {
     }
 
     /// The secret part of a URL that opens without credentials.
-    pub fn sign(&self, purpose: &str, id: Uuid) -> String {
+    pub fn sign(&self, purpose: &str, id: impl Into<Uuid>) -> String {
+        let id = id.into();
         signed_id(id, &self.hmac("signature", purpose, id.as_bytes())[..20])
     }
 
@@ -125,10 +127,10 @@ impl Secrets {
 
     /// Like [`Secrets::sign`], for one bearer: the URL opens while the account has access, and while the token or
     /// session that requested it is valid.
-    pub fn sign_for(&self, purpose: &str, bearer: Bearer, id: Uuid) -> String {
+    pub fn sign_for(&self, purpose: &str, bearer: Bearer, id: impl Into<Uuid>) -> String {
         let Bearer { account, credential } = bearer;
         let signed = self.sign(&format!("{purpose} for {account} with {credential}"), id);
-        format!("{}-{}-{signed}", account.simple(), credential.simple())
+        format!("{}-{}-{signed}", account.get().simple(), credential.simple())
     }
 
     /// The bearer and the id in a URL that [`Secrets::sign_for`] made for the same purpose.
@@ -144,7 +146,7 @@ impl Secrets {
 /// The account that a URL was signed for, and the token or session that requested it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bearer {
-    pub account: Uuid,
+    pub account: AccountId,
     pub credential: Uuid,
 }
 
@@ -208,7 +210,7 @@ mod tests {
     fn what_the_first_version_made_is_still_valid() {
         let id = Uuid::from_u128(0x0198_a5b3_7c4e_7d10_8000_0123_4567_89ab);
         let bearer = Bearer {
-            account: Uuid::from_u128(0x0198_a5b3_0000_7000_8000_0000_0000_000a),
+            account: AccountId::from_u128(0x0198_a5b3_0000_7000_8000_0000_0000_000a),
             credential: Uuid::from_u128(0x0198_a5b3_0000_7000_8000_0000_0000_000c),
         };
         let signed = "0198a5b37c4e7d1080000123456789ab-35c0cdc9303116bf3b597527879b00466eebeecd";
@@ -245,11 +247,11 @@ mod tests {
         assert_eq!(secrets().signed("build", &text.replace('-', "-0")), None);
         assert_eq!(secrets().signed("build", &id.to_string()), None);
 
-        let bearer = Bearer { account: Uuid::now_v7(), credential: Uuid::now_v7() };
+        let bearer = Bearer { account: AccountId::now_v7(), credential: Uuid::now_v7() };
         let text = secrets().sign_for("build", bearer, id);
         assert_eq!(secrets().signed_for("build", &text), Some((bearer, id)));
         assert_eq!(secrets().signed_for("release", &text), None);
-        for part in [bearer.account, bearer.credential] {
+        for part in [bearer.account.get(), bearer.credential] {
             let other = text.replace(&part.simple().to_string(), &id.simple().to_string());
             assert_eq!(secrets().signed_for("build", &other), None);
         }

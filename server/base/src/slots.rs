@@ -12,8 +12,8 @@ use std::{
     },
 };
 
+use api::ids::AccountId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
@@ -29,7 +29,7 @@ pub struct Slots {
     /// Waiting, per payer.
     waiting: usize,
     all: Arc<Semaphore>,
-    payers: Mutex<HashMap<Uuid, Arc<Payer>>>,
+    payers: Mutex<HashMap<AccountId, Arc<Payer>>>,
 }
 
 struct Payer {
@@ -80,7 +80,7 @@ impl Slots {
     }
 
     /// Waits for a slot. Fails if the payer has too many in progress and waiting.
-    pub async fn take(&self, payer: Uuid) -> Result<Slot> {
+    pub async fn take(&self, payer: AccountId) -> Result<Slot> {
         let admitted = self.admit(payer)?;
         let of_payer = admitted.0.slots.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
         let of_all = self.all.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
@@ -88,7 +88,7 @@ impl Slots {
     }
 
     /// Takes a slot at once, or fails.
-    pub fn try_take(&self, payer: Uuid) -> Result<Slot> {
+    pub fn try_take(&self, payer: AccountId) -> Result<Slot> {
         let admitted = self.admit(payer)?;
         let of_payer = admitted.0.slots.clone().try_acquire_owned().map_err(|_| self.too_many())?;
         let full = |_| {
@@ -101,7 +101,7 @@ impl Slots {
         Ok(Slot { _of_payer: of_payer, _of_all: of_all, _admitted: admitted })
     }
 
-    fn admit(&self, payer: Uuid) -> Result<Admitted> {
+    fn admit(&self, payer: AccountId) -> Result<Admitted> {
         let mut payers = self.payers.lock().unwrap_or_else(PoisonError::into_inner);
         if payers.len() > REMEMBERED {
             payers.retain(|_, payer| payer.count.load(Ordering::Relaxed) > 0);
@@ -132,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn a_payer_has_its_places_and_nobody_elses() {
         let slots = Arc::new(Slots::new("searches", 2, 1, 4));
-        let (ada, bob) = (Uuid::now_v7(), Uuid::now_v7());
+        let (ada, bob) = (AccountId::now_v7(), AccountId::now_v7());
         let first = slots.take(ada).await.unwrap();
         let _second = slots.take(ada).await.unwrap();
         let waits = tokio::spawn({
@@ -153,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_want_to_wait_is_told() {
         let slots = Slots::new("streams", 2, 0, 4);
-        let (ada, bob, cy) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+        let (ada, bob, cy) = (AccountId::now_v7(), AccountId::now_v7(), AccountId::now_v7());
         let held = [slots.try_take(ada).unwrap(), slots.try_take(ada).unwrap()];
         assert!(slots.try_take(ada).is_err());
         let _bobs = [slots.try_take(bob).unwrap(), slots.try_take(bob).unwrap()];
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn what_is_given_back_is_free_although_somebody_still_holds_it() {
         let slots = Slots::new("pushes", 1, 0, 2);
-        let ada = Uuid::now_v7();
+        let ada = AccountId::now_v7();
         let slot = SharedSlot::new(slots.try_take(ada).unwrap());
         let held = slot.clone();
         assert!(slots.try_take(ada).is_err());

@@ -1,6 +1,7 @@
 //! The chain: each event contains the hash of the previous one, and the newest one is sealed with the platform's key.
 
 use anyhow::Context as _;
+use api::ids::AppId;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -87,7 +88,9 @@ pub(crate) fn hash(row: &Row) -> Option<Vec<u8>> {
 fn subject_follows(row: &Row) -> bool {
     match row.subject_kind.as_deref() {
         None => row.subject_id.is_none(),
-        Some(kind) => kind == SubjectKind::App.as_str() && row.app_id.is_some() && row.subject_id == row.app_id,
+        Some(kind) => {
+            kind == SubjectKind::App.as_str() && row.app_id.is_some() && row.subject_id == row.app_id.map(AppId::get)
+        }
     }
 }
 
@@ -97,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    const APP: Uuid = Uuid::from_u128(0x0198_a5b3_7c4e_7d10_8000_0123_4567_89ab);
+    const APP: AppId = AppId::from_u128(0x0198_a5b3_7c4e_7d10_8000_0123_4567_89ab);
 
     fn event(version: i16, subject_kind: Option<&str>, subject_id: Option<Uuid>) -> Row {
         Row {
@@ -129,17 +132,23 @@ mod tests {
     fn the_hash_of_each_version_stays_the_same() {
         let first = "f34e731a6fdc3e38848f34b0f39ab052d1fed0cbc2a83ed7e741693fc1ec85e9";
         check(&event(1, None, None), first);
-        check(&event(1, Some("app"), Some(APP)), first);
-        check(&event(2, Some("app"), Some(APP)), "a06dc4780c70f505d5b869a05e359830ee72242a034ff3e3d07017343a20bd45");
+        check(&event(1, Some("app"), Some(APP.get())), first);
+        check(
+            &event(2, Some("app"), Some(APP.get())),
+            "a06dc4780c70f505d5b869a05e359830ee72242a034ff3e3d07017343a20bd45",
+        );
     }
 
     #[test]
     fn a_hash_covers_the_subject() {
-        for (kind, id) in
-            [(None, Some(APP)), (Some("app"), None), (Some("team"), Some(APP)), (Some("app"), Some(Uuid::nil()))]
-        {
+        for (kind, id) in [
+            (None, Some(APP.get())),
+            (Some("app"), None),
+            (Some("team"), Some(APP.get())),
+            (Some("app"), Some(Uuid::nil())),
+        ] {
             assert_eq!(hash(&event(1, kind, id)), None, "{kind:?} {id:?}");
-            assert_ne!(hash(&event(2, kind, id)), hash(&event(2, Some("app"), Some(APP))), "{kind:?} {id:?}");
+            assert_ne!(hash(&event(2, kind, id)), hash(&event(2, Some("app"), Some(APP.get()))), "{kind:?} {id:?}");
         }
         let of_no_app = Row { app_id: None, ..event(1, Some("app"), None) };
         assert_eq!(hash(&of_no_app), None);

@@ -1,8 +1,8 @@
 //! The entries of the audit log, and the actors that they name.
 
+use api::ids::AccountId;
 use chrono::Utc;
 use store::events::Row;
-use uuid::Uuid;
 
 use super::{chain, cut};
 use crate::Subject;
@@ -10,7 +10,7 @@ use crate::Subject;
 /// Who requested something: account, credential, address. Kept for work that the platform does later on their behalf.
 #[derive(Clone, Debug)]
 pub struct Originator {
-    pub account: Uuid,
+    pub account: AccountId,
     pub email: String,
     pub credential: Option<String>,
     pub address: Option<String>,
@@ -19,7 +19,7 @@ pub struct Originator {
 /// The actor of an event.
 #[derive(Clone, Debug)]
 pub struct EventActor {
-    id: Option<Uuid>,
+    id: Option<AccountId>,
     name: String,
     credential: Option<String>,
     address: Option<String>,
