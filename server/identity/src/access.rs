@@ -6,6 +6,7 @@
 
 use std::ops::Deref;
 
+use api::ids::{AccountId, AppId};
 use base::{Base, Error, Result};
 use sqlx::PgExecutor;
 use store::{
@@ -13,7 +14,6 @@ use store::{
     pages::{Page, Range},
     teams,
 };
-use uuid::Uuid;
 
 use crate::{
     actor::Actor,
@@ -104,7 +104,7 @@ impl Actor {
     /// Fails with 404 for an app that does not exist or is not visible, and with 403 for one that is visible.
     pub async fn app(&self, name: &str, can: Can) -> Result<App> {
         let db = self.base.db();
-        let row = match name.parse::<Uuid>() {
+        let row = match name.parse::<AppId>() {
             Ok(id) => store::apps::app_info(db, id).await?,
             Err(_) => store::apps::app_by_name(db, name).await?,
         };
@@ -180,12 +180,12 @@ impl Actor {
 
 /// Whether `account` now has the right `can` on the app with this id: for URLs that need no credentials, and for open
 /// streams.
-pub async fn still_may(base: &Base, account: Uuid, app: Uuid, can: Can) -> Result<bool> {
+pub async fn still_may(base: &Base, account: AccountId, app: AppId, can: Can) -> Result<bool> {
     Ok(app_for(base, account, app, can).await?.is_some())
 }
 
 /// Like [`still_may`]: the app, if `account` has the right `can` on it.
-pub async fn app_for(base: &Base, account: Uuid, app: Uuid, can: Can) -> Result<Option<apps::Row>> {
+pub async fn app_for(base: &Base, account: AccountId, app: AppId, can: Can) -> Result<Option<apps::Row>> {
     let db = base.db();
     let (Some(account), Some(app)) = (accounts::account_info(db, account).await?, apps::app_info(db, app).await?)
     else {

@@ -3,7 +3,7 @@
 use std::path::Path as FilePath;
 
 use anyhow::Context as _;
-use api::team_members::GrantedBy;
+use api::{ids::AccountId, team_members::GrantedBy};
 use axum::{
     Json,
     extract::{Path, State},
@@ -13,7 +13,6 @@ use axum::{
 use base::{Base, Change, Error, Result, pages, secrets, web::Input};
 use chrono::Utc;
 use store::accounts::{LIST, Row};
-use uuid::Uuid;
 
 use crate::{actor::Actor, authorizations, subjects};
 
@@ -23,7 +22,7 @@ const FIRST_ADMIN: &str = "admin@wharf.localhost";
 /// The account as its owner sees it.
 pub fn shown(row: &Row) -> api::accounts::Account {
     api::accounts::Account {
-        id: row.id.into(),
+        id: row.id,
         email: row.email.clone(),
         name: row.name.clone(),
         verified: true,
@@ -135,9 +134,8 @@ async fn suspend(tx: &mut Change, row: &Row, suspended: bool) -> Result<()> {
     store::accounts::account_suspend(&mut **tx, row.id, suspended.then(Utc::now)).await?;
     store::accounts::account_end_credentials(tx, row.id).await?;
     if suspended {
-        for queue in [&store::queues::BUILDS, &store::queues::RELEASES] {
-            queue.cancel_of(tx, row.id, Utc::now()).await?;
-        }
+        store::queues::BUILDS.cancel_of(tx, row.id, Utc::now()).await?;
+        store::queues::RELEASES.cancel_of(tx, row.id, Utc::now()).await?;
     }
     let summary =
         format!("{} {}.", if suspended { "Suspended the account" } else { "Lifted the suspension of" }, row.email);
@@ -161,7 +159,7 @@ async fn administer(tx: &mut Change, row: &Row, admin: bool) -> Result<()> {
 /// The account with this email address or id, including suspended ones. For administrators.
 pub async fn find(base: &Base, user: &str) -> Result<Row> {
     let db = base.db();
-    let row = match user.parse::<Uuid>() {
+    let row = match user.parse::<AccountId>() {
         Ok(id) => store::accounts::account_info_any(db, id).await?,
         Err(_) => store::accounts::account_by_email(db, user).await?,
     };
@@ -189,7 +187,7 @@ pub async fn first_admin(base: &Base, file: &FilePath) -> anyhow::Result<Row> {
         Some(admin) => admin,
         None => {
             let row = Row {
-                id: Uuid::now_v7(),
+                id: AccountId::now_v7(),
                 email: FIRST_ADMIN.into(),
                 name: None,
                 admin: true,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::anyhow;
+use api::ids::{AccountId, SessionId};
 use axum::{
     extract::{FromRef, FromRequestParts, OriginalUri},
     http::{Method, header, request::Parts},
@@ -36,14 +37,14 @@ use crate::{
 /// One page of the console: its first API request authenticates the visitor, also for the following ones. Only
 /// in-process requests can carry it.
 #[derive(Clone, Default)]
-pub struct Visit(Arc<OnceLock<(accounts::Row, Uuid)>>);
+pub struct Visit(Arc<OnceLock<(accounts::Row, SessionId)>>);
 
 /// The authenticated caller.
 #[derive(Clone)]
 pub struct Actor {
     pub account: accounts::Row,
     /// The account that the request is charged to: see `payers`.
-    pub payer: Uuid,
+    pub payer: AccountId,
     pub credential: Credential,
     /// The scope of the credential.
     pub scope: CredentialScope,
@@ -56,7 +57,7 @@ pub struct Actor {
 
 impl Actor {
     /// An account that has just signed in from `address`, which is all that this request does.
-    pub(crate) fn signed_in(base: &Base, account: accounts::Row, session: Uuid, address: Option<String>) -> Self {
+    pub(crate) fn signed_in(base: &Base, account: accounts::Row, session: SessionId, address: Option<String>) -> Self {
         Self {
             payer: account.id,
             account,
@@ -133,8 +134,8 @@ fn path(parts: &Parts) -> &str {
 /// Whether the token or session with this id is still valid.
 pub async fn credential_exists(base: &Base, id: Uuid) -> Result<bool> {
     let (db, now) = (base.db(), Utc::now());
-    Ok(store::authorizations::authorization_exists(db, id, now).await?
-        || store::sessions::session_exists(db, id, now).await?)
+    Ok(store::authorizations::authorization_exists(db, id.into(), now).await?
+        || store::sessions::session_exists(db, id.into(), now).await?)
 }
 
 /// The polling interval for changes without a notification.
@@ -145,9 +146,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 pub async fn credential_time_left(base: &Base, credential: Option<Uuid>) -> Duration {
     let Some(id) = credential else { return AGAIN };
     let (db, now) = (base.db(), Utc::now());
-    let ends = match store::authorizations::authorization_ends_at(db, id, now).await {
+    let ends = match store::authorizations::authorization_ends_at(db, id.into(), now).await {
         Ok(Some(ends)) => ends,
-        _ => store::sessions::session_ends_at(db, id, now).await.ok().flatten(),
+        _ => store::sessions::session_ends_at(db, id.into(), now).await.ok().flatten(),
     };
     // A moment more, so that it has expired by then.
     let left = ends.and_then(|ends| (ends - now).to_std().ok()).map(|left| left + Duration::from_millis(20));

@@ -1,5 +1,6 @@
 //! Authorizations: API tokens. A token is shown once, when it is created.
 
+use api::ids::{AccountId, AuthorizationId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -14,13 +15,12 @@ use base::{
 };
 use chrono::{DateTime, Duration, Utc};
 use store::authorizations::{LIST, Listed, Row};
-use uuid::Uuid;
 
 use crate::{actor::Actor, scopes};
 
 /// A new token and its row.
 pub fn make(
-    account: Uuid,
+    account: AccountId,
     description: &str,
     scope: Vec<String>,
     expires_at: Option<DateTime<Utc>>,
@@ -28,7 +28,7 @@ pub fn make(
 ) -> (Row, String) {
     let token = format!("wharf-{}", secrets::random());
     let row = Row {
-        id: Uuid::now_v7(),
+        id: AuthorizationId::now_v7(),
         account_id: account,
         description: description.into(),
         scope,
@@ -66,7 +66,7 @@ pub fn shown(
 ) -> api::authorizations::Authorization {
     let expires_in = row.expires_at.map(|at| (at - Utc::now()).num_seconds().max(0));
     api::authorizations::Authorization {
-        id: row.id.into(),
+        id: row.id,
         description: row.description,
         scope: row.scope,
         access_token: Some(api::authorizations::AccessToken {
@@ -105,7 +105,7 @@ const MOST: i64 = 100;
 const RESERVE: i64 = 10;
 
 /// Fails if `account` has the maximum number of tokens. The caller inserts the next one in the same transaction.
-pub async fn admit(tx: &mut sqlx::PgConnection, account: Uuid, actor: &Actor) -> Result<()> {
+pub async fn admit(tx: &mut sqlx::PgConnection, account: AccountId, actor: &Actor) -> Result<()> {
     let most = match actor.credential {
         Credential::Token(_) => MOST,
         Credential::Session(_) => MOST + RESERVE,
@@ -156,7 +156,7 @@ fn check_description(description: &str) -> Result<()> {
 /// expires with it at the latest and is deleted with it.
 pub fn new_token(
     create: api::authorizations::AuthorizationCreate,
-    account: Uuid,
+    account: AccountId,
     actor: &Actor,
 ) -> Result<(Row, String)> {
     let description = create.description.unwrap_or_else(|| "Long-lived user authorization".into());

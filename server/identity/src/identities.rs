@@ -3,6 +3,7 @@
 //! A provider is trusted about the owner of an address. For an account that already has a sign-in method, its owner
 //! decides, here and in a signed-in browser, or an administrator, who unlinks the existing one.
 
+use api::ids::IdentityId;
 use axum::{
     Json,
     extract::{Path, State},
@@ -12,7 +13,6 @@ use axum::{
 use base::{Base, Change, Error, Result, credential::Credential, pages};
 use chrono::Utc;
 use store::identities::{LIST, Listed, Row};
-use uuid::Uuid;
 
 use crate::{
     accounts,
@@ -75,7 +75,7 @@ pub async fn user_identity_delete(
 }
 
 async fn unlink(actor: &Actor, account: &store::accounts::Row, id: &str) -> Result<Json<serde_json::Value>> {
-    let id: Uuid = id.parse().map_err(|_| missing())?;
+    let id: IdentityId = id.parse().map_err(|_| missing())?;
     let mut tx = actor.change(subjects::account(account)).await?;
     let listed = store::identities::identity_info(&mut *tx, account.id, id).await?;
     let provider = listed.ok_or_else(missing)?.provider;
@@ -140,7 +140,7 @@ pub async fn identity_proposal_accept(actor: Actor, Path(id): Path<String>) -> R
         return Err(Error::invalid(format!("{} is no longer trusted for addresses of this domain.", found.title)));
     }
     let row = Row {
-        id: Uuid::now_v7(),
+        id: IdentityId::now_v7(),
         account_id: account.id,
         provider_id: found.row.provider_id,
         subject: found.row.subject,

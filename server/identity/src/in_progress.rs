@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use api::ids::AccountId;
 use axum::{
     extract::Request,
     http::{Method, header, request::Parts},
@@ -9,7 +10,6 @@ use axum::{
     response::Response,
 };
 use base::{Base, Result, slots::Slot};
-use uuid::Uuid;
 
 /// The slot of a request, once its payer is known.
 #[derive(Clone, Default)]
@@ -25,7 +25,7 @@ pub(crate) async fn keep(mut request: Request, next: Next) -> Response {
 }
 
 /// Waits for a slot of `payer`, if the request only reads. Changes have separate slots.
-pub(crate) async fn begin(base: &Base, parts: &Parts, payer: Uuid) -> Result<()> {
+pub(crate) async fn begin(base: &Base, parts: &Parts, payer: AccountId) -> Result<()> {
     let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
     if let Some(HeldSlot(held)) = parts.extensions.get::<HeldSlot>().filter(|_| reads) {
         let is_held = held.lock().unwrap_or_else(PoisonError::into_inner).is_some();

@@ -8,7 +8,6 @@ use axum::{Json, extract::State};
 use base::{Base, Change, Error, Result, events::EventActor, web::Input};
 use chrono::Utc;
 use store::accounts::Row;
-use uuid::Uuid;
 
 use crate::{
     access::InTeam,
@@ -17,7 +16,10 @@ use crate::{
     identity_providers::{self, rules::is_of},
     subjects,
 };
-use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate, Inviters};
+use api::{
+    ids::{AccountId, TeamId},
+    invitation_policy::{InvitationPolicy, InvitationPolicyUpdate, Inviters},
+};
 
 fn shown(row: store::invitation_policy::Row) -> InvitationPolicy {
     InvitationPolicy { who: row.who, domains: row.domains }
@@ -61,9 +63,9 @@ pub async fn invitation_policy_update(
 /// The account with this email address or id, for granting it access, to `team` if given. An address without an account
 /// gets one, if the policy allows that. An account that only exists because of somebody else's invitation counts as a
 /// new one, since it would stay because of this one.
-pub async fn find_or_invite(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &str) -> Result<Row> {
+pub async fn find_or_invite(tx: &mut Change, actor: &Actor, team: Option<TeamId>, user: &str) -> Result<Row> {
     let user = user.trim();
-    let found = match user.parse::<Uuid>() {
+    let found = match user.parse::<AccountId>() {
         Ok(id) => store::accounts::account_info(&mut **tx, id).await?,
         Err(_) => store::accounts::account_by_email(&mut **tx, user).await?,
     };
@@ -78,7 +80,7 @@ pub async fn find_or_invite(tx: &mut Change, actor: &Actor, team: Option<Uuid>, 
             None => {}
         }
     }
-    if user.parse::<Uuid>().is_ok() {
+    if user.parse::<AccountId>().is_ok() {
         return Err(Error::not_found("user", "Couldn't find that user."));
     }
     accounts::check_address(user)?;
@@ -89,7 +91,7 @@ pub async fn find_or_invite(tx: &mut Change, actor: &Actor, team: Option<Uuid>, 
 async fn make(tx: &mut Change, email: &str) -> Result<Row> {
     let now = Utc::now();
     let row = Row {
-        id: Uuid::now_v7(),
+        id: AccountId::now_v7(),
         email: email.into(),
         name: None,
         admin: false,
@@ -111,7 +113,7 @@ async fn make(tx: &mut Change, email: &str) -> Result<Row> {
 }
 
 /// Fails unless the caller can add a person with this address, to `team` if given.
-async fn may_invite(tx: &mut Change, actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()> {
+async fn may_invite(tx: &mut Change, actor: &Actor, team: Option<TeamId>, email: &str) -> Result<()> {
     if actor.account.admin {
         return Ok(());
     }
@@ -138,7 +140,7 @@ async fn may_invite(tx: &mut Change, actor: &Actor, team: Option<Uuid>, email: &
 }
 
 /// Whether the caller is an admin of `team`, and it can invite.
-async fn invites(tx: &mut Change, actor: &Actor, team: Option<Uuid>) -> bool {
+async fn invites(tx: &mut Change, actor: &Actor, team: Option<TeamId>) -> bool {
     let Some(team) = team else { return false };
     actor.team_in(&mut **tx, &team.to_string(), InTeam::Administer).await.is_ok_and(|team| team.invites)
 }
@@ -153,12 +155,12 @@ fn gone(tx: &mut Change, row: &Row) {
 
 /// Locks an account that the caller may remove or keep: before the team, and before rows of either. Everybody uses this
 /// order to avoid deadlocks. `false` if the account has been removed meanwhile.
-pub async fn hold(tx: &mut sqlx::PgConnection, account: Uuid) -> Result<bool> {
+pub async fn hold(tx: &mut sqlx::PgConnection, account: AccountId) -> Result<bool> {
     Ok(store::accounts::account_is_invited(tx, account).await?.is_some())
 }
 
 /// Removes an account that was never used, if the caller has revoked its last invitation.
-pub async fn release(tx: &mut Change, account: Uuid) -> Result<()> {
+pub async fn release(tx: &mut Change, account: AccountId) -> Result<()> {
     let Some(row) = store::accounts::account_info_any(&mut **tx, account).await? else { return Ok(()) };
     if store::accounts::account_delete_uninvited(tx, account, Utc::now()).await? {
         gone(tx, &row);

@@ -5,6 +5,7 @@
 //! quotas on their own resources: they could raise them anyway. The operator sets the limits, for one account or team,
 //! or for all.
 
+use api::ids::{AccountId, AppId, QuotaId, TeamId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -13,7 +14,6 @@ use base::{Base, Error, Result, Subject, dyno_sizes, web::Input};
 use chrono::Utc;
 use sqlx::PgConnection;
 use store::quotas::{Owner, Row, Usage};
-use uuid::Uuid;
 
 use crate::{access::InTeam, accounts, actor::Actor, subjects};
 
@@ -81,7 +81,7 @@ fn most(quota: Quota, set: &[Row], is_exempt: bool) -> (Option<i64>, bool) {
 }
 
 /// The owner: a person or a team.
-pub fn owner(account: Option<Uuid>, team: Option<Uuid>) -> Owner {
+pub fn owner(account: Option<AccountId>, team: Option<TeamId>) -> Owner {
     Owner { account, team }
 }
 
@@ -127,7 +127,7 @@ fn reached(owner: Owner, quota: Quota, most: i64, all: i64) -> Error {
 
 /// The owner of an app, and how much of `quota` is left for it; `None` without a limit. Like [`admit`], it waits for
 /// concurrent calls, and fails if nothing is left.
-pub async fn left_for_app(tx: &mut PgConnection, app: Uuid, quota: Quota) -> Result<(Owner, Option<i64>)> {
+pub async fn left_for_app(tx: &mut PgConnection, app: AppId, quota: Quota) -> Result<(Owner, Option<i64>)> {
     let Some(owner) = store::quotas::quota_owner(&mut *tx, app).await? else { return Ok((Owner::default(), None)) };
     Ok((owner, left(tx, owner, quota, 1).await?))
 }
@@ -142,7 +142,7 @@ pub async fn admit_all(tx: &mut PgConnection, owner: Owner) -> Result<()> {
 }
 
 /// As [`admit`], for the owner of an app.
-pub async fn admit_for_app(tx: &mut PgConnection, app: Uuid, quota: Quota, more: i64) -> Result<()> {
+pub async fn admit_for_app(tx: &mut PgConnection, app: AppId, quota: Quota, more: i64) -> Result<()> {
     match store::quotas::quota_owner(&mut *tx, app).await? {
         Some(owner) => admit(tx, owner, quota, more).await,
         None => Ok(()),
@@ -262,7 +262,7 @@ async fn save(
         if most.is_some_and(|most| most < 0) {
             return Err(Error::invalid(format!("{name} must be 0 or more, or null.")));
         }
-        store::quotas::quota_save(&mut tx, Uuid::now_v7(), owner, quota, *most, Utc::now()).await?;
+        store::quotas::quota_save(&mut tx, QuotaId::now_v7(), owner, quota, *most, Utc::now()).await?;
     }
     let described = |(name, most): (&String, &Option<i64>)| match most {
         Some(most) => format!("{name} {most}"),

@@ -2,9 +2,9 @@
 //!
 //! Subjects of all kinds have the same rights; a kind for which one makes no sense does not use it.
 
+use api::ids::{AccountId, TeamId};
 pub use api::team_members::Role;
 use store::accounts;
-use uuid::Uuid;
 
 /// An operation on an app, or on another subject that a person or a team owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,8 +147,8 @@ impl RoleRights for Role {
 /// The owner of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    Account(Uuid),
-    Team(Uuid),
+    Account(AccountId),
+    Team(TeamId),
 }
 
 /// The rights of `account` on a subject, given its owner, the permissions granted to the account there, and the
@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn rights_follow_from_owner_grants_and_role() {
-        let (me, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (me, other) = (AccountId::from_u128(1), AccountId::from_u128(2));
+        let (same, team) = (TeamId(me.get()), TeamId::from_u128(2));
         let account = |admin: bool| accounts::Row {
             id: me,
             email: "ada@example.com".into(),
@@ -227,14 +228,14 @@ mod tests {
         check(Owner::Account(other), None, None, false, none);
         check(Owner::Account(other), Some(&["status"]), None, false, status);
         // An id of an account says nothing about a team.
-        check(Owner::Team(me), None, None, false, none);
-        check(Owner::Team(other), None, Some(Role::Viewer), false, view);
-        check(Owner::Team(other), None, Some(Role::Viewer), true, none);
-        check(Owner::Team(other), Some(&["status"]), Some(Role::Member), false, status);
-        check(Owner::Team(other), Some(&["status"]), Some(Role::Member), true, status);
-        check(Owner::Team(other), Some(&["manage"]), Some(Role::Viewer), true, all);
-        check(Owner::Team(other), Some(&[]), Some(Role::Member), false, none);
-        check(Owner::Team(other), Some(&["status"]), Some(Role::Admin), true, all);
+        check(Owner::Team(same), None, None, false, none);
+        check(Owner::Team(team), None, Some(Role::Viewer), false, view);
+        check(Owner::Team(team), None, Some(Role::Viewer), true, none);
+        check(Owner::Team(team), Some(&["status"]), Some(Role::Member), false, status);
+        check(Owner::Team(team), Some(&["status"]), Some(Role::Member), true, status);
+        check(Owner::Team(team), Some(&["manage"]), Some(Role::Viewer), true, all);
+        check(Owner::Team(team), Some(&[]), Some(Role::Member), false, none);
+        check(Owner::Team(team), Some(&["status"]), Some(Role::Admin), true, all);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Service accounts: programs that are members of a team. They cannot sign in; an admin of the team creates their
 //! tokens, with a scope and an expiry.
 
+use api::ids::{AccountId, AuthorizationId, TeamMemberId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -16,7 +17,6 @@ use store::{
     authorizations as tokens,
     service_accounts::{LIST, Row},
 };
-use uuid::Uuid;
 
 use crate::{
     access::{InTeam, Team},
@@ -47,7 +47,7 @@ fn missing() -> Error {
     Error::not_found("service_account", "Couldn't find that service account.")
 }
 
-fn note(tx: &mut Change, action: &str, summary: String, team: &Team, account: Uuid) {
+fn note(tx: &mut Change, action: &str, summary: String, team: &Team, account: AccountId) {
     tx.record(action, summary, serde_json::json!({ "team": team.id, "account": account }));
 }
 
@@ -72,7 +72,7 @@ pub async fn service_account_create(
     Input(create): Input<api::service_accounts::ServiceAccountCreate>,
 ) -> Result<Created<api::service_accounts::ServiceAccount>> {
     let team = actor.team(&team, InTeam::Administer).await?;
-    let (id, now, name) = (Uuid::now_v7(), Utc::now(), create.name.as_str());
+    let (id, now, name) = (AccountId::now_v7(), Utc::now(), create.name.as_str());
     let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if name.is_empty() || name.len() > 30 || !name.bytes().all(letters) {
         return Err(Error::invalid(
@@ -104,7 +104,7 @@ pub async fn service_account_create(
     store::accounts::account_create(&mut *tx, &account).await.map_err(taken)?;
     let by = actor.account.id;
     store::service_accounts::service_account_create(&mut *tx, id, team.id, name, by, now).await.map_err(taken)?;
-    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, id, role, now).await?;
+    store::team_members::team_member_save(&mut *tx, TeamMemberId::now_v7(), team.id, id, role, now).await?;
     let summary = format!("Created the service account {name} as {role}.");
     note(&mut tx, "service_account.create", summary, &team, id);
     tx.commit().await?;
@@ -176,7 +176,7 @@ pub async fn authorization_delete(
 ) -> Result<Json<api::authorizations::Authorization>> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let account = find(&base, &team, &which).await?;
-    let id: Uuid = authorization.parse().map_err(|_| authorizations::missing())?;
+    let id: AuthorizationId = authorization.parse().map_err(|_| authorizations::missing())?;
     let found = tokens::authorization_info(base.db(), account.id, id, Utc::now()).await?;
     let row = found.ok_or_else(authorizations::missing)?.row;
     authorizations::must_not_exceed_credential(&row, &actor)?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use api::ids::{AccountId, SessionId};
 use async_trait::async_trait;
 use axum::{
     extract::{Request, State},
@@ -17,7 +18,6 @@ use tower_sessions::{
     session::{Id, Record},
     session_store,
 };
-use uuid::Uuid;
 
 use crate::{cookie_guard, request};
 
@@ -47,12 +47,11 @@ fn backend(err: impl std::fmt::Display) -> session_store::Error {
 impl Store {
     fn row(record: &Record) -> session_store::Result<store::sessions::Row> {
         let text = |key: &str| record.data.get(key).and_then(|v| v.as_str()).map(String::from);
-        let id = |key: &str| text(key).and_then(|s| s.parse::<Uuid>().ok());
         let expires_at = DateTime::from_timestamp(record.expiry_date.unix_timestamp(), 0).unwrap_or_else(Utc::now);
         Ok(store::sessions::Row {
-            id: id(SESSION).unwrap_or_else(Uuid::now_v7),
+            id: text(SESSION).and_then(|id| id.parse().ok()).unwrap_or_else(SessionId::now_v7),
             key_hash: secrets::hash(&record.id.to_string()),
-            account_id: id(ACCOUNT),
+            account_id: text(ACCOUNT).and_then(|id| id.parse().ok()),
             data: serde_json::to_value(&record.data).map_err(backend)?,
             user_agent: text(AGENT),
             address: text(ADDRESS),
@@ -128,9 +127,9 @@ pub async fn ignore_ambiguous(State(base): State<Base>, mut req: Request, next: 
 }
 
 /// The account and the session id, if the session is signed in.
-pub async fn signed_in(session: &Session) -> Option<(Uuid, Uuid)> {
-    let account = session.get::<Uuid>(ACCOUNT).await.ok().flatten()?;
-    let id = session.get::<Uuid>(SESSION).await.ok().flatten()?;
+pub async fn signed_in(session: &Session) -> Option<(AccountId, SessionId)> {
+    let account = session.get::<AccountId>(ACCOUNT).await.ok().flatten()?;
+    let id = session.get::<SessionId>(SESSION).await.ok().flatten()?;
     Some((account, id))
 }
 
@@ -143,7 +142,7 @@ pub async fn touch(session: &Session) {
 
 /// Signs `session` in to `account`, under a new cookie value: one that somebody else has set gains nothing (session
 /// fixation). `id` is that of the session in the audit log.
-pub async fn sign_in(session: &Session, account: Uuid, id: Uuid, headers: &HeaderMap) -> anyhow::Result<()> {
+pub async fn sign_in(session: &Session, account: AccountId, id: SessionId, headers: &HeaderMap) -> anyhow::Result<()> {
     // Earlier contents are removed, too: those of another person, or of an unfinished sign-in.
     session.clear().await;
     session.cycle_id().await?;

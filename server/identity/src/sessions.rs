@@ -1,5 +1,6 @@
 //! Console sessions: signing out, listing and ending them.
 
+use api::ids::{AccountId, SessionId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -10,7 +11,6 @@ use base::{Base, Error, Result, credential::Credential, pages};
 use chrono::Utc;
 use store::sessions::LIST;
 use tower_sessions::Session;
-use uuid::Uuid;
 
 use crate::{actor::Actor, request, session_cookies::signed_in};
 
@@ -27,7 +27,7 @@ pub async fn sign_out(State(base): State<Base>, session: Session, headers: Heade
     Ok(Redirect::to("/login").into_response())
 }
 
-async fn end(base: &Base, headers: &HeaderMap, account: Uuid, session: Uuid) -> Result<()> {
+async fn end(base: &Base, headers: &HeaderMap, account: AccountId, session: SessionId) -> Result<()> {
     let Some(account) = store::accounts::account_info(base.db(), account).await? else { return Ok(()) };
     let actor = Actor::signed_in(base, account, session, request::address(headers));
     let mut tx = actor.change(actor.subject()).await?;
@@ -41,7 +41,7 @@ pub async fn session_list(State(base): State<Base>, actor: Actor, headers: Heade
     let range = pages::requested(&headers, &LIST)?;
     let page = store::sessions::session_list(base.db(), actor.account.id, Utc::now(), &range).await?;
     let page = page.map(|row| api::sessions::Session {
-        id: row.id.into(),
+        id: row.id,
         current: actor.credential == Credential::Session(row.id),
         user_agent: row.user_agent,
         address: row.address,
@@ -55,7 +55,7 @@ pub async fn session_list(State(base): State<Base>, actor: Actor, headers: Heade
 /// `DELETE /account/sessions/{session}`
 pub async fn session_delete(actor: Actor, Path(id): Path<String>) -> Result<Json<serde_json::Value>> {
     let missing = || Error::not_found("session", "Couldn't find that session.");
-    let id: Uuid = id.parse().map_err(|_| missing())?;
+    let id: SessionId = id.parse().map_err(|_| missing())?;
     let mut tx = actor.change(actor.subject()).await?;
     if !store::sessions::session_delete(&mut *tx, actor.account.id, id).await? {
         return Err(missing());

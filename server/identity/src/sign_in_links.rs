@@ -4,6 +4,7 @@
 //! page that only asks (`app`'s `sign_in_link`), and the secret is used up by the `POST` of its button, which has to
 //! come from that page.
 
+use api::ids::{SessionId, SignInLinkId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -13,7 +14,6 @@ use axum::{
 use base::{Base, Error, Result, Subject, SubjectKind, events::EventActor, secrets, web::Created};
 use chrono::{Duration, Utc};
 use tower_sessions::Session;
-use uuid::Uuid;
 
 use crate::{actor::Actor, request, session_cookies};
 
@@ -28,7 +28,7 @@ pub async fn sign_in_link_create(actor: Actor) -> Result<Created<api::sessions::
     let mut tx = actor.change(actor.subject()).await?;
     let hash = secrets::hash(&secret);
     let (account, by) = (actor.account.id, actor.credential.token());
-    store::sessions::sign_in_link_create(&mut *tx, Uuid::now_v7(), account, by, &hash, expires_at, now).await?;
+    store::sessions::sign_in_link_create(&mut *tx, SignInLinkId::now_v7(), account, by, &hash, expires_at, now).await?;
     tx.record("sign_in_link.create", "Created a one-time sign-in link.", serde_json::json!({}));
     tx.commit().await?;
     Ok(Created(api::sessions::SignInLink { url: format!("{}/login/{secret}", actor.origin), expires_at }))
@@ -80,7 +80,7 @@ pub async fn sign_in_link_use(
         return Ok(Redirect::to("/login?error=link").into_response());
     };
     store::accounts::account_signed_in(&mut *tx, account.id, now).await?;
-    let id = Uuid::now_v7();
+    let id = SessionId::now_v7();
     let actor = Actor::signed_in(&base, account, id, address);
     tx.on_behalf_of(actor.originator());
     tx.record_of(actor.subject(), "session.create", "Signed in with a one-time link.", serde_json::json!({}));

@@ -1,8 +1,8 @@
 //! The subjects of this area's events.
 
+use api::ids::TeamId;
 use base::{Subject, SubjectKind};
 use store::{accounts, identity_providers, oauth_clients};
-use uuid::Uuid;
 
 /// An account, by its email address.
 pub(crate) fn account(row: &accounts::Row) -> Subject {
@@ -10,7 +10,7 @@ pub(crate) fn account(row: &accounts::Row) -> Subject {
 }
 
 /// A team.
-pub(crate) fn team(id: Uuid, name: &str) -> Subject {
+pub(crate) fn team(id: TeamId, name: &str) -> Subject {
     Subject::new(SubjectKind::Team, id, name)
 }
 

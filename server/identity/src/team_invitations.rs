@@ -1,5 +1,6 @@
 //! Team invitations, which invitees accept or decline.
 
+use api::ids::{AccountId, TeamId, TeamInvitationId, TeamMemberId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -9,7 +10,6 @@ use axum::{
 use base::{Base, Change, Error, Result, pages, web::Input};
 use chrono::{Duration, Utc};
 use store::team_invitations::{LIST, New, Row};
-use uuid::Uuid;
 
 use crate::{access::InTeam, actor::Actor, invitation_policy, subjects, team_members};
 
@@ -20,7 +20,7 @@ fn shown(row: Row) -> api::team_invitations::TeamInvitation {
     use api::team_members::TeamUser;
     api::team_invitations::TeamInvitation {
         id: row.id,
-        team: api::refs::Ref { id: row.team_id, name: row.team },
+        team: api::refs::Ref { id: row.team_id.into(), name: row.team },
         user: TeamUser { id: row.account_id, email: row.email, name: row.name },
         invited_by: TeamUser {
             id: row.invited_by.unwrap_or_default(),
@@ -54,7 +54,12 @@ pub async fn team_invitation_list_own(State(base): State<Base>, actor: Actor, he
     listed(&base, &headers, None, Some(actor.account.id)).await
 }
 
-async fn listed(base: &Base, headers: &HeaderMap, team: Option<Uuid>, account: Option<Uuid>) -> Result<Response> {
+async fn listed(
+    base: &Base,
+    headers: &HeaderMap,
+    team: Option<TeamId>,
+    account: Option<AccountId>,
+) -> Result<Response> {
     let range = pages::requested(headers, &LIST)?;
     let page = store::team_invitations::team_invitation_list(base.db(), team, account, &range).await?;
     Ok(pages::respond(&LIST, &range, page.map(shown)))
@@ -80,7 +85,7 @@ pub async fn team_invitation_save(
         return Err(Error::invalid("A service account can only be in the team that created it."));
     }
     let new = New {
-        id: Uuid::now_v7(),
+        id: TeamInvitationId::now_v7(),
         team: team.id,
         account: account.id,
         role,
@@ -97,7 +102,7 @@ pub async fn team_invitation_save(
     Ok(Json(shown(row.ok_or_else(missing)?)))
 }
 
-fn note(tx: &mut Change, action: &str, summary: String, (team, account): (Uuid, Uuid)) {
+fn note(tx: &mut Change, action: &str, summary: String, (team, account): (TeamId, AccountId)) {
     tx.record(action, summary, serde_json::json!({ "team": team, "account": account }));
 }
 
@@ -130,7 +135,7 @@ pub async fn team_invitation_delete(
 
 /// The invitation with this id, if it is to the caller.
 async fn own(base: &Base, actor: &Actor, id: &str) -> Result<Row> {
-    let id: Uuid = id.parse().map_err(|_| missing())?;
+    let id: TeamInvitationId = id.parse().map_err(|_| missing())?;
     let row = store::team_invitations::team_invitation_info(base.db(), id).await?;
     row.filter(|row| row.account_id == actor.account.id).ok_or_else(missing)
 }
@@ -167,7 +172,8 @@ pub async fn team_invitation_accept(
     if let Some(member) = member {
         return Err(Error::invalid(format!("You are already {} of the team {}.", member.role, row.team)));
     }
-    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), row.team_id, row.account_id, row.role, now).await?;
+    store::team_members::team_member_save(&mut *tx, TeamMemberId::now_v7(), row.team_id, row.account_id, row.role, now)
+        .await?;
     let summary = format!("Accepted the invitation as {}.", row.role);
     note(&mut tx, "team_invitation.accept", summary, (row.team_id, row.account_id));
     tx.commit().await?;

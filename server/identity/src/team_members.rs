@@ -1,5 +1,6 @@
 //! Team members and their roles. A team always has an admin.
 
+use api::ids::{AccountId, TeamMemberId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -12,7 +13,6 @@ use base::{
 };
 use chrono::Utc;
 use store::team_members::{LIST, Row};
-use uuid::Uuid;
 
 use crate::{
     access::{InTeam, Team},
@@ -96,7 +96,7 @@ pub async fn team_member_save(
         return Err(Error::invalid("A service account can only be member or viewer of the team that created it."));
     }
     store::teams::team_lock(&mut *tx, team.id).await?;
-    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, account.id, role, now).await?;
+    store::team_members::team_member_save(&mut *tx, TeamMemberId::now_v7(), team.id, account.id, role, now).await?;
     keeps_an_admin(&mut tx, &team).await?;
     if role != Role::Admin && account.id != actor.account.id {
         take_over(&mut tx, &team, account.id, &actor).await?;
@@ -124,7 +124,7 @@ async fn keeps_an_admin(tx: &mut sqlx::PgConnection, team: &Team) -> Result<()> 
 
 /// Makes the caller responsible for what `maker`, who is no longer an admin, has created. If that includes the team,
 /// the caller needs the quota for it.
-async fn take_over(tx: &mut sqlx::PgConnection, team: &Team, maker: Uuid, actor: &Actor) -> Result<()> {
+async fn take_over(tx: &mut sqlx::PgConnection, team: &Team, maker: AccountId, actor: &Actor) -> Result<()> {
     let by = actor.account.id;
     if store::teams::team_take_over(&mut *tx, team.id, maker, by).await? {
         quotas::admit(tx, quotas::owner(Some(by), None), Quota::Teams, 0).await?;
@@ -174,7 +174,8 @@ pub async fn team_member_delete(
         return Err(missing());
     }
     store::team_members::team_member_delete(&mut tx, found.id, member.account_id).await?;
-    store::team_members::team_member_block(&mut *tx, Uuid::now_v7(), found.id, member.account_id, Utc::now()).await?;
+    store::team_members::team_member_block(&mut *tx, TeamMemberId::now_v7(), found.id, member.account_id, Utc::now())
+        .await?;
     keeps_an_admin(&mut tx, &found).await?;
     if !is_self {
         take_over(&mut tx, &found, member.account_id, &actor).await?;

@@ -1,5 +1,6 @@
 //! Teams: creating, renaming and deleting them, and access of their members to their apps.
 
+use api::ids::{TeamId, TeamMemberId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -14,7 +15,6 @@ use base::{
 };
 use chrono::Utc;
 use store::team_members::OnApp;
-use uuid::Uuid;
 
 use crate::{
     access::{InTeam, Team},
@@ -86,18 +86,18 @@ pub async fn team_create(
 ) -> Result<Created<api::teams::Team>> {
     actor.must_be_a_person().await?;
     check_name(&create.name)?;
-    let (id, now, name) = (Uuid::now_v7(), Utc::now(), create.name.as_str());
+    let (id, now, name) = (TeamId::now_v7(), Utc::now(), create.name.as_str());
     let mut tx = actor.change(subjects::team(id, name)).await?;
     quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Teams, 1).await?;
     store::teams::team_create(&mut *tx, id, name, actor.account.id, now).await.map_err(|err| name_taken(err, name))?;
-    let (member, admin) = (Uuid::now_v7(), Role::Admin);
+    let (member, admin) = (TeamMemberId::now_v7(), Role::Admin);
     store::team_members::team_member_save(&mut *tx, member, id, actor.account.id, admin, now).await?;
     note(&mut tx, "team.create", format!("Created the team {name}."), id);
     tx.commit().await?;
     Ok(Created(shown(&actor.team(name, InTeam::See).await?)))
 }
 
-fn note(tx: &mut Change, action: &str, summary: String, team: Uuid) {
+fn note(tx: &mut Change, action: &str, summary: String, team: TeamId) {
     tx.record(action, summary, serde_json::json!({ "team": team }));
 }
 
@@ -208,9 +208,9 @@ fn access(row: OnApp) -> api::teams::TeamAccess {
     // Permissions granted to an admin have no effect.
     let given = row.permissions.filter(|_| role != Some(Role::Admin));
     api::teams::TeamAccess {
-        app: api::refs::Ref { id: row.app_id, name: row.app },
+        app: api::refs::Ref { id: row.app_id.into(), name: row.app },
         locked: row.locked,
-        user: api::refs::UserRef { id: row.account_id, email: row.email },
+        user: api::refs::UserRef { id: row.account_id.into(), email: row.email },
         explicit: given.is_some(),
         permissions: given.unwrap_or_else(|| by_role.iter().map(|p| (*p).to_owned()).collect()),
     }

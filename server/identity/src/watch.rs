@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use api::ids::{AccountId, AppId};
 use base::{
     Base, Error, Result,
     ends::{Ends, Reader},
@@ -26,10 +27,10 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// Access to something open, which is checked until it is lost.
 pub struct Watch {
     base: Base,
-    account: Uuid,
+    account: AccountId,
     credential: Option<Uuid>,
     /// The right that is needed, and the app.
-    app: Option<(Uuid, Can)>,
+    app: Option<(AppId, Can)>,
     ends: Ends,
 }
 
@@ -38,9 +39,9 @@ impl Watch {
     /// session that has to stay valid, if any.
     pub async fn begin(
         base: &Base,
-        account: Uuid,
+        account: AccountId,
         credential: Option<Uuid>,
-        app: Uuid,
+        app: AppId,
         can: Can,
     ) -> Result<Option<Self>> {
         Self::of(base, account, credential, Some((app, can))).await
@@ -53,9 +54,9 @@ impl Watch {
 
     async fn of(
         base: &Base,
-        account: Uuid,
+        account: AccountId,
         credential: Option<Uuid>,
-        app: Option<(Uuid, Can)>,
+        app: Option<(AppId, Can)>,
     ) -> Result<Option<Self>> {
         // Before the first check, so that no change is missed in between.
         let ends = base.session_ends(Reader { app: app.map(|(app, _)| app), ..Reader::account(account) });
@@ -100,7 +101,7 @@ impl Watch {
 
 impl Actor {
     /// Watches the caller's right `can` on `app`, and the validity of their credential.
-    pub async fn watch(&self, app: Uuid, can: Can) -> Result<Watch> {
+    pub async fn watch(&self, app: AppId, can: Can) -> Result<Watch> {
         let watch = Watch::begin(&self.base, self.account.id, Some(self.credential.id()), app, can).await?;
         watch.ok_or_else(Error::no_app)
     }

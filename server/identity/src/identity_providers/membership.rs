@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use api::team_members::{GrantedBy, Role};
+use api::{
+    ids::{AccountId, TeamId, TeamMemberId},
+    team_members::{GrantedBy, Role},
+};
 use base::{Change, Result, credential::Credential};
 use chrono::Utc;
 use store::{accounts::Row, identity_providers::Rule};
-use uuid::Uuid;
 
 use super::rules::{Grants, is_trusted_for};
 use crate::{actor::Actor, subjects};
@@ -46,7 +48,7 @@ pub(crate) async fn take_back(tx: &mut Change, identity: &store::identities::Row
 }
 
 /// Ends the sessions of an account whose identities have changed, except the caller's own.
-pub(crate) async fn sign_out(tx: &mut sqlx::PgConnection, actor: &Actor, account: Uuid) -> Result<()> {
+pub(crate) async fn sign_out(tx: &mut sqlx::PgConnection, actor: &Actor, account: AccountId) -> Result<()> {
     let keep = match actor.credential {
         Credential::Session(id) if account == actor.account.id => Some(id),
         _ => None,
@@ -75,7 +77,7 @@ pub(crate) async fn sign_out_untrusted(
 }
 
 /// Whether the team has another admin. Locks it, so that this stays true.
-async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<bool> {
+async fn has_other_admin(tx: &mut sqlx::PgConnection, team: TeamId) -> Result<bool> {
     store::teams::team_lock(&mut *tx, team).await?;
     Ok(store::team_members::team_member_count_admins(tx, team).await? > 1)
 }
@@ -93,7 +95,7 @@ async fn join(tx: &mut Change, who: &Row, (team, role): (&str, Role), was_given:
         Some(Role::Admin) if !has_other_admin(tx, id).await? => return Ok(true),
         _ => {}
     }
-    store::team_members::team_member_grant(&mut **tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
+    store::team_members::team_member_grant(&mut **tx, TeamMemberId::now_v7(), id, who.id, role, Utc::now()).await?;
     let summary = format!("{} became {role} of the team {team} by a rule of the identity provider.", who.email);
     let data = serde_json::json!({ "team": id, "account": who.id, "role": role });
     note(tx, who, "team_member.create", summary, data);

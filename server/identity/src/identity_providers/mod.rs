@@ -5,7 +5,11 @@ pub(crate) mod person;
 mod provider_client;
 pub(crate) mod rules;
 
-use api::{identity_providers::ProviderKind, team_members::Role};
+use api::{
+    identity_providers::ProviderKind,
+    ids::{AccountId, IdentityProviderId, IdentityRuleId},
+    team_members::Role,
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -18,7 +22,6 @@ use base::{
 };
 use chrono::{DateTime, Utc};
 use store::identity_providers::{LIST, Row, Rule};
-use uuid::Uuid;
 
 use self::{person::Provider, provider_client::ProviderClient};
 use crate::{actor::Actor, subjects};
@@ -96,7 +99,7 @@ pub async fn identity_provider_list(State(base): State<Base>, actor: Actor, head
     actor.must_administer()?;
     let range = pages::requested(&headers, &LIST)?;
     let page = store::identity_providers::identity_provider_list(base.db(), &range).await?;
-    let ids: Vec<Uuid> = page.rows.iter().map(|row| row.id).collect();
+    let ids: Vec<IdentityProviderId> = page.rows.iter().map(|row| row.id).collect();
     let all = store::identity_providers::identity_rule_list_of(base.db(), &ids).await?;
     let page = page.map(|row| {
         let rules = all.iter().filter(|rule| rule.provider_id == row.id).cloned().collect();
@@ -119,7 +122,7 @@ pub async fn identity_provider_create(
     let name =
         given(create.name).or(preset.map(|p| p.0.to_string())).ok_or_else(|| Error::invalid("name is required."))?;
     let issuer = given(create.issuer).or(preset.map(|p| p.2.into()));
-    let (id, now) = (Uuid::now_v7(), Utc::now());
+    let (id, now) = (IdentityProviderId::now_v7(), Utc::now());
     let row = Row {
         id,
         title: given(create.title).or(preset.map(|p| p.1.into())).unwrap_or_else(|| name.clone()),
@@ -306,7 +309,7 @@ fn domain(given: &str) -> Result<String> {
 
 async fn read_rules(
     base: &Base,
-    provider_id: Uuid,
+    provider_id: IdentityProviderId,
     given: Vec<api::identity_providers::IdentityRule>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Rule>> {
@@ -328,13 +331,13 @@ async fn read_rules(
             _ => return Err(Error::invalid("A rule's role must be admin, member or viewer, with a team.")),
         };
         if let Some(team) = &team {
-            let found = store::teams::team_info(base.db(), team, Uuid::nil()).await?;
+            let found = store::teams::team_info(base.db(), team, AccountId::nil()).await?;
             found
                 .filter(|found| found.team.name == *team)
                 .ok_or_else(|| Error::invalid(format!("There is no team {team}. Create it first.")))?;
         }
         rules.push(Rule {
-            id: Uuid::now_v7(),
+            id: IdentityRuleId::now_v7(),
             provider_id,
             position,
             domain,

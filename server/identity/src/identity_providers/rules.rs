@@ -64,14 +64,15 @@ pub(crate) fn given(rules: &[Rule], person: &Person) -> Grants {
 
 #[cfg(test)]
 mod tests {
+    use api::ids::{IdentityProviderId, IdentityRuleId};
+
     use super::*;
     use chrono::DateTime;
-    use uuid::Uuid;
 
     fn rule(domain: Option<&str>, group: Option<&str>, admin: bool, team: Option<(&str, Role)>) -> Rule {
         Rule {
-            id: Uuid::nil(),
-            provider_id: Uuid::nil(),
+            id: IdentityRuleId::nil(),
+            provider_id: IdentityProviderId::nil(),
             position: 0,
             domain: domain.map(String::from),
             group: group.map(String::from),

@@ -18,10 +18,12 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{Duration, Utc};
 use serde::Deserialize;
 use store::oauth_clients::{Code, Row};
-use uuid::Uuid;
 
 use crate::{actor::Actor, scopes, subjects};
-use api::oauth_clients::{Consent, ConsentQuery};
+use api::{
+    ids::{OauthClientId, OauthCodeId},
+    oauth_clients::{Consent, ConsentQuery},
+};
 
 /// Validity of a code (devcenter "OAuth").
 const LIFE: Duration = Duration::minutes(5);
@@ -31,7 +33,7 @@ const MOST_STATE: usize = 4096;
 /// The client and the scope of a valid consent request.
 async fn check(base: &Base, query: &ConsentQuery) -> Result<(Row, Vec<String>)> {
     let unknown = || Error::not_found("client", "There is no OAuth client with this client_id.");
-    let id: Uuid = query.client_id.parse().map_err(|_| unknown())?;
+    let id: OauthClientId = query.client_id.parse().map_err(|_| unknown())?;
     let client = store::oauth_clients::oauth_client_info(base.db(), id).await?.ok_or_else(unknown)?;
     if query.redirect_uri.as_ref().is_some_and(|uri| *uri != client.redirect_uri) {
         return Err(Error::invalid(format!(
@@ -98,7 +100,7 @@ pub async fn consent_create(State(base): State<Base>, actor: Actor, Form(answer)
     if allowed {
         let code = secrets::random();
         let row = Code {
-            id: Uuid::now_v7(),
+            id: OauthCodeId::now_v7(),
             client_id: client.id,
             account_id: actor.account.id,
             code_hash: secrets::hash(&code),

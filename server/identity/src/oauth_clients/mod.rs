@@ -5,6 +5,7 @@
 pub(crate) mod consent;
 pub(crate) mod tokens;
 
+use api::ids::OauthClientId;
 use axum::{
     Json,
     extract::{Path, State},
@@ -18,7 +19,6 @@ use base::{
 use chrono::Utc;
 use store::oauth_clients::{LIST, Row};
 use store::pages::Page;
-use uuid::Uuid;
 
 use crate::{actor::Actor, subjects};
 
@@ -43,7 +43,7 @@ fn shown(base: &Base, row: Row) -> Result<api::oauth_clients::OauthClient> {
 
 /// The caller's client with this id.
 async fn find(base: &Base, actor: &Actor, id: &str) -> Result<Row> {
-    let id: Uuid = id.parse().map_err(|_| missing())?;
+    let id: OauthClientId = id.parse().map_err(|_| missing())?;
     let row = store::oauth_clients::oauth_client_info(base.db(), id).await?;
     row.filter(|row| row.account_id == actor.account.id).ok_or_else(missing)
 }
@@ -90,7 +90,7 @@ pub async fn oauth_client_create(
     actor.must_be_a_person().await?;
     let (secret, now) = (secrets::random(), Utc::now());
     let row = Row {
-        id: Uuid::now_v7(),
+        id: OauthClientId::now_v7(),
         account_id: actor.account.id,
         name: name(&create.name)?,
         redirect_uri: redirect_uri(&create.redirect_uri)?,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use api::ids::{AccountId, AuthorizationId};
 use axum::{
     Json,
     extract::State,
@@ -23,7 +24,6 @@ use chrono::{Duration, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::{oauth_clients as clients, oauth_clients::Row};
-use uuid::Uuid;
 
 use crate::{authorizations, request, subjects};
 
@@ -72,8 +72,8 @@ type Fields = HashMap<String, String>;
 
 /// The new tokens, before they are written in one of two formats.
 struct NewTokens {
-    authorization: Uuid,
-    account: Uuid,
+    authorization: AuthorizationId,
+    account: AccountId,
     scope: Vec<String>,
     token: String,
     refresh: String,
@@ -226,7 +226,7 @@ async fn exchange(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields)
 async fn refresh(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields) -> Result<NewTokens, Wrong> {
     let now = Utc::now();
     let old = form.get("refresh_token").cloned().unwrap_or_default();
-    let (row, token) = authorizations::make(Uuid::nil(), "", Vec::new(), Some(now + LIFE), now);
+    let (row, token) = authorizations::make(AccountId::nil(), "", Vec::new(), Some(now + LIFE), now);
     let mut tx = begin(base, headers, client).await?;
     let (hash, ends) = (secrets::hash(&old), now + LIFE);
     let found = clients::oauth_grant_refresh(&mut *tx, client.id, &hash, &row.token_hash, &row.hint, ends, now).await?;
@@ -249,7 +249,7 @@ async fn note(
     headers: &HeaderMap,
     tx: &mut Change,
     client: &Row,
-    (authorization, account): (Uuid, Uuid),
+    (authorization, account): (AuthorizationId, AccountId),
     action: &str,
     done: &str,
 ) -> Result<()> {

@@ -1,10 +1,10 @@
 //! Codes of an authenticator, or recovery codes. Each can be used once.
 
+use api::ids::{AccountId, PasswordId, RecoveryCodeId};
 use base::{Base, Error, Result};
 use chrono::{DateTime, Utc};
 use rand::RngCore as _;
 use store::passwords::{self, Row};
-use uuid::Uuid;
 
 use super::totp;
 use crate::actor::Actor;
@@ -25,12 +25,12 @@ pub(super) enum Code {
 }
 
 /// The encryption purpose: one per account.
-fn purpose(account: Uuid) -> String {
+fn purpose(account: AccountId) -> String {
     format!("codes of {account}")
 }
 
 /// A new secret, and its encrypted form.
-pub(super) fn new_secret(base: &Base, account: Uuid) -> (Vec<u8>, Vec<u8>) {
+pub(super) fn new_secret(base: &Base, account: AccountId) -> (Vec<u8>, Vec<u8>) {
     let mut secret = vec![0; totp::SECRET_BYTES];
     rand::rng().fill_bytes(&mut secret);
     let sealed = base.secrets().seal(&purpose(account), &secret);
@@ -38,24 +38,24 @@ pub(super) fn new_secret(base: &Base, account: Uuid) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// New recovery codes, `abcd-efgh-ijkl-mnop`, and their ids and hashes.
-pub(super) fn new_recovery_codes(base: &Base, password: Uuid) -> (Vec<String>, Vec<(Uuid, Vec<u8>)>) {
+pub(super) fn new_recovery_codes(base: &Base, password: PasswordId) -> (Vec<String>, Vec<(RecoveryCodeId, Vec<u8>)>) {
     let make = || {
         let mut bytes = [0; RECOVERY_BYTES];
         rand::rng().fill_bytes(&mut bytes);
         let plain = totp::base32(&bytes).to_lowercase();
         let hash = hash(base, password, &plain);
         let parts: Vec<_> = (0..4).map(|n| &plain[n * 4..n * 4 + 4]).collect();
-        (parts.join("-"), (Uuid::now_v7(), hash))
+        (parts.join("-"), (RecoveryCodeId::now_v7(), hash))
     };
     (0..RECOVERY_CODES).map(|_| make()).unzip()
 }
 
 /// Keyed, so that a copy of the database alone does not even allow guessing.
-fn hash(base: &Base, password: Uuid, plain: &str) -> Vec<u8> {
+fn hash(base: &Base, password: PasswordId, plain: &str) -> Vec<u8> {
     base.secrets().mac(&hash_purpose(password), plain.as_bytes())
 }
 
-fn hash_purpose(password: Uuid) -> String {
+fn hash_purpose(password: PasswordId) -> String {
     format!("recovery codes of {password}")
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn recognise(
         Some(row) => base.secrets().open(&purpose(row.account_id), &row.secret)?,
         None => vec![0; totp::SECRET_BYTES],
     };
-    let id = password.map_or(Uuid::nil(), |row| row.id);
+    let id = password.map_or(PasswordId::nil(), |row| row.id);
     let step = totp::step_of(&secret, &given, totp::step(now));
     let mut recovery = None;
     for hash in [hash(base, id, &given), base.secrets().legacy_mac(&hash_purpose(id), given.as_bytes())] {

@@ -3,6 +3,7 @@
 //! Strangers can use up the shared attempts, but not these: the cookie belongs to the console's host, is signed for one
 //! account, and is not accessible to scripts. It does not authenticate.
 
+use api::ids::AccountId;
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::AppendHeaders,
@@ -21,7 +22,7 @@ const LIFE: u32 = 365 * 24 * 3600;
 pub(crate) type Cookie = AppendHeaders<[(HeaderName, HeaderValue); 1]>;
 
 /// The cookie for a browser that has just signed in to `account`; different each time.
-pub(crate) fn cookie(base: &Base, account: Uuid) -> anyhow::Result<Cookie> {
+pub(crate) fn cookie(base: &Base, account: AccountId) -> anyhow::Result<Cookie> {
     let (name, secure) = match base.settings().tls {
         true => (WITH_TLS, "; Secure"),
         false => (PLAIN, ""),
@@ -32,12 +33,12 @@ pub(crate) fn cookie(base: &Base, account: Uuid) -> anyhow::Result<Cookie> {
 }
 
 /// The device id of a request, if it has signed in to `account` before.
-pub(super) fn device(base: &Base, headers: &HeaderMap, account: Uuid) -> Option<Uuid> {
+pub(super) fn device(base: &Base, headers: &HeaderMap, account: AccountId) -> Option<Uuid> {
     let name = if base.settings().tls { WITH_TLS } else { PLAIN };
     // A cookie that an app has set beside ours is not signed for this account.
     cookie_guard::values(headers, name).iter().find_map(|value| base.secrets().signed(&purpose(account), value))
 }
 
-fn purpose(account: Uuid) -> String {
+fn purpose(account: AccountId) -> String {
     format!("device of {account}")
 }

@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use api::ids::AccountId;
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
@@ -34,7 +35,7 @@ pub(super) const OF_NOBODY: &str =
 #[derive(Clone, Copy)]
 pub(crate) enum For<'a> {
     /// A signed-in account, or one known by its browser.
-    Known(Uuid),
+    Known(AccountId),
     /// A client at this address.
     Visitor(Option<&'a str>),
 }
@@ -102,11 +103,11 @@ impl Hashing {
 }
 
 /// An id for the network of an address, since a client often has many addresses of it.
-fn network(address: Option<&str>) -> Uuid {
+fn network(address: Option<&str>) -> AccountId {
     let network = cookie_guard::network(address.map(String::from));
     let mut id = [0; 16];
     id.copy_from_slice(&Sha256::digest(network.as_bytes())[..16]);
-    Uuid::from_bytes(id)
+    AccountId(Uuid::from_bytes(id))
 }
 
 /// Rejects passwords that are guessed first. Length counts; there are no rules about characters.
@@ -183,7 +184,7 @@ mod tests {
     async fn many_guesses_of_one_keep_nobody_else_waiting() {
         use std::sync::atomic::{AtomicUsize, Ordering};
         let (hashing, done) = (Hashing::default(), Arc::new(AtomicUsize::new(0)));
-        let (ada, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (ada, bob) = (AccountId::from_u128(1), AccountId::from_u128(2));
         let mut guesses = Vec::new();
         for n in 0..60 {
             let (hashing, done) = (hashing.clone(), done.clone());

@@ -22,12 +22,14 @@ use base::{
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use store::passwords::Row;
-use uuid::Uuid;
 
 use self::codes::Code;
 pub(crate) use self::hashing::{For, Hashing};
 use crate::{Identity, accounts, actor::Actor, subjects};
-use api::passwords::{Password, PasswordCreate, PasswordEnrolment, PasswordProof, PasswordUpdate, RecoveryCodes};
+use api::{
+    ids::{AccountId, PasswordId},
+    passwords::{Password, PasswordCreate, PasswordEnrolment, PasswordProof, PasswordUpdate, RecoveryCodes},
+};
 
 /// A new password has to be confirmed with a code within this time.
 pub(crate) const PATIENCE: chrono::Duration = chrono::Duration::hours(1);
@@ -36,12 +38,12 @@ fn missing() -> Error {
     Error::not_found("password", "This account does not have a password.")
 }
 
-async fn in_force(base: &Base, account: Uuid) -> Result<Option<Row>> {
+async fn in_force(base: &Base, account: AccountId) -> Result<Option<Row>> {
     let row = store::passwords::password_by_account(base.db(), account).await?;
     Ok(row.filter(|row| row.confirmed_at.is_some()))
 }
 
-async fn shown(base: &Base, account: Uuid) -> Result<Password> {
+async fn shown(base: &Base, account: AccountId) -> Result<Password> {
     let row = in_force(base, account).await?;
     let recovery_codes = match &row {
         Some(row) => store::passwords::recovery_code_count(base.db(), row.id).await?,
@@ -76,7 +78,7 @@ pub async fn password_create(
     hashing::check_new(&create.password, &account.email)?;
     let (secret, sealed) = codes::new_secret(&identity, account.id);
     let row = Row {
-        id: Uuid::now_v7(),
+        id: PasswordId::now_v7(),
         account_id: account.id,
         hash: identity.hashing().make(For::Known(actor.payer), &create.password).await?,
         secret: sealed,
@@ -193,7 +195,7 @@ pub async fn password_delete_of_user(
     Ok(Json(serde_json::json!({})))
 }
 
-async fn remove(tx: &mut Change, account: Uuid, email: &str, in_force_since: Option<DateTime<Utc>>) -> Result<()> {
+async fn remove(tx: &mut Change, account: AccountId, email: &str, in_force_since: Option<DateTime<Utc>>) -> Result<()> {
     if !store::passwords::password_delete(&mut **tx, account).await? {
         return Err(missing());
     }

@@ -16,7 +16,10 @@ use super::{
     devices, hashing, in_force, policy,
 };
 use crate::{Identity, actor::Actor, request, session_cookies, sign_in::local};
-use api::passwords::{PasswordSignIn, SignedIn};
+use api::{
+    ids::{AccountId, SessionId},
+    passwords::{PasswordSignIn, SignedIn},
+};
 
 /// Free wrong attempts per account.
 const FREE: u32 = 5;
@@ -68,7 +71,7 @@ struct Attempt {
     address: Option<String>,
     now: DateTime<Utc>,
     /// The id of its session, if it succeeds.
-    session: Uuid,
+    session: SessionId,
 }
 
 /// `POST /login/password`: signs the browser in. Only from the console: another site could sign its visitors in to an
@@ -81,7 +84,7 @@ pub async fn password_sign_in(
 ) -> Result<(devices::Cookie, Json<SignedIn>)> {
     let email = given.email.trim().chars().filter(|c| !c.is_control()).take(254).collect();
     let (address, next) = (request::address(&headers), local(&given.next).to_owned());
-    let id = Uuid::now_v7();
+    let id = SessionId::now_v7();
     let attempt = Attempt {
         identity: identity.clone(),
         given,
@@ -101,7 +104,7 @@ pub async fn password_sign_in(
 
 impl Attempt {
     /// The account, if the attempt succeeds. Records the outcome.
-    async fn judge(&self, is_from_here: bool) -> Result<Uuid> {
+    async fn judge(&self, is_from_here: bool) -> Result<AccountId> {
         policy::must_be_on(&self.identity).await?;
         let account = accounts::account_by_email(self.identity.db(), &self.email).await?;
         let tries = self.tries(account.as_ref());
@@ -165,8 +168,8 @@ impl Attempt {
     }
 
     /// Checks the attempt, with the same work whatever is wrong.
-    async fn look(&self, account: Option<&accounts::Row>) -> Result<Result<Uuid, Refusal>> {
-        let (identity, id) = (&self.identity, account.map_or(Uuid::nil(), |account| account.id));
+    async fn look(&self, account: Option<&accounts::Row>) -> Result<Result<AccountId, Refusal>> {
+        let (identity, id) = (&self.identity, account.map_or(AccountId::nil(), |account| account.id));
         let password = in_force(identity, id).await?;
         let active = accounts::account_info(identity.db(), id).await?;
         let hash = password.as_ref().map_or(hashing::OF_NOBODY, |row| &row.hash);
@@ -186,7 +189,7 @@ impl Attempt {
     }
 
     /// Uses up the code and records the sign-in, in one transaction.
-    async fn let_in(&self, account: accounts::Row, row: &Row, code: &Code) -> Result<Result<Uuid, Refusal>> {
+    async fn let_in(&self, account: accounts::Row, row: &Row, code: &Code) -> Result<Result<AccountId, Refusal>> {
         let actor = Actor::signed_in(&self.identity, account, self.session, self.address.clone());
         let mut tx = actor.change(actor.subject()).await?;
         if !codes::use_up(&mut tx, row, code, self.now).await? {
@@ -204,7 +207,7 @@ impl Attempt {
     }
 
     /// Rejects without checking. Recorded only once in a while, to keep the log readable.
-    async fn shut(&self, what: &str) -> Result<Uuid> {
+    async fn shut(&self, what: &str) -> Result<AccountId> {
         if self.identity.rate_limits().report_once(what) {
             self.refuse(Refusal::Busy).await?;
         }

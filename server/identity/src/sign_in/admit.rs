@@ -3,11 +3,11 @@
 //! At every sign-in, a provider is only trusted about addresses of its domains: for the reported address, and for the
 //! account's. The email address alone never gives access to an account that has a sign-in method.
 
+use api::ids::{AccountId, IdentityId, IdentityProposalId, SessionId};
 use axum::http::HeaderMap;
 use base::{Base, Change, Result, events::EventActor};
 use chrono::{Duration, Utc};
 use store::{accounts, identities, identity_providers::Row, identity_providers::Rule};
-use uuid::Uuid;
 
 use super::refusal::{Refusal, Stop};
 use crate::{
@@ -36,7 +36,7 @@ pub(super) struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
-    fn actor(&self, account: accounts::Row, session: Uuid) -> Actor {
+    fn actor(&self, account: accounts::Row, session: SessionId) -> Actor {
         Actor::signed_in(self.base, account, session, request::address(self.headers))
     }
 
@@ -49,7 +49,7 @@ impl Arrival<'_> {
     }
 
     /// The account, after applying the rules. `session` is the id of its new session.
-    pub async fn admit(&self, session: Uuid) -> Result<Uuid, Stop> {
+    pub async fn admit(&self, session: SessionId) -> Result<AccountId, Stop> {
         let (person, provider, now) = (self.person, self.provider, Utc::now());
         // Until the person is known, the platform is the actor.
         let mut tx = self.base.change(EventActor::platform(), subjects::identity_provider(provider)).await?;
@@ -116,7 +116,7 @@ impl Arrival<'_> {
         let name = self.person.name.as_ref();
         let name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(100).collect());
         let account = accounts::Row {
-            id: Uuid::now_v7(),
+            id: AccountId::now_v7(),
             email,
             name,
             admin: false,
@@ -157,7 +157,7 @@ impl Arrival<'_> {
     async fn link(&self, tx: &mut Change, account: &accounts::Row, given: serde_json::Value) -> Result<()> {
         let now = Utc::now();
         let row = identities::Row {
-            id: Uuid::now_v7(),
+            id: IdentityId::now_v7(),
             account_id: account.id,
             provider_id: self.provider.id,
             subject: self.person.subject.clone(),
@@ -173,7 +173,7 @@ impl Arrival<'_> {
     }
 
     /// Stores the new identity of a signed-in account, until they accept it on their account page.
-    pub async fn propose(&self, account: Uuid, session: Uuid) -> Result<(), Stop> {
+    pub async fn propose(&self, account: AccountId, session: SessionId) -> Result<(), Stop> {
         let (person, now) = (self.person, Utc::now());
         let email = person.email.clone().ok_or(Stop::Refused(Refusal::Address, None))?;
         self.must_be_trusted_for(&email)?;
@@ -186,7 +186,7 @@ impl Arrival<'_> {
             return Err(Stop::Refused(Refusal::Taken, Some(email)));
         }
         let row = identities::Proposal {
-            id: Uuid::now_v7(),
+            id: IdentityProposalId::now_v7(),
             account_id: account,
             provider_id: self.provider.id,
             subject: person.subject.clone(),

@@ -7,6 +7,7 @@
 mod admit;
 mod refusal;
 
+use api::ids::{AccountId, IdentityProviderId, SessionId, SignInAttemptId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -18,7 +19,6 @@ use chrono::{Duration, Utc};
 use serde::Deserialize;
 use store::{identity_providers as provided, pages::Range};
 use tower_sessions::Session;
-use uuid::Uuid;
 
 use self::{
     admit::Arrival,
@@ -72,7 +72,7 @@ fn see(location: &str) -> Response {
 pub async fn sign_in_options(State(base): State<Base>) -> Result<Json<api::sign_in::SignInOptions>> {
     let first = Range::longest(&provided::LIST);
     let rows = provided::identity_provider_list(base.db(), &first).await?.rows;
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let ids: Vec<IdentityProviderId> = rows.iter().map(|row| row.id).collect();
     let rules = provided::identity_rule_list_of(base.db(), &ids).await?;
     let mut shown = Vec::new();
     for row in rows {
@@ -127,7 +127,7 @@ pub async fn sign_in_start(
     let (browser, now) = (session_cookies::browser(&session).await?, Utc::now());
     let pending = serde_json::to_vec(&request.pending).map_err(anyhow::Error::new)?;
     let attempt = store::sign_in::Row {
-        id: Uuid::now_v7(),
+        id: SignInAttemptId::now_v7(),
         provider_id: row.id,
         state_hash: secrets::hash(&request.state),
         browser_hash: secrets::hash(&browser),
@@ -195,7 +195,7 @@ async fn finish(
     headers: &HeaderMap,
     name: &str,
     query: FinishQuery,
-    linking: &mut Option<Uuid>,
+    linking: &mut Option<AccountId>,
 ) -> Result<String, Stop> {
     let stop = |refusal| Stop::Refused(refusal, None);
     let (row, rules) = match providers::find(base, name).await {
@@ -233,7 +233,7 @@ async fn finish(
     let arrival = Arrival { base, headers, provider: &now, rules: &rules, person: &person };
     match attempt.account_id {
         None => {
-            let id = Uuid::now_v7();
+            let id = SessionId::now_v7();
             let account = arrival.admit(id).await?;
             session_cookies::sign_in(session, account, id, headers).await?;
             Ok(attempt.next)

@@ -1,8 +1,8 @@
 //! Rejected sign-ins: the reasons, for the visitor and for the audit log.
 
+use api::ids::AccountId;
 use axum::{http::HeaderMap, response::Response};
 use base::{Base, Error, Result, Subject, SubjectKind, events::EventActor};
-use uuid::Uuid;
 
 use crate::request;
 
@@ -74,7 +74,7 @@ pub(super) async fn refuse(
     headers: &HeaderMap,
     provider: &str,
     (refusal, who): (Refusal, Option<String>),
-    account: Option<Uuid>,
+    account: Option<AccountId>,
 ) -> Result<Response> {
     let address = request::address(headers);
     // Any site can make a visitor's browser send this again and again, so it does not get an event each time: people
