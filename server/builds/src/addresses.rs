@@ -4,15 +4,15 @@
 //! an older server has written the row: then the masked column has the originals.
 
 use anyhow::Context as _;
+use api::ids::{AppId, BuildId};
 use base::secrets::Secrets;
 use platform::Platform;
 use store::addresses::Sealed;
-use uuid::Uuid;
 
 /// Rows that are encrypted per query.
 const BATCH: i64 = 500;
 
-fn purpose(app: Uuid) -> String {
+fn purpose(app: AppId) -> String {
     format!("addresses of {app}")
 }
 
@@ -35,7 +35,7 @@ fn all_shown(addresses: &[String]) -> Vec<String> {
 }
 
 /// The stored form of an app's URLs.
-pub(crate) fn seal(secrets: &Secrets, app: Uuid, buildpacks: &[String], source: Option<&str>) -> Sealed {
+pub(crate) fn seal(secrets: &Secrets, app: AppId, buildpacks: &[String], source: Option<&str>) -> Sealed {
     let source = source.map(without_fragment);
     let seal = |plain: &[String]| {
         let is_open = all_shown(plain) == plain;
@@ -50,7 +50,7 @@ pub(crate) fn seal(secrets: &Secrets, app: Uuid, buildpacks: &[String], source: 
     }
 }
 
-fn open(secrets: &Secrets, app: Uuid, kept: &[String], sealed: Option<&[u8]>) -> anyhow::Result<Vec<String>> {
+fn open(secrets: &Secrets, app: AppId, kept: &[String], sealed: Option<&[u8]>) -> anyhow::Result<Vec<String>> {
     let Some(sealed) = sealed else { return Ok(kept.to_vec()) };
     let text = secrets.open(&purpose(app), sealed)?;
     let opened: Vec<String> = serde_json::from_slice(&text).context("read addresses")?;
@@ -77,41 +77,46 @@ pub(crate) fn opened(secrets: &Secrets, build: store::builds::Row) -> anyhow::Re
 
 /// Encrypts URLs that an older server has stored unencrypted, some rows at a time. Returns a line with their number.
 pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<Vec<String>> {
-    Ok(match seal_all(platform, Of::Apps).await? + seal_all(platform, Of::Builds).await? {
+    Ok(match seal_apps(platform).await? + seal_builds(platform).await? {
         0 => Vec::new(),
         sealed => vec![format!("encrypted the URLs of {sealed} apps and builds")],
     })
 }
 
-#[derive(Clone, Copy)]
-enum Of {
-    Apps,
-    Builds,
-}
-
-async fn seal_all(platform: &Platform, of: Of) -> anyhow::Result<usize> {
-    let (db, mut after, mut done) = (platform.db(), Uuid::nil(), 0);
+async fn seal_apps(platform: &Platform) -> anyhow::Result<usize> {
+    let (db, mut after, mut done) = (platform.db(), AppId::nil(), 0);
     loop {
-        let rows = match of {
-            Of::Apps => store::addresses::address_open_of_apps(db, after, BATCH).await,
-            Of::Builds => store::addresses::address_open_of_builds(db, after, BATCH).await,
-        };
-        let rows = rows.context("find unencrypted addresses")?;
+        let rows =
+            store::addresses::address_open_of_apps(db, after, BATCH).await.context("find unencrypted addresses")?;
         let Some(last) = rows.last() else { return Ok(done) };
         after = last.id;
         for was in &rows {
-            let now = seal(platform.secrets(), was.app_id, &was.buildpacks, was.source_url.as_deref());
-            // What only looks like a secret stays as it is.
-            if now.buildpacks == was.buildpacks && now.source_url == was.source_url {
-                continue;
-            }
-            let is_done = match of {
-                Of::Apps => store::addresses::address_seal_of_app(db, was, &now).await,
-                Of::Builds => store::addresses::address_seal_of_build(db, was, &now).await,
-            };
+            let Some(now) = sealed(platform, was) else { continue };
+            let is_done = store::addresses::address_seal_of_app(db, was, &now).await;
             done += usize::from(is_done.context("seal addresses")?);
         }
     }
+}
+
+async fn seal_builds(platform: &Platform) -> anyhow::Result<usize> {
+    let (db, mut after, mut done) = (platform.db(), BuildId::nil(), 0);
+    loop {
+        let rows =
+            store::addresses::address_open_of_builds(db, after, BATCH).await.context("find unencrypted addresses")?;
+        let Some(last) = rows.last() else { return Ok(done) };
+        after = last.id;
+        for was in &rows {
+            let Some(now) = sealed(platform, was) else { continue };
+            let is_done = store::addresses::address_seal_of_build(db, was, &now).await;
+            done += usize::from(is_done.context("seal addresses")?);
+        }
+    }
+}
+
+/// The replacement of a row; `None` if what looks like a secret is none.
+fn sealed<Id>(platform: &Platform, was: &store::addresses::Row<Id>) -> Option<Sealed> {
+    let now = seal(platform.secrets(), was.app_id, &was.buildpacks, was.source_url.as_deref());
+    (now.buildpacks != was.buildpacks || now.source_url != was.source_url).then_some(now)
 }
 
 #[cfg(test)]
@@ -121,7 +126,7 @@ mod tests {
     #[test]
     fn what_is_kept_in_the_open_has_no_secrets() {
         let dir = tempfile::tempdir().unwrap();
-        let (secrets, app) = (Secrets::load(&dir.path().join("key"), None).unwrap(), Uuid::now_v7());
+        let (secrets, app) = (Secrets::load(&dir.path().join("key"), None).unwrap(), AppId::now_v7());
         let given = ["heroku/go", "https://me:hush@example.com/pack.git"].map(String::from);
         let source = "http://localhost:5000/blobs/sources/hush";
         let kept = seal(&secrets, app, &given, Some(source));
@@ -132,7 +137,7 @@ mod tests {
         // A server that knew of no seals has changed it since.
         let changed = ["https://you:hush@example.com/pack.git".to_owned()];
         assert_eq!(open(&secrets, app, &changed, sealed).unwrap(), changed);
-        assert!(open(&secrets, Uuid::now_v7(), &kept.buildpacks, sealed).is_err());
+        assert!(open(&secrets, AppId::now_v7(), &kept.buildpacks, sealed).is_err());
 
         let plain = seal(&secrets, app, &given[..1], Some("https://example.com/a.tgz#hush"));
         assert_eq!(plain.source_url.as_deref(), Some("https://example.com/a.tgz"));

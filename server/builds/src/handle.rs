@@ -2,6 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
+use api::ids::BuildId;
 use axum::extract::FromRef;
 use base::{Base, Kind, slots::Slots};
 use platform::{Platform, running::Running};
@@ -16,7 +17,7 @@ pub struct Builds(Arc<Inner>);
 struct Inner {
     platform: Platform,
     config: Config,
-    running: Running,
+    running: Running<BuildId>,
     git: Git,
     slug_checks: Slots,
     uploads: Slots,
@@ -50,7 +51,7 @@ impl Builds {
     }
 
     /// The builds that run in this process.
-    pub(crate) fn running(&self) -> &Running {
+    pub(crate) fn running(&self) -> &Running<BuildId> {
         &self.0.running
     }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use api::releases::{Changed, Commit, Impact, ReleaseChanges, ReleaseChangesQuery};
+use api::{
+    ids::{AccountId, AppId},
+    releases::{Changed, Commit, Impact, ReleaseChanges, ReleaseChangesQuery},
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -12,7 +15,6 @@ use chrono::{DateTime, Duration, Utc};
 use identity::{Actor, Can};
 use platform::{Platform, config_values, releases::find};
 use store::{apps, releases::Row, slugs};
-use uuid::Uuid;
 
 use crate::{Builds, git};
 
@@ -37,7 +39,7 @@ pub async fn release_changes(
 
 async fn between(
     builds: &Builds,
-    payer: Uuid,
+    payer: AccountId,
     app: &apps::Row,
     from: Option<&Row>,
     to: &Row,
@@ -82,7 +84,12 @@ async fn between(
 
 /// The commits from one to another. A commit that a client only named may not be in the repository; then there is no
 /// list.
-async fn listed(builds: &Builds, payer: Uuid, app: &apps::Row, between: (Option<&str>, &str)) -> Result<Vec<Commit>> {
+async fn listed(
+    builds: &Builds,
+    payer: AccountId,
+    app: &apps::Row,
+    between: (Option<&str>, &str),
+) -> Result<Vec<Commit>> {
     match git::commits(builds, payer, app.id, between, MOST_COMMITS + 1).await {
         Err(Error::Internal(_)) => Ok(Vec::new()),
         told => told,
@@ -142,7 +149,7 @@ async fn impact(platform: &Platform, release: &Row) -> Result<Option<Impact>> {
         .map_err(|err| anyhow::Error::new(err).into())
 }
 
-fn measured(series: &monitor::Store, app: Uuid, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Impact> {
+fn measured(series: &monitor::Store, app: AppId, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Impact> {
     let found = series.query(app, from, to, 10).ok()?;
     // The period in which the previous release still ran would distort it.
     let mut sum = monitor::Rollup::default();

@@ -3,6 +3,7 @@
 use std::path::Path as FilePath;
 
 use anyhow::Context as _;
+use api::ids::{AccountId, SlugId};
 use axum::{
     Json,
     body::Body,
@@ -40,7 +41,7 @@ const MOST_BYTES: u64 = 500 << 20;
 fn shown(row: &Row, method: &str, links: &Links) -> api::slugs::Slug {
     let url = links.signed("blobs/slugs", &format!("slug {method}"), row.id).unwrap_or_default();
     api::slugs::Slug {
-        id: row.id.into(),
+        id: row.id,
         blob: api::slugs::Blob { method: method.into(), url },
         buildpack_provided_description: row.buildpack_description.clone(),
         checksum: row.checksum.clone(),
@@ -65,7 +66,7 @@ pub async fn slug_info(
     Path((app, slug)): Path<(String, String)>,
 ) -> Result<Json<api::slugs::Slug>> {
     let app = actor.app(&app, Can::Deploy).await?;
-    let id: Uuid = slug.parse().map_err(|_| missing())?;
+    let id: SlugId = slug.parse().map_err(|_| missing())?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     let released = || async { Ok::<_, Error>(store::releases::release_has_slug(platform.db(), app.id, id).await?) };
     if row.app_id != app.id && !released().await? {
@@ -87,7 +88,7 @@ pub async fn slug_create(
     check_types(&create.process_types)?;
     let now = Utc::now();
     let row = Row {
-        id: Uuid::now_v7(),
+        id: SlugId::now_v7(),
         app_id: app.id,
         checksum: None,
         size: None,
@@ -146,17 +147,18 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
 
 /// A slug opened by a pre-signed URL.
 struct Opened {
-    slug: Uuid,
+    slug: SlugId,
     /// The app that it belongs to.
     app: store::apps::Row,
     /// The account that the URL was signed for.
-    by: Uuid,
+    by: AccountId,
     watch: Watch,
 }
 
 /// The slug that a URL is for, while the account that it was signed for may deploy its app.
 async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Opened> {
     let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
+    let id = SlugId(id);
     let app = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?.app_id;
     let watch = Watch::begin(platform, bearer.account, Some(bearer.credential), app, Can::Deploy).await?;
     let app = app_for(platform, bearer.account, app, Can::Deploy).await?;
@@ -169,7 +171,7 @@ pub async fn slug_upload(State(builds): State<Builds>, Path(secret): Path<String
     let Opened { slug: id, app, by, watch } = opened(&builds, "slug put", &secret).await?;
     // The slots are those of the uploader; the archive counts for the app's owner.
     let payer = payers::of_account(&builds, by).await?;
-    let upload = Upload::begin(&builds, id, payer).await?;
+    let upload = Upload::begin(&builds, id.into(), payer).await?;
     let file = Temporary(builds.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7())));
     let received = async {
         let row = store::slugs::slug_info(builds.db(), id).await?.ok_or_else(missing)?;
@@ -199,7 +201,7 @@ fn uploaded_before() -> Error {
 }
 
 /// Stores the upload, unless it is not a slug, or exceeds a limit.
-async fn keep_upload(upload: &Upload, builds: &Builds, payer: Uuid, row: &Row, file: &FilePath) -> Result<()> {
+async fn keep_upload(upload: &Upload, builds: &Builds, payer: AccountId, row: &Row, file: &FilePath) -> Result<()> {
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
     let slot = builds.slug_checks().take(payer).await?;
@@ -227,7 +229,7 @@ async fn keep_upload(upload: &Upload, builds: &Builds, payer: Uuid, row: &Row, f
 async fn name(
     upload: &Upload,
     builds: &Builds,
-    payer: Uuid,
+    payer: AccountId,
     row: &Row,
     (checksum, size): (&str, i64),
     file: &FilePath,

@@ -3,6 +3,7 @@
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
+use api::ids::{AccountId, SourceId};
 use axum::{
     body::Body,
     extract::{Path, State},
@@ -34,22 +35,23 @@ const LIFE: chrono::Duration = chrono::Duration::days(1);
 const AGE: Duration = Duration::from_secs(3600);
 
 /// The file with an uploaded archive.
-pub(crate) fn file(platform: &Platform, id: Uuid) -> PathBuf {
+pub(crate) fn file(platform: &Platform, id: SourceId) -> PathBuf {
     platform.config().data.join("sources").join(id.to_string())
 }
 
 /// The id in one of the platform's own URLs, whatever host it names.
-pub(crate) fn own(base: &Base, url: &str) -> Option<Uuid> {
+pub(crate) fn own(base: &Base, url: &str) -> Option<SourceId> {
     let secret = url.split_once("/blobs/sources/")?.1;
     if let Some((_, id)) = base.secrets().signed_for("source get", secret) {
-        return Some(id);
+        return Some(SourceId(id));
     }
     // In an older form of signature, which waiting builds may have. They no longer open anything.
     let of_account = |(account, rest): (&str, &str)| {
-        let account: Uuid = account.parse().ok()?;
+        let account: AccountId = account.parse().ok()?;
         base.secrets().signed(&format!("source get for {account}"), rest)
     };
-    secret.split_once('-').and_then(of_account).or_else(|| base.secrets().signed("source get", secret))
+    let id = secret.split_once('-').and_then(of_account).or_else(|| base.secrets().signed("source get", secret));
+    id.map(SourceId)
 }
 
 /// A source's URL as it is shown to those who may deploy: a new pre-signed URL for the reader's own upload, none for
@@ -74,14 +76,14 @@ pub(crate) async fn must_open(platform: &Platform, url: &str) -> Result<()> {
 }
 
 /// The account that the URL was signed for, and the upload that it opens, unless it has expired.
-async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uuid, Uuid, Watch)> {
+async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(AccountId, SourceId, Watch)> {
     let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
-    Ok((bearer.account, id, Watch::of_bearer(platform, bearer).await?.ok_or_else(missing)?))
+    Ok((bearer.account, SourceId(id), Watch::of_bearer(platform, bearer).await?.ok_or_else(missing)?))
 }
 
 /// `POST /sources`
 pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Result<Created<api::sources::Source>> {
-    let id = Uuid::now_v7();
+    let id = SourceId::now_v7();
     let mut tx = actor.change(actor.subject()).await?;
     quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Uploads, 1).await?;
     store::sources::source_create(&mut *tx, id, actor.account.id, Utc::now()).await?;
@@ -113,7 +115,7 @@ fn missing() -> Error {
 pub async fn source_upload(State(builds): State<Builds>, Path(secret): Path<String>, body: Body) -> Result<StatusCode> {
     let (account, id, watch) = opened(&builds, "source put", &secret).await?;
     let payer = payers::of_account(&builds, account).await?;
-    let upload = Upload::begin(&builds, id, payer).await?;
+    let upload = Upload::begin(&builds, id.into(), payer).await?;
     let temporary = Temporary(file(&builds, id).with_extension(Uuid::now_v7().to_string()));
     let owner = quotas::owner(Some(account), None);
     let received = tokio::select! {
@@ -134,8 +136,8 @@ pub async fn source_upload(State(builds): State<Builds>, Path(secret): Path<Stri
 async fn keep(
     upload: &Upload,
     platform: &Platform,
-    payer: Uuid,
-    (id, size): (Uuid, u64),
+    payer: AccountId,
+    (id, size): (SourceId, u64),
     temporary: &FilePath,
 ) -> Result<()> {
     let kept = file(platform, id);
@@ -166,13 +168,13 @@ pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
     Ok(done)
 }
 
-fn older_than(folder: &FilePath, age: Duration) -> std::io::Result<Vec<Uuid>> {
+fn older_than(folder: &FilePath, age: Duration) -> std::io::Result<Vec<SourceId>> {
     let mut old = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let changed = entry.metadata().and_then(|meta| meta.modified());
         let is_old = changed.ok().and_then(|at| at.elapsed().ok()).is_some_and(|elapsed| elapsed >= age);
-        old.extend(entry.file_name().to_str().and_then(|name| name.parse().ok()).filter(|_: &Uuid| is_old));
+        old.extend(entry.file_name().to_str().and_then(|name| name.parse().ok()).filter(|_: &SourceId| is_old));
     }
     Ok(old)
 }

@@ -3,12 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use anyhow::Context as _;
+use api::ids::{BuildId, RunId};
 use async_trait::async_trait;
 use platform::{
     Platform,
     work::{AreaWork, DynoFiles, RetentionPart},
 };
-use uuid::Uuid;
 
 use crate::{Builds, addresses, builds, config::Config, housekeeping::Clean, leftovers, sources, uploads};
 
@@ -72,11 +72,11 @@ impl Builds {
 
 #[async_trait]
 impl DynoFiles for Builds {
-    async fn left(&self) -> anyhow::Result<BTreeSet<Uuid>> {
-        builds::left(self).await
+    async fn left(&self) -> anyhow::Result<BTreeSet<RunId>> {
+        Ok(builds::left(self).await?.into_iter().map(RunId::from).collect())
     }
 
-    async fn abandon(&self, dyno: Uuid) -> anyhow::Result<()> {
-        builds::abandon(self, dyno).await
+    async fn abandon(&self, run: RunId) -> anyhow::Result<()> {
+        builds::abandon(self, BuildId(run.get())).await
     }
 }

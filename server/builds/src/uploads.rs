@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use api::ids::{AccountId, UploadId};
 use axum::body::{Body, HttpBody as _};
 use base::{Error, Result, slots::Slot};
 use chrono::Utc;
@@ -35,7 +36,7 @@ const BUFFER: usize = 256 << 10;
 pub(crate) struct Upload {
     platform: Platform,
     id: Uuid,
-    writer: Uuid,
+    writer: UploadId,
     renewals: JoinHandle<()>,
     is_closed: bool,
     _slot: Slot,
@@ -43,9 +44,9 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// Begins an upload to the slug or source with this id, charged to `payer`. A conflict if there is another.
-    pub async fn begin(builds: &Builds, id: Uuid, payer: Uuid) -> Result<Self> {
+    pub async fn begin(builds: &Builds, id: Uuid, payer: AccountId) -> Result<Self> {
         let (platform, slot) = (builds.platform(), builds.uploads().try_take(payer)?);
-        let (writer, now) = (Uuid::now_v7(), Utc::now());
+        let (writer, now) = (UploadId::now_v7(), Utc::now());
         if !store::uploads::upload_begin(platform.db(), id, writer, now - LEASE, now).await? {
             return Err(taken());
         }
@@ -99,7 +100,7 @@ impl Drop for Temporary {
     }
 }
 
-async fn renew(platform: Platform, id: Uuid, writer: Uuid) {
+async fn renew(platform: Platform, id: Uuid, writer: UploadId) {
     loop {
         tokio::time::sleep(RENEWAL).await;
         if let Err(err) = store::uploads::upload_renew(platform.db(), id, writer, Utc::now()).await {
@@ -121,7 +122,7 @@ fn announced(body: &Body) -> i64 {
 /// is counted when it is stored.
 pub(crate) async fn receive(
     platform: &Platform,
-    (owner, payer): (Owner, Uuid),
+    (owner, payer): (Owner, AccountId),
     body: Body,
     file: &Path,
     most: u64,

@@ -17,7 +17,10 @@ use std::{
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use api::live::{Changed, ToBrowser, ToServer, Topic};
+use api::{
+    ids::{AppId, BuildId},
+    live::{Changed, ToBrowser, ToServer, Topic},
+};
 use axum::{
     extract::{
         State, WebSocketUpgrade,
@@ -34,7 +37,6 @@ use tokio::{
     sync::{Notify, mpsc},
     task::{AbortHandle, JoinSet},
 };
-use uuid::Uuid;
 
 use self::{
     feed_list::{FeedMessage, FeedSubject},
@@ -319,7 +321,7 @@ impl Follow {
     }
 
     /// Watches the caller's access to a topic about an app.
-    async fn watch(&self, topic: &Topic) -> Result<Option<(Uuid, Can, Watch)>> {
+    async fn watch(&self, topic: &Topic) -> Result<Option<(AppId, Can, Watch)>> {
         let (app, can) = match topic {
             Topic::App { app } | Topic::Metrics { app } => (app, Can::View),
             Topic::Logs { app, .. } | Topic::Build { app, .. } => (app, Can::Logs),
@@ -464,7 +466,7 @@ impl Follow {
     }
 
     /// Sends the last lines of a log. Returns the last one that was read; `None` if the socket is closed.
-    async fn past(&self, app: Uuid, filter: &logs::Filter, newest: u64, last: usize) -> Result<Option<u64>> {
+    async fn past(&self, app: AppId, filter: &logs::Filter, newest: u64, last: usize) -> Result<Option<u64>> {
         let (history, filter) = (self.observe.history().clone(), filter.clone());
         let find = move |budget: &logs::Budget| {
             let budget = budget.clone();
@@ -494,7 +496,7 @@ impl Follow {
         }
     }
 
-    async fn build(&self, app: &str, build: uuid::Uuid, after: u64) -> Result<()> {
+    async fn build(&self, app: &str, build: BuildId, after: u64) -> Result<()> {
         let app = self.actor.app(app, Can::Logs).await?;
         let found = store::builds::build_info(self.observe.db(), build).await?.filter(|b| b.app_id == app.id);
         found.ok_or_else(|| Error::not_found("build", "Couldn't find that build."))?;

@@ -4,6 +4,7 @@
 //! are encrypted, and looked up by their fingerprints.
 
 use anyhow::Context as _;
+use api::ids::{AppId, LogDrainId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -38,17 +39,17 @@ struct Drain {
     token: String,
 }
 
-fn purpose(app: Uuid) -> String {
+fn purpose(app: AppId) -> String {
     format!("log drain of {app}")
 }
 
 /// A fingerprint of a URL or token, for lookups. It cannot be confused with a URL.
-fn fingerprint(secrets: &Secrets, app: Uuid, text: &str) -> String {
+fn fingerprint(secrets: &Secrets, app: AppId, text: &str) -> String {
     written(&secrets.mac(&purpose(app), text.as_bytes()))
 }
 
 /// The fingerprints under which a URL or token may be stored: of this version, and of the first one.
-fn fingerprints(secrets: &Secrets, app: Uuid, text: &str) -> [String; 2] {
+fn fingerprints(secrets: &Secrets, app: AppId, text: &str) -> [String; 2] {
     [fingerprint(secrets, app, text), written(&secrets.legacy_mac(&purpose(app), text.as_bytes()))]
 }
 
@@ -77,7 +78,7 @@ impl Drain {
 
     fn shown(self, app: &store::apps::Row) -> api::log_drains::LogDrain {
         api::log_drains::LogDrain {
-            id: self.row.id.into(),
+            id: self.row.id,
             url: self.url,
             token: self.token,
             addon: None,
@@ -101,7 +102,7 @@ async fn find(platform: &Platform, app: &store::apps::Row, drain: &str) -> Resul
 
 /// Encrypts drains that an older server has stored unencrypted. Returns a line with their number.
 pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<usize> {
-    let (db, mut after, mut done) = (platform.db(), Uuid::nil(), 0);
+    let (db, mut after, mut done) = (platform.db(), LogDrainId::nil(), 0);
     loop {
         let rows = store::log_drains::log_drain_open(db, after, BATCH).await;
         let rows = rows.context("look for log drains that are not sealed")?;
@@ -168,7 +169,7 @@ pub async fn log_drain_create(
     let now = Utc::now();
     let token = format!("d.{}", Uuid::now_v7());
     let row = Row {
-        id: Uuid::now_v7(),
+        id: LogDrainId::now_v7(),
         app_id: app.id,
         url: String::new(),
         token: String::new(),
@@ -218,6 +219,6 @@ pub async fn log_drain_delete(
 }
 
 /// The URL may contain a password, so only the id is recorded.
-fn note(tx: &mut Change, action: &str, summary: &str, drain: Uuid) {
+fn note(tx: &mut Change, action: &str, summary: &str, drain: LogDrainId) {
     tx.record(action, summary, serde_json::json!({ "log_drain": drain }));
 }

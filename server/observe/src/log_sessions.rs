@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::ids::{AccountId, AppId, LogSessionId};
 use axum::{
     body::{Body, Bytes},
     extract::{Path, State},
@@ -19,7 +20,6 @@ use identity::{Actor, Can, payers, watch::Watch};
 use platform::{Platform, log_lines};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use uuid::Uuid;
 
 use crate::lines;
 
@@ -46,7 +46,7 @@ pub async fn log_session_create(
     if let Some(odd) = create.source.as_deref().filter(|s| !["", "app", "heroku"].contains(s)) {
         return Err(Error::invalid(format!("source must be app or heroku, not {odd}.")));
     }
-    let (id, now) = (Uuid::now_v7(), Utc::now());
+    let (id, now) = (LogSessionId::now_v7(), Utc::now());
     let row = store::log_sessions::Row {
         id,
         app_id: app.id,
@@ -59,7 +59,7 @@ pub async fn log_session_create(
     };
     store::log_sessions::log_session_create(platform.db(), &row).await?;
     let logplex_url = format!("{}/streams/logs/{}", actor.origin, platform.secrets().sign("log session", id));
-    Ok(Created(api::log_sessions::LogSession { id: id.into(), logplex_url, created_at: now, updated_at: now }))
+    Ok(Created(api::log_sessions::LogSession { id, logplex_url, created_at: now, updated_at: now }))
 }
 
 /// `GET /streams/logs/{secret}`: lines of text, or events for those who ask for them.
@@ -69,7 +69,7 @@ pub async fn log_session_stream(
     headers: HeaderMap,
 ) -> Result<Response> {
     let missing = || Error::not_found("log_session", "Couldn't find that log session. It may have expired.");
-    let id = platform.secrets().signed("log session", &secret).ok_or_else(missing)?;
+    let id = platform.secrets().signed("log session", &secret).map(LogSessionId).ok_or_else(missing)?;
     let row = store::log_sessions::log_session_open(platform.db(), id, Utc::now()).await?.ok_or_else(missing)?;
     let reader = row.account_id.ok_or_else(missing)?;
     let watch = Watch::begin(&platform, reader, row.credential_id, row.app_id, Can::Logs).await?.ok_or_else(missing)?;
@@ -106,7 +106,7 @@ fn silence(event: bool) -> Bytes {
 /// Batches of lines: the last ones, and with `tail` all new ones. An empty batch is a keep-alive.
 async fn lines(
     platform: &Platform,
-    (payer, app): (Uuid, Uuid),
+    (payer, app): (AccountId, AppId),
     params: &api::log_sessions::LogSessionCreate,
     after: Option<u64>,
 ) -> Result<impl Stream<Item = Vec<logs::Line>> + Send + 'static> {
@@ -156,7 +156,7 @@ async fn lines(
 /// Sends a log to one reader, in turns: others get theirs in between, and a slow reader occupies no thread.
 struct Sending {
     platform: Platform,
-    payer: Uuid,
+    payer: AccountId,
     sender: mpsc::Sender<Vec<logs::Line>>,
 }
 

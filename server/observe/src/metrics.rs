@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use api::{
     dynos::{DynoState, DynoUsage},
+    ids::{AccountId, AppId, RunId},
     metrics::MetricEvent,
 };
 use axum::{
@@ -17,7 +18,6 @@ use monitor::{LastHour, ProcessSample, Sample};
 use platform::{Platform, log_lines};
 use router::{AppCounters, Counters};
 use store::{apps, dynos::Row};
-use uuid::Uuid;
 
 const EVERY: i64 = 10;
 /// The maximum number of audit events that are considered for a chart.
@@ -44,9 +44,9 @@ pub(crate) async fn sample(platform: Platform) {
 struct Sampler {
     counters: Option<Counters>,
     /// CPU nanoseconds by run.
-    cpu: BTreeMap<Uuid, u64>,
+    cpu: BTreeMap<RunId, u64>,
     /// Runs above their memory quota, and when that was reported.
-    over: BTreeMap<Uuid, DateTime<Utc>>,
+    over: BTreeMap<RunId, DateTime<Utc>>,
 }
 
 impl Sampler {
@@ -84,10 +84,10 @@ impl Sampler {
         platform: &Platform,
         rows: &[Row],
         now: DateTime<Utc>,
-    ) -> (BTreeMap<Uuid, BTreeMap<String, ProcessSample>>, BTreeMap<Uuid, u64>) {
+    ) -> (BTreeMap<AppId, BTreeMap<String, ProcessSample>>, BTreeMap<AppId, u64>) {
         let quotas = dyno_sizes::memory_bytes();
         let (mut cpu, mut usages, mut over) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut all: BTreeMap<Uuid, BTreeMap<String, ProcessSample>> = BTreeMap::new();
+        let mut all: BTreeMap<AppId, BTreeMap<String, ProcessSample>> = BTreeMap::new();
         for row in rows.iter().filter(|r| r.state != DynoState::Crashed) {
             let Ok(Some(stats)) = platform.driver().stats(row.run_id).await else { continue };
             let known = used(stats.cpu_ns, self.cpu.get(&row.run_id).copied(), row.started_at, now);
@@ -116,7 +116,7 @@ impl Sampler {
     }
 
     /// Whether a run is above its quota, and that was not reported recently.
-    fn is_to_be_warned(&mut self, run: Uuid, memory: u64, quota: u64, now: DateTime<Utc>) -> bool {
+    fn is_to_be_warned(&mut self, run: RunId, memory: u64, quota: u64, now: DateTime<Utc>) -> bool {
         if quota == 0 || memory <= quota {
             self.over.remove(&run);
             return false;
@@ -191,7 +191,7 @@ pub async fn metrics_info(
 /// request failures.
 async fn events(
     platform: &Platform,
-    payer: Uuid,
+    payer: AccountId,
     app: &apps::Row,
     found: &monitor::Series,
 ) -> Result<Vec<MetricEvent>> {
@@ -280,9 +280,9 @@ fn outbreak(code: &str, n: u64, at: DateTime<Utc>, step: i64) -> MetricEvent {
 /// The requests of the last hour by app. Apps without any are left out.
 pub(crate) async fn traffic(
     platform: &Platform,
-    ids: Vec<Uuid>,
+    ids: Vec<AppId>,
     now: DateTime<Utc>,
-) -> Result<BTreeMap<Uuid, LastHour>> {
+) -> Result<BTreeMap<AppId, LastHour>> {
     let series = platform.series().clone();
     let read = move || {
         let recent = ids.into_iter().filter_map(|id| Some((id, series.recent(id, now).ok()?)));
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_dyno_above_its_quota_is_warned_of_every_twenty_seconds() {
-        let (mut sampler, run, begun) = (Sampler::default(), Uuid::now_v7(), Utc::now());
+        let (mut sampler, run, begun) = (Sampler::default(), RunId::now_v7(), Utc::now());
         let mut at = |tens: i64, memory| {
             sampler.is_to_be_warned(run, memory, 512, begun + chrono::Duration::seconds(tens * EVERY))
         };

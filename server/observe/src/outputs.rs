@@ -1,5 +1,6 @@
 //! Outputs of builds and release phases, streamed to anyone with the URL.
 
+use api::ids::{AppId, BuildId, ReleaseId};
 use axum::{
     body::{Body, Bytes},
     extract::{Path, State},
@@ -10,7 +11,6 @@ use base::{Error, Result, secrets::Bearer, slots::Slot, web};
 use futures::{Stream, StreamExt as _};
 use identity::{Can, payers, watch::Watch};
 use platform::{Platform, outputs, outputs::follow};
-use uuid::Uuid;
 
 use crate::{
     lines::{BATCH_BYTES, Output},
@@ -24,10 +24,10 @@ pub async fn build_output(
     headers: HeaderMap,
 ) -> Result<Response> {
     let (bearer, id) = platform.secrets().signed_for("build output", &secret).ok_or_else(no_stream)?;
-    let build = store::builds::build_info(platform.db(), id).await?.ok_or_else(no_stream)?;
+    let build = store::builds::build_info(platform.db(), BuildId(id)).await?.ok_or_else(no_stream)?;
     let watch = watch(&platform, bearer, build.app_id).await?;
     let slot = platform.streams().try_take(payers::of_account(&platform, bearer.account).await?)?;
-    Ok(stream(platform, outputs::Output::of_build(build.app_id, id), (slot, watch), &headers))
+    Ok(stream(platform, outputs::Output::of_build(build.app_id, build.id), (slot, watch), &headers))
 }
 
 /// `GET /streams/releases/{secret}`
@@ -37,13 +37,13 @@ pub async fn release_output(
     headers: HeaderMap,
 ) -> Result<Response> {
     let (bearer, id) = platform.secrets().signed_for("release output", &secret).ok_or_else(no_stream)?;
-    let release = store::releases::release_info(platform.db(), id).await?.ok_or_else(no_stream)?;
+    let release = store::releases::release_info(platform.db(), ReleaseId(id)).await?.ok_or_else(no_stream)?;
     let watch = watch(&platform, bearer, release.app_id).await?;
     let slot = platform.streams().try_take(payers::of_account(&platform, bearer.account).await?)?;
-    Ok(stream(platform, outputs::Output::of_release(release.app_id, id), (slot, watch), &headers))
+    Ok(stream(platform, outputs::Output::of_release(release.app_id, release.id), (slot, watch), &headers))
 }
 
-async fn watch(platform: &Platform, bearer: Bearer, app: Uuid) -> Result<Watch> {
+async fn watch(platform: &Platform, bearer: Bearer, app: AppId) -> Result<Watch> {
     let watch = Watch::begin(platform, bearer.account, Some(bearer.credential), app, Can::Logs).await?;
     watch.ok_or_else(no_stream)
 }

@@ -22,11 +22,11 @@ use store::{
     pages::{Page, Range},
     releases,
 };
-use uuid::Uuid;
 
 use crate::metrics;
 use api::{
     dynos::DynoState,
+    ids::{AccountId, AppId},
     releases::ReleaseStatus,
     statuses::{AppStatus, AppSummary, Condition, HeldRelease, ReleaseSummary},
 };
@@ -148,7 +148,7 @@ pub async fn app_summary_list(State(platform): State<Platform>, actor: Actor, he
 pub(crate) async fn summaries(platform: &Platform, actor: &Actor, range: &Range) -> Result<Page<AppSummary>> {
     let db = platform.db();
     let page = actor.apps(&apps::Filter::default(), range).await?;
-    let ids: Vec<Uuid> = page.rows.iter().map(|app| app.id).collect();
+    let ids: Vec<AppId> = page.rows.iter().map(|app| app.id).collect();
     let mut formation = by_app(formation::formation_of(db, &ids).await?, |row| row.app_id);
     let mut dynos = by_app(dynos::dyno_of(db, &ids).await?, |row| row.app_id);
     let newest = by_app(releases::release_newest_of(db, &ids).await?, |row| row.app_id);
@@ -170,7 +170,7 @@ pub(crate) async fn summaries(platform: &Platform, actor: &Actor, range: &Range)
     }))
 }
 
-fn by_app<T>(rows: Vec<T>, app: impl Fn(&T) -> Uuid) -> HashMap<Uuid, Vec<T>> {
+fn by_app<T>(rows: Vec<T>, app: impl Fn(&T) -> AppId) -> HashMap<AppId, Vec<T>> {
     rows.into_iter().fold(HashMap::new(), |mut all, row| {
         all.entry(app(&row)).or_insert_with(Vec::new).push(row);
         all
@@ -184,7 +184,7 @@ fn summarised(
     traffic: LastHour,
 ) -> AppSummary {
     AppSummary {
-        id: known.app.id.into(),
+        id: known.app.id,
         name: known.app.name.clone(),
         condition: known.condition(),
         detail: known.detail(),
@@ -254,7 +254,7 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
 }
 
 /// Adds the last output of the first crashed dynos. The status is useful without it.
-async fn say_last(platform: &Platform, payer: Uuid, app: Uuid, dynos: &mut [api::dynos::Dyno]) {
+async fn say_last(platform: &Platform, payer: AccountId, app: AppId, dynos: &mut [api::dynos::Dyno]) {
     let mut crashed: Vec<_> = dynos.iter_mut().filter(|d| d.state == DynoState::Crashed).take(MOST_CRASHED).collect();
     let since = crashed.iter().map(|dyno| (dyno.name.clone(), dyno.updated_at - BEFORE_THE_CRASH)).collect();
     match log_lines::last_of(platform, payer, app, since, LAST_LINES).await {
@@ -265,22 +265,24 @@ async fn say_last(platform: &Platform, payer: Uuid, app: Uuid, dynos: &mut [api:
 
 #[cfg(test)]
 mod tests {
+    use api::ids::{DynoId, ReleaseId, RunId};
+
     use super::*;
 
     fn dyno(version: i32, state: DynoState) -> dynos::Row {
         let now = Utc::now();
         dynos::Row {
-            id: Uuid::now_v7(),
-            app_id: Uuid::nil(),
+            id: DynoId::now_v7(),
+            app_id: AppId::nil(),
             name: "web.1".into(),
             kind: "web".into(),
             ordinal: 1,
             size: "Basic".into(),
             command: "run".into(),
-            release_id: Uuid::nil(),
+            release_id: ReleaseId::nil(),
             version,
             state,
-            run_id: Uuid::nil(),
+            run_id: RunId::nil(),
             addr: None,
             started_at: None,
             retiring_at: None,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::ids::AppId;
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
 use base::Kind;
@@ -14,7 +15,7 @@ use crate::{Platform, leftovers, slugs};
 /// Removes everything of a destroyed app: dynos, builds, files, log, rows.
 #[derive(Serialize, Deserialize)]
 pub struct Destroy {
-    pub app: Uuid,
+    pub app: AppId,
 }
 
 #[async_trait]
@@ -26,7 +27,7 @@ impl Job for Destroy {
     type Context = Platform;
 
     fn subject(&self) -> Uuid {
-        self.app
+        self.app.get()
     }
 
     async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {

@@ -1,33 +1,33 @@
 //! References to apps and their owners in other resources.
 
+use api::ids::AppId;
 use base::{Error, Result};
 use identity::{Owned as _, Owner};
 use store::apps::Row;
-use uuid::Uuid;
 
 /// The owner of an app. A team is shown as an account with an address that nobody has: Heroku's clients recognise apps
 /// of teams by its ending.
 pub(crate) fn owner_ref(row: &Row) -> api::refs::UserRef {
     let (id, email) = match row.owner() {
-        Owner::Team(id) => (id, format!("{}@herokumanager.com", row.team().unwrap_or_default())),
-        Owner::Account(id) => (id, row.owner_email.clone().unwrap_or_default()),
+        Owner::Team(id) => (id.get(), format!("{}@herokumanager.com", row.team().unwrap_or_default())),
+        Owner::Account(id) => (id.get(), row.owner_email.clone().unwrap_or_default()),
     };
     api::refs::UserRef { id, email }
 }
 
 /// The team that the app belongs to.
 pub(crate) fn team_ref(row: &Row) -> Option<api::refs::Ref> {
-    Some(api::refs::Ref { id: row.team_id?, name: row.team.clone()? })
+    Some(api::refs::Ref { id: row.team_id?.into(), name: row.team.clone()? })
 }
 
 /// The reference to the app in other resources.
 pub fn app_ref(row: &Row) -> api::refs::Ref {
-    api::refs::Ref { id: row.id, name: row.name.clone() }
+    api::refs::Ref { id: row.id.into(), name: row.name.clone() }
 }
 
 /// Reads the row of an app and locks it until the transaction ends: what a request has read before may be outdated, and
 /// writing it would undo a concurrent change.
-pub async fn locked(tx: &mut sqlx::PgConnection, app: Uuid) -> Result<Row> {
+pub async fn locked(tx: &mut sqlx::PgConnection, app: AppId) -> Result<Row> {
     store::apps::app_lock(&mut *tx, app).await?;
     store::apps::app_info(&mut *tx, app).await?.ok_or_else(Error::no_app)
 }

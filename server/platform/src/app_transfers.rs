@@ -1,6 +1,9 @@
 //! App transfers: an app of a person or a team is offered to a person, who accepts or declines.
 
-use api::app_transfers::TransferState;
+use api::{
+    app_transfers::TransferState,
+    ids::{AccountId, AppTransferId, CollaboratorId},
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -15,16 +18,15 @@ use chrono::Utc;
 use identity::{Actor, App, Can, Rights, Role, RoleRights as _, quotas};
 use sqlx::PgConnection;
 use store::app_transfers::{LIST, Row};
-use uuid::Uuid;
 
 use crate::Platform;
 
 fn shown(row: Row) -> api::app_transfers::AppTransfer {
     api::app_transfers::AppTransfer {
         id: row.id,
-        app: api::refs::Ref { id: row.app_id, name: row.app },
-        owner: api::refs::UserRef { id: row.owner_id, email: row.owner_email },
-        recipient: api::refs::UserRef { id: row.recipient_id, email: row.recipient_email },
+        app: api::refs::Ref { id: row.app_id.into(), name: row.app },
+        owner: api::refs::UserRef { id: row.owner_id.into(), email: row.owner_email },
+        recipient: api::refs::UserRef { id: row.recipient_id.into(), email: row.recipient_email },
         state: row.state,
         created_at: row.created_at,
         updated_at: row.updated_at,
@@ -66,7 +68,7 @@ pub async fn app_transfer_create(
     }
     let owner = app.owner_id.unwrap_or(actor.account.id);
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    let person = match recipient.parse::<Uuid>() {
+    let person = match recipient.parse::<AccountId>() {
         Ok(id) => store::accounts::account_info(&mut *tx, id).await?,
         Err(_) => store::accounts::account_by_email(&mut *tx, &recipient).await?,
     };
@@ -84,7 +86,7 @@ pub async fn app_transfer_create(
         // What one admin has offered, another may offer to somebody else.
         store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
     }
-    let id = Uuid::now_v7();
+    let id = AppTransferId::now_v7();
     let made = store::app_transfers::app_transfer_create(&mut *tx, id, app.id, owner, person.id, Utc::now()).await;
     made.map_err(|err| match store::broken_constraint(&err).as_deref() {
         Some("app_transfers_pending_key") => {
@@ -179,7 +181,7 @@ async fn accept(tx: &mut PgConnection, row: &Row) -> Result<()> {
     }
     store::collaborators::collaborator_delete(&mut *tx, row.app_id, row.recipient_id).await?;
     let usual: Vec<String> = Role::Member.permissions().iter().map(|p| (*p).to_owned()).collect();
-    let id = Uuid::now_v7();
+    let id = CollaboratorId::now_v7();
     store::collaborators::collaborator_save(&mut *tx, id, row.app_id, row.owner_id, &usual, now).await?;
     Ok(())
 }

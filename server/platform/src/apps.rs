@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::ids::AppId;
 use axum::{
     Json,
     extract::{Path, State},
@@ -22,7 +23,6 @@ use identity::{
 };
 use rand::seq::IndexedRandom as _;
 use store::apps::{Filter, LIST, Row};
-use uuid::Uuid;
 
 use crate::{
     Platform,
@@ -37,7 +37,7 @@ use crate::{
 /// The app as it appears in responses.
 pub fn shown(row: &Row, links: &Links) -> api::apps::App {
     api::apps::App {
-        id: row.id.into(),
+        id: row.id,
         name: row.name.clone(),
         owner: owner_ref(row),
         region: stacks::region_ref(),
@@ -111,7 +111,7 @@ pub(crate) async fn make(
     name.parse::<api::ids::AppName>().map_err(Error::invalid)?;
     let stack = stacks::known(create.stack.as_deref().unwrap_or(stacks::DEFAULT))?;
     stacks::known_region(create.region.as_deref())?;
-    let (id, now) = (Uuid::now_v7(), Utc::now());
+    let (id, now) = (AppId::now_v7(), Utc::now());
     let mut tx = actor.change(Subject::app(id, &name)).await?;
     let owner = team.is_none().then_some(actor.account.id);
     let team_id = team.map(|team| team.id);
@@ -158,7 +158,7 @@ pub async fn app_info(actor: Actor, Path(app): Path<String>) -> Result<Json<api:
 
 /// `POST /filters/apps`: `{"in": {"id": […]}}`
 pub async fn app_filter(actor: Actor, headers: HeaderMap, Input(filter): Input<serde_json::Value>) -> Result<Response> {
-    let ids: Vec<Uuid> = serde_json::from_value(filter["in"]["id"].clone())
+    let ids: Vec<AppId> = serde_json::from_value(filter["in"]["id"].clone())
         .map_err(|_| Error::invalid("The filter must have the form {\"in\": {\"id\": [ids of apps]}}."))?;
     listed(&actor, &headers, &Filter { ids: Some(&ids), ..Filter::default() }).await
 }

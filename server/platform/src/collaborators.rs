@@ -1,6 +1,9 @@
 //! Collaborators of an app, and their permissions.
 
-use api::collaborators::CollaboratorRole;
+use api::{
+    collaborators::CollaboratorRole,
+    ids::{AppId, CollaboratorId},
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -16,7 +19,6 @@ use base::{
 use chrono::Utc;
 use identity::{Actor, App, Can, Rights, Role, RoleRights as _, accounts, invitation_policy, rights::PERMISSIONS};
 use store::collaborators::{LIST, Row};
-use uuid::Uuid;
 
 use crate::{Platform, app_refs};
 
@@ -35,7 +37,11 @@ fn shown(row: &Row, app: &App) -> api::collaborators::Collaborator {
     api::collaborators::Collaborator {
         id: row.id,
         app: app_refs::app_ref(app),
-        user: api::collaborators::CollaboratorUser { id: row.account_id, email: row.email.clone(), federated: false },
+        user: api::collaborators::CollaboratorUser {
+            id: row.account_id.into(),
+            email: row.email.clone(),
+            federated: false,
+        },
         role: row.role,
         permissions: described(&row.permissions),
         created_at: row.created_at,
@@ -47,7 +53,7 @@ fn shown(row: &Row, app: &App) -> api::collaborators::Collaborator {
 fn owner(app: &App) -> api::collaborators::Collaborator {
     let owner = app_refs::owner_ref(app);
     api::collaborators::Collaborator {
-        id: named_id(&format!("owner {} {}", app.id, owner.id)),
+        id: CollaboratorId(named_id(&format!("owner {} {}", app.id, owner.id))),
         app: app_refs::app_ref(app),
         user: api::collaborators::CollaboratorUser { id: owner.id, email: owner.email, federated: false },
         role: CollaboratorRole::Owner,
@@ -170,19 +176,20 @@ pub async fn collaborator_create(
 
 async fn save(
     tx: &mut Change,
-    app: Uuid,
+    app: AppId,
     account: &store::accounts::Row,
     permissions: &[String],
     (action, summary): (&str, String),
 ) -> Result<()> {
     let now = Utc::now();
-    store::collaborators::collaborator_save(&mut **tx, Uuid::now_v7(), app, account.id, permissions, now).await?;
+    store::collaborators::collaborator_save(&mut **tx, CollaboratorId::now_v7(), app, account.id, permissions, now)
+        .await?;
     tx.record(action, summary, serde_json::json!({ "account": account.id, "permissions": permissions }));
     Ok(())
 }
 
 /// Makes the caller a collaborator of a new app, with the permissions of their role in its team.
-pub(crate) async fn join(actor: &Actor, tx: &mut Change, app: Uuid, role: Role) -> Result<()> {
+pub(crate) async fn join(actor: &Actor, tx: &mut Change, app: AppId, role: Role) -> Result<()> {
     let usual = usual(Some(role));
     let said =
         ("collaborator.create", format!("Added {} as a collaborator with {}.", actor.account.email, usual.join(", ")));

@@ -2,11 +2,11 @@
 //! that it was created with.
 
 use anyhow::Context as _;
+use api::ids::{AppId, ConfigSetId, ReleaseId};
 use base::{Result, secrets::Secrets};
 use chrono::Utc;
 use sqlx::{PgConnection, PgExecutor};
 use store::config_vars;
-use uuid::Uuid;
 
 use crate::config_layers::{Layers, Vars};
 
@@ -19,49 +19,59 @@ pub enum Config<'a> {
     Replace(&'a Layers),
     /// The app's own vars from this set, which is that of an earlier release, with today's vars of add-ons and the
     /// pipeline. The result becomes the current set of the app.
-    Restore(Uuid),
+    Restore(ConfigSetId),
 }
 
-fn seal(secrets: &Secrets, app: Uuid, layers: &Layers) -> Vec<u8> {
+fn seal(secrets: &Secrets, app: AppId, layers: &Layers) -> Vec<u8> {
     secrets.seal(&purpose(app), &layers.to_json())
 }
 
-fn open(secrets: &Secrets, app: Uuid, sealed: &[u8]) -> anyhow::Result<Layers> {
+fn open(secrets: &Secrets, app: AppId, sealed: &[u8]) -> anyhow::Result<Layers> {
     let text = secrets.open(&purpose(app), sealed)?;
     Layers::from_json(&text).context("read the config vars")
 }
 
-fn purpose(app: Uuid) -> String {
+fn purpose(app: AppId) -> String {
     format!("config {app}")
 }
 
 /// The environment of a release of an app. `db` is the caller's transaction, if there is one.
-pub async fn of_release(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid, release: Uuid) -> Result<Vars> {
+pub async fn of_release(secrets: &Secrets, db: impl PgExecutor<'_>, app: AppId, release: ReleaseId) -> Result<Vars> {
     let sealed = config_vars::config_vars_of_release(db, release).await?.context("the release is gone")?;
     Ok(open(secrets, app, &sealed)?.effective())
 }
 
 /// The current environment of an app. `db` is the caller's transaction, if there is one.
-pub async fn current(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid) -> Result<Vars> {
+pub async fn current(secrets: &Secrets, db: impl PgExecutor<'_>, app: AppId) -> Result<Vars> {
     Ok(layers(secrets, db, app).await?.effective())
 }
 
 /// The current config vars of an app by source. `db` is the caller's transaction, if there is one. Lock the app before
 /// reading what is to be changed.
-pub(crate) async fn layers(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid) -> Result<Layers> {
+pub(crate) async fn layers(secrets: &Secrets, db: impl PgExecutor<'_>, app: AppId) -> Result<Layers> {
     let sealed = config_vars::config_vars_of_app(db, app).await?;
     Ok(sealed.map(|s| open(secrets, app, &s)).transpose()?.unwrap_or_default())
 }
 
 /// The current config vars of an app, and those of an earlier set.
-pub(crate) async fn both(secrets: &Secrets, db: &mut PgConnection, app: Uuid, set: Uuid) -> Result<(Layers, Layers)> {
+pub(crate) async fn both(
+    secrets: &Secrets,
+    db: &mut PgConnection,
+    app: AppId,
+    set: ConfigSetId,
+) -> Result<(Layers, Layers)> {
     let now = layers(secrets, &mut *db, app).await?;
     let sealed = config_vars::config_vars_info(db, set).await?.context("the config vars are gone")?;
     Ok((now, open(secrets, app, &sealed)?))
 }
 
 /// The set for a new release of an app, whose row the caller has locked. Stores it if it is new.
-pub(crate) async fn settle(secrets: &Secrets, tx: &mut PgConnection, app: Uuid, config: Config<'_>) -> Result<Uuid> {
+pub(crate) async fn settle(
+    secrets: &Secrets,
+    tx: &mut PgConnection,
+    app: AppId,
+    config: Config<'_>,
+) -> Result<ConfigSetId> {
     let set = match config {
         Config::Keep => {
             let current = config_vars::config_vars_current(tx, app).await?;
@@ -78,8 +88,8 @@ pub(crate) async fn settle(secrets: &Secrets, tx: &mut PgConnection, app: Uuid, 
     Ok(set)
 }
 
-async fn create(secrets: &Secrets, tx: &mut PgConnection, app: Uuid, layers: &Layers) -> Result<Uuid> {
-    let (id, sealed) = (Uuid::now_v7(), seal(secrets, app, layers));
+async fn create(secrets: &Secrets, tx: &mut PgConnection, app: AppId, layers: &Layers) -> Result<ConfigSetId> {
+    let (id, sealed) = (ConfigSetId::now_v7(), seal(secrets, app, layers));
     let new = config_vars::New { id, app, sealed: &sealed, now: Utc::now() };
     config_vars::config_vars_create(tx, &new).await?;
     Ok(id)
@@ -92,11 +102,11 @@ mod tests {
     #[test]
     fn sets_of_the_first_version_open_for_their_app_only() {
         let dir = tempfile::tempdir().unwrap();
-        let (secrets, app) = (Secrets::load(&dir.path().join("key"), None).unwrap(), Uuid::now_v7());
+        let (secrets, app) = (Secrets::load(&dir.path().join("key"), None).unwrap(), AppId::now_v7());
         // It sealed the map itself, with the same purpose.
         let sealed = secrets.seal(&format!("config {app}"), br#"{"A":"1","B":"2"}"#);
         let vars = Vars::from([("A".into(), "1".into()), ("B".into(), "2".into())]);
         assert_eq!(open(&secrets, app, &sealed).unwrap().effective(), vars);
-        assert!(open(&secrets, Uuid::now_v7(), &sealed).is_err());
+        assert!(open(&secrets, AppId::now_v7(), &sealed).is_err());
     }
 }

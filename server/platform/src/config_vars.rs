@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use api::ids::{AccountId, AppId};
 use axum::{
     Json,
     extract::{Path, State},
 };
 use base::{Change, Error, Kind, Result, Subject, web::Input};
 use identity::{Actor, Can};
-use uuid::Uuid;
 
 use crate::{
     Platform,
@@ -77,14 +77,14 @@ pub async fn config_vars_update(
 
 /// The new contents of a layer of an app's config vars.
 pub struct LayerReplace<'a> {
-    pub app: Uuid,
+    pub app: AppId,
     pub source: Source,
     /// All vars of the layer; none to remove it.
     pub vars: Vars,
     /// The description of the release, such as `Attach DATABASE`.
     pub description: &'a str,
     /// The account to which the release is attributed.
-    pub account: Uuid,
+    pub account: AccountId,
 }
 
 /// Replaces a layer of an app's config vars, and creates a release. Returns its version; `None` if nothing changes.

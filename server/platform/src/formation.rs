@@ -26,7 +26,7 @@ const RELEASE: &str = "The release phase cannot be scaled: its command runs once
 /// The process type as it appears in responses.
 pub fn shown(row: &Row, app: &store::apps::Row) -> api::formation::Formation {
     api::formation::Formation {
-        id: row.id.into(),
+        id: row.id,
         app: app_refs::app_ref(app),
         kind: row.kind.clone(),
         command: row.command.clone(),

@@ -12,8 +12,8 @@ use std::{
 };
 
 use anyhow::Context as _;
+use api::ids::{AppId, RunId};
 use futures::{StreamExt as _, stream};
-use uuid::Uuid;
 
 use self::followers::{Shared, Stage};
 use crate::Platform;
@@ -28,7 +28,7 @@ const TURN: usize = 500;
 const TURNS: usize = 4;
 
 /// Begins to follow the output of a dyno.
-pub(crate) fn follow(platform: &Platform, app: Uuid, run: Uuid, name: &str) {
+pub(crate) fn follow(platform: &Platform, app: AppId, run: RunId, name: &str) {
     match follower(platform, app, run, name) {
         Ok(follower) => platform.ingest().add(run, follower),
         Err(err) => tracing::error!(dyno.name = %name, "could not follow the output: {err}"),
@@ -36,14 +36,14 @@ pub(crate) fn follow(platform: &Platform, app: Uuid, run: Uuid, name: &str) {
 }
 
 /// Copies the output of a dyno into the app's log, from where that stands.
-pub(crate) fn follower(platform: &Platform, app: Uuid, run: Uuid, name: &str) -> logs::Result<logs::Follower> {
+pub(crate) fn follower(platform: &Platform, app: AppId, run: RunId, name: &str) -> logs::Result<logs::Follower> {
     let (dyno, driver) = (logs::Dyno { app, id: run, name: name.into() }, platform.driver().clone());
     logs::Follower::new(platform.history().clone(), dyno, move |from| driver.output(run, from))
 }
 
 /// Whether all of the output of a dyno that has ended has been read. If not, that is begun, and the reconciler of dynos
 /// is woken when it is done. To be followed by [`Ingest::forget`](followers::Ingest::forget) once the dyno is removed.
-pub(crate) async fn read_out(platform: &Platform, app: Uuid, run: Uuid) -> anyhow::Result<bool> {
+pub(crate) async fn read_out(platform: &Platform, app: AppId, run: RunId) -> anyhow::Result<bool> {
     if !platform.ingest().has(run) && !follow_again(platform, app, run).await? {
         return Ok(true);
     }
@@ -52,7 +52,7 @@ pub(crate) async fn read_out(platform: &Platform, app: Uuid, run: Uuid) -> anyho
 }
 
 /// Follows a dyno that ended, or was started, while the server was away. Whether there is one.
-async fn follow_again(platform: &Platform, app: Uuid, run: Uuid) -> anyhow::Result<bool> {
+async fn follow_again(platform: &Platform, app: AppId, run: RunId) -> anyhow::Result<bool> {
     let Some(status) = platform.driver().status(run).await? else { return Ok(false) };
     follow(platform, app, run, &status.handle.name);
     Ok(true)
@@ -60,7 +60,7 @@ async fn follow_again(platform: &Platform, app: Uuid, run: Uuid) -> anyhow::Resu
 
 /// Reads the output of a dyno that has ended to its end, and follows it no longer. For the end of the server, when
 /// nothing else reads.
-pub(crate) async fn finish(platform: &Platform, app: Uuid, run: Uuid) -> anyhow::Result<()> {
+pub(crate) async fn finish(platform: &Platform, app: AppId, run: RunId) -> anyhow::Result<()> {
     if !platform.ingest().has(run) {
         follow_again(platform, app, run).await?;
     }
@@ -124,7 +124,7 @@ async fn ended(platform: &Platform) {
         }
         #[cfg(feature = "testing")]
         drop(platform.ingest().gate.lock().await);
-        let turn = |(run, follower): (Uuid, Shared)| async move {
+        let turn = |(run, follower): (RunId, Shared)| async move {
             match tokio::task::spawn_blocking(move || step(&follower, TURN)).await {
                 Ok(Some(0)) => tokio::time::sleep(IDLE).await,
                 Ok(Some(_)) => {}
@@ -145,7 +145,7 @@ async fn router(platform: &Platform) {
         Err(err) => return tracing::error!("could not follow the router's lines: {err}"),
     };
     loop {
-        let known: std::collections::HashSet<Uuid> = match store::apps::app_ids(platform.db()).await {
+        let known: std::collections::HashSet<AppId> = match store::apps::app_ids(platform.db()).await {
             Ok(ids) => ids.into_iter().collect(),
             Err(err) => {
                 tracing::warn!("could not read the apps, retrying: {err}");

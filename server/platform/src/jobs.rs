@@ -1,6 +1,9 @@
 //! Jobs, for administrators: lists and cancellation. How jobs run is in the crate `background`.
 
-use api::jobs::{Job, JobQuery, JobState, JobStep};
+use api::{
+    ids::JobId,
+    jobs::{Job, JobQuery, JobState, JobStep},
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -11,7 +14,6 @@ use background::Cancel;
 use base::{Error, Result, Subject, SubjectKind, pages, web::Search};
 use identity::Actor;
 use store::jobs::{Filter, LIST, Row, Which};
-use uuid::Uuid;
 
 use crate::Platform;
 
@@ -69,7 +71,7 @@ fn shown(platform: &Platform, row: Row) -> Job {
 }
 
 /// A job with its steps.
-pub(crate) async fn info(platform: &Platform, id: Uuid) -> Result<Job> {
+pub(crate) async fn info(platform: &Platform, id: JobId) -> Result<Job> {
     let row = store::jobs::job_info(platform.db(), id).await?.ok_or_else(missing)?;
     let steps = store::jobs::job_step_list(platform.db(), id).await?;
     let steps = steps.into_iter().map(|(name, finished_at)| JobStep { name, finished_at }).collect();
@@ -115,7 +117,7 @@ pub async fn job_info(State(platform): State<Platform>, actor: Actor, Path(job):
 /// `POST /jobs/{job}/actions/cancel`: stops within seconds if it is running. Repeating the request has no effect.
 pub async fn job_cancel(State(platform): State<Platform>, actor: Actor, Path(job): Path<String>) -> Result<Json<Job>> {
     actor.must_administer()?;
-    let id: Uuid = job.parse().map_err(|_| missing())?;
+    let id: JobId = job.parse().map_err(|_| missing())?;
     let before = info(&platform, id).await?;
     if before.state.has_ended() {
         return Err(ended(before.state));

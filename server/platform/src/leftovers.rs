@@ -11,8 +11,8 @@ use std::{
 };
 
 use anyhow::Context as _;
+use api::ids::AppId;
 use chrono::{DateTime, Duration, Utc};
-use uuid::Uuid;
 
 use crate::Platform;
 
@@ -26,7 +26,7 @@ const LOGS: &str = "logs";
 const AGE: Duration = Duration::days(1);
 
 /// Removes all folders of an app, and its log.
-pub(crate) async fn remove(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
+pub(crate) async fn remove(platform: &Platform, app: AppId) -> anyhow::Result<()> {
     remove_log(platform, app).await?;
     let data = &platform.config().data;
     for (folder, ending) in FOLDERS {
@@ -39,10 +39,10 @@ pub(crate) async fn remove(platform: &Platform, app: Uuid) -> anyhow::Result<()>
 pub(crate) async fn sweep(platform: &Platform, now: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
     let data = platform.config().data.clone();
     let found = tokio::task::spawn_blocking(move || old(&data, now)).await?.context("find folders of apps")?;
-    let apps: Vec<Uuid> = found.iter().map(|(app, _)| *app).collect();
+    let apps: Vec<AppId> = found.iter().map(|(app, _)| *app).collect();
     // An app has a row before it has a folder, so the rows are read last. One that is being destroyed has its job.
     let known = store::apps::app_among(platform.db(), &apps).await.context("read the apps")?;
-    let known: HashSet<Uuid> = known.into_iter().collect();
+    let known: HashSet<AppId> = known.into_iter().collect();
     let mut done = Vec::new();
     for (app, path) in found.into_iter().filter(|(app, _)| !known.contains(app)) {
         done.push(format!("removed {}, which belongs to no app", path.display()));
@@ -54,7 +54,7 @@ pub(crate) async fn sweep(platform: &Platform, now: DateTime<Utc>) -> anyhow::Re
     Ok(done)
 }
 
-async fn remove_log(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
+async fn remove_log(platform: &Platform, app: AppId) -> anyhow::Result<()> {
     let history = platform.history().clone();
     tokio::task::spawn_blocking(move || history.delete(app)).await?.map_err(anyhow::Error::new)
 }
@@ -65,7 +65,7 @@ async fn remove_folder(path: PathBuf) -> anyhow::Result<()> {
 }
 
 /// What is called like an app and has not changed for long, and which app that is.
-fn old(data: &Path, now: DateTime<Utc>) -> io::Result<Vec<(Uuid, PathBuf)>> {
+fn old(data: &Path, now: DateTime<Utc>) -> io::Result<Vec<(AppId, PathBuf)>> {
     let mut found = Vec::new();
     for folder in FOLDERS.iter().map(|(folder, _)| *folder).chain([LOGS]) {
         let entries = match fs::read_dir(data.join(folder)) {
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn what_is_called_like_an_app_is_found_when_it_is_old() {
         let data = tempfile::tempdir().unwrap();
-        let app = Uuid::now_v7();
+        let app = AppId::now_v7();
         let called = [("git", ".git"), ("git", ".unfinished"), ("cache", ""), ("unpacked", ""), ("metrics", "")];
         let mut paths: Vec<_> = called.iter().map(|(f, e)| data.path().join(f).join(format!("{app}{e}"))).collect();
         paths.extend(["builds", "logs"].map(|folder| data.path().join(folder).join(app.to_string())));

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use api::ids::{AccountId, AppId};
 use base::{Error, Result, slots::Slot};
 use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
-use uuid::Uuid;
 
 use crate::Platform;
 
@@ -26,8 +26,8 @@ const GLANCE_BYTES: u64 = 32 << 20;
 /// lines, not a delay.
 pub async fn last_of(
     platform: &Platform,
-    payer: Uuid,
-    app: Uuid,
+    payer: AccountId,
+    app: AppId,
     dynos: Vec<(String, DateTime<Utc>)>,
     lines: usize,
 ) -> Result<Vec<Vec<api::log_lines::LogLine>>> {
@@ -57,7 +57,7 @@ pub async fn last_of(
 
 /// Takes all glances of a payer until they are dropped.
 #[cfg(feature = "testing")]
-pub fn take_glances(platform: &Platform, payer: Uuid) -> Vec<impl Sized + use<>> {
+pub fn take_glances(platform: &Platform, payer: AccountId) -> Vec<impl Sized + use<>> {
     let mut taken = Vec::new();
     while let Ok(slot) = platform.log_readers().glances.try_take(payer) {
         taken.push(slot);
@@ -71,7 +71,7 @@ pub fn take_glances(platform: &Platform, payer: Uuid) -> Vec<impl Sized + use<>>
 /// When the payer has too many such reads in progress and waiting, or the log cannot be read.
 pub async fn glance<T: Send + 'static>(
     platform: &Platform,
-    payer: Uuid,
+    payer: AccountId,
     work: impl FnOnce(&logs::Budget) -> logs::Result<T> + Send + 'static,
 ) -> Result<T> {
     let _slot = platform.log_readers().glances.take(payer).await?;
@@ -95,7 +95,7 @@ pub fn refused(err: logs::Error) -> Error {
 /// Searches a log, charged to `payer`: in turns with others, within limits, and only while the caller waits for it.
 pub async fn search<T: Send + 'static>(
     platform: &Platform,
-    payer: Uuid,
+    payer: AccountId,
     work: impl FnOnce(&logs::Budget) -> logs::Result<T> + Send + 'static,
 ) -> Result<T> {
     let slot = platform.log_readers().searches.take(payer).await?;
@@ -106,7 +106,7 @@ pub async fn search<T: Send + 'static>(
 /// behind searches would delay everybody. A tail that is `lag` lines behind counts as a search.
 pub async fn read_on<T: Send + 'static>(
     platform: &Platform,
-    payer: Uuid,
+    payer: AccountId,
     lag: u64,
     work: impl FnOnce(&logs::Budget) -> logs::Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -119,7 +119,7 @@ pub async fn read_on<T: Send + 'static>(
 
 async fn in_turns<T: Send + 'static>(
     platform: &Platform,
-    payer: Uuid,
+    payer: AccountId,
     slot: Slot,
     work: impl FnOnce(&logs::Budget) -> logs::Result<T> + Send + 'static,
 ) -> Result<T> {

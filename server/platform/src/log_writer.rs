@@ -10,14 +10,14 @@ use std::{
     },
 };
 
+use api::ids::AppId;
 use logs::{History, NewLine};
-use uuid::Uuid;
 
 /// Lines that may wait for the disk; with more, writers wait.
 const MOST_WAITING: usize = 10_000;
 
 enum Message {
-    Line(Uuid, NewLine),
+    Line(AppId, NewLine),
     /// Answered when everything before it has been written.
     Flush(SyncSender<()>),
 }
@@ -38,7 +38,7 @@ impl LogWriter {
     }
 
     /// Queues a line for the log of an app.
-    pub fn write(&self, app: Uuid, line: NewLine) {
+    pub fn write(&self, app: AppId, line: NewLine) {
         use std::sync::mpsc::TrySendError::{Disconnected, Full};
         if let Err(Full(Message::Line(app, line)) | Disconnected(Message::Line(app, line))) =
             self.queue.try_send(Message::Line(app, line))
@@ -58,7 +58,7 @@ impl LogWriter {
 
 fn write_all(history: &History, waiting: &Receiver<Message>) {
     while let Ok(first) = waiting.recv() {
-        let (mut lines, mut flushed) = (BTreeMap::<Uuid, Vec<NewLine>>::new(), Vec::new());
+        let (mut lines, mut flushed) = (BTreeMap::<AppId, Vec<NewLine>>::new(), Vec::new());
         for message in std::iter::once(first).chain(waiting.try_iter().take(MOST_WAITING)) {
             match message {
                 Message::Line(app, line) => lines.entry(app).or_default().push(line),
@@ -72,7 +72,7 @@ fn write_all(history: &History, waiting: &Receiver<Message>) {
     }
 }
 
-fn append(history: &History, app: Uuid, lines: Vec<NewLine>) {
+fn append(history: &History, app: AppId, lines: Vec<NewLine>) {
     if let Err(err) = history.append(app, lines) {
         tracing::error!(app.id = %app, "could not write to the app's log: {err}");
     }
@@ -90,7 +90,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let history = History::open(folder.path()).unwrap();
         let writer = LogWriter::start(history.clone()).unwrap();
-        let apps = [Uuid::from_u128(1), Uuid::from_u128(2)];
+        let apps = [AppId::from_u128(1), AppId::from_u128(2)];
         for n in 0..15_000 {
             writer.write(apps[n % 2], NewLine::app(Utc::now(), "api", format!("line {n}")));
             if n % 5000 == 0 {
@@ -114,7 +114,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let history = History::open(folder.path()).unwrap();
         let writer = LogWriter::start(history.clone()).unwrap();
-        let app = Uuid::from_u128(1);
+        let app = AppId::from_u128(1);
         let mut newest = history.subscribe(app).unwrap();
         (0..100).for_each(|n| writer.write(app, NewLine::app(Utc::now(), "api", n.to_string())));
         drop(writer);

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api::ids::{AppId, BuildId, ReleaseId};
 use axum::body::Bytes;
 use base::{
     Result,
@@ -17,7 +18,6 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _},
     sync::broadcast,
 };
-use uuid::Uuid;
 
 use crate::Platform;
 
@@ -34,51 +34,62 @@ pub(crate) fn folder(platform: &Platform) -> PathBuf {
     platform.config().data.join("builds")
 }
 
-/// The build or release that a file in the folder of an app is the output of.
-pub(crate) fn whose(name: &str) -> Option<Uuid> {
+/// What a file in the folder of an app is the output of.
+pub(crate) fn whose(name: &str) -> Option<Of> {
     let name = name.strip_suffix(".log")?;
-    name.strip_prefix("release-").unwrap_or(name).parse().ok()
+    match name.strip_prefix("release-") {
+        Some(release) => release.parse().ok().map(Of::Release),
+        None => name.parse().ok().map(Of::Build),
+    }
 }
 
 /// The file with the output of a build.
-pub fn build_file(platform: &Platform, app: Uuid, build: Uuid) -> PathBuf {
+pub fn build_file(platform: &Platform, app: AppId, build: BuildId) -> PathBuf {
     folder(platform).join(app.to_string()).join(format!("{build}.log"))
 }
 
 /// The file with the output of a release phase.
-pub(crate) fn release_file(platform: &Platform, app: Uuid, release: Uuid) -> PathBuf {
+pub(crate) fn release_file(platform: &Platform, app: AppId, release: ReleaseId) -> PathBuf {
     folder(platform).join(app.to_string()).join(format!("release-{release}.log"))
 }
 
 /// Which output, and of which app.
 #[derive(Clone, Copy)]
 pub struct Output {
-    app: Uuid,
+    app: AppId,
     of: Of,
 }
 
-#[derive(Clone, Copy)]
-enum Of {
-    Build(Uuid),
-    Release(Uuid),
+/// What an output is of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Of {
+    Build(BuildId),
+    Release(ReleaseId),
+}
+
+impl Of {
+    /// The file with the output.
+    pub(crate) fn file(self, platform: &Platform, app: AppId) -> PathBuf {
+        match self {
+            Self::Build(id) => build_file(platform, app, id),
+            Self::Release(id) => release_file(platform, app, id),
+        }
+    }
 }
 
 impl Output {
     /// The output of a build.
-    pub fn of_build(app: Uuid, build: Uuid) -> Self {
+    pub fn of_build(app: AppId, build: BuildId) -> Self {
         Self { app, of: Of::Build(build) }
     }
 
     /// The output of a release phase.
-    pub fn of_release(app: Uuid, release: Uuid) -> Self {
+    pub fn of_release(app: AppId, release: ReleaseId) -> Self {
         Self { app, of: Of::Release(release) }
     }
 
     fn file(self, platform: &Platform) -> PathBuf {
-        match self.of {
-            Of::Build(id) => build_file(platform, self.app, id),
-            Of::Release(id) => release_file(platform, self.app, id),
-        }
+        self.of.file(platform, self.app)
     }
 
     /// Whether the output is complete. That of a deleted row is.

@@ -3,13 +3,13 @@
 use std::{ops::Deref, sync::Arc};
 
 use anyhow::Context as _;
+use api::ids::{AppId, ReleaseId};
 use axum::extract::FromRef;
 use base::{Base, Kind, slots::Slots};
 use chrono::{DateTime, Utc};
 use dyno::Driver;
 use identity::Identity;
 use tokio::{sync::Notify, task::JoinHandle};
-use uuid::Uuid;
 use worker::Workers;
 
 use crate::{
@@ -30,7 +30,7 @@ struct Inner {
     series: Arc<monitor::Store>,
     slug_files: SlugFiles,
     workers: Workers,
-    release_phases: Running,
+    release_phases: Running<ReleaseId>,
     ingest: Ingest,
     usages: Usages,
     router: router::Control,
@@ -139,7 +139,7 @@ impl Platform {
     }
 
     /// The releases whose phase runs in this process.
-    pub(crate) fn release_phases(&self) -> &Running {
+    pub(crate) fn release_phases(&self) -> &Running<ReleaseId> {
         &self.0.release_phases
     }
 
@@ -180,16 +180,16 @@ impl Platform {
     }
 
     /// Writes a line from the API to an app's log: `app[api]: …`.
-    pub fn said(&self, app: Uuid, dyno: &str, text: &str) {
+    pub fn said(&self, app: AppId, dyno: &str, text: &str) {
         self.write(app, logs::NewLine::app(Utc::now(), dyno, text));
     }
 
     /// Writes a line from the supervisor to an app's log: `heroku[web.1]: …`.
-    pub fn supervisor_said(&self, app: Uuid, dyno: &str, text: &str) {
+    pub fn supervisor_said(&self, app: AppId, dyno: &str, text: &str) {
         self.write(app, logs::NewLine::heroku(Utc::now(), dyno, text));
     }
 
-    fn write(&self, app: Uuid, line: logs::NewLine) {
+    fn write(&self, app: AppId, line: logs::NewLine) {
         self.0.log_writer.write(app, line);
     }
 }

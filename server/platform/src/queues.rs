@@ -5,7 +5,10 @@
 //! calls [`Queue::keep`]. A change of waiting rows or slots wakes that reconciler, whichever server makes it; it also
 //! runs regularly, because a server that was killed could not publish its change.
 
+use std::{fmt::Display, hash::Hash};
+
 use anyhow::Context as _;
+use api::ids::AppId;
 use background::Job;
 use base::Kind;
 use chrono::Utc;
@@ -15,20 +18,24 @@ use uuid::Uuid;
 use crate::{Platform, running::Running};
 
 /// A queue, and the jobs of the rows that have a slot.
-pub struct Queue<J> {
+pub struct Queue<J, Id: 'static> {
     /// Its rows.
-    pub rows: &'static store::queues::Queue,
+    pub rows: &'static store::queues::Queue<Id>,
     /// What is published when the rows of an app change.
     pub kind: Kind,
     /// How many have a slot at once.
     pub slots: Slots,
     /// The job of a row.
-    pub job: fn(Uuid) -> J,
+    pub job: fn(Id) -> J,
 }
 
-impl<J: Job> Queue<J> {
+impl<J, Id> Queue<J, Id>
+where
+    J: Job,
+    Id: From<Uuid> + Into<Uuid> + Copy + Eq + Hash + Display + Send + Sync,
+{
     /// Assigns free slots to the rows whose turn it is, and returns their apps. The caller commits.
-    pub async fn start(&self, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
+    pub async fn start(&self, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<AppId>> {
         let mut apps = Vec::new();
         while let Some((id, app)) = self.rows.start_next(&mut *tx, self.slots, Utc::now()).await? {
             background::enqueue(&mut *tx, &(self.job)(id)).await?;
@@ -40,7 +47,7 @@ impl<J: Job> Queue<J> {
     /// Like [`Self::start`], in its own transaction. Also makes sure that cancelled rows end, that rows of suspended
     /// accounts are cancelled, that rows with a slot have a job, and that a row whose job repeatedly killed the server
     /// gives back its slot. Cancels what has to end in `running`, this process.
-    pub async fn keep(&self, platform: &Platform, running: &Running) -> anyhow::Result<()> {
+    pub async fn keep(&self, platform: &Platform, running: &Running<Id>) -> anyhow::Result<()> {
         let mut tx = platform.db().begin().await?;
         let mut changed = Vec::new();
         self.rows.cancel_suspended(&mut tx, Utc::now()).await.context("cancel what suspended accounts started")?;
@@ -63,7 +70,7 @@ impl<J: Job> Queue<J> {
     }
 
     /// Cancels what runs in this process and has to end, with a single query.
-    async fn cancel(&self, platform: &Platform, running: &Running) -> sqlx::Result<()> {
+    async fn cancel(&self, platform: &Platform, running: &Running<Id>) -> sqlx::Result<()> {
         let ids = running.ids();
         if !ids.is_empty() {
             running.cancel(&self.rows.ended(platform.db(), &ids).await?);

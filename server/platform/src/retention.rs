@@ -3,6 +3,7 @@
 use std::{collections::HashSet, io, path::Path};
 
 use anyhow::bail;
+use api::ids::AppId;
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
 use chrono::Utc;
@@ -11,7 +12,11 @@ use serde::{Deserialize, Serialize};
 use store::queues::{BUILDS, RELEASES};
 use uuid::Uuid;
 
-use crate::{Platform, app_users, leftovers, outputs, slugs};
+use crate::{
+    Platform, app_users, leftovers,
+    outputs::{self, Of},
+    slugs,
+};
 
 /// The output of this many builds of an app is kept, and of as many releases: of the newest.
 pub(crate) const KEPT_OUTPUTS: usize = 100;
@@ -135,17 +140,15 @@ async fn old_outputs(platform: &Platform) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     for (app, files) in tokio::task::spawn_blocking(move || with_many_outputs(&folder)).await?? {
         let mut kept = HashSet::new();
-        for queue in [&BUILDS, &RELEASES] {
-            kept.extend(queue.newest(platform.db(), app, KEPT_OUTPUTS as i64).await?);
-        }
+        let (db, most) = (platform.db(), KEPT_OUTPUTS as i64);
+        kept.extend(BUILDS.newest(db, app, most).await?.into_iter().map(Of::Build));
+        kept.extend(RELEASES.newest(db, app, most).await?.into_iter().map(Of::Release));
         let mut removed = 0;
-        for id in files.into_iter().filter(|id| !kept.contains(id)) {
+        for of in files.into_iter().filter(|of| !kept.contains(of)) {
             removed += 1;
-            for file in [outputs::build_file(platform, app, id), outputs::release_file(platform, app, id)] {
-                match tokio::fs::remove_file(file).await {
-                    Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err.into()),
-                    _ => {}
-                }
+            match tokio::fs::remove_file(of.file(platform, app)).await {
+                Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err.into()),
+                _ => {}
             }
         }
         if removed > 0 {
@@ -156,7 +159,7 @@ async fn old_outputs(platform: &Platform) -> anyhow::Result<Vec<String>> {
 }
 
 /// The apps with more outputs than are kept of its builds alone, and the folders of these outputs.
-fn with_many_outputs(folder: &Path) -> io::Result<Vec<(Uuid, Vec<Uuid>)>> {
+fn with_many_outputs(folder: &Path) -> io::Result<Vec<(AppId, Vec<Of>)>> {
     let mut all = Vec::new();
     for app in std::fs::read_dir(folder)? {
         let app = app?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use api::ids::{AppId, SlugId};
 use chrono::Utc;
 use futures::TryStreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem, path::Path as Key};
@@ -96,7 +97,7 @@ impl SlugFiles {
     }
 
     /// The folder for the content of a slug of an app, whether it is unpacked or not.
-    pub fn folder(&self, app: Uuid, slug: Uuid) -> PathBuf {
+    pub fn folder(&self, app: AppId, slug: SlugId) -> PathBuf {
         self.unpacked.join(app.to_string()).join(slug.to_string())
     }
 
@@ -106,7 +107,7 @@ impl SlugFiles {
     }
 
     /// The folder with the content of a slug, if it is unpacked.
-    pub async fn unpacked(&self, app: Uuid, slug: Uuid) -> anyhow::Result<Option<PathBuf>> {
+    pub async fn unpacked(&self, app: AppId, slug: SlugId) -> anyhow::Result<Option<PathBuf>> {
         let folder = self.folder(app, slug);
         let is_there = tokio::fs::try_exists(&folder).await.context("look for an unpacked slug")?;
         Ok(is_there.then_some(folder))

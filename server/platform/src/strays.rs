@@ -9,10 +9,10 @@ use std::{
 };
 
 use anyhow::Context as _;
+use api::ids::RunId;
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use futures::{FutureExt as _, StreamExt as _, stream};
-use uuid::Uuid;
 
 use crate::Platform;
 
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 4;
 pub(crate) struct Strays {
     platform: Platform,
     /// Those found in the previous run.
-    found: HashSet<Uuid>,
+    found: HashSet<RunId>,
 }
 
 impl Strays {
@@ -35,23 +35,23 @@ impl Strays {
         Self { platform, found: HashSet::new() }
     }
 
-    async fn look(&self) -> anyhow::Result<HashSet<Uuid>> {
+    async fn look(&self) -> anyhow::Result<HashSet<RunId>> {
         let mut there = BTreeSet::new();
         for files in self.platform.background().files() {
             there.extend(files.left().await?);
         }
         let dynos = self.platform.driver().list().await.context("list the dynos")?;
         there.extend(dynos.into_iter().map(|dyno| dyno.handle.id));
-        let there: Vec<Uuid> = there.into_iter().collect();
+        let there: Vec<RunId> = there.into_iter().collect();
         let wanted = store::dynos::dyno_wanted(self.platform.db(), &there).await.context("read the desired dynos")?;
         Ok(there.into_iter().filter(|id| !wanted.contains(id)).collect())
     }
 }
 
 /// Has the files of a dyno removed, whatever it ran.
-async fn clear(platform: &Platform, dyno: Uuid) -> anyhow::Result<()> {
+async fn clear(platform: &Platform, run: RunId) -> anyhow::Result<()> {
     for files in platform.background().files() {
-        files.abandon(dyno).await?;
+        files.abandon(run).await?;
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ impl Reconciler for Strays {
     async fn run(&mut self) -> anyhow::Result<Report> {
         let mut report = Report::default();
         let mut found = self.look().await?;
-        let strays: Vec<Uuid> = found.intersection(&self.found).copied().collect();
+        let strays: Vec<RunId> = found.intersection(&self.found).copied().collect();
         // All of them are ended before files are removed, since one may have a million.
         for id in &strays {
             if let Err(err) = self.platform.driver().remove(*id).await {
@@ -71,7 +71,7 @@ impl Reconciler for Strays {
             }
         }
         let platform = &self.platform;
-        let abandon = |id: Uuid| async move { (id, clear(platform, id).await) };
+        let abandon = |id: RunId| async move { (id, clear(platform, id).await) };
         let work: Vec<_> = strays.into_iter().map(|id| abandon(id).boxed()).collect();
         let outcomes: Vec<_> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
         for (id, outcome) in outcomes {

@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
+use api::ids::RunId;
 use async_trait::async_trait;
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 /// What an area above adds to the background work, other than reconcilers and tasks.
 #[derive(Default)]
@@ -52,11 +52,11 @@ impl RetentionPart {
 #[async_trait]
 pub trait DynoFiles: Send + Sync {
     /// The dynos that have left files, whether they still run or not.
-    async fn left(&self) -> anyhow::Result<BTreeSet<Uuid>>;
+    async fn left(&self) -> anyhow::Result<BTreeSet<RunId>>;
 
     /// Ends a dyno in any state, and removes its files. Does nothing for one of another area. Must not be called while
     /// a job runs it.
-    async fn abandon(&self, dyno: Uuid) -> anyhow::Result<()>;
+    async fn abandon(&self, run: RunId) -> anyhow::Result<()>;
 }
 
 /// Workers, reconcilers and tasks; dropped to stop them.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::anyhow;
+use api::ids::{ReleaseId, SlugId};
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
 use base::{
@@ -26,7 +27,7 @@ use crate::{Builds, addresses, git, slugs};
 /// The properties of a slug that are recorded between two steps.
 #[derive(Serialize, Deserialize)]
 enum Built {
-    Slug(Uuid),
+    Slug(SlugId),
     /// The app's fault: the build failed, not the platform.
     Failed(String),
     Cancelled,
@@ -41,7 +42,7 @@ impl Job for Run {
     type Context = Builds;
 
     fn subject(&self) -> Uuid {
-        self.build
+        self.build.get()
     }
 
     async fn run(&self, builds: &Builds, steps: &mut Steps) -> Result<(), Failure> {
@@ -60,7 +61,7 @@ impl Job for Run {
             self.print(builds, &build, repositories::STALE).await?;
             return self.end(builds, &build, "The branch has moved").await;
         }
-        let slug = Uuid::now_v7();
+        let slug = SlugId::now_v7();
         let built = steps.once("build", self.build(builds, &build, slug)).await?;
         let slug = match built {
             Built::Slug(slug) => slug,
@@ -75,7 +76,7 @@ impl Job for Run {
                 Error::Internal(err) => Err(Failure::Retry(err)),
             };
         }
-        let release = steps.once("choose the release", async { Ok(Uuid::now_v7()) }).await?;
+        let release = steps.once("choose the release", async { Ok(ReleaseId::now_v7()) }).await?;
         if !store::builds::build_releases(builds.db(), self.build, release).await? {
             return self.end(builds, &build, "Build cancelled").await;
         }
@@ -111,7 +112,7 @@ impl Run {
         print(builds, build.app_id, self.build, &without_secrets(build, line)).await
     }
 
-    async fn build(&self, builds: &Builds, build: &Row, slug: Uuid) -> Result<Built, Failure> {
+    async fn build(&self, builds: &Builds, build: &Row, slug: SlugId) -> Result<Built, Failure> {
         let db = builds.db();
         let Some(app) = store::apps::app_info(db, build.app_id).await? else {
             return Ok(Built::Failed("the app was destroyed".into()));
@@ -204,7 +205,7 @@ impl Run {
         builds: &Builds,
         app: &store::apps::Row,
         build: &Row,
-        slug: Uuid,
+        slug: SlugId,
         made: builder::Slug,
     ) -> anyhow::Result<Built> {
         if let Err(why) = slugs::check_types(&made.process_types) {
@@ -248,7 +249,7 @@ impl Run {
         Ok(Built::Slug(slug))
     }
 
-    async fn release(&self, builds: &Builds, build: &Row, slug: Uuid, release: Uuid) -> Result<i32, Failure> {
+    async fn release(&self, builds: &Builds, build: &Row, slug: SlugId, release: ReleaseId) -> Result<i32, Failure> {
         self.print(builds, build, "-----> Launching...").await?;
         let told = |err: Error| anyhow!("{err}");
         let originator = originator(builds, build).await?;
@@ -282,7 +283,7 @@ impl Run {
     }
 
     /// The last steps: the branch and the status. This releases everybody who waits for the build.
-    async fn finish(&self, builds: &Builds, build: &Row, release: Uuid, version: i32) -> Result<(), Failure> {
+    async fn finish(&self, builds: &Builds, build: &Row, release: ReleaseId, version: i32) -> Result<(), Failure> {
         if let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) {
             git::move_ref(builds, build.app_id, name, old, new).await?;
         }

@@ -12,13 +12,13 @@ mod source;
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
+use api::ids::BuildId;
 use base::{Error, Result, links::Links};
 use identity::{
     Actor, App, Can,
     quotas::{self, Quota},
 };
 use store::builds::Row;
-use uuid::Uuid;
 
 pub use self::download::caller;
 pub(crate) use self::queue::Queue;
@@ -61,7 +61,7 @@ fn config(builds: &Builds) -> builder::Config {
 }
 
 /// The builds that have left something on disk, whether they still run or not.
-pub(crate) async fn left(builds: &Builds) -> anyhow::Result<BTreeSet<Uuid>> {
+pub(crate) async fn left(builds: &Builds) -> anyhow::Result<BTreeSet<BuildId>> {
     let config = config(builds);
     let left = tokio::task::spawn_blocking(move || {
         let mut left = builder::left(&config)?;
@@ -73,7 +73,7 @@ pub(crate) async fn left(builds: &Builds) -> anyhow::Result<BTreeSet<Uuid>> {
 
 /// Ends a build in any state, and removes everything that it has on disk except its output. Must not be called while a
 /// job runs it.
-pub(crate) async fn abandon(builds: &Builds, build: Uuid) -> anyhow::Result<()> {
+pub(crate) async fn abandon(builds: &Builds, build: BuildId) -> anyhow::Result<()> {
     builder::abandon(builds.driver().as_ref(), &config(builds), build).await?;
     source::abandon(builds, build).await
 }
@@ -86,8 +86,8 @@ pub fn shown_to(actor: &Actor, row: &Row, app: &App) -> api::builds::Build {
 /// The build as it appears in responses, with the URL of its source as the reader may see it.
 pub fn shown(row: &Row, source_url: Option<String>, links: &Links) -> api::builds::Build {
     api::builds::Build {
-        id: row.id.into(),
-        app: api::refs::IdRef { id: row.app_id },
+        id: row.id,
+        app: api::refs::IdRef { id: row.app_id.into() },
         status: row.status,
         buildpacks: row.buildpacks.iter().map(|b| buildpack_installations::shown(b)).collect(),
         source_blob: api::builds::SourceBlob {
@@ -97,12 +97,12 @@ pub fn shown(row: &Row, source_url: Option<String>, links: &Links) -> api::build
             checksum: row.source_checksum.clone(),
         },
         stack: row.stack.clone(),
-        slug: row.slug_id.map(|id| api::refs::IdRef { id }),
+        slug: row.slug_id.map(|id| api::refs::IdRef { id: id.into() }),
         release: row
             .release_id
             .filter(|_| row.status == api::builds::BuildStatus::Succeeded)
-            .map(|id| api::refs::IdRef { id }),
-        user: api::refs::UserRef { id: row.account_id, email: row.email.clone() },
+            .map(|id| api::refs::IdRef { id: id.into() }),
+        user: api::refs::UserRef { id: row.account_id.into(), email: row.email.clone() },
         output_stream_url: links.signed("streams/builds", "build output", row.id).unwrap_or_default(),
         created_at: row.created_at,
         updated_at: row.updated_at,

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use api::ids::{AppId, BuildId};
 use platform::{
     Platform,
     outputs::{self, MOST_OUTPUT},
 };
 use tokio::io::AsyncWriteExt as _;
-use uuid::Uuid;
 
 /// How many bytes a build may still print, counting what its earlier attempts have printed.
-pub(super) async fn left(platform: &Platform, app: Uuid, build: Uuid) -> u64 {
+pub(super) async fn left(platform: &Platform, app: AppId, build: BuildId) -> u64 {
     MOST_OUTPUT.saturating_sub(length(&outputs::build_file(platform, app, build)).await)
 }
 
@@ -20,7 +20,7 @@ async fn length(file: &Path) -> u64 {
 }
 
 /// Appends a line to the output of a build.
-pub(super) async fn print(platform: &Platform, app: Uuid, build: Uuid, line: &str) -> anyhow::Result<()> {
+pub(super) async fn print(platform: &Platform, app: AppId, build: BuildId, line: &str) -> anyhow::Result<()> {
     let file = outputs::build_file(platform, app, build);
     let folder = file.parent().context("the output has a folder")?;
     tokio::fs::create_dir_all(folder).await.context("create the folder of outputs")?;

@@ -3,25 +3,25 @@
 use std::collections::HashMap;
 
 use anyhow::Context as _;
+use api::ids::{AppId, BuildId};
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::Kind;
 use platform::queues;
 use store::queues::{BUILDS, Slots};
-use uuid::Uuid;
 
 use super::{output::print, run::Run};
 use crate::Builds;
 
 /// The slots of builds.
-fn queue(builds: &Builds) -> queues::Queue<Run> {
+fn queue(builds: &Builds) -> queues::Queue<Run, BuildId> {
     let all = i64::try_from(builds.config().build_concurrency).unwrap_or(1);
     let slots = Slots { all, each: all };
     queues::Queue { rows: &BUILDS, kind: Kind::Build, slots, job: |build| Run { build } }
 }
 
 /// Assigns free slots to the builds whose turn it is. The caller commits.
-pub(super) async fn start(builds: &Builds, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
+pub(super) async fn start(builds: &Builds, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<AppId>> {
     queue(builds).start(tx).await
 }
 
@@ -29,7 +29,7 @@ pub(super) async fn start(builds: &Builds, tx: &mut sqlx::PgConnection) -> sqlx:
 pub(crate) struct Queue {
     builds: Builds,
     /// The last message to each build: its position.
-    told: HashMap<Uuid, i64>,
+    told: HashMap<BuildId, i64>,
 }
 
 impl Queue {

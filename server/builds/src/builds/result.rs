@@ -142,7 +142,6 @@ fn open_end(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use futures::StreamExt as _;
-    use uuid::Uuid;
 
     use super::*;
 
@@ -150,7 +149,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("output");
         std::fs::write(&file, text).unwrap();
-        let slot = base::slots::Slots::new("results", 1, 0, 2).try_take(Uuid::nil()).unwrap();
+        let slot = base::slots::Slots::new("results", 1, 0, 2).try_take(api::ids::AccountId::nil()).unwrap();
         let writing = Writing::begin(r#"{"id":1}"#, Some(0), &file, slot).await;
         let chunks: Vec<Bytes> = writing.chunks().map(|chunk| chunk.unwrap()).collect().await;
         let largest = chunks.iter().map(Bytes::len).max().unwrap();

@@ -1,7 +1,7 @@
 //! The routes of builds.
 
 use anyhow::Context as _;
-use api::builds::BuildStatus;
+use api::{builds::BuildStatus, ids::BuildId};
 use axum::{
     Json,
     body::Body,
@@ -17,14 +17,13 @@ use chrono::Utc;
 use identity::{Actor, Can};
 use platform::{Platform, outputs};
 use store::builds::{LIST, Row};
-use uuid::Uuid;
 
 use super::{create, result::Writing, shown_to};
 use crate::{Builds, addresses, buildpack_installations, sources};
 
 async fn find(platform: &Platform, app: &store::apps::Row, build: &str) -> Result<Row> {
     let missing = || Error::not_found("build", "Couldn't find that build.");
-    let row = match (build.parse::<Uuid>(), build.parse::<i32>()) {
+    let row = match (build.parse::<BuildId>(), build.parse::<i32>()) {
         (Ok(id), _) => store::builds::build_info(platform.db(), id).await?.filter(|b| b.app_id == app.id),
         (_, Ok(number)) => store::builds::build_at(platform.db(), app.id, number).await?,
         _ => None,
@@ -82,7 +81,7 @@ pub async fn build_create(
         buildpacks = known;
     }
     let new = store::builds::New {
-        id: Uuid::now_v7(),
+        id: BuildId::now_v7(),
         app: app.id,
         account: actor.account.id,
         stack: app.build_stack.clone(),

@@ -7,11 +7,11 @@ use std::{
 };
 
 use anyhow::Context as _;
+use api::ids::BuildId;
 use digest_io::IoWrapper;
 use platform::Platform;
 use sha2::{Digest as _, Sha256};
 use store::builds::Row;
-use uuid::Uuid;
 
 use super::download::download;
 use crate::{Builds, sources};
@@ -20,23 +20,23 @@ use crate::{Builds, sources};
 const NAME: &str = "source-";
 
 /// The folder of a build's source.
-pub(super) fn folder(platform: &Platform, build: Uuid) -> PathBuf {
+pub(super) fn folder(platform: &Platform, build: BuildId) -> PathBuf {
     platform.config().data.join("tmp").join(format!("{NAME}{build}"))
 }
 
 /// The builds whose source is on disk, completely or in part.
-pub(super) fn left(tmp: &Path) -> io::Result<BTreeSet<Uuid>> {
+pub(super) fn left(tmp: &Path) -> io::Result<BTreeSet<BuildId>> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(tmp)? {
         let name = entry?.file_name();
         let id = name.to_str().and_then(|name| name.strip_prefix(NAME)?.split('.').next());
-        found.extend(id.and_then(|id| id.parse::<Uuid>().ok()));
+        found.extend(id.and_then(|id| id.parse::<BuildId>().ok()));
     }
     Ok(found)
 }
 
 /// Removes everything of a build's source.
-pub(super) async fn abandon(platform: &Platform, build: Uuid) -> anyhow::Result<()> {
+pub(super) async fn abandon(platform: &Platform, build: BuildId) -> anyhow::Result<()> {
     let folder = folder(platform, build);
     for extension in ["tar", "download"] {
         remove(&folder.with_extension(extension)).await?;

@@ -1,7 +1,7 @@
 //! Commits between two releases, for requests that show them.
 
+use api::ids::{AccountId, AppId};
 use base::Result;
-use uuid::Uuid;
 
 use crate::Builds;
 
@@ -9,8 +9,8 @@ use crate::Builds;
 /// result is cached. An error if there are no such commits.
 pub(crate) async fn commits(
     builds: &Builds,
-    payer: Uuid,
-    app: Uuid,
+    payer: AccountId,
+    app: AppId,
     (from, to): (Option<&str>, &str),
     most: usize,
 ) -> Result<Vec<api::releases::Commit>> {

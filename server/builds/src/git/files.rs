@@ -1,10 +1,10 @@
 //! Builds a commit of files that nobody pushed: the first one of an app, from a sample.
 
+use api::ids::BuildId;
 use base::{Error, Result};
 use chrono::{DateTime, Utc};
 use identity::Actor;
 use repositories::hook::Push;
-use uuid::Uuid;
 
 use super::{push, reservation::Reservation};
 use crate::Builds;
@@ -22,7 +22,7 @@ pub(crate) async fn deploy_files(
     message: &str,
     files: &[(&str, &str)],
     now: DateTime<Utc>,
-) -> Result<Uuid> {
+) -> Result<BuildId> {
     let _slot = builds.git().slots().try_take(actor.payer)?;
     let reservation = Reservation::take(builds, actor.payer, app.id).await?;
     if builds.git().tip(app.id, BRANCH).await?.is_some() {

@@ -2,11 +2,11 @@
 
 use std::ops::Deref;
 
+use api::ids::AppId;
 use async_trait::async_trait;
 use base::slots::Slots;
 use platform::Platform;
 use repositories::{Apps, GitLimits, Repositories};
-use uuid::Uuid;
 
 use super::{histories::Histories, reservations::Reservations};
 
@@ -74,7 +74,7 @@ struct Existing(Platform);
 
 #[async_trait]
 impl Apps for Existing {
-    async fn exists(&self, app: Uuid) -> anyhow::Result<bool> {
+    async fn exists(&self, app: AppId) -> anyhow::Result<bool> {
         Ok(store::apps::app_exists(self.0.db(), app).await?)
     }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use api::ids::AppId;
 use base::recent::Recent;
-use uuid::Uuid;
 
 /// Histories that are cached at least, each of about 100 commits at most.
 const REMEMBERED: usize = 200;
 
 /// A query: the app, from one commit to another, and the maximum number of commits.
-type Between = (Uuid, Option<String>, String, usize);
+type Between = (AppId, Option<String>, String, usize);
 
 /// A cache: the commits between two others never change.
 pub(super) struct Histories(Mutex<Recent<Between, Arc<[api::releases::Commit]>>>);
@@ -41,7 +41,7 @@ mod tests {
         let between = |app| (app, None, "a".repeat(40), 100);
         let at = chrono::DateTime::from_timestamp(0, 0).unwrap();
         let commits = [api::releases::Commit { id: "a".repeat(40), subject: "Add".into(), author: "Ada".into(), at }];
-        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (one, other) = (AppId::from_u128(1), AppId::from_u128(2));
         assert_eq!(histories.known(&between(one)), None);
         histories.remember(between(one), &commits);
         assert_eq!(histories.known(&between(one)).as_deref(), Some(&commits[..]));

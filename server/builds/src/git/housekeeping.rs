@@ -1,13 +1,13 @@
 //! Housekeeping: sweeps and packs repositories regularly.
 
+use api::ids::AppId;
 use base::Error;
-use uuid::Uuid;
 
 use super::unless_destroyed;
 use crate::Builds;
 
 /// Sweeps a repository, unless it is in use, and packs it. There is nothing to do if the app is destroyed meanwhile.
-pub(crate) async fn clean(builds: &Builds, app: Uuid) -> anyhow::Result<()> {
+pub(crate) async fn clean(builds: &Builds, app: AppId) -> anyhow::Result<()> {
     let cleaned = async {
         builds.git().sweep_if_idle(app).await?;
         Ok(builds.git().pack(app).await?)

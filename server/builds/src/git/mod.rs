@@ -14,8 +14,8 @@ mod push;
 mod reservation;
 mod reservations;
 
+use api::ids::AppId;
 use base::{Error, Result};
-use uuid::Uuid;
 
 pub use self::http::{info_refs, receive_pack, upload_pack};
 pub(crate) use self::{commits::commits, files::deploy_files, handle::Git, housekeeping::clean};
@@ -23,13 +23,13 @@ use crate::Builds;
 
 /// Moves a branch from `old` to `new`; all zeros stand for no commit. A branch that is already at `new` stays, so that
 /// a job can repeat this.
-pub(crate) async fn move_ref(builds: &Builds, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
+pub(crate) async fn move_ref(builds: &Builds, app: AppId, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
     builds.git().move_ref(app, name, old, new).await?;
     note_size(builds, app).await
 }
 
 /// The outcome of work on an app, or 404 if it failed because the app was destroyed meanwhile.
-pub(crate) async fn unless_destroyed<T>(builds: &Builds, app: Uuid, outcome: Result<T>) -> Result<T> {
+pub(crate) async fn unless_destroyed<T>(builds: &Builds, app: AppId, outcome: Result<T>) -> Result<T> {
     let err = match outcome {
         Err(Error::Internal(err)) => err,
         outcome => return outcome,
@@ -44,7 +44,7 @@ pub(crate) async fn unless_destroyed<T>(builds: &Builds, app: Uuid, outcome: Res
 }
 
 /// Records the size of a repository, for the owner's quota.
-async fn note_size(builds: &Builds, app: Uuid) -> anyhow::Result<()> {
+async fn note_size(builds: &Builds, app: AppId) -> anyhow::Result<()> {
     let size = builds.git().measure(app).await;
     store::apps::app_repo_size(builds.db(), app, i64::try_from(size).unwrap_or(i64::MAX)).await?;
     Ok(())

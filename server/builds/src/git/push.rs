@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use api::{builds::BuildStatus, dynos::DynoState, releases::ReleaseStatus, sanitize};
+use api::{
+    builds::BuildStatus,
+    dynos::DynoState,
+    ids::{AppId, BuildId, ReleaseId},
+    releases::ReleaseStatus,
+    sanitize,
+};
 use axum::body::Bytes;
 use base::{Error, Kind, Result, Subject, bus, events::Originator, slots::SharedSlot};
 use chrono::Utc;
@@ -18,7 +24,6 @@ use tokio::{
     },
     sync::mpsc,
 };
-use uuid::Uuid;
 
 use super::faults;
 use super::reservation::Reservation;
@@ -47,7 +52,7 @@ pub(super) struct Held {
 /// because the client has lost access, this ends without a verdict and cancels the build.
 pub(super) async fn answer(
     builds: Builds,
-    app: Uuid,
+    app: AppId,
     originator: Originator,
     line: UnixStream,
     held: Held,
@@ -66,7 +71,7 @@ pub(super) async fn answer(
 
 async fn serve(
     builds: Builds,
-    app: Uuid,
+    app: AppId,
     originator: Originator,
     (hook, client): (&mut OwnedReadHalf, &mut OwnedWriteHalf),
     held: Held,
@@ -142,7 +147,7 @@ type Verdict = std::result::Result<(), String>;
 
 async fn deploy(
     builds: &Builds,
-    app: Uuid,
+    app: AppId,
     originator: &Originator,
     push: &Push,
     client: &ClientOutput,
@@ -198,7 +203,7 @@ async fn deploy_commit(
 
 /// The unfinished build of another push to the same branch. If it fails, this push is next; if it succeeds, it moves
 /// the branch, and this push will be rejected, so its client is warned.
-async fn under_way(platform: &Platform, app: Uuid, name: &str) -> Result<Option<(i32, String)>> {
+async fn under_way(platform: &Platform, app: AppId, name: &str) -> Result<Option<(i32, String)>> {
     Ok(store::builds::build_of_branch(platform.db(), app, name).await?)
 }
 
@@ -219,9 +224,9 @@ pub(super) async fn create(
     originator: &Originator,
     push: &Push,
     subject: &str,
-) -> Result<Uuid> {
+) -> Result<BuildId> {
     let new = store::builds::New {
-        id: Uuid::now_v7(),
+        id: BuildId::now_v7(),
         app: app.id,
         account: originator.account,
         stack: app.build_stack.clone(),
@@ -246,8 +251,8 @@ pub(super) async fn create(
 /// Cancels the build if the client disconnects before there is a release.
 struct Guard {
     platform: Platform,
-    app: Uuid,
-    build: Option<Uuid>,
+    app: AppId,
+    build: Option<BuildId>,
 }
 
 impl Drop for Guard {
@@ -263,7 +268,12 @@ impl Drop for Guard {
 }
 
 /// Forwards the output of a build; returns early when the client has disconnected, which cancels the build.
-async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, client: &ClientOutput) -> Result<()> {
+async fn follow_build(
+    platform: &Platform,
+    app: &store::apps::Row,
+    build: BuildId,
+    client: &ClientOutput,
+) -> Result<()> {
     let output = outputs::follow(platform.clone(), outputs::Output::of_build(app.id, build), 0);
     pin_mut!(output);
     let mut text = sanitize::Stream::default();
@@ -285,7 +295,7 @@ async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, 
 
 /// Waits for the release phase and the first web dyno, and reports the outcome. The push succeeds either way, as on
 /// Heroku: the release exists, and the old dynos keep serving.
-async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, client: &ClientOutput) -> Result<()> {
+async fn launch(platform: &Platform, app: &store::apps::Row, release: ReleaseId, client: &ClientOutput) -> Result<()> {
     let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
     if row.status.is_pending() {
         client.line("-----> Running the release command...").await;
@@ -400,7 +410,7 @@ enum Start {
 }
 
 /// The state of the first web dyno of a release.
-async fn first_dyno(platform: &Platform, app: Uuid, release: Uuid) -> Result<Start> {
+async fn first_dyno(platform: &Platform, app: AppId, release: ReleaseId) -> Result<Start> {
     let mut changes = platform.changes();
     loop {
         let formation = store::formation::formation_list(platform.db(), app).await?;
@@ -424,12 +434,14 @@ async fn first_dyno(platform: &Platform, app: Uuid, release: Uuid) -> Result<Sta
 
 #[cfg(test)]
 mod tests {
+    use api::ids::FormationId;
+
     use super::*;
 
     fn formation(types: &[(&str, i32)]) -> Vec<store::formation::Row> {
         let row = |(kind, quantity): &(&str, i32)| store::formation::Row {
-            id: Uuid::nil(),
-            app_id: Uuid::nil(),
+            id: FormationId::nil(),
+            app_id: AppId::nil(),
             kind: (*kind).into(),
             command: "run".into(),
             quantity: *quantity,

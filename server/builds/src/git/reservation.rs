@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
+use api::ids::{AccountId, AppId, PushId};
 use async_trait::async_trait;
 use base::{Error, Result, error::is_disk_full};
 use identity::quotas::{self, Quota};
 use repositories::GitLimits;
 use store::quotas::Owner;
-use uuid::Uuid;
 
 use super::{
     faults, note_size,
@@ -38,17 +38,17 @@ pub(super) struct Reservation(Arc<Inner>);
 struct Inner {
     builds: Builds,
     reservations: Reservations,
-    push: Uuid,
-    by: Uuid,
-    app: Uuid,
+    push: PushId,
+    by: AccountId,
+    app: AppId,
     limit: u64,
 }
 
 impl Reservation {
     /// Reserves a first step for a push to `app` that is charged to `by`. An error that says so if there is no space.
     /// This may take a while, so the caller should have a slot first.
-    pub async fn take(builds: &Builds, by: Uuid, app: Uuid) -> Result<Self> {
-        let (reservations, push) = (builds.git().reservations().clone(), Uuid::now_v7());
+    pub async fn take(builds: &Builds, by: AccountId, app: AppId) -> Result<Self> {
+        let (reservations, push) = (builds.git().reservations().clone(), PushId::now_v7());
         // Before locking anything, since it may take long; `free` uses the result.
         builds.git().size(app).await;
         // Pushes to repositories of the same owner are checked one at a time.
@@ -121,11 +121,11 @@ impl Drop for Inner {
 }
 
 /// Rejects a push if there is no space for another one. Reserves nothing, since the push has not begun.
-pub(super) async fn must_have_space(builds: &Builds, by: Uuid, app: Uuid) -> Result<()> {
+pub(super) async fn must_have_space(builds: &Builds, by: AccountId, app: AppId) -> Result<()> {
     builds.git().size(app).await;
     let mut tx = builds.begin_for(by).await?;
     let found = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
-    free(builds, builds.git().reservations(), (Uuid::now_v7(), by, app), found)?.or_crowded().map(drop)
+    free(builds, builds.git().reservations(), (PushId::now_v7(), by, app), found)?.or_crowded().map(drop)
 }
 
 fn crowded() -> Error {
@@ -151,7 +151,7 @@ impl Free {
 fn free(
     builds: &Builds,
     reservations: &Reservations,
-    (push, by, app): (Uuid, Uuid, Uuid),
+    (push, by, app): (PushId, AccountId, AppId),
     (owner, left): (Owner, Option<i64>),
 ) -> Result<Free> {
     dyno::disks::must_have_space(&builds.config().data, 0)?;
@@ -174,18 +174,18 @@ fn free(
 mod tests {
     use super::*;
 
-    const NEW: Uuid = Uuid::nil();
+    const NEW: PushId = PushId::nil();
 
     #[test]
     fn pushes_of_one_person_leave_room_to_others() {
         let reservations = Reservations::default();
-        let (ada, bob, app) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+        let (ada, bob, app) = (AccountId::from_u128(1), AccountId::from_u128(2), AppId::from_u128(3));
         let owner = quotas::owner(Some(ada), None);
         let left = |by| reservations.left(20, (NEW, by), |taken| taken.owner == owner);
         let mut pushes = 0;
         while left(bob) > 0 && pushes < 20 {
             let bytes = left(bob).min(2);
-            reservations.all().push(Reserved { push: Uuid::now_v7(), by: bob, app, owner, bytes });
+            reservations.all().push(Reserved { push: PushId::now_v7(), by: bob, app, owner, bytes });
             pushes += 1;
         }
         assert_eq!((pushes, left(ada)), (5, 10));
@@ -196,9 +196,9 @@ mod tests {
     #[test]
     fn of_pushes_that_do_not_all_fit_the_first_comes_to_its_end() {
         let (reservations, bob, app, room) =
-            (Reservations::default(), Uuid::from_u128(2), Uuid::from_u128(3), 30 << 20);
+            (Reservations::default(), AccountId::from_u128(2), AppId::from_u128(3), 30 << 20);
         let owner = quotas::owner(Some(bob), None);
-        let pushes: Vec<_> = (1..=5).map(|push| Uuid::from_u128(10 + push)).collect();
+        let pushes: Vec<_> = (1..=5).map(|push| PushId::from_u128(10 + push)).collect();
         let left = |push| reservations.left(room, (push, bob), |taken| taken.owner == owner);
         for push in &pushes {
             let bytes = next(0, left(*push));
@@ -225,7 +225,8 @@ mod tests {
     #[test]
     fn a_push_has_what_it_brings_and_a_little_more() {
         let reservations = Reservations::default();
-        let (ada, bob, push, app) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(4), Uuid::from_u128(3));
+        let (ada, bob, push, app) =
+            (AccountId::from_u128(1), AccountId::from_u128(2), PushId::from_u128(4), AppId::from_u128(3));
         let (owner, room) = (quotas::owner(Some(ada), None), 10 << 20);
         reservations.all().push(Reserved { push, by: bob, app, owner, bytes: next(0, room) });
         let left = |push, by| reservations.left(room, (push, by), |taken| taken.owner == owner);

@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use api::live::Changed;
+use api::{ids::AppId, live::Changed};
 use base::bus::Recorded;
 use identity::Actor;
 use tokio::sync::broadcast::{
     Receiver,
     error::{RecvError, TryRecvError},
 };
-use uuid::Uuid;
 
 use crate::Observe;
 
@@ -54,14 +53,14 @@ fn anything() -> Changed {
 }
 
 /// The noun of an event, and its app.
-fn parts(event: &Recorded) -> (&str, Option<Uuid>) {
+fn parts(event: &Recorded) -> (&str, Option<AppId>) {
     match event {
         Recorded::Anything => ("", None),
         Recorded::Event { noun, app } => (noun, *app),
     }
 }
 
-async fn visible_apps(observe: &Observe, actor: &Actor, apps: &[Uuid]) -> base::Result<Vec<Uuid>> {
+async fn visible_apps(observe: &Observe, actor: &Actor, apps: &[AppId]) -> base::Result<Vec<AppId>> {
     if apps.is_empty() {
         return Ok(Vec::new());
     }

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use api::ids::{AccountId, AppId};
 use base::slots::Slots;
 use identity::{Actor, Rights};
 use serde_json::Value;
@@ -17,7 +18,7 @@ pub(crate) enum FeedSubject {
     /// All apps that are visible to the caller.
     Apps,
     /// One app.
-    App(Uuid),
+    App(AppId),
     /// The state of jobs and reconcilers.
     Platform,
 }
@@ -26,7 +27,7 @@ pub(crate) enum FeedSubject {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub shown: FeedSubject,
-    account: Uuid,
+    account: AccountId,
     is_admin: bool,
     rights: Rights,
     /// The credential and the origin, for values that contain URLs.

@@ -10,8 +10,7 @@ mod routing;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use api::dynos::DynoState;
-use uuid::Uuid;
+use api::{dynos::DynoState, ids::RunId};
 
 pub(crate) use self::reconcile::stop_all;
 pub use self::{
@@ -23,7 +22,7 @@ use base::dyno_sizes::Size;
 
 /// A process to start.
 pub(crate) struct Wanted<'a> {
-    pub run: Uuid,
+    pub run: RunId,
     /// `web.1`
     pub name: &'a str,
     pub uid: i32,
@@ -88,7 +87,7 @@ pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
 /// The dyno as it appears in responses.
 pub fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::apps::Row) -> api::dynos::Dyno {
     api::dynos::Dyno {
-        id: row.id.into(),
+        id: row.id,
         name: row.name.clone(),
         kind: row.kind.clone(),
         size: row.size.clone(),

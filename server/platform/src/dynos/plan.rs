@@ -18,10 +18,12 @@ use std::{
     fmt,
 };
 
-use api::dynos::DynoState;
+use api::{
+    dynos::DynoState,
+    ids::{AccountId, AppId, DynoId, ReleaseId},
+};
 use chrono::{DateTime, Duration, Utc};
 use store::dynos::Row;
-use uuid::Uuid;
 
 /// The time between SIGTERM and SIGKILL.
 pub(super) const GRACE: Duration = Duration::seconds(30);
@@ -42,8 +44,8 @@ pub(super) struct Type {
 /// The desired dynos of an app.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct App {
-    pub id: Uuid,
-    pub release: Uuid,
+    pub id: AppId,
+    pub release: ReleaseId,
     pub version: i32,
     pub types: Vec<Type>,
 }
@@ -52,13 +54,13 @@ pub(super) struct App {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
     /// Create a dyno and start it.
-    Create { app: Uuid, kind: String, ordinal: i32 },
+    Create { app: AppId, kind: String, ordinal: i32 },
     /// Restart a crashed dyno.
-    Restart { dyno: Uuid },
+    Restart { dyno: DynoId },
     /// Begin to stop a dyno.
-    Stop { dyno: Uuid, reason: StopReason },
+    Stop { dyno: DynoId, reason: StopReason },
     /// Kill a dyno that did not stop in time.
-    Kill { dyno: Uuid },
+    Kill { dyno: DynoId },
 }
 
 /// Why a dyno is stopped.
@@ -139,13 +141,13 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
 /// apps of each. `last` is the payer who had the first turn last in the previous run: the next turn is that of the
 /// following payer, so that everybody has one before anybody has two, even if there are more payers than steps.
 pub(super) fn turns<T>(
-    steps: Vec<(Uuid, Uuid, T)>,
-    last: Option<Uuid>,
+    steps: Vec<(AccountId, AppId, T)>,
+    last: Option<AccountId>,
     most: usize,
     most_of_one: usize,
-) -> (Vec<T>, Option<Uuid>) {
-    let mut of_app: HashMap<Uuid, usize> = HashMap::new();
-    let mut of_payer: BTreeMap<Uuid, Vec<(usize, T)>> = BTreeMap::new();
+) -> (Vec<T>, Option<AccountId>) {
+    let mut of_app: HashMap<AppId, usize> = HashMap::new();
+    let mut of_payer: BTreeMap<AccountId, Vec<(usize, T)>> = BTreeMap::new();
     for (payer, app, step) in steps {
         let turn = of_app.entry(app).or_default();
         of_payer.entry(payer).or_default().push((*turn, step));

@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use api::dynos::DynoState;
+use api::{
+    dynos::DynoState,
+    ids::{AccountId, AppId, DynoId, RunId, SlugId},
+};
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::{Kind, dyno_sizes};
@@ -17,7 +20,6 @@ use nix::sys::signal::Signal;
 use router::Routes;
 use spool::Pause;
 use store::dynos::Row;
-use uuid::Uuid;
 
 use super::{
     Wanted, observe,
@@ -45,7 +47,7 @@ pub struct Reconcile {
     told: Option<Routes>,
     pause: Pause,
     /// The payer who had their first turn last.
-    last: Option<Uuid>,
+    last: Option<AccountId>,
 }
 
 /// Time limit for the end of a killed dyno.
@@ -55,18 +57,18 @@ const KILLED: Duration = Duration::from_secs(5);
 struct World {
     apps: Vec<store::apps::Served>,
     /// Who pays for each app.
-    payers: HashMap<Uuid, Uuid>,
-    wanted: BTreeMap<Uuid, App>,
+    payers: HashMap<AppId, AccountId>,
+    wanted: BTreeMap<AppId, App>,
     /// The slug of each app's release.
-    slugs: BTreeMap<Uuid, Uuid>,
-    rows: BTreeMap<Uuid, Vec<Row>>,
+    slugs: BTreeMap<AppId, SlugId>,
+    rows: BTreeMap<AppId, Vec<Row>>,
 }
 
 /// The dynos that have ended, and whose output is being read.
 struct Ended {
-    dynos: HashSet<Uuid>,
+    dynos: HashSet<DynoId>,
     /// How many have the same name, by app.
-    names: HashMap<(Uuid, String), usize>,
+    names: HashMap<(AppId, String), usize>,
 }
 
 impl Ended {
@@ -82,7 +84,7 @@ impl Ended {
 
     /// Whether a step can be taken beside them. What has ended cannot be killed; and whoever stops dynos faster than
     /// their output is read gets new ones as fast as it is read, or the spools would fill the disk.
-    fn allow(&self, app: Uuid, step: &Step) -> bool {
+    fn allow(&self, app: AppId, step: &Step) -> bool {
         match step {
             Step::Kill { dyno } => !self.dynos.contains(dyno),
             Step::Create { kind, ordinal, .. } => {
@@ -103,7 +105,7 @@ impl Reconcile {
         let db = self.platform.db();
         let apps = store::apps::app_all(db).await.context("read the apps")?;
         let payers = store::payers::payers_of_apps(db).await.context("read who pays for the apps")?;
-        let mut types: BTreeMap<Uuid, Vec<Type>> = BTreeMap::new();
+        let mut types: BTreeMap<AppId, Vec<Type>> = BTreeMap::new();
         for row in store::formation::formation_all(db).await.context("read the formation")? {
             // The release phase is no process of the formation.
             if row.kind != "release" {
@@ -121,7 +123,7 @@ impl Reconcile {
         let rows = store::dynos::dyno_all(db).await.context("read the dynos")?;
         let (rows, failed) = observe::observe(&self.platform, rows).await;
         report.failed.extend(failed);
-        let mut by_app: BTreeMap<Uuid, Vec<Row>> = BTreeMap::new();
+        let mut by_app: BTreeMap<AppId, Vec<Row>> = BTreeMap::new();
         for row in rows {
             by_app.entry(row.app_id).or_default().push(row);
         }
@@ -129,11 +131,11 @@ impl Reconcile {
     }
 
     /// Everything that must be done, with the app.
-    fn plan(world: &World) -> Vec<(Uuid, Step)> {
+    fn plan(world: &World) -> Vec<(AppId, Step)> {
         let now = Utc::now();
         let ids = world.rows.keys().chain(world.wanted.keys()).collect::<std::collections::BTreeSet<_>>();
         let none = Vec::new();
-        let is_there = |id: &Uuid| world.apps.iter().any(|a| a.id == *id);
+        let is_there = |id: &AppId| world.apps.iter().any(|a| a.id == *id);
         ids.into_iter()
             .flat_map(|id| {
                 let wanted = world.wanted.get(id).filter(|_| is_there(id));
@@ -170,7 +172,7 @@ impl Reconcile {
 
     /// Whether dynos of an app can be started. While the slug is being unpacked they cannot, and nobody
     /// waits for it; what is wrong with a slug is left to the start to tell.
-    async fn is_ready(&self, world: &World, app: Uuid) -> anyhow::Result<bool> {
+    async fn is_ready(&self, world: &World, app: AppId) -> anyhow::Result<bool> {
         let slug = *world.slugs.get(&app).context("the app has no release")?;
         if self.platform.slug_files().unpacked(app, slug).await?.is_some() {
             return Ok(true);
@@ -182,9 +184,9 @@ impl Reconcile {
 
     /// The apps of which dynos can be started now, of those that have any to start. Who has to wait is left out
     /// before the steps of a run are counted, so that nobody waits behind them.
-    async fn ready(&self, world: &World, steps: &[(Uuid, Step)], report: &mut Report) -> HashSet<Uuid> {
+    async fn ready(&self, world: &World, steps: &[(AppId, Step)], report: &mut Report) -> HashSet<AppId> {
         let starting = steps.iter().filter(|(_, step)| starts(step));
-        let apps: HashSet<Uuid> = starting.map(|(app, _)| *app).collect();
+        let apps: HashSet<AppId> = starting.map(|(app, _)| *app).collect();
         let mut ready = HashSet::new();
         for app in apps {
             match self.is_ready(world, app).await {
@@ -197,7 +199,7 @@ impl Reconcile {
     }
 
     /// The crashed dynos to start again of which nothing is left to be read. The others wait until that is done.
-    async fn read(&self, world: &World, steps: &[(Uuid, Step)], report: &mut Report) -> HashSet<Uuid> {
+    async fn read(&self, world: &World, steps: &[(AppId, Step)], report: &mut Report) -> HashSet<DynoId> {
         let crashed = steps.iter().filter_map(|(_, step)| match step {
             Step::Restart { dyno } => world.rows.values().flatten().find(|row| row.id == *dyno),
             _ => None,
@@ -232,7 +234,7 @@ impl Reconcile {
     }
 
     async fn act(&self, world: &World, step: &Step) -> anyhow::Result<String> {
-        let row = |id: &Uuid| world.rows.values().flatten().find(|r| r.id == *id).cloned();
+        let row = |id: &DynoId| world.rows.values().flatten().find(|r| r.id == *id).cloned();
         let gone = || anyhow!("the dyno is gone");
         match step {
             Step::Create { app, kind, ordinal } => self.create(world, *app, kind, *ordinal).await,
@@ -247,12 +249,12 @@ impl Reconcile {
         }
     }
 
-    async fn create(&self, world: &World, app: Uuid, kind: &str, ordinal: i32) -> anyhow::Result<String> {
+    async fn create(&self, world: &World, app: AppId, kind: &str, ordinal: i32) -> anyhow::Result<String> {
         let wanted = world.wanted.get(&app).context("the app has no release")?;
         let t = wanted.types.iter().find(|t| t.kind == kind).context("the process type is gone")?;
         let now = Utc::now();
         let row = Row {
-            id: Uuid::now_v7(),
+            id: DynoId::now_v7(),
             app_id: app,
             name: format!("{kind}.{ordinal}"),
             kind: kind.into(),
@@ -262,7 +264,7 @@ impl Reconcile {
             release_id: wanted.release,
             version: wanted.version,
             state: DynoState::Starting,
-            run_id: Uuid::now_v7(),
+            run_id: RunId::now_v7(),
             addr: None,
             started_at: None,
             retiring_at: None,
@@ -283,7 +285,7 @@ impl Reconcile {
     async fn start(&self, world: &World, mut row: Row) -> anyhow::Result<String> {
         let app = world.apps.iter().find(|a| a.id == row.app_id).context("the app is gone")?;
         let now = Utc::now();
-        row.run_id = Uuid::now_v7();
+        row.run_id = RunId::now_v7();
         row.state = DynoState::Starting;
         row.started_at = Some(now);
         row.updated_at = now;
@@ -338,7 +340,7 @@ impl Reconcile {
     }
 
     /// Has the end of a process noticed at once.
-    fn watch(&self, run: Uuid) {
+    fn watch(&self, run: RunId) {
         let platform = self.platform.clone();
         tokio::spawn(async move {
             if platform.driver().wait(run).await.is_ok() {
@@ -392,11 +394,11 @@ impl Reconciler for Reconcile {
         let ready = self.ready(world, &steps, &mut report).await;
         let read = self.read(world, &steps, &mut report).await;
         let ended = Ended::of(&this.platform, world);
-        let can = |(app, step): &(Uuid, Step)| {
+        let can = |(app, step): &(AppId, Step)| {
             let is_read = !matches!(step, Step::Restart { dyno } if !read.contains(dyno));
             is_read && ended.allow(*app, step) && (!starts(step) || ready.contains(app))
         };
-        let payer = |app: &Uuid| world.payers.get(app).copied().unwrap_or_default();
+        let payer = |app: &AppId| world.payers.get(app).copied().unwrap_or_default();
         let possible = steps.iter().filter(|(_, step)| may(step)).filter(|step| can(step));
         let possible = possible.map(|(app, step)| (payer(app), *app, step)).collect();
         let (now, last) = plan::turns(possible, self.last, MOST_PER_RUN, MOST_OF_ONE);

@@ -5,16 +5,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use api::dynos::DynoState;
+use api::{dynos::DynoState, ids::RunId};
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 pub(super) type Shared = Arc<Mutex<logs::Follower>>;
 
 /// The outputs that are followed, by run.
 #[derive(Default)]
 pub(crate) struct Ingest {
-    followers: Mutex<HashMap<Uuid, Followed>>,
+    followers: Mutex<HashMap<RunId, Followed>>,
     /// A dyno has ended, and is to be read to the end.
     pub(super) ended: Notify,
     /// Held by tests in which what has ended is not read for a while.
@@ -42,18 +41,18 @@ pub(super) enum Stage {
 impl Ingest {
     /// Follows one more, which runs as far as we know. One that is followed already goes on being followed: two
     /// followers would copy each line twice.
-    pub(super) fn add(&self, run: Uuid, follower: logs::Follower) {
+    pub(super) fn add(&self, run: RunId, follower: logs::Follower) {
         let follower = Arc::new(Mutex::new(follower));
         self.lock().entry(run).or_insert(Followed { follower, stage: Stage::Runs, was: None });
     }
 
     /// Whether the output of this run is followed, or was read and is not forgotten yet.
-    pub(crate) fn has(&self, run: Uuid) -> bool {
+    pub(crate) fn has(&self, run: RunId) -> bool {
         self.lock().contains_key(&run)
     }
 
     /// Whether the dyno of this run has ended, and is not removed yet.
-    pub(crate) fn has_ended(&self, run: Uuid) -> bool {
+    pub(crate) fn has_ended(&self, run: RunId) -> bool {
         self.lock().get(&run).is_some_and(|followed| followed.stage != Stage::Runs)
     }
 
@@ -63,14 +62,14 @@ impl Ingest {
     }
 
     /// Those in a stage.
-    pub(super) fn in_stage(&self, stage: Stage) -> Vec<(Uuid, Shared)> {
+    pub(super) fn in_stage(&self, stage: Stage) -> Vec<(RunId, Shared)> {
         let all = self.lock();
         let those = all.iter().filter(|(_, followed)| followed.stage == stage);
         those.map(|(run, followed)| (*run, followed.follower.clone())).collect()
     }
 
     /// Notes that a dyno has ended. Its stage now; `None` if it is not followed.
-    pub(super) fn end(&self, run: Uuid) -> Option<Stage> {
+    pub(super) fn end(&self, run: RunId) -> Option<Stage> {
         let mut all = self.lock();
         let followed = all.get_mut(&run)?;
         if followed.stage == Stage::Runs {
@@ -81,34 +80,34 @@ impl Ingest {
     }
 
     /// Notes that all of the output of a dyno that has ended was read.
-    pub(super) fn was_read(&self, run: Uuid) {
+    pub(super) fn was_read(&self, run: RunId) {
         if let Some(followed) = self.lock().get_mut(&run) {
             followed.stage = Stage::Read;
         }
     }
 
     /// Notes the state that a dyno had before it crashed, for the line behind its output.
-    pub(crate) fn note_state(&self, run: Uuid, was: DynoState) {
+    pub(crate) fn note_state(&self, run: RunId, was: DynoState) {
         if let Some(followed) = self.lock().get_mut(&run) {
             followed.was = Some(was);
         }
     }
 
     /// The state that a dyno had before it crashed, if that was noted.
-    pub(crate) fn noted_state(&self, run: Uuid) -> Option<DynoState> {
+    pub(crate) fn noted_state(&self, run: RunId) -> Option<DynoState> {
         self.lock().get(&run)?.was
     }
 
     /// Follows a run no longer, whose output is gone.
-    pub(crate) fn forget(&self, run: Uuid) {
+    pub(crate) fn forget(&self, run: RunId) {
         self.take(run);
     }
 
-    pub(super) fn take(&self, run: Uuid) -> Option<Shared> {
+    pub(super) fn take(&self, run: RunId) -> Option<Shared> {
         self.lock().remove(&run).map(|followed| followed.follower)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Followed>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Followed>> {
         self.followers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, anyhow};
+use api::ids::SlugId;
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
 use base::{Kind, Subject, SubjectKind, dyno_sizes, events::EventActor};
@@ -33,7 +34,7 @@ impl Job for Run {
     type Context = Platform;
 
     fn subject(&self) -> Uuid {
-        self.release
+        self.release.get()
     }
 
     async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
@@ -53,7 +54,7 @@ impl Job for Run {
     async fn give_up(&self, platform: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
         tracing::warn!(release.id = %self.release, "could not run the release phase: {why:#}");
         let Some(release) = store::releases::release_info(platform.db(), self.release).await? else { return Ok(()) };
-        platform.driver().remove(self.release).await?;
+        platform.driver().remove(self.release.into()).await?;
         forget_place(platform, release.app_id, self.release).await?;
         self.settle(platform, &release, Some("the platform could not run it; see its log")).await?;
         platform.release_phases().forget(self.release);
@@ -79,7 +80,7 @@ impl Run {
         let phase = self.phase(platform, release, &cancel);
         let ended = steps.once("run the release phase", phase).await?;
         // The dyno is removed after its end was recorded, or a retry would run the command again.
-        platform.driver().remove(self.release).await.map_err(anyhow::Error::from)?;
+        platform.driver().remove(self.release.into()).await.map_err(anyhow::Error::from)?;
         let _ = platform.history().forget(release.app_id, &self.release.to_string());
         forget_place(platform, release.app_id, self.release).await.context("reset the position in the output")?;
         self.settle(platform, release, ended.as_deref()).await?;
@@ -145,7 +146,7 @@ impl Run {
             .map_err(|err| anyhow!("{err}"))?;
         let size = dyno_sizes::size("Standard-1X").ok_or_else(|| anyhow!("Standard-1X is a size"))?;
         Ok(Ok(dynos::spec(dynos::Wanted {
-            run: release.id,
+            run: release.id.into(),
             name: &format!("release.{}", 1000 + release.version),
             uid: app.uid,
             command: &command,
@@ -207,7 +208,7 @@ impl Run {
 async fn unpacked(
     platform: &Platform,
     release: &store::releases::Row,
-    slug: Uuid,
+    slug: SlugId,
 ) -> Result<Result<PathBuf, String>, Failure> {
     if let Some(folder) = platform.slug_files().unpacked(release.app_id, slug).await? {
         return Ok(Ok(folder));

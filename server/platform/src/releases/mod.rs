@@ -9,7 +9,10 @@ mod queue;
 mod routes;
 mod run;
 
-use api::releases::ReleaseStatus;
+use api::{
+    ids::{AccountId, AppId, FormationId, ReleaseId, SlugId},
+    releases::ReleaseStatus,
+};
 use base::{Error, Result, links::Links};
 use chrono::Utc;
 use identity::{
@@ -18,7 +21,6 @@ use identity::{
 };
 use sqlx::{PgConnection, PgExecutor};
 use store::releases::Row;
-use uuid::Uuid;
 
 pub(crate) use self::queue::{Queue, SLOTS};
 pub use self::{
@@ -35,10 +37,10 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct New<'a> {
     /// Generated if absent; given by jobs, which may create the same release twice.
-    pub id: Option<Uuid>,
-    pub app: Uuid,
+    pub id: Option<ReleaseId>,
+    pub app: AppId,
     pub description: &'a str,
-    pub slug: Option<Uuid>,
+    pub slug: Option<SlugId>,
     /// The slug of the newest release instead of `slug`.
     pub keeps_slug: bool,
     pub commit: Option<String>,
@@ -61,7 +63,7 @@ pub(crate) async fn create(
 pub async fn create_for(
     platform: &Platform,
     tx: &mut PgConnection,
-    account: Uuid,
+    account: AccountId,
     new: &New<'_>,
     config: Config<'_>,
 ) -> Result<i32> {
@@ -81,7 +83,7 @@ pub async fn create_for(
         quotas::admit_for_app(tx, new.app, Quota::Disk, 0).await?;
     }
     let config = config_values::settle(platform.secrets(), tx, new.app, config).await?;
-    let id = new.id.unwrap_or_else(Uuid::now_v7);
+    let id = new.id.unwrap_or_else(ReleaseId::now_v7);
     let row = store::releases::New {
         id,
         app: new.app,
@@ -103,16 +105,16 @@ pub async fn create_for(
 }
 
 /// Updates the formation to that of a release that has succeeded.
-async fn settle(tx: &mut PgConnection, app: Uuid, slug: Option<&store::slugs::Row>) -> Result<()> {
+async fn settle(tx: &mut PgConnection, app: AppId, slug: Option<&store::slugs::Row>) -> Result<()> {
     let now = Utc::now();
     store::apps::app_released(&mut *tx, app, slug, now).await?;
     let types = slug.map(|s| s.process_types.0.clone()).unwrap_or_default();
-    store::formation::formation_replace(tx, app, &types, Uuid::now_v7, now).await?;
+    store::formation::formation_replace(tx, app, &types, FormationId::now_v7, now).await?;
     Ok(())
 }
 
 /// Logs in the app's log that a release was created.
-pub fn announce(platform: &Platform, app: Uuid, version: i32, email: &str) {
+pub fn announce(platform: &Platform, app: AppId, version: i32, email: &str) {
     platform.said(app, "api", &format!("Release v{version} created by user {email}"));
 }
 
@@ -120,7 +122,7 @@ pub fn announce(platform: &Platform, app: Uuid, version: i32, email: &str) {
 pub async fn find(db: impl PgExecutor<'_>, app: &store::apps::Row, release: &str) -> Result<Row> {
     let missing = || Error::not_found("release", "Couldn't find that release.");
     let version = release.trim_start_matches('v').parse::<i32>();
-    let row = match (version, release.parse::<Uuid>()) {
+    let row = match (version, release.parse::<ReleaseId>()) {
         (Ok(version), _) => store::releases::release_at(db, app.id, version).await?,
         (_, Ok(id)) => store::releases::release_info(db, id).await?.filter(|r| r.app_id == app.id),
         _ => None,
@@ -129,17 +131,17 @@ pub async fn find(db: impl PgExecutor<'_>, app: &store::apps::Row, release: &str
 }
 
 /// The release as it appears in responses.
-pub fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, links: &Links) -> api::releases::Release {
+pub fn shown(row: &Row, current: Option<ReleaseId>, app: &store::apps::Row, links: &Links) -> api::releases::Release {
     let output_stream_url = || links.signed("streams/releases", "release output", row.id);
     api::releases::Release {
-        id: row.id.into(),
+        id: row.id,
         app: app_refs::app_ref(app),
         version: row.version,
         status: row.status,
         current: current == Some(row.id),
         description: row.description.clone(),
-        user: api::refs::UserRef { id: row.account_id, email: row.email.clone() },
-        slug: row.slug_id.map(|id| api::refs::IdRef { id }),
+        user: api::refs::UserRef { id: row.account_id.into(), email: row.email.clone() },
+        slug: row.slug_id.map(|id| api::refs::IdRef { id: id.into() }),
         addon_plan_names: Vec::new(),
         artifacts: row.slug_id.map(|id| serde_json::json!({ "type": "slug", "id": id })).into_iter().collect(),
         eligible_for_rollback: row.status.may_roll_back_to(),

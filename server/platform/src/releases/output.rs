@@ -6,11 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use api::ids::{AppId, ReleaseId};
 use async_trait::async_trait;
 use dyno::Output;
 use serde::{Deserialize, Serialize};
 use spool::{Cursor, Entry};
-use uuid::Uuid;
 
 use crate::{Platform, ingest, outputs};
 
@@ -20,7 +20,7 @@ const TURN: usize = 1000;
 /// Copies output.
 pub(super) struct Copy<'a> {
     platform: &'a Platform,
-    app: Uuid,
+    app: AppId,
     file: PathBuf,
     open: Option<Open>,
 }
@@ -33,7 +33,7 @@ struct Open {
 
 impl<'a> Copy<'a> {
     /// Of the phase of this release.
-    pub fn new(platform: &'a Platform, app: Uuid, release: Uuid) -> Self {
+    pub fn new(platform: &'a Platform, app: AppId, release: ReleaseId) -> Self {
         Self { platform, app, file: outputs::release_file(platform, app, release), open: None }
     }
 
@@ -61,7 +61,7 @@ impl<'a> Copy<'a> {
 }
 
 /// Forgets where the output of a phase stood that has ended.
-pub(super) async fn forget_place(platform: &Platform, app: Uuid, release: Uuid) -> io::Result<()> {
+pub(super) async fn forget_place(platform: &Platform, app: AppId, release: ReleaseId) -> io::Result<()> {
     match tokio::fs::remove_file(place_of(&outputs::release_file(platform, app, release))).await {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
         _ => Ok(()),

@@ -1,11 +1,11 @@
 //! The queue of release phases: a limited number runs at once, fewer per payer, and those of an app one after the
 //! other, since they run migrations.
 
+use api::ids::{AppId, ReleaseId};
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::{Error, Kind};
 use store::queues::{RELEASES, Slots};
-use uuid::Uuid;
 
 use super::run::Run;
 use crate::{Platform, queues};
@@ -15,11 +15,11 @@ pub(crate) const SLOTS: Slots = Slots { all: 64, each: 4 };
 /// Release phases of an app that run or wait.
 const MOST_PENDING: i64 = 10;
 
-const QUEUE: queues::Queue<Run> =
+const QUEUE: queues::Queue<Run, ReleaseId> =
     queues::Queue { rows: &RELEASES, kind: Kind::Release, slots: SLOTS, job: |release| Run { release } };
 
 /// Assigns free slots to the release phases whose turn it is. The caller commits.
-pub(super) async fn start(tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
+pub(super) async fn start(tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<AppId>> {
     QUEUE.start(tx).await
 }
 
@@ -29,7 +29,7 @@ pub(super) async fn lock(tx: &mut sqlx::PgConnection) -> sqlx::Result<()> {
 }
 
 /// Rejects another release phase if the maximum number of them runs or waits.
-pub async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> base::error::Result<()> {
+pub async fn admit(db: impl sqlx::PgExecutor<'_>, app: AppId) -> base::error::Result<()> {
     let pending = store::releases::release_pending_count(db, app).await?;
     if pending < MOST_PENDING {
         return Ok(());

@@ -1,6 +1,9 @@
 //! The routes of releases.
 
-use api::releases::ReleaseStatus;
+use api::{
+    ids::{AppId, ReleaseId, SlugId},
+    releases::ReleaseStatus,
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -18,7 +21,6 @@ use identity::{
 };
 use sqlx::{PgConnection, PgExecutor};
 use store::releases::{LIST, Row};
-use uuid::Uuid;
 
 use super::{New, announce, create, find, shown};
 use crate::{
@@ -26,7 +28,7 @@ use crate::{
     config_values::{self, Config},
 };
 
-async fn current(platform: &Platform, app: Uuid) -> Result<Option<Uuid>> {
+async fn current(platform: &Platform, app: AppId) -> Result<Option<ReleaseId>> {
     Ok(store::releases::release_current(platform.db(), app).await?.map(|r| r.id))
 }
 
@@ -74,7 +76,7 @@ pub async fn release_create(
         Some(slug) => of_slug(adopted(&mut tx, &app, slug).await?, body.description),
         None => back_to(eligible(&mut *tx, &app, body.release.as_deref().unwrap_or_default()).await?),
     };
-    let id = Uuid::now_v7();
+    let id = ReleaseId::now_v7();
     let new = New {
         id: Some(id),
         app: app.id,
@@ -118,7 +120,7 @@ pub async fn release_cancel(
 struct Wish {
     action: &'static str,
     description: String,
-    slug: Option<Uuid>,
+    slug: Option<SlugId>,
     commit: Option<String>,
     config: Config<'static>,
 }
@@ -126,7 +128,7 @@ struct Wish {
 /// The slug with this id, if the caller may release it as `app`, and it can be.
 async fn released(platform: &Platform, actor: &Actor, app: &store::apps::Row, slug: &str) -> Result<store::slugs::Row> {
     let missing = || Error::not_found("slug", "Couldn't find that slug.");
-    let id: Uuid = slug.parse().map_err(|_| missing())?;
+    let id: SlugId = slug.parse().map_err(|_| missing())?;
     let slug = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     // A slug of another app can be released by those who may deploy that app, too: this is a promotion.
     if slug.app_id != app.id {
@@ -157,7 +159,7 @@ async fn adopted(tx: &mut PgConnection, app: &store::apps::Row, slug: store::slu
         return Ok(copy);
     }
     let now = Utc::now();
-    let copy = store::slugs::Row { id: Uuid::now_v7(), app_id: app.id, created_at: now, updated_at: now, ..slug };
+    let copy = store::slugs::Row { id: SlugId::now_v7(), app_id: app.id, created_at: now, updated_at: now, ..slug };
     quotas::admit_for_app(tx, app.id, Quota::Disk, copy.size.unwrap_or_default()).await?;
     store::slugs::slug_create(tx, &copy).await?;
     Ok(copy)

@@ -6,8 +6,8 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
+use api::ids::AppId;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::Platform;
 
@@ -31,7 +31,7 @@ pub async fn discard(platform: &Platform, checksum: &str) {
 }
 
 /// Removes the archives that belong only to an app that is being destroyed.
-pub(crate) async fn remove_of_app(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
+pub(crate) async fn remove_of_app(platform: &Platform, app: AppId) -> anyhow::Result<()> {
     for checksum in store::slugs::slug_checksums_of_app_alone(platform.db(), app).await? {
         remove(platform, &checksum, Some(app)).await?;
     }
@@ -56,7 +56,7 @@ pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
 
 /// Removes an archive unless a slug refers to it, except slugs of `except`. An archive whose lock is taken is kept
 /// until the next time.
-async fn remove(platform: &Platform, checksum: &str, except: Option<Uuid>) -> anyhow::Result<bool> {
+async fn remove(platform: &Platform, checksum: &str, except: Option<AppId>) -> anyhow::Result<bool> {
     let mut tx = platform.db().begin().await?;
     if !store::slugs::slug_archive_take(&mut *tx, checksum).await?
         || store::slugs::slug_checksum_is_named(&mut *tx, checksum, except).await?

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use api::ids::{AccountId, AppId, ReleaseId, SlugId};
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Reconciler, Report, Steps};
 use base::Kind;
@@ -34,7 +35,7 @@ const PAUSE: chrono::Duration = chrono::Duration::minutes(5);
 /// Unpacks the slug of a release.
 #[derive(Serialize, Deserialize)]
 pub struct Unpack {
-    pub release: Uuid,
+    pub release: ReleaseId,
 }
 
 #[async_trait]
@@ -46,7 +47,7 @@ impl Job for Unpack {
     type Context = Platform;
 
     fn subject(&self) -> Uuid {
-        self.release
+        self.release.get()
     }
 
     async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
@@ -104,7 +105,7 @@ impl Unpack {
             platform.said(app.id, "api", &format!("The slug cannot be unpacked: {why}"));
         }
         let mut db = platform.db().acquire().await?;
-        background::wake::<releases::Run>(&mut db, self.release).await?;
+        background::wake::<releases::Run>(&mut db, self.release.get()).await?;
         platform.publish(Kind::Slug, app.id);
         Ok(())
     }
@@ -173,7 +174,7 @@ impl Unpacked {
 /// The slugs to unpack now: few per payer, and few in total.
 fn next<'a>(needed: &[Needed], missing: &'a [Needed]) -> Vec<&'a Needed> {
     let mut total = 0;
-    let mut of_payer: HashMap<Uuid, usize> = HashMap::new();
+    let mut of_payer: HashMap<AccountId, usize> = HashMap::new();
     for busy in needed.iter().filter(|n| n.busy) {
         total += 1;
         *of_payer.entry(busy.payer).or_default() += 1;
@@ -192,8 +193,8 @@ fn next<'a>(needed: &[Needed], missing: &'a [Needed]) -> Vec<&'a Needed> {
 
 struct Folder {
     path: PathBuf,
-    app: Uuid,
-    slug: Uuid,
+    app: AppId,
+    slug: SlugId,
 }
 
 /// The folders of slugs that are no longer needed, and leftovers of interrupted unpackings and removals.
@@ -256,9 +257,9 @@ mod tests {
     use super::*;
 
     fn needed(payer: u128, busy: bool) -> Needed {
-        let id = Uuid::now_v7();
-        let payer = Uuid::from_u128(payer);
-        Needed { release_id: id, app_id: id, slug_id: id, payer, now: true, busy, hopeless: false }
+        let (release_id, app_id, slug_id) = (ReleaseId::now_v7(), AppId::now_v7(), SlugId::now_v7());
+        let payer = AccountId::from_u128(payer);
+        Needed { release_id, app_id, slug_id, payer, now: true, busy, hopeless: false }
     }
 
     #[test]
@@ -267,7 +268,7 @@ mod tests {
         all.extend((0..100).map(|_| needed(1, false)));
         all.push(needed(2, false));
         let missing: Vec<Needed> = all.iter().filter(|n| !n.busy).cloned().collect();
-        let chosen: Vec<u128> = next(&all, &missing).iter().map(|n| n.payer.as_u128()).collect();
+        let chosen: Vec<u128> = next(&all, &missing).iter().map(|n| n.payer.get().as_u128()).collect();
         assert_eq!(chosen, [1, 2]);
     }
 

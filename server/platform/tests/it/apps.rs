@@ -91,11 +91,8 @@ async fn a_destroyed_app_is_really_gone() {
     // The name is free at once.
     t.app("dusk").await;
     until("the app is taken apart", async || {
-        let rows: i64 = sqlx::query_scalar("select count(*) from apps where id = $1")
-            .bind(app.id.get())
-            .fetch_one(&t.db)
-            .await
-            .unwrap();
+        let rows: i64 =
+            sqlx::query_scalar("select count(*) from apps where id = $1").bind(app.id).fetch_one(&t.db).await.unwrap();
         if rows == 0 { Ok(()) } else { Err("the row".into()) }
     })
     .await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::{live::Topic, log_sessions::LogSessionCreate};
+use api::{ids::AppId, live::Topic, log_sessions::LogSessionCreate};
 use base::{
     Kind, Subject,
     bus::{Changed, Recorded},
@@ -32,7 +32,7 @@ async fn told(changes: &mut Receiver<Changed>, wanted: Changed) {
 /// Waits until `to` hears what `from` publishes.
 async fn connected(from: &Platform, to: &Platform) {
     let mut changes = to.changes();
-    let wanted = Changed::new(Kind::DynoState, Some(Uuid::now_v7()));
+    let wanted = Changed::new(Kind::DynoState, Some(AppId::now_v7()));
     until("one server hears the other", async || {
         from.publish(wanted.kind, wanted.app.unwrap());
         let hear = async { while changes.recv().await.unwrap() != wanted {} };
@@ -44,7 +44,7 @@ async fn connected(from: &Platform, to: &Platform) {
 /// Waits until the server of `t` hears others, and no longer reads everything again because it has just begun to.
 pub async fn listening(t: &World) {
     let mut changes = t.platform.changes();
-    let wanted = Changed::new(Kind::DynoState, Some(Uuid::now_v7()));
+    let wanted = Changed::new(Kind::DynoState, Some(AppId::now_v7()));
     let (nobody, changed) = (Uuid::nil(), serde_json::to_value(wanted).unwrap());
     let message = json!({ "from": nobody, "changed": [changed], "recorded": [] }).to_string();
     until("the server hears others", async || {
@@ -59,7 +59,7 @@ pub async fn listening(t: &World) {
 async fn what_one_server_changes_is_shown_by_another() {
     let t = World::start().await;
     let other = t.other_server().await;
-    let app = t.app("dusk").await.id.0;
+    let app = t.app("dusk").await.id;
     let host = serve_areas(&other).await;
     let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
     socket.subscribe(1, Topic::App { app: "dusk".into() }).await;
@@ -84,7 +84,7 @@ async fn a_token_that_one_server_revokes_ends_the_streams_of_another() {
     let t = World::start().await;
     let other = t.other_server().await;
     let here = somebody(&t, "ada").await;
-    let ada = here.account_info().await.unwrap().id.get();
+    let ada = here.account_info().await.unwrap().id;
     let there = here.at(&other);
     // Each server has the lines that it has written.
     there.post("/apps", json!({ "name": "dusk" })).await;
@@ -126,7 +126,7 @@ async fn what_is_rolled_back_is_published_to_nobody() {
     connected(&t.platform, other.platform()).await;
     connected(other.platform(), &t.platform).await;
     let (app, all) =
-        (Uuid::now_v7(), [&t.platform, other.platform()].map(|server| (server.changes(), server.new_events())));
+        (AppId::now_v7(), [&t.platform, other.platform()].map(|server| (server.changes(), server.new_events())));
     let begin = async || t.platform.change(EventActor::platform(), Subject::app(app, "dusk")).await.unwrap();
     let mut change = begin().await;
     change.record("app.update", "Renamed dusk to dawn.", json!({}));

@@ -1,20 +1,20 @@
 //! Config vars: one release for each change, sealed at rest, in layers.
 
+use api::ids::{AccountId, ConfigSetId};
 use base::{Error, Subject, events::EventActor};
 use platform::{
     config_layers::{Source, Vars},
     config_vars::{LayerReplace, config_layer_replace},
 };
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::world::{World, until};
 
 impl World {
     /// Sets the vars of an add-on, as the area of add-ons would. Returns the version of the release.
     async fn attach(&self, app: &str, addon: &str, vars: serde_json::Value) -> Result<Option<i32>, Error> {
-        let id = self.owner.app_info(app).await.unwrap().id.get();
-        let account: Uuid = sqlx::query_scalar("select owner_id from apps where name = $1")
+        let id = self.owner.app_info(app).await.unwrap().id;
+        let account: AccountId = sqlx::query_scalar("select owner_id from apps where name = $1")
             .bind(app)
             .fetch_one(&self.db)
             .await
@@ -49,8 +49,8 @@ impl World {
     }
 
     /// The sets of config vars that the releases of an app refer to, from the first, and that of the app.
-    async fn sets(&self, app: &str) -> (Vec<Uuid>, Uuid) {
-        let id: Uuid = self.owner.app_info(app).await.unwrap().id.get();
+    async fn sets(&self, app: &str) -> (Vec<ConfigSetId>, ConfigSetId) {
+        let id = self.owner.app_info(app).await.unwrap().id;
         let mut releases = Vec::new();
         while let Some(row) = store::releases::release_at(&self.db, id, releases.len() as i32 + 1).await.unwrap() {
             releases.push(row.config_id);

@@ -300,7 +300,7 @@ async fn the_router_is_told_what_changes() {
     let first = table("dusk Blank 0").await;
     assert_eq!(first.platform_hosts, ["localhost", "api.localhost", "console.localhost"]);
     t.deploy("dusk", &[("web", "./server")]).await;
-    assert_eq!(table("dusk Up 1").await.apps[0].app_id, app.id.get());
+    assert_eq!(table("dusk Up 1").await.apps[0].app_id, app.id);
     t.owner.patch("/apps/dusk", json!({ "name": "dawn", "maintenance": true })).await;
     table("dawn Maintenance 1").await;
     t.owner.patch("/apps/dawn", json!({ "maintenance": false })).await;

@@ -1,8 +1,8 @@
 //! Events: every change is recorded, and records cannot be changed unnoticed.
 
+use api::ids::AppId;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
 use crate::world::World;
 
@@ -18,9 +18,9 @@ async fn changes_are_noted_with_who_and_with_what() {
     let me = t.owner.account_info().await.unwrap();
     assert_eq!((events[0].actor.as_str(), events[0].address.as_deref()), (me.email.as_str(), Some("192.0.2.7")));
     assert!(events[0].credential.as_ref().unwrap().starts_with("token "));
-    let app = t.owner.app_info("dusk").await.unwrap().id.get();
+    let app = t.owner.app_info("dusk").await.unwrap().id;
     let subject = |e: &api::platform::Event| (e.subject_kind.clone(), e.subject_id, e.app);
-    assert!(events.iter().all(|e| subject(e) == (Some("app".into()), Some(app), Some(app))), "{events:?}");
+    assert!(events.iter().all(|e| subject(e) == (Some("app".into()), Some(app.get()), Some(app))), "{events:?}");
 
     let all = t.owner.get("/events?max=1").await.json();
     let seq = all[0]["seq"].as_i64().unwrap();
@@ -174,7 +174,7 @@ async fn what_was_tampered_with_is_found() {
 }
 
 /// The hash of an event as the previous version wrote it.
-fn old_hash(previous: &[u8], seq: i64, app: Uuid) -> Vec<u8> {
+fn old_hash(previous: &[u8], seq: i64, app: AppId) -> Vec<u8> {
     let content = json!([seq, 0, null, "ada", null, null, "app.update", "dusk", app, "Did.", {}]).to_string();
     Sha256::new().chain_update(previous).chain_update(content).finalize().to_vec()
 }
@@ -184,7 +184,7 @@ async fn the_log_of_the_previous_version_goes_on() {
     let t = World::start().await;
     t.expects("the audit log was tampered with");
     t.app("dusk").await;
-    let app = t.owner.app_info("dusk").await.unwrap().id.get();
+    let app = t.owner.app_info("dusk").await.unwrap().id;
     behind_its_back(&t, "delete from events").await;
     let mut previous = vec![0; 32];
     // One that the migration has completed, and one that the previous version has written since.

@@ -1,5 +1,6 @@
 //! Jobs survive a crash anywhere.
 
+use api::ids::{AppId, SlugId};
 use background::testing::survives_a_crash_anywhere;
 use builds::testing::{Clean, RunBuild};
 use dyno::fake::Reaction;
@@ -20,8 +21,8 @@ async fn world(react: impl Fn(&str) -> Reaction + Send + 'static) -> World {
     t
 }
 
-async fn count(t: &World, query: &'static str, id: Uuid) -> i64 {
-    sqlx::query_scalar(query).bind(id).fetch_one(&t.db).await.unwrap()
+async fn count(t: &World, query: &'static str, id: impl Into<Uuid>) -> i64 {
+    sqlx::query_scalar(query).bind::<Uuid>(id.into()).fetch_one(&t.db).await.unwrap()
 }
 
 #[tokio::test]
@@ -35,7 +36,7 @@ async fn destroying_an_app() {
             t.deploy("dusk", &[("web", "./server")]).await;
             t.dynos("dusk", &["web.1 up v2"]).await;
             t.owner.app_delete("dusk").await.unwrap();
-            Destroy { app: app.id.get() }
+            Destroy { app: app.id }
         },
         async |job| {
             for query in [
@@ -64,7 +65,7 @@ async fn release_phase(code: i32, status: &str, formation: i64) {
             let app = format!("dusk-{n}");
             t.app(&app).await;
             let release = t.deploy(&app, &[("web", "./server"), ("release", "./migrate")]).await;
-            RunRelease { release: release.id.get() }
+            RunRelease { release: release.id }
         },
         async |job| {
             let found: String = sqlx::query_scalar("select status from releases where id = $1")
@@ -74,7 +75,7 @@ async fn release_phase(code: i32, status: &str, formation: i64) {
                 .unwrap();
             assert_eq!(found, status);
             // The command ran once.
-            assert_eq!(t.driver.started().iter().filter(|spec| spec.id == job.release).count(), 1);
+            assert_eq!(t.driver.started().iter().filter(|spec| spec.id == job.release.into()).count(), 1);
             let formed = "select count(*) from formation f join releases r on r.app_id = f.app_id where r.id = $1";
             assert_eq!(count(&t, formed, job.release).await, formation);
             let noted = "select count(*) from events e join releases r on r.app_id = e.app_id
@@ -108,11 +109,11 @@ async fn unpacking_a_slug() {
             n += 1;
             let app = format!("dusk-{n}");
             t.app(&app).await;
-            UnpackSlug { release: t.deploy(&app, &[("web", "./server")]).await.id.get() }
+            UnpackSlug { release: t.deploy(&app, &[("web", "./server")]).await.id }
         },
         async |job| {
             let query = "select app_id, slug_id from releases where id = $1";
-            let (app, slug): (Uuid, Uuid) = sqlx::query_as(query).bind(job.release).fetch_one(&t.db).await.unwrap();
+            let (app, slug): (AppId, SlugId) = sqlx::query_as(query).bind(job.release).fetch_one(&t.db).await.unwrap();
             let folder = t.data().join("unpacked").join(app.to_string());
             assert!(folder.join(slug.to_string()).join("server").exists());
             assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
@@ -216,7 +217,7 @@ async fn retention() {
 #[tokio::test]
 async fn cleaning_repositories() {
     let t = idle().await;
-    let app = t.app("dusk").await.id.get();
+    let app = t.app("dusk").await.id;
     assert_eq!(t.owner.post("/apps/dusk/samples/node", json!({})).await.status, 201);
     let left = t.data().join("git").join(format!("{app}.git/objects/pack/tmp_pack_left"));
     let points = survives_a_crash_anywhere(

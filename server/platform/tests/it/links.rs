@@ -1,6 +1,6 @@
 //! Links: resources are rendered without a caller, for a reader without rights.
 
-use api::builds::BuildStatus;
+use api::{builds::BuildStatus, ids::AppId};
 use base::links::Links;
 use dyno::fake::Reaction;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ async fn what_nobody_has_requested_is_the_same_without_pre_signed_urls() {
     });
     let made = build(&t, "dusk", &source(&t).await).await;
     assert_eq!(ended(&t, "dusk", &made).await.status, BuildStatus::Succeeded);
-    let app_id = made.app.id;
+    let app_id = AppId(made.app.id);
     let app = store::apps::app_info(&t.db, app_id).await.unwrap().unwrap();
     let links = Links::unsigned(&t.platform);
 
@@ -29,7 +29,7 @@ async fn what_nobody_has_requested_is_the_same_without_pre_signed_urls() {
     assert_eq!(unsigned["git_url"], format!("{}/dusk.git", t.platform.settings().url()));
     assert_eq!(without(&unsigned, &["git_url"]), without(&own, &["git_url"]));
 
-    let row = store::builds::build_info(&t.db, made.id.get()).await.unwrap().unwrap();
+    let row = store::builds::build_info(&t.db, made.id).await.unwrap().unwrap();
     let unsigned = json!(builds::shown(&row, None, &links));
     let own = t.owner.get("/apps/dusk/builds/1").await.json();
     assert!(own["output_stream_url"].as_str().unwrap().contains("/streams/builds/"), "{own}");

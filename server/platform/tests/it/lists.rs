@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
-use api::collaborators::CollaboratorCreate;
+use api::{
+    collaborators::CollaboratorCreate,
+    ids::{AccountId, AppId, TeamId},
+};
 use serde_json::{Value, json};
 use tracing::Instrument as _;
-use uuid::Uuid;
 
 use crate::world::{Actor, Answer, World};
 
@@ -138,9 +140,9 @@ const LISTS: [(&str, &[&str], &str); 23] = [
 ];
 
 struct Ids {
-    me: Uuid,
-    app: Uuid,
-    team: Uuid,
+    me: AccountId,
+    app: AppId,
+    team: TeamId,
 }
 
 async fn add(t: &World, ids: &Ids, sql: &str, from: i32, to: i32) {
@@ -185,10 +187,10 @@ async fn walk(asks: &Actor, path: &str, range: &str) -> Vec<String> {
 async fn every_list_has_each_row_once_and_asks_as_often_for_a_thousand_as_for_one() {
     let t = World::start().await;
     t.platform.leave_jobs();
-    let app = t.app("dusk").await.id.get();
-    let me = Uuid::parse_str(t.owner.get("/account").await.json()["id"].as_str().unwrap()).unwrap();
+    let app = t.app("dusk").await.id;
+    let me = t.owner.get("/account").await.json()["id"].as_str().unwrap().parse().unwrap();
     t.owner.post("/teams", json!({ "name": "acme" })).await;
-    let team = Uuid::parse_str(t.owner.get("/teams/acme").await.json()["id"].as_str().unwrap()).unwrap();
+    let team = t.owner.get("/teams/acme").await.json()["id"].as_str().unwrap().parse().unwrap();
     let client = json!({ "name": "First", "redirect_uri": "https://example.com" });
     assert_eq!(t.owner.post("/oauth/clients", client).await.status, 201);
     let ids = Ids { me, app, team };
@@ -222,7 +224,8 @@ async fn the_database_shows_the_apps_that_the_rules_show() {
     let t = World::start().await;
     t.owner.post("/teams", json!({ "name": "acme" })).await;
     let account = t.stranger.get("/account").await.json();
-    let (me, email) = (account["id"].as_str().unwrap().parse::<Uuid>().unwrap(), account["email"].as_str().unwrap());
+    let (me, email) =
+        (account["id"].as_str().unwrap().parse::<AccountId>().unwrap(), account["email"].as_str().unwrap());
     for (role, locked, given) in [None, Some("viewer"), Some("member"), Some("admin")]
         .into_iter()
         .flat_map(|role| [false, true].map(|locked| (role, locked)))

@@ -1,6 +1,9 @@
 //! `/live`: values and lines over one websocket, until the session ends.
 
-use api::live::{ToBrowser, ToServer, Topic};
+use api::{
+    ids::BuildId,
+    live::{ToBrowser, ToServer, Topic},
+};
 use areas::Areas;
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -131,7 +134,7 @@ async fn what_one_may_not_see_is_refused() {
     let mut socket = open(&host, &bearer(t.stranger.token.as_ref().unwrap())).await.unwrap();
     socket.hear().await;
     let logs = Topic::Logs { app: "dusk".into(), filter: Default::default(), after: None, lines: None };
-    let build = Topic::Build { app: "dusk".into(), build: uuid::Uuid::nil(), after: None };
+    let build = Topic::Build { app: "dusk".into(), build: BuildId::nil(), after: None };
     let app = Topic::App { app: "dusk".into() };
     let metrics = Topic::Metrics { app: "dusk".into() };
     for (n, (topic, status)) in
@@ -172,14 +175,14 @@ async fn the_output_of_a_build_is_followed_to_its_end() {
     let host = serve(&t).await;
     let url = crate::builds::source(&t).await;
     let made = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await.json();
-    let build: uuid::Uuid = made["id"].as_str().unwrap().parse().unwrap();
+    let build: BuildId = made["id"].as_str().unwrap().parse().unwrap();
     let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
     socket.hear().await;
     socket.subscribe(1, Topic::Build { app: "dusk".into(), build, after: None }).await;
     crate::world::until("the build runs", async || t.driver.started().first().map(|_| ()).ok_or_else(String::new))
         .await;
-    t.driver.say(build, b'o', "-----> Compiling").unwrap();
-    t.driver.exit(build, 1);
+    t.driver.say(build.into(), b'o', "-----> Compiling").unwrap();
+    t.driver.exit(build.into(), 1);
     let (mut all, mut places) = (Vec::new(), Vec::new());
     loop {
         match socket.hear().await {

@@ -1,5 +1,6 @@
 //! Log sessions, log lines: reading an app's log in every way there is.
 
+use api::ids::RunId;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ async fn session(t: &World, params: Value) -> String {
 }
 
 /// An app whose web.1 has said `one`, `two`, `three`.
-async fn talkative(t: &World) -> uuid::Uuid {
+async fn talkative(t: &World) -> RunId {
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
     t.dynos("dusk", &["web.1 up v2"]).await;

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
-use api::team_members::Role;
+use api::{
+    ids::{AccountId, AppId, CollaboratorId, TeamId, TeamMemberId},
+    team_members::Role,
+};
 use chrono::Utc;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::{
     permissions::{filled, routes},
@@ -50,13 +52,13 @@ const VARIANTS: [(&str, &str); 7] = [
 struct Somebody {
     name: &'static str,
     asks: Actor,
-    id: Option<Uuid>,
+    id: Option<AccountId>,
 }
 
 struct Everybody {
     world: World,
     all: Vec<Somebody>,
-    team: Uuid,
+    team: TeamId,
     made: std::sync::atomic::AtomicU32,
 }
 
@@ -66,7 +68,7 @@ impl Everybody {
         world.owner.post("/teams", json!({ "name": "acme" })).await;
         // Who may add somebody; who may bring new people is another question.
         account(&world.db, "new@example.com").await;
-        let team = store::teams::team_info(&world.db, "acme", Uuid::nil()).await.unwrap().unwrap().team.id;
+        let team = store::teams::team_info(&world.db, "acme", AccountId::nil()).await.unwrap().unwrap().team.id;
         let mut all = Vec::new();
         for name in WHO {
             let role = match name {
@@ -89,7 +91,7 @@ impl Everybody {
                 }
             };
             if let (Some(role), Some(id)) = (role, id) {
-                store::team_members::team_member_save(&world.db, Uuid::now_v7(), team, id, role, Utc::now())
+                store::team_members::team_member_save(&world.db, TeamMemberId::now_v7(), team, id, role, Utc::now())
                     .await
                     .unwrap();
             }
@@ -98,14 +100,14 @@ impl Everybody {
         Self { world, all, team, made: 0.into() }
     }
 
-    fn id(&self, name: &str) -> Uuid {
+    fn id(&self, name: &str) -> AccountId {
         self.all.iter().find(|s| s.name == name).and_then(|s| s.id).unwrap()
     }
 
     /// A new app for `who` to ask about. Its name.
     async fn app(&self, who: &Somebody) -> String {
         let n = self.made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (id, name, now, db) = (Uuid::now_v7(), format!("app-{n}"), Utc::now(), &self.world.db);
+        let (id, name, now, db) = (AppId::now_v7(), format!("app-{n}"), Utc::now(), &self.world.db);
         let personal = ["owner", "collaborator"].contains(&who.name);
         let (owner, team) = if personal { (Some(self.id("owner")), None) } else { (None, Some(self.team)) };
         let new = store::apps::New { id, name: &name, owner, team, locked: false, stack: "heroku-24", now };
@@ -117,7 +119,9 @@ impl Everybody {
         };
         if let (Some(id_of), false) = (who.id, given.is_empty()) {
             let given: Vec<String> = given.iter().map(|g| (*g).to_owned()).collect();
-            store::collaborators::collaborator_save(db, Uuid::now_v7(), id, id_of, &given, now).await.unwrap();
+            store::collaborators::collaborator_save(db, CollaboratorId::now_v7(), id, id_of, &given, now)
+                .await
+                .unwrap();
         }
         name
     }
@@ -136,7 +140,7 @@ impl Everybody {
     }
 }
 
-async fn bot(world: &World) -> (Actor, Option<Uuid>) {
+async fn bot(world: &World) -> (Actor, Option<AccountId>) {
     let bot = world.owner.post("/teams/acme/service-accounts", json!({ "name": "bot" })).await.json();
     let token = world.owner.post("/teams/acme/service-accounts/bot/authorizations", json!({})).await.json();
     let token = token["access_token"]["token"].as_str().unwrap();

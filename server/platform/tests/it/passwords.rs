@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use api::ids::PasswordId;
 use chrono::Utc;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
@@ -264,7 +265,7 @@ async fn a_recovery_code_counts_once_too() {
 #[tokio::test]
 async fn a_recovery_code_of_the_first_version_counts_once() {
     let ada = Ada::start().await;
-    let id: uuid::Uuid = sqlx::query_scalar("select id from passwords").fetch_one(&ada.t.db).await.unwrap();
+    let id: PasswordId = sqlx::query_scalar("select id from passwords").fetch_one(&ada.t.db).await.unwrap();
     let plain = ada.recovery[0].replace('-', "");
     let hash = ada.t.platform.secrets().legacy_mac(&format!("recovery codes of {id}"), plain.as_bytes());
     sqlx::query("delete from recovery_codes where id <> (select min(id::text)::uuid from recovery_codes)")

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use api::ids::AppId;
 use chrono::Utc;
 use platform::testing::sweep_leftovers;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::world::{World, until};
 
@@ -23,7 +23,7 @@ async fn waiting(t: &World, wanted: i64) {
 }
 
 /// The folders of an app that is called this.
-fn folders(t: &World, app: Uuid) -> [PathBuf; 6] {
+fn folders(t: &World, app: AppId) -> [PathBuf; 6] {
     let folder = |folder: &str, ending: &str| t.data().join(folder).join(format!("{app}{ending}"));
     [
         folder("git", ".git"),
@@ -39,11 +39,11 @@ fn folders(t: &World, app: Uuid) -> [PathBuf; 6] {
 async fn folders_that_belong_to_no_app_are_removed_after_a_day() {
     let t = World::start().await;
     t.platform.leave_jobs();
-    let lives = t.app("dusk").await.id.get();
-    let ends = t.app("dawn").await.id.get();
+    let lives = t.app("dusk").await.id;
+    let ends = t.app("dawn").await.id;
     // Its row stays, since nobody runs the job that destroys it.
     t.owner.app_delete("dawn").await.unwrap();
-    let gone = Uuid::now_v7();
+    let gone = AppId::now_v7();
     for folder in [lives, ends, gone].iter().flat_map(|app| folders(&t, *app)) {
         std::fs::create_dir_all(folder.join("refs")).unwrap();
         std::fs::write(folder.join("HEAD"), "x").unwrap();
@@ -65,7 +65,7 @@ async fn folders_that_belong_to_no_app_are_removed_after_a_day() {
 #[tokio::test]
 async fn whoever_was_let_in_before_an_app_was_destroyed_makes_no_repository() {
     let t = World::start().await;
-    let app = t.app("dusk").await.id.get();
+    let app = t.app("dusk").await.id;
     let owner = store::quotas::quota_owner(&t.db, app).await.unwrap().unwrap();
     let mut held = t.db.begin().await.unwrap();
     store::quotas::quota_lock(&mut *held, owner).await.unwrap();
@@ -97,7 +97,7 @@ async fn whoever_was_let_in_before_an_app_was_destroyed_makes_no_repository() {
 async fn an_app_that_is_being_destroyed_gets_no_build() {
     let t = World::start().await;
     t.platform.leave_jobs();
-    let app = t.app("dusk").await.id.get();
+    let app = t.app("dusk").await.id;
     let source = json!({ "source_blob": { "url": "https://example.com/a.tar.gz" } });
     // Those who were let in before wait for the app's row.
     let mut held = t.db.begin().await.unwrap();

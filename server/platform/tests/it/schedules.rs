@@ -1,6 +1,7 @@
 //! Jobs and schedules for administrators: listing, cancelling, running, and rejections.
 
 use api::{
+    ids::JobId,
     jobs::{Job, JobState},
     schedules::Schedule,
 };
@@ -11,8 +12,8 @@ use crate::world::{World, until};
 
 impl World {
     /// Puts a job in the queue that is due after the test. Its id.
-    async fn queued(&self, kind: &str, subject: Uuid) -> Uuid {
-        let id = Uuid::now_v7();
+    async fn queued(&self, kind: &str, subject: Uuid) -> JobId {
+        let id = JobId::now_v7();
         sqlx::query(
             "insert into jobs (id, kind, subject, params, run_at)
              values ($1, $2, $3, '{\"password\": \"swordfish\"}', now() + interval '1 day')",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::{
+    ids::{AccountId, AuthorizationId},
     live::{ToBrowser, Topic},
     log_sessions::LogSessionCreate,
     team_members::TeamMemberSave,
@@ -245,8 +246,8 @@ async fn who_is_suspended_is_out_at_once() {
 /// How long a stream may stay open: less than until it would check by itself.
 const SOON: Duration = Duration::from_secs(30);
 
-async fn id_of(who: &Actor) -> Uuid {
-    who.account_info().await.unwrap().id.get()
+async fn id_of(who: &Actor) -> AccountId {
+    who.account_info().await.unwrap().id
 }
 
 /// Waits until access to something open is lost. How often the database was asked.
@@ -292,7 +293,7 @@ async fn changes_of_others_cost_an_open_stream_no_query() {
     let carl = somebody(&t, "carl").await;
     let member = TeamMemberSave { email: "carl@example.com".into(), role: "member".into() };
     ada.team_member_save("acme", &member).await.unwrap();
-    let app = ada.app_info("dusk").await.unwrap().id.get();
+    let app = ada.app_info("dusk").await.unwrap().id;
     listening(&t).await;
     // The first statements were those of the thread that made the database, which nobody listened to.
     tracing::callsite::rebuild_interest_cache();
@@ -337,7 +338,7 @@ async fn what_a_program_has_open_ends_with_its_token() {
     let clerk = ada.post("/teams/acme/service-accounts", json!({ "name": "clerk" })).await.json();
     let made = ada.post("/teams/acme/service-accounts/clerk/authorizations", json!({})).await.json();
     let id = |made: &serde_json::Value| made["id"].as_str().unwrap().parse::<Uuid>().unwrap();
-    let one = tokio::spawn(open(id(&clerk), id(&made)).await.lost());
+    let one = tokio::spawn(open(id(&clerk).into(), id(&made)).await.lost());
     assert_eq!(ada.delete("/teams/acme").await.status, 200);
     lost(&t, one).await;
 
@@ -345,9 +346,9 @@ async fn what_a_program_has_open_ends_with_its_token() {
     let client = json!({ "name": "Bot", "redirect_uri": "https://bot.example.com" });
     let client = id(&ada.post("/oauth/clients", client).await.json());
     let (token, _) = token_of(&t.stranger).await;
-    let token = token.parse().unwrap();
-    store::oauth_clients::oauth_grant_create(&t.db, token, client, &[1]).await.unwrap();
-    let one = tokio::spawn(open(id_of(&t.stranger).await, token).await.lost());
+    let token: AuthorizationId = token.parse().unwrap();
+    store::oauth_clients::oauth_grant_create(&t.db, token, client.into(), &[1]).await.unwrap();
+    let one = tokio::spawn(open(id_of(&t.stranger).await, token.get()).await.lost());
     assert_eq!(ada.delete(&format!("/oauth/clients/{client}")).await.status, 200);
     lost(&t, one).await;
 }

@@ -111,7 +111,7 @@ async fn an_address_without_an_account_waits_for_its_owner() {
     assert_eq!((made.role.as_str(), rights), ("collaborator", vec!["view", "deploy", "operate"]));
     t.owner.team_member_save("acme", &member("new", "viewer")).await.unwrap();
     let row = store::accounts::account_by_email(&t.db, "NEW@example.com").await.unwrap().unwrap();
-    assert_eq!(row.id, made.user.id);
+    assert_eq!(row.id.get(), made.user.id);
     // There is nothing that would let anybody in with it.
     for table in ["oauth_authorizations", "sessions"] {
         let count = format!("select count(*) from {table} where account_id = $1");

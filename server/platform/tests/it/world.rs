@@ -13,6 +13,7 @@ use std::{
 use api::{
     apps::{App, AppCreate},
     client::{Carried, Client, Reply, Request, Transport},
+    ids::{AccountId, AuthorizationId},
     releases::{Release, ReleaseCreate},
 };
 use areas::Areas;
@@ -29,7 +30,6 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _, registry::LookupSpan};
-use uuid::Uuid;
 
 /// How long a test waits for what must come.
 pub const LONG: Duration = Duration::from_secs(60);
@@ -246,7 +246,7 @@ impl Drop for World {
 pub async fn account(db: &PgPool, email: &str) -> String {
     let now = Utc::now();
     let account = store::accounts::Row {
-        id: Uuid::now_v7(),
+        id: AccountId::now_v7(),
         email: email.into(),
         name: None,
         admin: false,
@@ -259,11 +259,11 @@ pub async fn account(db: &PgPool, email: &str) -> String {
 }
 
 /// Makes a token for an account.
-pub async fn token(db: &PgPool, account: Uuid, email: &str) -> String {
+pub async fn token(db: &PgPool, account: AccountId, email: &str) -> String {
     let now = Utc::now();
     let token = format!("token-of-{email}");
     let authorization = store::authorizations::Row {
-        id: Uuid::now_v7(),
+        id: AuthorizationId::now_v7(),
         account_id: account,
         description: "test".into(),
         scope: vec!["global".into()],

@@ -1,6 +1,9 @@
 //! Tests of the plan: rollouts, crashes, scaling; and that a plan carried out leaves none.
 
-use api::dynos::DynoState::{Crashed, Down, Starting, Up};
+use api::{
+    dynos::DynoState::{Crashed, Down, Starting, Up},
+    ids::{AccountId, AppId, DynoId, ReleaseId, RunId},
+};
 
 use super::*;
 
@@ -18,23 +21,23 @@ fn app(version: i32, types: &[(&str, i32)]) -> App {
             size: "Standard-1X".into(),
         })
         .collect();
-    App { id: Uuid::from_u128(1), release: Uuid::from_u128(100 + version as u128), version, types }
+    App { id: AppId::from_u128(1), release: ReleaseId::from_u128(100 + version as u128), version, types }
 }
 
 fn row(id: u128, name: &str, version: i32, state: DynoState) -> Row {
     let (kind, ordinal) = name.split_once('.').unwrap();
     Row {
-        id: Uuid::from_u128(id),
-        app_id: Uuid::from_u128(1),
+        id: DynoId::from_u128(id),
+        app_id: AppId::from_u128(1),
         name: name.into(),
         kind: kind.into(),
         ordinal: ordinal.parse().unwrap(),
         size: "Standard-1X".into(),
         command: "run".into(),
-        release_id: Uuid::from_u128(100 + version as u128),
+        release_id: ReleaseId::from_u128(100 + version as u128),
         version,
         state,
-        run_id: Uuid::from_u128(id),
+        run_id: RunId::from_u128(id),
         addr: Some("10.0.0.1:5000".into()),
         started_at: Some(now()),
         retiring_at: None,
@@ -54,16 +57,16 @@ fn check(app: Option<&App>, rows: &[Row], expected: &[&str]) {
         .into_iter()
         .map(|step| match step {
             Step::Create { kind, ordinal, .. } => format!("create {kind}.{ordinal}"),
-            Step::Restart { dyno } => format!("restart {}", dyno.as_u128()),
-            Step::Stop { dyno, .. } => format!("stop {}", dyno.as_u128()),
-            Step::Kill { dyno } => format!("kill {}", dyno.as_u128()),
+            Step::Restart { dyno } => format!("restart {}", dyno.get().as_u128()),
+            Step::Stop { dyno, .. } => format!("stop {}", dyno.get().as_u128()),
+            Step::Kill { dyno } => format!("kill {}", dyno.get().as_u128()),
         })
         .collect();
     assert_eq!(found, expected);
 }
 
 fn serve(app: &App, rows: &[Row], expected: &[u128]) {
-    let found: Vec<u128> = serving(app, rows).into_iter().map(|r| r.id.as_u128()).collect();
+    let found: Vec<u128> = serving(app, rows).into_iter().map(|r| r.id.get().as_u128()).collect();
     assert_eq!(found, expected);
 }
 
@@ -193,9 +196,13 @@ fn one_that_waits_for_its_next_start_is_looked_at_then() {
 }
 
 /// Steps as `(payer, app, name)`.
-fn taken(steps: &[(u128, u128, &'static str)], last: Option<u128>, most: usize) -> (Vec<&'static str>, Option<Uuid>) {
-    let steps = steps.iter().map(|(payer, app, name)| (Uuid::from_u128(*payer), Uuid::from_u128(*app), *name));
-    turns(steps.collect(), last.map(Uuid::from_u128), most, 3)
+fn taken(
+    steps: &[(u128, u128, &'static str)],
+    last: Option<u128>,
+    most: usize,
+) -> (Vec<&'static str>, Option<AccountId>) {
+    let steps = steps.iter().map(|(payer, app, name)| (AccountId::from_u128(*payer), AppId::from_u128(*app), *name));
+    turns(steps.collect(), last.map(AccountId::from_u128), most, 3)
 }
 
 #[test]
@@ -212,7 +219,7 @@ fn everybody_has_a_turn_before_anybody_has_two() {
     for _ in 0..5 {
         let (now, next) = taken(&steps, last, 2);
         assert_eq!(now, ["first", "first"]);
-        last = next.map(|payer| payer.as_u128());
+        last = next.map(|payer| payer.get().as_u128());
         seen.push(last);
     }
     assert_eq!(seen, [Some(2), Some(4), Some(1), Some(3), Some(5)]);

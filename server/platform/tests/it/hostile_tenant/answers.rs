@@ -31,7 +31,7 @@ async fn lines_of_an_output_come_as_the_reader_has_room_for_them() {
 
     let host = serve(&t).await;
     let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
-    socket.subscribe(1, Topic::Build { app: "dusk".into(), build: build.id.get(), after: None }).await;
+    socket.subscribe(1, Topic::Build { app: "dusk".into(), build: build.id, after: None }).await;
     let (mut all, mut asked) = (0, false);
     loop {
         match socket.hear().await.expect("the socket stays open") {
@@ -133,7 +133,7 @@ async fn a_page_of_large_events_is_cut_and_the_next_is_named() {
     let insert = "insert into events (seq, at, actor, action, subject, app_id, summary, data, previous, hash)
          select seq + n, now(), 'ada', 'app.update', 'dusk', $1, 'Did.', json_build_object('x', repeat('x', 400000)),
              '', '' from (select max(seq) as seq from events) newest, generate_series(1, 5) n";
-    sqlx::query(insert).bind(app.get()).execute(&t.db).await.unwrap();
+    sqlx::query(insert).bind(app).execute(&t.db).await.unwrap();
     for list in ["/events", "/apps/dusk/events"] {
         let first = t.owner.get(&format!("{list}?max=4")).await;
         let seqs =

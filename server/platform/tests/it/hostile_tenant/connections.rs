@@ -16,7 +16,7 @@ async fn requests_that_wait_for_their_app_leave_connections_to_others() {
     let app = t.app("busy").await;
     let slug = t.slug("busy", &[("web", "./server")]).await;
     let mut held = t.db.begin().await.unwrap();
-    store::apps::app_lock(&mut *held, app.id.get()).await.unwrap();
+    store::apps::app_lock(&mut *held, app.id).await.unwrap();
     let release = || t.owner.post("/apps/busy/releases", json!({ "slug": slug }));
     let asked = futures::future::join_all((0..40).map(|_| release()));
     let others = async {

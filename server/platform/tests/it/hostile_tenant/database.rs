@@ -2,8 +2,8 @@
 
 use std::{future::IntoFuture as _, time::Duration};
 
+use api::ids::AccountId;
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::world::{World, until};
 
@@ -44,7 +44,7 @@ async fn those_who_read_much_at_once_take_few_connections() {
 async fn those_who_wait_for_a_quota_take_few_connections() {
     let t = World::start().await;
     assert_eq!(t.stranger.post("/apps", json!({ "name": "dusk" })).await.status, 201);
-    let (id,): (Uuid,) =
+    let (id,): (AccountId,) =
         sqlx::query_as("select owner_id from apps where name = 'dusk'").fetch_one(&t.db).await.unwrap();
     let owner = store::quotas::Owner { account: Some(id), team: None };
     let mut held = t.db.begin().await.unwrap();

@@ -114,7 +114,7 @@ async fn a_status_takes_its_turn_to_read_what_crashed_dynos_said() {
         status.dynos.iter().any(|dyno| !dyno.last_lines.is_empty())
     };
     until("what it said last is shown", async || if said().await { Ok(()) } else { Err(String::new()) }).await;
-    let owner = t.owner.account_info().await.unwrap().id.get();
+    let owner = t.owner.account_info().await.unwrap().id;
     let taken = platform::testing::take_glances(&t.platform, owner);
     assert_eq!(taken.len(), 2);
     assert!(!said().await, "it is shown without");

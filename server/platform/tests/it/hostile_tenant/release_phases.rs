@@ -84,7 +84,7 @@ async fn one_owners_endless_phases_hold_up_nobody() {
     t.owner.app_delete("noon").await.unwrap();
     until("the build, the release phase and the end of an app come through", async || {
         let built = t.owner.build_info("dusk", build["id"].as_str().unwrap()).await.unwrap().status;
-        let runs = t.driver.status(mine.id.get()).await.unwrap().is_some();
+        let runs = t.driver.status(mine.id.into()).await.unwrap().is_some();
         let gone = count(&t, "select count(*) from apps where deleted_at is not null").await == 0;
         match built == api::builds::BuildStatus::Succeeded && runs && gone {
             true => Ok(()),
@@ -104,13 +104,13 @@ async fn the_next_phase_of_an_app_begins_when_the_one_before_ends() {
         releases.push(release(&t.owner, "dusk", &slug).await);
     }
     for (n, release) in releases.iter().enumerate() {
-        until("it is its turn", async || match t.driver.status(release.id.get()).await.unwrap() {
+        until("it is its turn", async || match t.driver.status(release.id.into()).await.unwrap() {
             Some(_) => Ok(()),
             None => Err(format!("{:?}", phases(&t))),
         })
         .await;
         assert_eq!(phases(&t).len(), n + 1, "one at a time");
-        t.driver.exit(release.id.get(), 0);
+        t.driver.exit(release.id.into(), 0);
     }
     t.dynos("dusk", &["web.1 up v4"]).await;
 }
@@ -126,7 +126,7 @@ async fn a_phase_whose_job_is_lost_goes_on() {
     t.platform.look_at_queue();
     until("it has a job again", async || {
         let query = "select count(*) from jobs where kind = 'releases.run' and subject = $1";
-        let jobs: i64 = sqlx::query_scalar(query).bind(release.id.get()).fetch_one(&t.db).await.unwrap();
+        let jobs: i64 = sqlx::query_scalar(query).bind(release.id).fetch_one(&t.db).await.unwrap();
         if jobs == 1 { Ok(()) } else { Err(jobs.to_string()) }
     })
     .await;
@@ -243,7 +243,7 @@ async fn a_phase_that_hangs_is_cancelled_and_the_next_one_begins() {
         now => Err(format!("{now:?}")),
     })
     .await;
-    assert!(t.driver.status(first.id.get()).await.unwrap().is_none(), "its dyno is gone");
+    assert!(t.driver.status(first.id.into()).await.unwrap().is_none(), "its dyno is gone");
     t.log_with("dusk", &format!("Release v2 failed: {why}")).await;
     let events = t.owner.get("/apps/dusk/events").await.text();
     for said in ["Cancelled the release phase of v2.", "The release phase of v2 failed: cancelled by admin@"] {
@@ -251,7 +251,7 @@ async fn a_phase_that_hangs_is_cancelled_and_the_next_one_begins() {
     }
 
     // One that has ended has nothing to cancel.
-    t.driver.exit(third.id.get(), 0);
+    t.driver.exit(third.id.into(), 0);
     t.dynos("dusk", &["web.1 up v4"]).await;
     let (status, _, message) = t.owner.post("/apps/dusk/releases/v4/actions/cancel", json!({})).await.error();
     assert_eq!(status, 422);
@@ -363,7 +363,7 @@ async fn the_output_of_a_phase_goes_on_where_it_stands_after_a_restart() {
     t.driver.react(|_| Reaction::Run);
     let slug = prepared(&t, &t.owner, "dusk").await;
     let release = release(&t.owner, "dusk", &slug).await;
-    let run = release.id.get();
+    let run = release.id.into();
     until("it runs", async || t.driver.status(run).await.unwrap().map(drop).ok_or_else(String::new)).await;
     let app = t.owner.app_info("dusk").await.unwrap().id;
     let folder = t.data().join("builds").join(app.to_string());

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use api::ids::{BuildId, RunId};
 use dyno::{Driver as _, fake::Reaction};
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::{
     builds::source,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A dyno, as a server that was killed may have left it.
-async fn dyno(t: &World, id: Uuid) {
+async fn dyno(t: &World, id: RunId) {
     let spec = dyno::Spec {
         id,
         name: "build.1234".into(),
@@ -29,9 +29,9 @@ async fn dyno(t: &World, id: Uuid) {
 }
 
 /// The files of a build, as far as they need no mount.
-fn files(t: &World, id: Uuid) {
+fn files(t: &World, id: RunId) {
     let tmp = t.data().join("tmp");
-    let name = id.simple();
+    let name = id.get().simple();
     for folder in [format!("build-{name}"), format!("cache-{name}"), format!("source-{id}")] {
         std::fs::create_dir_all(tmp.join(folder).join("x")).unwrap();
     }
@@ -40,7 +40,7 @@ fn files(t: &World, id: Uuid) {
     }
 }
 
-async fn nothing_but(t: &World, wanted: &[Uuid]) {
+async fn nothing_but(t: &World, wanted: &[RunId]) {
     until("only what is wanted is there", async || {
         let dynos: Vec<_> = t.driver.list().await.unwrap().into_iter().map(|dyno| dyno.handle.id).collect();
         let odd = dynos.iter().any(|id| !wanted.contains(id)) || dynos.len() != wanted.len();
@@ -61,14 +61,14 @@ async fn what_nothing_wants_is_ended_and_what_something_wants_is_not() {
     // A build that runs, which the sweep must not touch.
     let url = source(&t).await;
     let build = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await.json();
-    let build: Uuid = build["id"].as_str().unwrap().parse().unwrap();
-    until("it builds", async || t.driver.status(build).await.unwrap().map(drop).ok_or_else(String::new)).await;
-    let stray = Uuid::now_v7();
+    let build: BuildId = build["id"].as_str().unwrap().parse().unwrap();
+    until("it builds", async || t.driver.status(build.into()).await.unwrap().map(drop).ok_or_else(String::new)).await;
+    let stray = RunId::now_v7();
     dyno(&t, stray).await;
     files(&t, stray);
-    nothing_but(&t, &[web, build]).await;
+    nothing_but(&t, &[web, build.into()]).await;
     until("its files are gone", async || {
-        let name = stray.simple().to_string();
+        let name = stray.get().simple().to_string();
         let left = t.leftovers();
         match left.iter().any(|file| file.contains(&name) || file.contains(&stray.to_string())) {
             true => Err(format!("{left:?}")),
@@ -87,10 +87,10 @@ async fn a_build_that_was_cancelled_after_the_server_was_killed_is_ended() {
     t.app("dusk").await;
     let url = source(&t).await;
     let build = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await.json();
-    let build: Uuid = build["id"].as_str().unwrap().parse().unwrap();
+    let build: BuildId = build["id"].as_str().unwrap().parse().unwrap();
     // What the server had begun when it was killed.
-    dyno(&t, build).await;
-    files(&t, build);
+    dyno(&t, build.into()).await;
+    files(&t, build.into());
     sqlx::query("update builds set cancelled_at = now() where id = $1").bind(build).execute(&t.db).await.unwrap();
     let t = t.again().await;
     until("it is cancelled", async || {
@@ -134,5 +134,5 @@ async fn stopping_everything_stops_builds_and_release_phases_too() {
         if builds == 2 { Ok(()) } else { Err(builds.to_string()) }
     })
     .await;
-    assert_eq!(t.driver.started().iter().filter(|spec| spec.id == phase.id.get()).count(), 1);
+    assert_eq!(t.driver.started().iter().filter(|spec| spec.id == phase.id.into()).count(), 1);
 }

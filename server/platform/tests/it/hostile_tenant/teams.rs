@@ -3,11 +3,11 @@
 
 use api::{
     app_transfers::AppTransferCreate,
+    ids::BuildId,
     team_members::{Role, TeamMemberSave},
 };
 use chrono::Utc;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::{
     teams::somebody,
@@ -135,10 +135,10 @@ async fn nobody_gets_uploads_and_builds_beyond_the_quotas_with_an_app() {
         set(Value::Null).await;
     }
     t.owner.patch("/users/bob@example.com/quotas", json!({ "pending_builds": 1 })).await;
-    let account = eve.account_info().await.unwrap().id.get();
+    let account = eve.account_info().await.unwrap().id;
     let app = made["id"].as_str().unwrap().parse().unwrap();
     for _ in 0..2 {
-        let new = store::builds::New { id: Uuid::now_v7(), app, account, now: Utc::now(), ..Default::default() };
+        let new = store::builds::New { id: BuildId::now_v7(), app, account, now: Utc::now(), ..Default::default() };
         store::builds::build_create(&mut t.db.acquire().await.unwrap(), &new).await.unwrap();
     }
     let (status, text) = accept(&bob, "bait").await;
