@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use api::{
     client::{Page, read},
+    ids::AppId,
     live::Topic,
     statuses::{AppSummary, Condition},
 };
 use leptos::{either::Either, prelude::*};
-use uuid::Uuid;
 
 use crate::{
     data::{LiveData, client, fetched, place},
@@ -96,17 +96,17 @@ fn urgency(app: &AppSummary) -> u8 {
 
 /// Attention first, then by traffic, then by name. Sorted once: rows keep their places while
 /// the page is shown, and a new app comes first.
-fn order(apps: &[AppSummary], before: Option<&Vec<Uuid>>) -> Vec<Uuid> {
-    let place: HashMap<Uuid, usize> = before.into_iter().flatten().enumerate().map(|(i, id)| (*id, i)).collect();
+fn order(apps: &[AppSummary], before: Option<&Vec<AppId>>) -> Vec<AppId> {
+    let place: HashMap<AppId, usize> = before.into_iter().flatten().enumerate().map(|(i, id)| (*id, i)).collect();
     let mut sorted: Vec<&AppSummary> = apps.iter().collect();
     match before {
-        Some(_) => sorted.sort_by_key(|a| place.get(&a.id.get()).map_or(0, |i| i + 1)),
+        Some(_) => sorted.sort_by_key(|a| place.get(&a.id).map_or(0, |i| i + 1)),
         None => sorted.sort_by(|a, b| {
             let traffic = |app: &AppSummary| std::cmp::Reverse(app.traffic.iter().sum::<u64>());
             (urgency(a), traffic(a), &a.name).cmp(&(urgency(b), traffic(b), &b.name))
         }),
     }
-    sorted.into_iter().map(|a| a.id.get()).collect()
+    sorted.into_iter().map(|a| a.id).collect()
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -132,7 +132,7 @@ impl Filter {
 fn List(apps: Signal<Vec<AppSummary>>, is_part: Memo<bool>, next: Signal<Option<String>>) -> impl IntoView {
     let text = RwSignal::new(String::new());
     let filter = RwSignal::new(Filter::All);
-    let ordered = Memo::new(move |before: Option<&Vec<Uuid>>| apps.with(|apps| order(apps, before)));
+    let ordered = Memo::new(move |before: Option<&Vec<AppId>>| apps.with(|apps| order(apps, before)));
     let shown = Memo::new(move |_| {
         let wanted = text.get().to_ascii_lowercase();
         let fits = |a: &AppSummary| {
@@ -142,7 +142,7 @@ fn List(apps: Signal<Vec<AppSummary>>, is_part: Memo<bool>, next: Signal<Option<
                     || a.owner.to_ascii_lowercase().contains(&wanted)
                     || a.release.as_ref().is_some_and(|r| r.user.to_ascii_lowercase().contains(&wanted)))
         };
-        let fitting: Vec<Uuid> = apps.with(|apps| apps.iter().filter(|a| fits(a)).map(|a| a.id.get()).collect());
+        let fitting: Vec<AppId> = apps.with(|apps| apps.iter().filter(|a| fits(a)).map(|a| a.id).collect());
         ordered.with(|all| all.iter().copied().filter(|id| fitting.contains(id)).collect::<Vec<_>>())
     });
     view! {
@@ -285,8 +285,8 @@ fn Filters(
 }
 
 #[component]
-fn Row(id: Uuid, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
-    let row = Memo::new(move |_| apps.with(|apps| apps.iter().find(|a| a.id.get() == id).cloned()));
+fn Row(id: AppId, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
+    let row = Memo::new(move |_| apps.with(|apps| apps.iter().find(|a| a.id == id).cloned()));
     (move || row.get().map(|app| view! { <tr role="row">{cells(app)}</tr> })).into_any()
 }
 

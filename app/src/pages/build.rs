@@ -1,6 +1,9 @@
 //! One build: its state and output.
 
-use api::builds::{Build, BuildStatus};
+use api::{
+    builds::{Build, BuildStatus},
+    ids::BuildId,
+};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
@@ -43,7 +46,7 @@ pub fn BuildPage() -> impl IntoView {
                         let data = app.status.get().and_then(|s| s.builds.into_iter().find(|b| b.number == n));
                         data.unwrap_or_else(|| build.get())
                     });
-                    let id = Memo::new(move |_| found.with(|b| b.id.get()));
+                    let id = Memo::new(move |_| found.with(|b| b.id));
                     move || view! { <OneBuild app id=id.get() found/> }
                 })}
             </div>
@@ -53,7 +56,7 @@ pub fn BuildPage() -> impl IntoView {
 }
 
 #[component]
-fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Build>) -> impl IntoView {
+fn OneBuild(app: ThisApp, id: BuildId, found: Memo<Build>) -> impl IntoView {
     let clock = Clock::of_page();
     let of = move |f: &dyn Fn(&Build) -> String| found.with(f);
     let took = move |b: &Build| {
@@ -140,7 +143,7 @@ fn how_it_ended(why: &str) -> String {
 }
 
 #[component]
-fn Cancel(app: ThisApp, id: uuid::Uuid) -> impl IntoView {
+fn Cancel(app: ThisApp, id: BuildId) -> impl IntoView {
     let busy = RwSignal::new(false);
     let client = client();
     let toasts = Toasts::of_page();

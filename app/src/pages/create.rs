@@ -128,7 +128,7 @@ fn Phase(title: &'static str, text: &'static str) -> impl IntoView {
 #[component]
 pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
     let app = ThisApp::of_page();
-    let build = Memo::new(move |_| status.with(|s| s.builds.first().map(|b| (b.id.get(), b.number, b.status))));
+    let build = Memo::new(move |_| status.with(|s| s.builds.first().map(|b| (b.id, b.number, b.status))));
     let git_url = Memo::new(move |_| status.with(|s| s.app.git_url.clone()));
     let running = Memo::new(move |_| status.with(is_deployed));
     let step = move |n: u8| {

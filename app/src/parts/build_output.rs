@@ -1,8 +1,7 @@
 //! The live output of a build: lines are written directly to the document.
 
-use api::live::Topic;
+use api::{ids::BuildId, live::Topic};
 use leptos::{html, prelude::*};
-use uuid::Uuid;
 
 use super::{LiveMark, Show};
 use crate::{
@@ -40,7 +39,7 @@ fn append(pre: &web_sys::HtmlElement, line: &str) {
 #[component]
 pub fn BuildOutput(
     app: String,
-    id: Uuid,
+    id: BuildId,
     /// Pixels.
     height: u32,
 ) -> impl IntoView {
