@@ -160,7 +160,7 @@ fn crates_import_only_whom_they_may() {
         ("tools", &[]),
         ("outbound", &[]),
         ("store", &["api"]),
-        ("background", &[]),
+        ("background", &["api"]),
         ("api", &[]),
         ("spool", &[]),
         ("trees", &[]),
@@ -305,9 +305,7 @@ fn trees_are_removed_by_what_no_tree_can_break() {
 #[test]
 fn store_makes_no_ids_and_no_times() {
     let makes = |text: &str| {
-        [concat!("Utc::", "now"), concat!("Uuid::", "now_v7"), concat!("Uuid::", "new_v4")]
-            .iter()
-            .any(|m| text.contains(m))
+        [concat!("Utc::", "now"), concat!("::now", "_v7"), concat!("::new", "_v4")].iter().any(|m| text.contains(m))
     };
     let wrong = sources()
         .into_iter()
@@ -318,13 +316,61 @@ fn store_makes_no_ids_and_no_times() {
 #[test]
 fn engines_do_not_know_the_database() {
     let mut wrong = Vec::new();
-    for engine in ["api", "builder", "dyno", "logs", "monitor", "outbound", "repositories", "router", "spool"] {
+    for engine in ["builder", "dyno", "logs", "monitor", "outbound", "repositories", "router", "spool"] {
         let manifest = fs::read_to_string(root().join("server").join(engine).join("Cargo.toml")).unwrap();
         if dependencies(&manifest).iter().any(|used| used == "sqlx") {
             wrong.push(engine.to_owned());
         }
     }
     none("engines are told, they do not read the database", wrong);
+}
+
+/// Ids are values in SQL only where there is SQL: the console and the command line build no driver.
+#[test]
+fn ids_know_sql_only_in_store_and_background() {
+    let mut wrong = Vec::new();
+    for (name, folder) in crates() {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let has_sql = manifest.lines().any(|line| line.starts_with("api = ") && line.contains("\"sql\""));
+        if has_sql != ["background", "store"].contains(&name.as_str()) {
+            wrong.push(format!("{name} {} the feature \"sql\" of api", if has_sql { "enables" } else { "lacks" }));
+        }
+        let driver = manifest.lines().find(|line| line.starts_with("sqlx = "));
+        if name == "api" && !driver.is_some_and(|line| line.contains("optional = true")) {
+            wrong.push("api needs sqlx without being asked".to_owned());
+        }
+    }
+    none("the feature \"sql\" of api is for store and background", wrong);
+}
+
+/// The field or argument with the bare type `Uuid` in this line.
+fn untyped_id(line: &str) -> Option<&str> {
+    let (name, wrapping) = line.split_once("Uuid")?.0.rsplit_once(": ")?;
+    let is_type = wrapping.chars().all(|c| c.is_alphanumeric() || "<&['".contains(c));
+    name.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().filter(|_| is_type)
+}
+
+/// An id of another kind must not compile. Bare ids are of any kind.
+#[test]
+fn stored_ids_have_types() {
+    let any = ["subject", "subject_id", "credential_id", "PLATFORM"];
+    // An account or a team; a slug or a source; any row of a list; what a queue converts.
+    let of_files =
+        [("collaborators", "account"), ("uploads", "id"), ("pages", "id"), ("queues", "ids"), ("queues", "Id")];
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let is_storage = file.starts_with("server/store/src/") || file.starts_with("server/background/src/");
+        if !is_storage || is_test(&file) || file.ends_with("/testing.rs") {
+            continue;
+        }
+        let noun = file.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+        for name in without_tests(&text).lines().filter(|line| !line.starts_with("use ")).filter_map(untyped_id) {
+            if !any.contains(&name) && !of_files.contains(&(noun, name)) {
+                wrong.push(format!("{file}: {name}"));
+            }
+        }
+    }
+    none("ids have the types of api::ids", wrong);
 }
 
 /// A client of another crate's would ask whatever address it is given.
