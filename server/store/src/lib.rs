@@ -1,6 +1,7 @@
 //! Persistence: rows and queries. The only SQL of the platform (except for jobs).
 //!
-//! One file per noun. A function is one statement, or a few that must go together. Nothing here makes
+//! One folder per area, and in it one file per noun. The folders are for finding things: a noun is `store::releases`,
+//! whichever area it belongs to. A function is one statement, or a few that must go together. Nothing here makes
 //! decisions, generates ids or reads the clock: both are arguments. Queries are checked by the tests, which run
 //! each of them against a real database.
 
@@ -8,44 +9,61 @@ use std::borrow::Cow;
 
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
-pub mod accounts;
-pub mod addresses;
-pub mod app_transfers;
-pub mod apps;
-pub mod authorizations;
-pub mod builds;
-pub mod bus;
-pub mod collaborators;
-pub mod config_vars;
-pub mod dynos;
-pub mod events;
-pub mod formation;
-pub mod identities;
-pub mod identity_providers;
-pub mod invitation_policy;
-pub mod jobs;
-pub mod log_drains;
-pub mod log_sessions;
-pub mod oauth_clients;
-pub mod pages;
-pub mod passwords;
-pub mod payers;
-pub mod queues;
-pub mod quotas;
-pub mod releases;
-pub mod schedules;
-pub mod service_accounts;
-pub mod sessions;
-pub mod sign_in;
-pub mod slugs;
-pub mod sources;
-pub mod team_invitations;
-pub mod team_members;
-pub mod teams;
+#[path = "base"]
+mod of_base {
+    pub mod bus;
+    pub mod events;
+    pub mod pages;
+    pub mod text;
+}
+#[path = "identity"]
+mod of_identity {
+    pub mod accounts;
+    pub mod authorizations;
+    pub mod identities;
+    pub mod identity_providers;
+    pub mod invitation_policy;
+    pub mod oauth_clients;
+    pub mod passwords;
+    pub mod payers;
+    pub mod quotas;
+    pub mod service_accounts;
+    pub mod sessions;
+    pub mod sign_in;
+    pub mod team_invitations;
+    pub mod team_members;
+    pub mod teams;
+}
+#[path = "platform"]
+mod of_platform {
+    pub mod app_transfers;
+    pub mod apps;
+    pub mod collaborators;
+    pub mod config_vars;
+    pub mod dynos;
+    pub mod formation;
+    pub mod jobs;
+    pub mod queues;
+    pub mod releases;
+    pub mod schedules;
+    pub mod slugs;
+}
+#[path = "builds"]
+mod of_builds {
+    pub mod addresses;
+    pub mod builds;
+    pub mod sources;
+    pub mod uploads;
+}
+#[path = "observe"]
+mod of_observe {
+    pub mod log_drains;
+    pub mod log_sessions;
+}
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod text;
-pub mod uploads;
+
+pub use crate::{of_base::*, of_builds::*, of_identity::*, of_observe::*, of_platform::*};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 

@@ -96,3 +96,11 @@ fn a_submodule_is_part_of_its_parent_and_tests_are_left_out() {
     ];
     assert!(circles_of(&files)[0].starts_with("3 files\n"));
 }
+
+#[test]
+fn circles_are_found_in_the_folder_of_an_inline_module() {
+    let lib = ("lib.rs", "#[path = \"rows\"] mod of_rows { pub mod a; pub mod b; } pub use of_rows::*;");
+    let a = ("rows/a.rs", "pub struct A; use crate::b; fn f() { b::g() }");
+    let found = circles_of(&[lib, a, ("rows/b.rs", "pub fn g(_: crate::a::A) {}")]);
+    assert_eq!(found.len(), 1, "{found:?}");
+}

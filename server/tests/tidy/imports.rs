@@ -11,7 +11,7 @@ use std::{
 };
 
 use syn::{
-    Attribute, Item, Meta, Token, UseTree,
+    Attribute, Expr, ExprLit, Item, Lit, Meta, Token, UseTree,
     buffer::{Cursor, TokenBuffer},
     punctuated::Punctuated,
     visit::{self, Visit},
@@ -123,7 +123,8 @@ impl Tree {
                 continue;
             };
             let name = child.ident.to_string();
-            let below = folder.join(&name);
+            // Only for the folder of an inline module.
+            let below = folder.join(path_attribute(&child.attrs).unwrap_or_else(|| name.clone()));
             let path = [at.as_slice(), std::slice::from_ref(&name)].concat();
             match &child.content {
                 Some((_, items)) => self.add(items, file, &below, path),
@@ -353,4 +354,15 @@ fn needs_test(condition: &Meta) -> bool {
         Some(word) if word == "any" => parts.iter().all(needs_test),
         _ => false,
     }
+}
+
+/// The value of `#[path = "…"]`.
+fn path_attribute(attributes: &[Attribute]) -> Option<String> {
+    attributes.iter().find_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(path), .. }) => Some(path.value()),
+            _ => None,
+        },
+        _ => None,
+    })
 }

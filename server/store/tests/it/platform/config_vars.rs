@@ -103,7 +103,7 @@ async fn migrated(db: &PgPool, in_between: impl AsyncFnOnce()) {
         drop table configs;";
     sqlx::raw_sql(back).execute(db).await.unwrap();
     in_between().await;
-    let migration = include_str!("../../../../migrations/0029_configs_create.sql");
+    let migration = include_str!("../../../../../migrations/0029_configs_create.sql");
     sqlx::raw_sql(migration).execute(db).await.unwrap();
 }
 

@@ -129,7 +129,7 @@ async fn old_events_get_the_subject_that_is_known() {
     for (seq, app) in [(1, Some(app)), (2, None)] {
         sqlx::query(insert).bind(seq).bind(app).execute(&w.db).await.unwrap();
     }
-    let migration = include_str!("../../../../migrations/0030_events_subjects.sql");
+    let migration = include_str!("../../../../../migrations/0030_events_subjects.sql");
     sqlx::raw_sql(migration).execute(&w.db).await.unwrap();
     // The previous version of the server, which runs on.
     sqlx::query(insert).bind(3).bind(app).execute(&w.db).await.unwrap();
