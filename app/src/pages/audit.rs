@@ -127,7 +127,7 @@ fn Kinds(chosen: String) -> impl IntoView {
     view! {
         <div class="field" style="flex:1 1 140px">
             <label for="subject_kind">"Kind of subject"</label>
-            <select class="select" id="subject_kind" name="subject_kind">
+            <select class="select sm" id="subject_kind" name="subject_kind">
                 <option value="">"any"</option>
                 {SubjectKind::ALL.iter().map(option).collect_view()}
             </select>
