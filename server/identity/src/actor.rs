@@ -10,7 +10,7 @@ use std::{
 use anyhow::anyhow;
 use axum::{
     extract::{FromRef, FromRequestParts, OriginalUri},
-    http::{Method, header, request::Parts},
+    http::{header, request::Parts},
 };
 use base::{
     Base, Change, Error, Result, Subject,
@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::{
     in_progress,
-    request::{address, origin, same_origin, token},
+    request::{address, origin, reads, same_origin, token},
     scopes::CredentialScope,
     session_cookies::{AmbiguousSession, signed_in, touch},
     subjects,
@@ -192,7 +192,7 @@ async fn by_session(base: &Base, parts: &Parts) -> Result<(accounts::Row, Creden
              delete its cookies for this domain. An administrator can prevent this with TLS or a separate domain for apps.",
         ));
     }
-    let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
+    let reads = reads(parts);
     let visit = parts.extensions.get::<Visit>().filter(|_| reads);
     if let Some((account, id)) = visit.and_then(|visit| visit.0.get()) {
         return Ok((account.clone(), Credential::Session(*id)));

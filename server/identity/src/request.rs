@@ -1,8 +1,13 @@
-//! The client's address, token and origin in a request's headers.
+//! What a request's head says: the client's address, token and origin, and whether it only reads.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header, request::Parts};
 use base::Base;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+/// Whether a request only reads. One that upgrades its connection may do anything with it.
+pub fn reads(parts: &Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE)
+}
 
 /// Whether `Origin` is the requested host.
 pub fn same_origin(headers: &HeaderMap) -> bool {
@@ -53,6 +58,19 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         assert_eq!(token(&headers).as_deref(), expected, "{value}");
+    }
+
+    #[test]
+    fn a_request_reads_unless_its_method_or_an_upgrade_says_otherwise() {
+        let request = |method: &str, upgrade: Option<&str>| {
+            let mut request = axum::http::Request::builder().method(method).body(()).unwrap();
+            if let Some(protocol) = upgrade {
+                request.headers_mut().insert(header::UPGRADE, protocol.parse().unwrap());
+            }
+            reads(&request.into_parts().0)
+        };
+        assert!(request("GET", None) && request("HEAD", None));
+        assert!(!request("POST", None) && !request("OPTIONS", None) && !request("GET", Some("websocket")));
     }
 
     #[test]
