@@ -27,7 +27,7 @@ impl Builds {
             tracing::info!("removed the incomplete {}", path.display());
         }
         repositories::prepare(&config.data).context("prepare the git hooks")?;
-        uploads::take_over(&platform).await.context("end the uploads of the previous server")?;
+        uploads::take_over(&platform).await.context("end the uploads of the previous process")?;
         Ok(Self::new(platform, config))
     }
 

@@ -11,6 +11,7 @@ mod builds;
 mod bus;
 mod collaborators;
 mod config_vars;
+mod connections;
 mod dynos;
 mod events;
 mod formation;
