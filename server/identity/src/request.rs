@@ -1,5 +1,7 @@
 //! What a request's head says: the client's address, token and origin, and whether it only reads.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use axum::http::{HeaderMap, Method, header, request::Parts};
 use base::Base;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -41,6 +43,20 @@ pub fn address(headers: &HeaderMap) -> Option<String> {
     value.rsplit(',').next().map(|a| a.trim().to_owned())
 }
 
+/// Whose attempts are counted together: an IPv4 address, or the /64 network of an IPv6 address, which is the least that a
+/// single customer gets.
+pub fn client(address: Option<&str>) -> String {
+    let Some(address) = address else { return "an unknown address".into() };
+    match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V6(v6)) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        Ok(v4) => v4.to_string(),
+        Err(_) => address.to_owned(),
+    }
+}
+
 /// Scheme and host as the client used them.
 pub fn origin(base: &Base, headers: &HeaderMap) -> String {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
@@ -58,6 +74,21 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         assert_eq!(token(&headers).as_deref(), expected, "{value}");
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_client() {
+        for (address, expected) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:ffff::9", "2001:db8:1:2::/64"),
+            ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+            ("nowhere", "nowhere"),
+        ] {
+            assert_eq!(client(Some(address)), expected);
+        }
+        assert_eq!(client(None), "an unknown address");
     }
 
     #[test]

@@ -112,10 +112,10 @@ pub async fn ignore_ambiguous(State(base): State<Base>, mut req: Request, next: 
     if !cookie_guard::is_ambiguous(&base, req.headers()) {
         return next.run(req).await;
     }
-    tracing::warn!(
-        address = request::address(req.headers()),
-        "a browser sent two session cookies, one of them set by an app"
-    );
+    let from = request::client(request::address(req.headers()).as_deref());
+    if base.rate_limits().is_first(&format!("two session cookies from {from}")) {
+        tracing::warn!(%from, "a browser sent two session cookies, one of them set by an app");
+    }
     let removals = cookie_guard::removals(&base, req.headers(), req.uri().path());
     req.headers_mut().remove(header::COOKIE);
     req.extensions_mut().insert(AmbiguousSession);

@@ -157,7 +157,7 @@ fn may_begin(base: &Base, headers: &HeaderMap) -> bool {
         }),
     };
     let (limits, whence) = (base.rate_limits(), if is_ours { "the console at " } else { "" });
-    let attempts = format!("sign-in attempts from {whence}{}", request::address(headers).unwrap_or_default());
+    let attempts = format!("sign-in attempts from {whence}{}", request::client(request::address(headers).as_deref()));
     let may = !limits.is_locked(&attempts);
     if may {
         limits.failed(&attempts, FREE_BEGINNINGS);
