@@ -27,6 +27,7 @@ pub mod identities;
 pub mod identity_providers;
 pub mod invitation_policy;
 pub mod jobs;
+pub mod limits;
 pub mod log_drains;
 pub mod log_sessions;
 pub mod oauth_clients;

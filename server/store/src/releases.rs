@@ -271,3 +271,41 @@ pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: Uuid, now: DateTim
     .await?;
     Ok(())
 }
+
+/// Deletes the oldest releases of each app, with what only they had: slugs and sets of config vars. The newest `kept`
+/// stay, and so do the current one, those that have not ended, and those of dynos. Returns how many were deleted.
+pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64> {
+    let gone: Vec<(Uuid, Option<Uuid>, Uuid)> = sqlx::query_as(
+        "with many as (select app_id, max(version) - $1::bigint as last from releases group by app_id
+                       having count(*) > $1),
+              current as (select r.app_id, max(r.version) as version from releases r join many m on m.app_id = r.app_id
+                          where r.status = 'succeeded' group by r.app_id)
+         delete from releases r using many m left join current c on c.app_id = m.app_id
+         where r.app_id = m.app_id and r.version <= m.last and r.version is distinct from c.version
+             and r.status <> 'pending' and not exists (select 1 from dynos d where d.release_id = r.id)
+         returning r.app_id, r.slug_id, r.config_id",
+    )
+    .bind(kept)
+    .fetch_all(&mut *db)
+    .await?;
+    let slugs: Vec<Uuid> = gone.iter().filter_map(|(_, slug, _)| *slug).collect();
+    let (apps, configs): (Vec<Uuid>, Vec<Uuid>) = gone.iter().map(|(app, _, config)| (*app, *config)).unzip();
+    sqlx::query(
+        "delete from slugs s where s.id = any($1)
+             and not exists (select 1 from releases r where r.app_id = s.app_id and r.slug_id = s.id)",
+    )
+    .bind(slugs)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "delete from configs c using unnest($1::uuid[], $2::uuid[]) g(app_id, id)
+         where c.app_id = g.app_id and c.id = g.id
+             and not exists (select 1 from releases r where r.app_id = c.app_id and r.config_id = c.id)
+             and not exists (select 1 from apps a where a.id = c.app_id and a.config_id = c.id)",
+    )
+    .bind(apps)
+    .bind(configs)
+    .execute(db)
+    .await?;
+    Ok(gone.len() as u64)
+}

@@ -95,7 +95,7 @@ pub async fn password_sign_in(
     // Runs to its end even if the browser disconnects: the attempt has to be counted.
     let judged = tokio::spawn(async move { attempt.judge(is_from_here).await });
     let account = judged.await.map_err(anyhow::Error::new)??;
-    session_cookies::sign_in(&session, account, id, &headers).await?;
+    session_cookies::sign_in(&identity, &session, account, id, &headers).await?;
     Ok((devices::cookie(&identity, account)?, Json(SignedIn { next })))
 }
 

@@ -235,7 +235,7 @@ async fn finish(
         None => {
             let id = Uuid::now_v7();
             let account = arrival.admit(id).await?;
-            session_cookies::sign_in(session, account, id, headers).await?;
+            session_cookies::sign_in(base, session, account, id, headers).await?;
             Ok(attempt.next)
         }
         // Signed out since, or signed in as somebody else: the current user did not request this.

@@ -17,6 +17,7 @@ mod events;
 mod formation;
 mod identities;
 mod jobs;
+mod limits;
 mod log_drains;
 mod log_sessions;
 mod oauth_clients;
