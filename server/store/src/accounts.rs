@@ -238,3 +238,17 @@ pub async fn account_end_credentials(db: &mut PgConnection, id: Uuid) -> sqlx::R
     }
     Ok(())
 }
+
+/// Deletes service accounts that were removed before `before` and that no app, release or build names. Returns how many.
+pub async fn account_sweep_retired(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let gone = sqlx::query(
+        "delete from accounts a where a.retired_at < $1
+             and not exists (select 1 from apps where owner_id = a.id)
+             and not exists (select 1 from releases where account_id = a.id)
+             and not exists (select 1 from builds where account_id = a.id)",
+    )
+    .bind(before)
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
+}

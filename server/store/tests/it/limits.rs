@@ -3,7 +3,8 @@
 use api::{app_transfers::TransferState, team_members::Role};
 use serde_json::json;
 use store::{
-    accounts, app_transfers, builds, formation, limits::*, log_sessions, oauth_clients, releases, sessions, slugs,
+    accounts, app_transfers, builds, formation, limits::*, log_sessions, oauth_clients, releases, service_accounts,
+    sessions, slugs,
 };
 use uuid::Uuid;
 
@@ -242,5 +243,29 @@ async fn the_oldest_builds_go_when_they_have_ended() {
     assert_eq!(builds::build_sweep(&w.db, 1).await.unwrap(), 2);
     for (id, stays) in ids.into_iter().zip([false, true, false, true]) {
         assert_eq!(builds::build_info(&w.db, id).await.unwrap().is_some(), stays);
+    }
+}
+
+#[tokio::test]
+async fn a_removed_service_account_goes_unless_history_names_it() {
+    let w = World::start().await;
+    let (app, team) = (w.app("dusk").await, Uuid::now_v7());
+    store::teams::team_create(&w.db, team, "acme", w.account.id, at(0)).await.unwrap();
+    let bots = ["idle", "busy", "late", "active"].map(|name| account(&format!("{name}@acme.invalid")));
+    for (bot, name) in bots.iter().zip(["idle", "busy", "late", "active"]) {
+        accounts::account_create(&w.db, bot).await.unwrap();
+        let made = service_accounts::service_account_create(&w.db, bot.id, team, name, w.account.id, at(0)).await;
+        made.unwrap();
+    }
+    let release = w.release(app, "failed", None).await;
+    let by_bot = sqlx::query("update releases set account_id = $2 where id = $1").bind(release).bind(bots[1].id);
+    by_bot.execute(&w.db).await.unwrap();
+    let mut db = w.db.acquire().await.unwrap();
+    for (bot, at) in bots.iter().zip([at(1), at(1), at(9)]) {
+        assert!(service_accounts::service_account_retire(&mut db, bot.id, at).await.unwrap());
+    }
+    assert_eq!(accounts::account_sweep_retired(&w.db, at(9)).await.unwrap(), 1);
+    for (bot, stays) in bots.iter().zip([false, true, true, true]) {
+        assert_eq!(accounts::account_info_any(&w.db, bot.id).await.unwrap().is_some(), stays, "{}", bot.email);
     }
 }
