@@ -273,21 +273,37 @@ pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: Uuid, now: DateTim
 }
 
 /// Deletes the oldest releases of each app, with what only they had: slugs and sets of config vars. The newest `kept`
-/// stay, and so do the current one, those that have not ended, and those of dynos. Returns how many were deleted.
+/// stay, and so do the current one, those that have not ended, and those of dynos. Locks their apps. Returns how many were
+/// deleted.
 pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64> {
+    let many: Vec<Uuid> = sqlx::query_scalar("select app_id from releases group by app_id having count(*) > $1")
+        .bind(kept)
+        .fetch_all(&mut *db)
+        .await?;
+    if many.is_empty() {
+        return Ok(0);
+    }
+    let lock = "select 1 from apps where id = any($1) order by id for update";
+    sqlx::query(lock).bind(&many).execute(&mut *db).await?;
     let gone: Vec<(Uuid, Option<Uuid>, Uuid)> = sqlx::query_as(
-        "with many as (select app_id, max(version) - $1::bigint as last from releases group by app_id
-                       having count(*) > $1),
-              current as (select r.app_id, max(r.version) as version from releases r join many m on m.app_id = r.app_id
-                          where r.status = 'succeeded' group by r.app_id)
-         delete from releases r using many m left join current c on c.app_id = m.app_id
-         where r.app_id = m.app_id and r.version <= m.last and r.version is distinct from c.version
+        "with last as (select app_id, max(version) as version, max(version) filter (where status = 'succeeded') as current
+                       from releases where app_id = any($2) group by app_id)
+         delete from releases r using last l
+         where r.app_id = l.app_id and r.version <= l.version - $1::bigint and r.version is distinct from l.current
              and r.status <> 'pending' and not exists (select 1 from dynos d where d.release_id = r.id)
          returning r.app_id, r.slug_id, r.config_id",
     )
     .bind(kept)
+    .bind(&many)
     .fetch_all(&mut *db)
     .await?;
+    forget(db, &gone).await?;
+    add_up(db, &many).await?;
+    Ok(gone.len() as u64)
+}
+
+/// Deletes the slugs and sets of config vars that only these releases had, by app.
+async fn forget(db: &mut PgConnection, gone: &[(Uuid, Option<Uuid>, Uuid)]) -> sqlx::Result<()> {
     let slugs: Vec<Uuid> = gone.iter().filter_map(|(_, slug, _)| *slug).collect();
     let (apps, configs): (Vec<Uuid>, Vec<Uuid>) = gone.iter().map(|(app, _, config)| (*app, *config)).unzip();
     sqlx::query(
@@ -307,5 +323,24 @@ pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64
     .bind(configs)
     .execute(db)
     .await?;
-    Ok(gone.len() as u64)
+    Ok(())
+}
+
+/// Computes the running totals of these apps' releases again, as the trigger `total_of_releases` does for a new one.
+async fn add_up(db: &mut PgConnection, apps: &[Uuid]) -> sqlx::Result<()> {
+    sqlx::query(
+        "with parts as (
+             select r.id, r.app_id, r.version, octet_length(r.config) + case
+                        when row_number() over (partition by r.app_id, r.slug_id order by r.version) = 1
+                        then coalesce(s.size, 0) else 0 end as bytes
+             from releases r left join slugs s on s.id = r.slug_id where r.app_id = any($1)
+         ), totals as (
+             select id, sum(bytes) over (partition by app_id order by version) as total from parts
+         )
+         update releases r set total_bytes = t.total from totals t where t.id = r.id and r.total_bytes <> t.total",
+    )
+    .bind(apps)
+    .execute(db)
+    .await?;
+    Ok(())
 }

@@ -226,6 +226,9 @@ async fn the_oldest_releases_go_with_what_only_they_had() {
     assert!(slugs::slug_info(&w.db, old.id).await.unwrap().is_none());
     assert!(slugs::slug_info(&w.db, both.id).await.unwrap().is_some(), "another release has it");
     assert_eq!(w.number("select count(*) from configs").await, configs - 2);
+    // What is gone counts no more: there are four releases, two of them with the same slug.
+    let total = "select max(r.total_bytes) from releases r join apps a on a.id = r.app_id where a.name = 'dusk'";
+    assert_eq!(w.number(total).await, 4 * b"sealed".len() as i64 + 42);
 }
 
 #[tokio::test]
