@@ -286,10 +286,10 @@ pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64
     let lock = "select 1 from apps where id = any($1) order by id for update";
     sqlx::query(lock).bind(&many).execute(&mut *db).await?;
     let gone: Vec<(Uuid, Option<Uuid>, Uuid)> = sqlx::query_as(
-        "with last as (select app_id, max(version) as version, max(version) filter (where status = 'succeeded') as current
+        "with ends as (select app_id, max(version) as newest, max(version) filter (where status = 'succeeded') as live
                        from releases where app_id = any($2) group by app_id)
-         delete from releases r using last l
-         where r.app_id = l.app_id and r.version <= l.version - $1::bigint and r.version is distinct from l.current
+         delete from releases r using ends e
+         where r.app_id = e.app_id and r.version <= e.newest - $1::bigint and r.version is distinct from e.live
              and r.status <> 'pending' and not exists (select 1 from dynos d where d.release_id = r.id)
          returning r.app_id, r.slug_id, r.config_id",
     )
