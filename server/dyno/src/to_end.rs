@@ -214,12 +214,7 @@ mod tests {
             raw: false,
             time: None,
         };
-        World {
-            driver: Arc::new(FakeDriver::new(folder.path())),
-            cancel: CancellationToken::new(),
-            spec,
-            folder,
-        }
+        World { driver: Arc::new(FakeDriver::new(folder.path())), cancel: CancellationToken::new(), spec, folder }
     }
 
     impl World {
