@@ -30,3 +30,18 @@ begin
 end $$;
 create trigger total_of_releases before insert on releases
     for each row execute function total_of_releases();
+
+-- Removing an account looks for it in each table that refers to accounts: without an index, the end of a team with a
+-- thousand people who were invited and never came read all releases and builds a thousand times.
+create index releases_account on releases (account_id);
+create index builds_account on builds (account_id);
+create index team_invitations_account on team_invitations (account_id);
+create index team_invitations_invited_by on team_invitations (invited_by);
+create index team_member_removals_account on team_member_removals (account_id);
+create index service_accounts_created_by on service_accounts (created_by);
+create index app_transfers_owner on app_transfers (owner_id);
+create index sign_in_attempts_account on sign_in_attempts (account_id);
+create index sign_in_links_account on sign_in_links (account_id);
+create index oauth_codes_account on oauth_codes (account_id);
+create index log_sessions_account on log_sessions (account_id);
+create index quotas_account on quotas (account_id);

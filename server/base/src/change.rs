@@ -92,9 +92,7 @@ impl Change {
     pub async fn commit(self) -> anyhow::Result<()> {
         let Self { mut tx, events, changed, recorded, base, slot, .. } = self;
         let message = Message::new(base.bus(), changed, recorded);
-        for event in events {
-            chain::append(base.secrets(), &mut tx, event).await?;
-        }
+        chain::append(base.secrets(), &mut tx, events).await?;
         if let Some(text) = message.text() {
             store::bus::change_notify(&mut *tx, &[text]).await.context("publish the change")?;
         }

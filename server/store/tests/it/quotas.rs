@@ -98,7 +98,10 @@ async fn a_release_adds_its_config_and_a_slug_that_was_not_released_before() {
     let migration = include_str!("../../../../migrations/0032_releases_totals.sql");
     let back = "drop function total_of_releases cascade;
         alter table releases drop column total_bytes;
-        alter table slugs drop column released;";
+        alter table slugs drop column released;
+        drop index releases_account, builds_account, team_invitations_account, team_invitations_invited_by,
+            team_member_removals_account, service_accounts_created_by, app_transfers_owner, sign_in_attempts_account,
+            sign_in_links_account, oauth_codes_account, log_sessions_account, quotas_account;";
     sqlx::raw_sql(back).execute(&w.db).await.unwrap();
     sqlx::raw_sql(migration).execute(&w.db).await.unwrap();
     assert_eq!(used().await, (0, 3 * 42 + config * 5));
