@@ -41,8 +41,7 @@ impl Output for Lines<'_> {
 
 /// One line as text. Of a line that was overwritten (`\r`), what is visible at the end.
 fn line(bytes: &[u8]) -> String {
-    let cut = &bytes[..bytes.len().min(LINE_BYTES)];
-    let text = String::from_utf8_lossy(cut);
+    let text = spool::line_text(bytes, LINE_BYTES);
     let text = text.trim_end_matches(['\r', ' ', '\t']);
     text.rsplit('\r').next().unwrap_or_default().replace('\0', "")
 }
