@@ -85,9 +85,7 @@ impl Change {
     pub async fn commit(self) -> anyhow::Result<()> {
         let Self { mut tx, events, message, base, .. } = self;
         let message = message.bounded();
-        for event in events {
-            chain::append(base.secrets(), &mut tx, event).await?;
-        }
+        chain::append(base.secrets(), &mut tx, events).await?;
         if let Some(text) = message.text() {
             store::bus::change_notify(&mut *tx, &[text]).await.context("publish the change")?;
         }

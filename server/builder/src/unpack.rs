@@ -128,7 +128,7 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
     }
     let file = File::open(file).context("open the archive")?;
     let temporary = prepare(into, uid).context("create a directory to unpack to")?;
-    if let Err(full) = must_have_room(&temporary) {
+    if let Err(full) = must_have_space(&temporary) {
         let _ = trees::remove(&temporary);
         return Err(Error::Other(full));
     }
@@ -138,7 +138,7 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
         full = until_full(&temporary) => Err(Error::Other(full)),
     };
     // What has just been written counts, too, however fast it was.
-    let done = match extracted.and_then(|dotted| must_have_room(&temporary).map(|()| dotted).map_err(Error::Other)) {
+    let done = match extracted.and_then(|dotted| must_have_space(&temporary).map(|()| dotted).map_err(Error::Other)) {
         Ok(dotted) => move_into_place(&temporary, root == Root::Any && !dotted, into).map_err(Error::Other),
         Err(e) => Err(e),
     };
@@ -154,14 +154,14 @@ const LOOK: Duration = Duration::from_millis(250);
 async fn until_full(folder: &Path) -> anyhow::Error {
     loop {
         tokio::time::sleep(LOOK).await;
-        if let Err(full) = must_have_room(folder) {
+        if let Err(full) = must_have_space(folder) {
             return full;
         }
     }
 }
 
-fn must_have_room(folder: &Path) -> anyhow::Result<()> {
-    dyno::disks::must_have_room(folder, 0).context("unpack an archive")
+fn must_have_space(folder: &Path) -> anyhow::Result<()> {
+    dyno::disks::must_have_space(folder, 0).context("unpack an archive")
 }
 
 /// Removes a directory in which a worker may write for a moment more, until it has been killed.

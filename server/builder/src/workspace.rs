@@ -93,7 +93,7 @@ impl Workspace {
     pub(crate) fn open(&self, request: &Request) -> io::Result<()> {
         fs::create_dir_all(&request.cache)?;
         let Some([room, cache]) = &self.disks else { return Ok(()) };
-        disks::must_have_room(&request.cache, 0)?;
+        disks::must_have_space(&request.cache, 0)?;
         room.lend()?;
         // Leftovers from before caches had disks.
         for entry in fs::read_dir(&request.cache)? {

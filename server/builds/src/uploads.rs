@@ -140,14 +140,14 @@ async fn save(body: Body, file: &Path, most: u64) -> Result<u64> {
     if told > most {
         return Err(too_large());
     }
-    must_have_room(file, told)?;
+    must_have_space(file, told)?;
     // Chunks can be as short as a byte.
     let mut out = BufWriter::with_capacity(BUFFER, tokio::fs::File::create(file).await?);
     let (mut content, mut size) = (body.into_data_stream(), 0);
     while let Some(chunk) = content.next().await {
         let chunk = chunk.map_err(|_| Error::bad_request("The upload was interrupted. Try again."))?;
         if size / STRIDE != (size + chunk.len() as u64) / STRIDE {
-            must_have_room(file, 0)?;
+            must_have_space(file, 0)?;
         }
         size += chunk.len() as u64;
         if size > most {
@@ -160,6 +160,6 @@ async fn save(body: Body, file: &Path, most: u64) -> Result<u64> {
 }
 
 /// Rejects writing `bytes` to `file` if that would fill the disk.
-fn must_have_room(file: &Path, bytes: u64) -> std::io::Result<()> {
-    dyno::disks::must_have_room(file.parent().unwrap_or(file), bytes)
+fn must_have_space(file: &Path, bytes: u64) -> std::io::Result<()> {
+    dyno::disks::must_have_space(file.parent().unwrap_or(file), bytes)
 }

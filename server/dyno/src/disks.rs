@@ -94,7 +94,7 @@ fn try_out(folder: &Path) -> Result<(), String> {
 
 /// Fails like a full disk if less than `bytes` are free below `folder` beyond the reserve, or hardly a file can be created
 /// there: data written to an image while the machine's disk is full is lost without notice.
-pub fn must_have_room(folder: &Path, bytes: u64) -> io::Result<()> {
+pub fn must_have_space(folder: &Path, bytes: u64) -> io::Result<()> {
     let found = Fill::of(&File::open(folder)?)?;
     match found.lack(bytes) {
         Some(lack) => Err(io::Error::new(
@@ -108,7 +108,7 @@ pub fn must_have_room(folder: &Path, bytes: u64) -> io::Result<()> {
 /// Creates the image of an empty disk at `image`, if the machine's disk has room. Templates are in the directory
 /// `templates`.
 pub(crate) fn make(templates: &Path, image: &Path, size: Size) -> io::Result<()> {
-    must_have_room(image.parent().unwrap_or(image), 0)?;
+    must_have_space(image.parent().unwrap_or(image), 0)?;
     let template = templates.join(format!("{TEMPLATE}{}-{}", size.bytes, size.files));
     if !template.exists() {
         make_template(templates, &template, size)?;

@@ -125,7 +125,7 @@ impl SlugFiles {
         }
         let checksum = slug.checksum.as_deref().ok_or_else(|| anyhow!("the slug has not been uploaded"))?;
         let size = slug.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-        dyno::disks::must_have_room(&self.temporary, size).context("unpack a slug")?;
+        dyno::disks::must_have_space(&self.temporary, size).context("unpack a slug")?;
         let archive = self.temporary.join(format!("unpack-{}", Uuid::now_v7()));
         let outcome = match self.fetch(checksum, &archive).await {
             Ok(()) => builder::unpack(workers, &archive, &folder, app.uid as u32).await,

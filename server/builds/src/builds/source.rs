@@ -48,7 +48,7 @@ pub(super) async fn abandon(platform: &Platform, build: Uuid) -> anyhow::Result<
 pub(super) async fn fetch(builds: &Builds, build: &Row, uid: u32, into: &Path) -> Result<(), builder::Error> {
     remove(into).await.map_err(builder::Error::Other)?;
     let folder = into.parent().unwrap_or(into);
-    dyno::disks::must_have_room(folder, 0).context("fetch the source")?;
+    dyno::disks::must_have_space(folder, 0).context("fetch the source")?;
     if let Some(commit) = &build.git_new {
         let archive = into.with_extension("tar");
         let outcome = match builds.git().archive(build.app_id, commit, &archive).await {
