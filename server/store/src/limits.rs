@@ -10,7 +10,7 @@ pub enum Counted {
     OauthClients,
     /// Upload URLs for source code of an account.
     Sources,
-    /// Slugs of an app that no release has.
+    /// Slugs of an app that were never released.
     UnusedSlugs,
     /// Members of a team.
     TeamMembers,
@@ -30,10 +30,7 @@ pub async fn row_count(db: &mut PgConnection, rows: Counted, of: Uuid) -> sqlx::
     let count = match rows {
         Counted::OauthClients => "select count(*) from oauth_clients where account_id = $1",
         Counted::Sources => "select count(*) from sources where account_id = $1",
-        Counted::UnusedSlugs => {
-            "select count(*) from slugs s where s.app_id = $1
-                 and not exists (select 1 from releases r where r.app_id = s.app_id and r.slug_id = s.id)"
-        }
+        Counted::UnusedSlugs => "select count(*) from slugs where app_id = $1 and not released",
         Counted::TeamMembers => "select count(*) from team_members where team_id = $1",
         Counted::TeamInvitations => "select count(*) from team_invitations where team_id = $1",
         Counted::Collaborators => "select count(*) from collaborators where app_id = $1",
