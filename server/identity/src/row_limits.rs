@@ -6,7 +6,7 @@
 
 use base::{Error, Result};
 use sqlx::PgConnection;
-use store::limits::Counted;
+use store::row_limits::Counted;
 use uuid::Uuid;
 
 /// A limit, and what its error says.
@@ -82,7 +82,7 @@ pub const MOST_KEPT: i64 = 100;
 /// transaction; concurrent calls wait for that.
 pub async fn admit(tx: &mut PgConnection, limit: &RowLimit, of: Uuid) -> Result<()> {
     let RowLimit { rows, most, whose, what, advice } = limit;
-    let has = store::limits::row_count(tx, *rows, of).await?;
+    let has = store::row_limits::row_count(tx, *rows, of).await?;
     match has < *most {
         true => Ok(()),
         false => Err(Error::quota(format!("{whose} has {has} {what}; the maximum is {most}. {advice}"))),

@@ -3,7 +3,7 @@
 use api::{app_transfers::TransferState, team_members::Role};
 use serde_json::json;
 use store::{
-    accounts, app_transfers, builds, formation, limits::*, log_sessions, oauth_clients, releases, service_accounts,
+    accounts, app_transfers, builds, formation, log_sessions, oauth_clients, releases, row_limits::*, service_accounts,
     sessions, slugs,
 };
 use uuid::Uuid;
