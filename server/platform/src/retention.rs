@@ -18,6 +18,8 @@ pub(crate) const KEPT_OUTPUTS: usize = 100;
 
 /// As many releases of an app are kept: the newest. With them go the slugs and the config vars that only they had.
 const KEPT_RELEASES: i64 = 5000;
+/// As many finished jobs of each kind are kept, for a week at most: the newest.
+const KEPT_JOBS: i64 = 10_000;
 
 /// Deletes expired uploads, links and sessions, old jobs and log lines, and the output of old builds and releases.
 #[derive(Serialize, Deserialize)]
@@ -123,7 +125,7 @@ impl Part {
                 Ok(Vec::new())
             }
             Self::Jobs => {
-                store::jobs::job_sweep(db, now - day * 7).await?;
+                store::jobs::job_sweep(db, now - day * 7, KEPT_JOBS).await?;
                 Ok(Vec::new())
             }
             Self::Logs => {

@@ -210,7 +210,7 @@ async fn retention() {
         },
     )
     .await;
-    assert_eq!(points, 24);
+    assert_eq!(points, 30);
 }
 
 #[tokio::test]
