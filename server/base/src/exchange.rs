@@ -19,6 +19,8 @@ use crate::{
 
 /// How long changes without a transaction are collected before they are sent to other servers.
 const COLLECT: Duration = Duration::from_millis(20);
+/// The maximum number of changes that are sent together.
+const MOST_COLLECTED: usize = 1000;
 /// How long to wait before listening again when the database is unavailable.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -86,11 +88,13 @@ async fn send(base: &Base, mut waiting: mpsc::Receiver<Changed>) {
     while let Some(first) = waiting.recv().await {
         tokio::time::sleep(COLLECT).await;
         let mut changed = BTreeSet::from([first]);
-        while let Ok(next) = waiting.try_recv() {
+        while changed.len() < MOST_COLLECTED
+            && let Ok(next) = waiting.try_recv()
+        {
             changed.insert(next);
         }
-        let text = Message::new(base.bus(), changed, BTreeSet::new()).text();
-        if let Err(err) = store::bus::change_notify(base.db(), text.as_slice()).await {
+        let texts = Message::texts(base.bus(), &changed);
+        if let Err(err) = store::bus::change_notify(base.db(), &texts).await {
             tracing::warn!("could not publish changes to other servers: {err}");
         }
     }
