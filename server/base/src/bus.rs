@@ -150,6 +150,15 @@ impl Message {
         self
     }
 
+    /// Messages of bounded size, as they are sent to other servers, for changes that belong to different apps: a single
+    /// one that stands for anything would make each server read everything again, whenever somebody has many dynos
+    /// that start.
+    pub(crate) fn texts(bus: &Bus, changed: &BTreeSet<Changed>) -> Vec<String> {
+        let changed: Vec<Changed> = changed.iter().copied().collect();
+        let message = |part: &[Changed]| Self { changed: part.iter().copied().collect(), ..Self::of(bus) };
+        changed.chunks(MOST_CHANGED).filter_map(|part| message(part).text()).collect()
+    }
+
     /// The message as it is sent to other servers; `None` if it is empty.
     pub(crate) fn text(&self) -> Option<String> {
         let is_empty = self.changed.is_empty() && self.recorded.is_empty();
@@ -290,6 +299,22 @@ mod tests {
         }
         let many = message(&bus, (0..1001).map(app).collect(), events(1001));
         assert_eq!((many.changed.len(), many.recorded), (1, BTreeSet::from([Recorded::Anything])));
+    }
+
+    #[test]
+    fn changes_of_many_apps_are_sent_in_several_messages() {
+        let (here, there) = (Bus::default(), Bus::default());
+        let mut changes = there.changes.subscribe();
+        let all: BTreeSet<Changed> = (0..1000).map(app).collect();
+        let texts = Message::texts(&here, &all);
+        assert_eq!(texts.len(), 1000usize.div_ceil(MOST_CHANGED));
+        for text in &texts {
+            assert!(text.len() < 8000, "{}", text.len());
+            there.receive(text);
+        }
+        let received: BTreeSet<Changed> = std::iter::from_fn(|| changes.try_recv().ok()).collect();
+        assert_eq!(received, all);
+        assert!(Message::texts(&here, &BTreeSet::new()).is_empty());
     }
 
     #[test]

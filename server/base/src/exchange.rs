@@ -20,6 +20,8 @@ use crate::{
 
 /// How long changes without a transaction are collected before they are sent to other servers.
 const COLLECT: Duration = Duration::from_millis(20);
+/// The maximum number of changes that are sent together.
+const MOST_COLLECTED: usize = 1000;
 /// How long to wait before listening again when the database is unavailable.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -98,13 +100,14 @@ async fn receive(base: &Base) -> sqlx::Result<()> {
 async fn send(base: &Base, mut waiting: mpsc::Receiver<Changed>) {
     while let Some(first) = waiting.recv().await {
         tokio::time::sleep(COLLECT).await;
-        let mut message = Message::of(base.bus());
-        message.add(first);
-        while let Ok(next) = waiting.try_recv() {
-            message.add(next);
+        let mut changed = BTreeSet::from([first]);
+        while changed.len() < MOST_COLLECTED
+            && let Ok(next) = waiting.try_recv()
+        {
+            changed.insert(next);
         }
-        let text = message.bounded().text();
-        if let Err(err) = store::bus::change_notify(base.db(), text.as_slice()).await {
+        let texts = Message::texts(base.bus(), &changed);
+        if let Err(err) = store::bus::change_notify(base.db(), &texts).await {
             tracing::warn!("could not publish changes to other servers: {err}");
         }
     }

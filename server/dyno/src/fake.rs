@@ -84,12 +84,6 @@ impl FakeDriver {
         writer.flush()
     }
 
-    /// The size of the spool of a dyno, in bytes.
-    pub fn spooled(&self, id: Uuid) -> u64 {
-        let files = std::fs::read_dir(self.spool(id)).into_iter().flatten().flatten();
-        files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
-    }
-
     /// Sets the [`Driver::stats`] of a dyno.
     pub fn set_stats(&self, id: Uuid, stats: Stats) {
         if let Some(dyno) = self.lock().dynos.get_mut(&id) {
@@ -117,7 +111,8 @@ impl FakeDriver {
         })
     }
 
-    fn spool(&self, id: Uuid) -> PathBuf {
+    /// Where the output of a dyno is.
+    pub fn spool(&self, id: Uuid) -> PathBuf {
         self.spools.join(id.to_string()).join("spool")
     }
 
