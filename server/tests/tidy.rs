@@ -109,7 +109,19 @@ fn crates_import_only_whom_they_may() {
         ("areas", &["base", "identity", "platform", "builds", "observe", "dyno"]),
         (
             "observe",
-            &["base", "identity", "platform", "builds", "store", "background", "router", "logs", "monitor", "api"],
+            &[
+                "base",
+                "identity",
+                "platform",
+                "builds",
+                "store",
+                "background",
+                "router",
+                "logs",
+                "monitor",
+                "api",
+                "spool",
+            ],
         ),
         (
             "platform",
@@ -144,6 +156,7 @@ fn crates_import_only_whom_they_may() {
                 "outbound",
                 "repositories",
                 "api",
+                "spool",
                 "trees",
                 "worker",
             ],

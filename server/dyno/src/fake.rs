@@ -111,7 +111,8 @@ impl FakeDriver {
         })
     }
 
-    fn spool(&self, id: Uuid) -> PathBuf {
+    /// Where the output of a dyno is.
+    pub fn spool(&self, id: Uuid) -> PathBuf {
         self.spools.join(id.to_string()).join("spool")
     }
 

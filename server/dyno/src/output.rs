@@ -35,4 +35,11 @@ impl<F: Fn() -> bool + Send> Source for Spooled<F> {
     fn forget_consumed(&self) -> io::Result<()> {
         self.reader.forget_consumed()
     }
+
+    fn discard(&mut self) -> io::Result<bool> {
+        // Checked first: what is written until then is discarded, too.
+        let has_ended = (self.has_ended)();
+        self.reader.discard()?;
+        Ok(has_ended)
+    }
 }

@@ -45,6 +45,12 @@ pub trait Output: Send {
     /// Whether entries that were taken are let go of, so that they do not fill the disk. Somebody else who reads the
     /// same output would miss them.
     fn is_only_reader(&self) -> bool;
+
+    /// Whether no reader wants any more of the output, so that it is deleted without being read. The dyno goes on
+    /// unhindered, and what it prints costs neither memory nor disk space from then on.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 /// When a dyno is stopped.
@@ -140,10 +146,14 @@ impl Read {
     }
 }
 
-/// Passes on the next batch of what has been written so far.
+/// Passes on the next batch of what has been written so far, or discards it.
 async fn pass_on(mut source: Box<dyn Source>, output: &mut dyn Output) -> Result<(Box<dyn Source>, Read), Error> {
-    let forgets = output.is_only_reader();
+    let (is_full, forgets) = (output.is_full(), output.is_only_reader());
     let read = tokio::task::spawn_blocking(move || {
+        if is_full {
+            let is_end = source.discard()?;
+            return Ok((source, Batch { is_end, ..Batch::default() }));
+        }
         let batch = source.read_batch(BATCH)?;
         if forgets {
             source.forget_consumed()?;
@@ -187,7 +197,7 @@ mod tests {
         driver: Arc<FakeDriver>,
         cancel: CancellationToken,
         spec: Spec,
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
     }
 
     fn world() -> World {
@@ -204,12 +214,7 @@ mod tests {
             raw: false,
             time: None,
         };
-        World {
-            driver: Arc::new(FakeDriver::new(folder.path())),
-            cancel: CancellationToken::new(),
-            spec,
-            _folder: folder,
-        }
+        World { driver: Arc::new(FakeDriver::new(folder.path())), cancel: CancellationToken::new(), spec, folder }
     }
 
     impl World {
@@ -288,6 +293,50 @@ mod tests {
         let mut output = Endless(&world, 0);
         let outcome = run_to_end(&*world.driver, &world.spec, stop, &mut output).await;
         assert_eq!(outcome.unwrap(), Outcome::Cancelled);
+    }
+
+    /// Takes one batch.
+    #[derive(Default)]
+    struct Small(Lines);
+
+    #[async_trait]
+    impl Output for Small {
+        async fn take(&mut self, entries: Vec<Entry>, place: Cursor) -> io::Result<()> {
+            self.0.take(entries, place).await
+        }
+
+        fn is_only_reader(&self) -> bool {
+            false
+        }
+
+        fn is_full(&self) -> bool {
+            !self.0.0.is_empty()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_wants_is_deleted_unread_while_the_dyno_goes_on() {
+        let world = world();
+        let stop = Stop { limit: LONG, grace: Duration::from_millis(50), cancel: &world.cancel };
+        let mut output = Small::default();
+        let spool = world.folder.path().join(world.spec.id.to_string()).join("spool");
+        let segments = || std::fs::read_dir(&spool).unwrap().count();
+        let prints = async {
+            world.say("first").await;
+            // More than a batch, in several segments of a megabyte.
+            let long = "x".repeat(100_000);
+            for _ in 0..50 {
+                world.say(&long).await;
+            }
+            while segments() > 1 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            assert!(world.driver.running(&world.spec.name).is_some());
+            world.driver.exit(world.spec.id, 0);
+        };
+        let (outcome, ()) = tokio::join!(run_to_end(&*world.driver, &world.spec, stop, &mut output), prints);
+        assert!(matches!(outcome.unwrap(), Outcome::Exited(exit) if exit.code == Some(0)));
+        assert!(output.0.0[0] == "first" && output.0.0.len() < 10, "{} lines", output.0.0.len());
     }
 
     #[tokio::test]

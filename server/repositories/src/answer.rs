@@ -1,10 +1,18 @@
 //! Forwards git's output to the client; a failed push gets the reason at its end.
+//!
+//! When the rest of a push is rejected while git reads it, git reports no more than that its input has ended ("unpacker
+//! error"). So its response is not forwarded from then on, and its end is generated here: a rejection of each ref, with
+//! the reason. Git still runs to its end, and deletes what it has received.
 
 use std::{io, sync::Arc, sync::Mutex};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, future::BoxFuture, stream};
-use tokio::{io::AsyncReadExt as _, net::unix::pipe::Receiver};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::unix::pipe::{Receiver, Sender},
+    sync::oneshot,
+};
 use worker::Worker;
 
 use crate::{body::Refusal, handle::Writing};
@@ -32,6 +40,8 @@ pub struct GitProcess {
     pub(crate) worker: Worker,
     pub(crate) output: Receiver,
     pub(crate) body_result: SharedBodyResult,
+    /// Yields git's input if the rest of the request was rejected. Until it is dropped, git does not notice.
+    pub(crate) rejected: Option<oneshot::Receiver<Sender>>,
     /// For a push.
     pub(crate) writing: Option<Writing>,
     pub(crate) slot: ClientSlot,
@@ -125,6 +135,10 @@ impl GitProcess {
                     self.is_over = true;
                     return Ok(None);
                 }
+                () = until_rejected(&mut self.rejected) => {
+                    self.read_out().await?;
+                    return Ok(None);
+                }
                 read = self.output.read_buf(held) => read?,
             };
             if back > 0 {
@@ -137,6 +151,13 @@ impl GitProcess {
                 return Ok(Some(held.split_to(held.len() - back).freeze()));
             }
         }
+    }
+
+    /// Reads the rest of the output without forwarding it.
+    async fn read_out(&mut self) -> io::Result<()> {
+        let mut rest = vec![0; 8 << 10];
+        while self.output.read(&mut rest).await? > 0 {}
+        Ok(())
     }
 
     /// The last part, and the state after it.
@@ -182,6 +203,18 @@ pub fn clone_refused(why: &str) -> Bytes {
     let mut out = BytesMut::new();
     line(&mut out, None, format!("ERR {why}").as_bytes());
     out.freeze()
+}
+
+/// Waits until the rest of the request was rejected, and ends git's input.
+async fn until_rejected(rejected: &mut Option<oneshot::Receiver<Sender>>) {
+    if let Some(receiver) = rejected {
+        let input = receiver.await;
+        *rejected = None;
+        if input.is_ok() {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Waits for git, and returns why it failed, if it did.

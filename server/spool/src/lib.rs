@@ -5,10 +5,13 @@
 //! ([`Cursor`]), so neither needs the other to be alive. Whoever is given only the entries, wherever the spool is,
 //! reads them from a [`Source`].
 //!
+//! What is not spooled but written to a file as it is, such as the output of a build, is split into lines by [`Lines`].
+//!
 //! There is no fsync: a spool survives the death of every process, but not a power failure.
 
 mod cursor;
 mod entry;
+mod lines;
 mod pause;
 mod reader;
 mod segments;
@@ -17,6 +20,7 @@ mod writer;
 
 pub use cursor::Cursor;
 pub use entry::Entry;
+pub use lines::{Lines, line_text};
 pub use pause::Pause;
 pub use reader::Reader;
 pub use source::{Batch, Source};

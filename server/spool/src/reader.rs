@@ -111,6 +111,14 @@ impl Reader {
         Ok(())
     }
 
+    /// Deletes all segments before the newest one, and continues there.
+    pub fn discard(&mut self) -> io::Result<()> {
+        if let Some(newest) = segments::list(&self.dir)?.last().filter(|newest| **newest > self.cursor.segment) {
+            self.enter(*newest);
+        }
+        self.forget_consumed()
+    }
+
     fn place(&self, position: usize) -> Cursor {
         Cursor { segment: self.cursor.segment, offset: self.cursor.offset + position as u64 }
     }
@@ -187,5 +195,10 @@ impl Source for Reader {
 
     fn forget_consumed(&self) -> io::Result<()> {
         Reader::forget_consumed(self)
+    }
+
+    fn discard(&mut self) -> io::Result<bool> {
+        Reader::discard(self)?;
+        Ok(false)
     }
 }

@@ -140,6 +140,31 @@ fn consumed_segments_are_deleted_and_others_are_not() {
 }
 
 #[test]
+fn what_is_discarded_is_deleted_unread_except_for_the_newest_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut reader = Reader::new(dir.path(), Cursor::default());
+    reader.discard().unwrap();
+    write(dir.path(), 100, 0..100);
+    assert_eq!(reader.read(5).unwrap().len(), 5);
+    reader.discard().unwrap();
+    let left = segments::list(dir.path()).unwrap();
+    assert_eq!((left.len(), reader.cursor()), (1, Cursor { segment: left[0], offset: 0 }));
+    // Again, and in the middle of the newest segment, it changes nothing.
+    let rest = numbers(reader.read(500).unwrap());
+    assert!((1..20).contains(&rest.len()) && rest.last() == Some(&99), "{rest:?}");
+    let cursor = reader.cursor();
+    reader.discard().unwrap();
+    assert_eq!((reader.cursor(), segments::list(dir.path()).unwrap()), (cursor, left));
+    // A second reader that stood before it continues behind it.
+    let mut slow = Reader::new(dir.path(), Cursor::default());
+    write(dir.path(), 100, 100..150);
+    assert_eq!(slow.read(3).unwrap().len(), 3);
+    reader.discard().unwrap();
+    let rest = numbers(slow.read(500).unwrap());
+    assert!(rest.last() == Some(&149) && rest.is_sorted(), "{rest:?}");
+}
+
+#[test]
 fn a_spool_that_nobody_reads_stays_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let mut slow = Reader::new(dir.path(), Cursor::default());
