@@ -161,10 +161,7 @@ impl Served {
             (&Method::GET, "/routes") => json(&self.in_use()),
             (&Method::POST, "/drained") => self.wait(request).await,
             (&Method::GET, "/counters") => json(&self.shared.counters()),
-            _ => refuse(
-                StatusCode::NOT_FOUND,
-                "Available: PUT /routes, GET /routes, POST /drained and GET /counters.",
-            ),
+            _ => refuse(StatusCode::NOT_FOUND, "Available: PUT /routes, GET /routes, POST /drained and GET /counters."),
         }
     }
 
@@ -214,7 +211,8 @@ async fn receive<T: DeserializeOwned>(
     let bad = |sentence: String| Box::new(refuse(StatusCode::BAD_REQUEST, &sentence));
     let body = Limited::new(request.into_body(), limit).collect().await;
     let body = body.map_err(|error| bad(format!("The body was interrupted: {error}")))?.to_bytes();
-    let parsed = serde_json::from_slice(&body).map_err(|error| bad(format!("The body is not a valid {what}: {error}")))?;
+    let parsed =
+        serde_json::from_slice(&body).map_err(|error| bad(format!("The body is not a valid {what}: {error}")))?;
     Ok((parsed, body))
 }
 
