@@ -66,17 +66,19 @@ impl World {
         let now = Utc::now();
         let existing: HashSet<Uuid> = self.apps.iter().map(|app| app.id).collect();
         let ids: BTreeSet<&Uuid> = self.rows.keys().chain(self.wanted.keys()).collect();
-        let plan = |id: &Uuid| {
+        let steps_of = |id: &Uuid| {
             let wanted = self.wanted.get(id).filter(|_| existing.contains(id));
             plan::plan(wanted, self.rows_of(*id), now)
         };
-        ids.into_iter().flat_map(|id| plan(id).into_iter().map(|step| (*id, step))).collect()
+        ids.into_iter().flat_map(|id| steps_of(id).into_iter().map(|step| (*id, step))).collect()
     }
 
     /// Every app as the routing table needs it.
     pub fn entries(&self) -> Vec<Entry<'_>> {
-        let entry = |app| Entry { app, wanted: self.wanted.get(&app.id), rows: self.rows_of(app.id) };
-        self.apps.iter().map(entry).collect()
+        self.apps
+            .iter()
+            .map(|app| Entry { app, wanted: self.wanted.get(&app.id), rows: self.rows_of(app.id) })
+            .collect()
     }
 
     /// Who pays for an app.
