@@ -79,8 +79,8 @@ pub use networks::Networks;
 pub use routes::{AppRoute, AppState, Backend, Routes};
 
 use backends::Backend as ServerBackend;
-use draining::Draining;
 use client_slots::ClientSlots;
+use draining::Draining;
 use notices::Notices;
 use origins::Origins;
 use socket::Address;
