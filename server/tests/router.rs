@@ -196,6 +196,32 @@ fn no_request_is_lost_when_dynos_are_scaled_down_restarted_and_released() {
     assert!(up.stop().success());
 }
 
+#[test]
+fn a_dyno_that_is_stopped_goes_on_with_a_stream_until_the_router_dies_with_it() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let app = world.deploy_slow();
+    assert_eq!(world.ask_host(&app, "/"), "none");
+    let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+    stream.write_all(format!("GET /stream HTTP/1.1\r\nHost: {app}.localhost\r\n\r\n").as_bytes()).unwrap();
+    let mut more = [0; 1];
+    stream.read_exact(&mut more).unwrap();
+
+    world.api("PATCH", &format!("/apps/{app}/formation/web"), json!({ "quantity": 0 }));
+    wait_until("the dyno gets no more requests", || {
+        world.ask_as(&format!("{app}.localhost"), "GET", "/", b"").is_some_and(|answer| answer.body.contains("H14"))
+    });
+    assert_eq!(world.slow_processes().len(), 1);
+    stream.read_exact(&mut more).unwrap();
+    // Neither a new server nor a new router waits for what is no longer in progress.
+    for role in ["server", "router"] {
+        kill(Pid::from_raw(world.pid_of(role)), Signal::SIGKILL).unwrap();
+        up.wait_for(&format!("the {role} was killed by signal 9; restarting it"));
+    }
+    wait_until("it is stopped", || world.slow_processes().is_empty());
+    assert!(up.stop().success());
+}
+
 /// What an earlier version left, which ran as root.
 #[test]
 fn a_router_that_ran_as_root_is_followed_by_one_that_does_not() {

@@ -31,7 +31,8 @@ pub struct World {
     starts: AtomicU32,
 }
 
-/// A program that takes 20 ms for each request, exits at once on SIGTERM, and answers with the value of `VERSION`.
+/// A program that takes 20 ms for each request, exits at once on SIGTERM, and answers with the value of `VERSION`;
+/// to `/stream`, with a stream that does not end.
 const SLOW: &str = r#"
 import http.server, os, sys, time
 
@@ -39,6 +40,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        if self.path == "/stream":
+            self.close_connection = True
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+            while True:
+                self.wfile.write(b"more\n")
+                time.sleep(0.1)
         time.sleep(0.02)
         body = os.environ.get("VERSION", "none").encode()
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
