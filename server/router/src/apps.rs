@@ -160,7 +160,9 @@ impl Exchange {
                 return Err(last_failure);
             }
             let backend = self.find(app.take(), &tried, last_failure).await?;
-            self.record.lease = Some(Lease::new(backend.clone()));
+            // It may have been taken out of the table since.
+            let Some(lease) = Lease::take(&backend) else { continue };
+            self.record.lease = Some(lease);
             let (mut wire, again) = match self.reuse(&backend, repeated).await {
                 Some(wire) => wire,
                 None => match self.connect(&backend).await {
@@ -307,6 +309,9 @@ impl Exchange {
             }
             headers::ask_upgrade(&mut parts.headers, protocol);
             self.record.upgraded = true;
+            if let Some(lease) = &mut self.record.lease {
+                lease.become_tunnel();
+            }
             let tunnel = Tunnel {
                 client: upgrade,
                 wire,
@@ -322,7 +327,7 @@ impl Exchange {
             joined: Joined::default(),
             frames: 0,
             wire: Some(wire),
-            backend: lease.0.clone(),
+            backend: lease.backend.clone(),
             upload: self.record.upload.clone(),
             idle,
             streams: false,

@@ -28,6 +28,7 @@ pub(crate) struct Record {
     pub(crate) path: Option<PathAndQuery>,
     pub(crate) host: HeaderValue,
     pub(crate) request_id: HeaderValue,
+    /// Released when the request ends for the dyno: the client may take longer to read the response.
     pub(crate) lease: Option<Lease>,
     pub(crate) connect: Option<Duration>,
     pub(crate) start: Instant,
@@ -48,6 +49,7 @@ impl Record {
             self.status = code.status().as_u16();
         }
         self.write(code);
+        self.lease = None;
     }
 
     /// Ends a request that got a page with a status that is not the code's own.
@@ -57,6 +59,7 @@ impl Record {
         }
         self.status = status;
         self.write(Some(code));
+        self.lease = None;
     }
 
     fn write(&self, code: Option<Code>) {
@@ -102,7 +105,7 @@ impl Record {
         line.extend_from_slice(self.in_flight.origin.address.as_bytes());
         line.extend_from_slice(b"\" dyno=");
         if let Some(lease) = &self.lease {
-            line.extend_from_slice(lease.0.dyno.as_bytes());
+            line.extend_from_slice(lease.backend.dyno.as_bytes());
         }
         line.extend_from_slice(b" connect=");
         if let Some(connect) = self.connect {

@@ -129,7 +129,8 @@ impl Relay {
                 if let (Some(data), Some(Holding::App(record))) = (frame.data_ref(), &mut self.holding) {
                     record.bytes += data.len() as u64;
                 }
-                if self.joined.is_over(self.incoming.is_end_stream()) {
+                // Nothing follows trailers, and hyper does not ask for more.
+                if frame.is_trailers() || self.joined.is_over(self.incoming.is_end_stream()) {
                     self.release(cx);
                     self.finish();
                 }
