@@ -60,8 +60,8 @@ pub trait SpaceLimit: Send + Sync {
     /// The maximum.
     fn limit(&self) -> u64;
 
-    /// Makes sure that there is space for `bytes` in total, or returns why there is none. May wait for space that others
-    /// release.
+    /// Makes sure that there is space for `bytes` in total, or returns why there is none. May wait for space that
+    /// others release.
     async fn grow(&self, bytes: u64) -> Result<(), String>;
 }
 

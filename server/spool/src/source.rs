@@ -32,7 +32,7 @@ pub trait Source: Send {
     /// Allows everything that was read to be deleted. Call it once the cursor is stored durably.
     fn forget_consumed(&self) -> io::Result<()>;
 
-    /// Deletes what has been written so far, except for the newest part, without reading it. The cost does not depend on
-    /// its size. Returns whether no more will be written; the next read continues with what is left.
+    /// Deletes what has been written so far, except for the newest part, without reading it. The cost does not depend
+    /// on its size. Returns whether no more will be written; the next read continues with what is left.
     fn discard(&mut self) -> io::Result<bool>;
 }
