@@ -51,7 +51,7 @@ pub(crate) fn begin(
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, incoming) = request.into_parts();
     let fits = headers::request_fits(&parts.headers);
-    let crowded = app.stats.inflight.fetch_add(1, Relaxed) >= (in_flight.shared.most_connections / 2) as u64;
+    let crowded = app.stats.inflight.fetch_add(1, Relaxed) >= (in_flight.shared.files.clients / 2) as u64;
     let refused = match headers::take_expectation(&mut parts.headers) {
         _ if refusal.is_some() => refusal.map(|refusal| (Code::H26, refusal.status)),
         Expectation::Unknown => Some((Code::H26, StatusCode::EXPECTATION_FAILED)),
@@ -256,7 +256,7 @@ impl Exchange {
     async fn connect(&mut self, backend: &Backend) -> Result<Box<Wire>, Code> {
         let timeouts = self.record.in_flight.shared.config.timeouts;
         let start = Instant::now();
-        let result = timeout(timeouts.connect, Wire::connect(&backend.address)).await;
+        let result = timeout(timeouts.connect, backend.connect()).await;
         self.record.connect = Some(start.elapsed());
         match result {
             Ok(Ok(wire)) => {

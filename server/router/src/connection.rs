@@ -32,18 +32,7 @@ const HEAD_BYTES: usize = 64 * 1024;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves a client until it has no more requests.
-pub(crate) async fn serve(shared: Arc<Shared>, stream: std::net::TcpStream, peer: SocketAddr, opened: OpenConnection) {
-    let mut stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::error!(%error, "could not serve a connection");
-            return;
-        }
-    };
-    if stream.set_nodelay(true).is_err() {
-        // The client has left already.
-        return;
-    }
+pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr, opened: OpenConnection) {
     let Some((ip, first)) = introduce(&shared, &mut stream, peer).await else { return };
     let client = Arc::new(Client::new(ip, shared.config.trusted.contains(ip)));
     client.set_socket(Some(stream.as_raw_fd()));
@@ -130,10 +119,13 @@ async fn answer_all(shared: &Arc<Shared>, client: &Arc<Client>, socket: ClientSo
     let mut is_notified = false;
     let ended = poll_fn(|cx| {
         client.begin_turn();
-        if !is_notified && shared.stopping.load(Relaxed) {
-            is_notified = true;
-            connection.as_mut().graceful_shutdown();
+        let polled = connection.as_mut().poll(cx);
+        if polled.is_ready() || is_notified || !shared.stopping.load(Relaxed) {
+            return polled;
         }
+        // Not before the poll: a request that has arrived is served.
+        is_notified = true;
+        connection.as_mut().graceful_shutdown();
         connection.as_mut().poll(cx)
     })
     .await;

@@ -22,6 +22,7 @@ mod connection;
 mod control;
 mod counters;
 mod entry;
+mod files;
 mod forwarded;
 mod headers;
 mod in_flight;
@@ -37,12 +38,14 @@ mod origin;
 mod origins;
 mod pages;
 mod platform_hosts;
+mod pool;
 mod proxy_protocol;
 mod queue;
 mod relay;
 mod replay;
 mod replies;
 mod routes;
+mod shelf;
 mod socket;
 mod spooling;
 mod stats;
@@ -73,14 +76,17 @@ pub use codes::Code;
 pub use config::{Config, HSTS, Limits, Timeouts, spool_dir, table_dir};
 pub use control::{Control, Error};
 pub use counters::{AppCounters, Counters, Histogram};
-pub use listen::{Sockets, raise_file_limit};
+pub use files::raise_file_limit;
+pub use listen::Sockets;
 pub use networks::Networks;
 pub use routes::{AppRoute, AppState, Backend, Routes};
 
 use backends::Backend as ServerBackend;
 use client_slots::ClientSlots;
+use files::Files;
 use notices::Notices;
 use origins::Origins;
+use pool::Pool;
 use socket::Address;
 use spooling::Spool;
 use table::Table;
@@ -113,7 +119,9 @@ pub(crate) struct Shared {
     pub(crate) inflight: AtomicUsize,
     /// Open connections of clients.
     pub(crate) connections: AtomicUsize,
-    pub(crate) most_connections: usize,
+    pub(crate) files: Arc<Files>,
+    /// Idle connections to dynos and the server.
+    pub(crate) pool: Arc<Pool>,
     /// Connections without a slot: waiting for one, or being rejected.
     pub(crate) hall: Semaphore,
     /// Slots for connections, for requests through trusted proxies, and for requests to the platform.
@@ -142,27 +150,29 @@ impl Router {
         let spool = Spool::open(&dir).with_context(|| format!("open the spool {}", dir.display()))?;
         let folder = table_dir(&config.data);
         std::fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
-        let table = control::load(&config.data, config.workers);
-        let server = Address::Unix(config.run.join(SERVER_SOCKET));
         let limits = config.limits;
-        let most_connections = listen::most_connections(limits.connections);
+        let files = Arc::new(Files::of_process(config.workers, limits.connections));
+        let pool = Pool::new(config.workers, files.clone());
+        let table = control::load(&config.data, &pool);
+        let server = Address::Unix(config.run.join(SERVER_SOCKET));
         let shared = Arc::new(Shared {
             origins: Origins::new(config.tls, sockets.addr().port()),
             table: ArcSwap::from_pointee(table),
             changed: Notify::new(),
-            server: Arc::new(ServerBackend::new("server".to_owned(), server, config.workers)),
+            server: Arc::new(ServerBackend::new("server".to_owned(), server, &pool)),
             spool,
             inflight: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
-            most_connections,
-            hall: Semaphore::new(listen::HALL),
-            slots: ClientSlots::new(limits.per_address, most_connections),
+            hall: Semaphore::new(files.hall),
+            slots: ClientSlots::new(limits.per_address, files.clients),
             proxied: ClientSlots::new(limits.per_address, usize::MAX),
             platform: ClientSlots::new(limits.platform_per_address, limits.platform),
             notices: Notices::default(),
             stopping: AtomicBool::new(false),
             tunnels: CancellationToken::new(),
             since: Utc::now(),
+            files,
+            pool,
             config,
         });
         Ok(Router { shared, sockets })
@@ -177,13 +187,13 @@ impl Router {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
         let Router { shared, sockets } = self;
         tracing::info!(listen = %sockets.addr(), "the router serves");
-        let (listeners, control) = sockets.split();
-        let listeners = listeners.context("serve on the port")?;
+        let (ports, control) = sockets.split();
         let control = UnixListener::from_std(control).context("serve on the control socket")?;
         let control = tokio::spawn(control::serve(control, shared.clone()));
         let sweeper = tokio::spawn(sweep(shared.clone()));
-        let mut workers = Workers::start(&shared)?;
-        listeners.serve(&shared, &mut workers, shutdown).await;
+        let mut workers = Workers::start(&shared, ports)?;
+        shutdown.await;
+        workers.close_ports().await;
         shared.stopping.store(true, Relaxed);
         shared.tunnels.cancel();
         drain(&shared).await;
@@ -201,8 +211,12 @@ impl Router {
 /// Waits for requests to finish, up to the configured limit.
 async fn drain(shared: &Shared) {
     let all_done = async {
-        while shared.inflight.load(Relaxed) > 0 {
+        // Not at once: the last clients have only just been accepted.
+        loop {
             tokio::time::sleep(Duration::from_millis(10)).await;
+            if shared.inflight.load(Relaxed) == 0 {
+                return;
+            }
         }
     };
     if tokio::time::timeout(shared.config.timeouts.drain, all_done).await.is_err() {
@@ -214,10 +228,7 @@ async fn drain(shared: &Shared) {
 async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        shared.server.sweep();
-        for backend in shared.table.load_full().backends() {
-            backend.sweep();
-        }
+        shared.pool.sweep();
     }
 }
 
@@ -225,7 +236,7 @@ impl Shared {
     /// Activates a table. Requests in progress keep their dynos.
     pub(crate) fn apply(&self, routes: &Routes) {
         let previous = self.table.load_full();
-        let next = Arc::new(Table::new(routes, &previous, self.config.workers));
+        let next = Arc::new(Table::new(routes, &previous, &self.pool));
         self.table.store(next.clone());
         previous.retire_for(&next);
         self.changed.notify_waiters();
@@ -265,6 +276,16 @@ impl Shared {
             tracing::warn!(
                 "refused {n} connections or requests, because the limit per address was reached; the last of {ip}. \
                  Raise it with --connections-per-address; behind a proxy, see --trusted-proxies"
+            );
+        });
+    }
+
+    /// Records that a connection could not be accepted at once.
+    pub(crate) fn note_out_of_files(&self) {
+        self.notices.out_of_files.count(|n| {
+            tracing::error!(
+                "could not accept connections {n} times, because this process or the system has too many open files; \
+                 they wait. Raise the limit of open files (`ulimit -n`, or LimitNOFILE= in the systemd unit)"
             );
         });
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::Shared;
+use crate::{Shared, this_worker};
 
 /// An open connection of a client, counted until this is dropped; websockets too.
 pub(crate) struct OpenConnection(Arc<Shared>);
@@ -11,6 +11,7 @@ pub(crate) struct OpenConnection(Arc<Shared>);
 impl OpenConnection {
     pub(crate) fn new(shared: &Arc<Shared>) -> OpenConnection {
         shared.connections.fetch_add(1, Relaxed);
+        this_worker::add_connection();
         OpenConnection(shared.clone())
     }
 }
@@ -18,5 +19,9 @@ impl OpenConnection {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Relaxed);
+        this_worker::remove_connection();
+        if std::thread::panicking() {
+            tracing::error!("a connection panicked");
+        }
     }
 }
