@@ -36,6 +36,7 @@ const SWEEP: usize = 64;
 pub(crate) struct Pool {
     files: Arc<Files>,
     workers: Box<[Mutex<Worker>]>,
+    worker_bytes: usize,
     numbers: Mutex<Numbers>,
 }
 
@@ -67,8 +68,12 @@ pub(crate) struct BackendPool {
 
 impl Pool {
     pub(crate) fn new(workers: usize, files: Arc<Files>) -> Arc<Pool> {
+        Arc::new(Pool::limited(workers, files, WORKER_BYTES))
+    }
+
+    fn limited(workers: usize, files: Arc<Files>, worker_bytes: usize) -> Pool {
         let workers = (0..workers.max(1)).map(|_| Mutex::default()).collect();
-        Arc::new(Pool { files, workers, numbers: Mutex::default() })
+        Pool { files, workers, worker_bytes, numbers: Mutex::default() }
     }
 
     /// A part for a new backend.
@@ -176,7 +181,7 @@ impl BackendPool {
         }
         worker.shelf.push(self.number, Idle { wire, bytes });
         worker.bytes += bytes;
-        while worker.bytes > WORKER_BYTES {
+        while worker.bytes > self.pool.worker_bytes {
             closed.extend(worker.take(Shelf::pop_oldest));
         }
     }
@@ -207,4 +212,71 @@ impl Drop for BackendPool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|broken| broken.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Backends at an address that accepts connections, each with an idle one.
+    async fn with_idle(pool: Pool, backends: usize) -> (TcpListener, Address, Vec<BackendPool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let address = Address::Tcp(listener.local_addr().expect("an address"));
+        let pool = Arc::new(pool);
+        let mut all = Vec::new();
+        for _ in 0..backends {
+            let backend = pool.add_backend();
+            backend.keep(backend.connect(&address).await.expect("a connection"));
+            all.push(backend);
+        }
+        (listener, address, all)
+    }
+
+    fn idle(backends: &[BackendPool]) -> Vec<usize> {
+        backends.iter().map(|backend| backend.own().shelf.count(backend.number)).collect()
+    }
+
+    #[tokio::test]
+    async fn the_connection_unused_for_longest_is_closed_for_another_one() {
+        let (_listener, address, backends) = with_idle(Pool::limited(1, Files::for_backends(3), usize::MAX), 3).await;
+        backends[0].keep(backends[0].take(LONG).expect("an idle connection"));
+        let used = backends[2].connect(&address).await.expect("a connection");
+        assert_eq!(idle(&backends), [1, 0, 1]);
+        let _more = backends[2].connect(&address).await.expect("a connection");
+        let _most = backends[2].connect(&address).await.expect("a connection");
+        assert_eq!(idle(&backends), [0, 0, 0]);
+        // Those in use stay, and do not keep others from connecting: clients are bounded elsewhere.
+        let _beyond = backends[2].connect(&address).await.expect("a connection");
+        drop(used);
+        backends[1].keep(backends[1].connect(&address).await.expect("a connection"));
+        assert_eq!(idle(&backends), [0, 1, 0]);
+    }
+
+    #[tokio::test]
+    async fn idle_connections_have_a_bound_in_bytes() {
+        let (_listener, _, backends) = with_idle(Pool::limited(1, Files::for_backends(100), 40_000), 5).await;
+        let left: usize = idle(&backends).iter().sum();
+        assert!((1..5).contains(&left), "{left}");
+        assert_eq!(idle(&backends)[4], 1);
+    }
+
+    #[tokio::test]
+    async fn a_backend_that_is_gone_leaves_nothing() {
+        let (_listener, address, mut backends) =
+            with_idle(Pool::limited(1, Files::for_backends(100), usize::MAX), 3).await;
+        let pool = backends[0].pool.clone();
+        backends.remove(1);
+        let next = pool.add_backend();
+        assert_eq!((next.number, next.take(LONG).is_none()), (1, true));
+        next.keep(next.connect(&address).await.expect("a connection"));
+        backends.push(next);
+        assert_eq!(idle(&backends), [1, 1, 1]);
+        assert!(pool.make_room());
+        assert!(!pool.make_room());
+        assert_eq!(lock(&pool.workers[0]).bytes, 0);
+    }
 }

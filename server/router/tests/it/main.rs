@@ -4,6 +4,7 @@
 
 mod control;
 mod errors;
+mod files;
 mod headers;
 mod hostile_tenant;
 mod limits;
