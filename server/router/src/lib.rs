@@ -58,6 +58,7 @@ mod turns;
 mod upload;
 mod wire;
 mod workers;
+mod writes;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -116,6 +117,7 @@ pub(crate) struct Shared {
     pub(crate) changed: Notify,
     pub(crate) server: Arc<ServerBackend>,
     pub(crate) spool: Spool,
+    /// Requests in progress, and connections that may have one.
     pub(crate) inflight: AtomicUsize,
     /// Open connections of clients.
     pub(crate) connections: AtomicUsize,
@@ -211,12 +213,8 @@ impl Router {
 /// Waits for requests to finish, up to the configured limit.
 async fn drain(shared: &Shared) {
     let all_done = async {
-        // Not at once: the last clients have only just been accepted.
-        loop {
+        while shared.inflight.load(Relaxed) > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            if shared.inflight.load(Relaxed) == 0 {
-                return;
-            }
         }
     };
     if tokio::time::timeout(shared.config.timeouts.drain, all_done).await.is_err() {

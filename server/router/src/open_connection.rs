@@ -1,4 +1,4 @@
-//! Counts the connections of clients.
+//! Counts the connections of clients, and the new ones among them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,5 +23,21 @@ impl Drop for OpenConnection {
         if std::thread::panicking() {
             tracing::error!("a connection panicked");
         }
+    }
+}
+
+/// A connection that was accepted but not polled yet: it may have a request, which a router that stops waits for.
+pub(crate) struct NewConnection(Arc<Shared>);
+
+impl NewConnection {
+    pub(crate) fn new(shared: &Arc<Shared>) -> NewConnection {
+        shared.inflight.fetch_add(1, Relaxed);
+        NewConnection(shared.clone())
+    }
+}
+
+impl Drop for NewConnection {
+    fn drop(&mut self) {
+        self.0.inflight.fetch_sub(1, Relaxed);
     }
 }

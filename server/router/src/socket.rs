@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::files::BackendFile;
 use crate::interim::Interim;
-use crate::turns;
+use crate::{turns, writes};
 
 /// Where a connection goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,8 +106,8 @@ impl AsyncWrite for Socket {
         // The first one is the head, and the buffer that stays.
         note(&self.buffers.written, bufs.first().map_or(0, |head| head.len()));
         match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Stream::Tcp(stream) => writes::poll_write_vectored(Pin::new(stream), cx, bufs),
+            Stream::Unix(stream) => writes::poll_write_vectored(Pin::new(stream), cx, bufs),
         }
     }
 

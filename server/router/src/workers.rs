@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::Shared;
 use crate::files::is_out_of_files;
 use crate::listen::{BACKLOG, Listeners, Ports, is_of_a_connection};
-use crate::open_connection::OpenConnection;
+use crate::open_connection::{NewConnection, OpenConnection};
 use crate::{connection, this_worker};
 
 /// Connections that a worker accepts before those that it has are served.
@@ -111,7 +111,7 @@ async fn serve(shared: Arc<Shared>, listeners: Listeners, signals: Signals) {
 
 /// Accepts clients, forever. If that fails, they stay in the queue of the port.
 async fn accept(shared: &Arc<Shared>, listeners: &Listeners) {
-    let mut accepted = 0;
+    let mut accepted: usize = 0;
     loop {
         wait_for_turn(shared).await;
         match listeners.accept().await {
@@ -129,7 +129,7 @@ async fn accept(shared: &Arc<Shared>, listeners: &Listeners) {
             }
         }
         accepted += 1;
-        if accepted % BATCH == 0 {
+        if accepted.is_multiple_of(BATCH) {
             yield_now().await;
         }
     }
@@ -165,6 +165,6 @@ async fn accept_queued(shared: &Arc<Shared>, listeners: &Listeners) {
 }
 
 fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
-    let opened = OpenConnection::new(shared);
-    tokio::spawn(connection::serve(shared.clone(), stream, peer, opened));
+    let counted = (OpenConnection::new(shared), NewConnection::new(shared));
+    tokio::spawn(connection::serve(shared.clone(), stream, peer, counted));
 }
