@@ -1,6 +1,6 @@
 //! Idle connections to all dynos and to the server.
 //!
-//! Each worker has a shelf of its own, so that a connection stays on the thread that waits for it. Of a backend, the
+//! Each worker has a list of its own, so that a connection stays on the thread that waits for it. Of a backend, the
 //! youngest connection is used first. If files or memory run short, the one that has been unused for longest is closed,
 //! whatever backend it belongs to: of ten thousand apps that are requested now and then, those that are requested most
 //! keep their connections.
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::files::{Files, is_out_of_files};
-use crate::shelf::Shelf;
+use crate::lru::Lru;
 use crate::socket::Address;
 use crate::this_worker;
 use crate::wire::Wire;
@@ -29,7 +29,7 @@ const BATCH: usize = 64;
 /// Number and interval of attempts to connect without a free file.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
-/// Connections that a sweep looks at before the worker can have its shelf.
+/// Connections that a sweep looks at before it releases the worker's list.
 const SWEEP: usize = 64;
 
 /// The idle connections of all workers, and the bound of all open ones.
@@ -42,7 +42,7 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct Worker {
-    shelf: Shelf<Idle>,
+    lru: Lru<Idle>,
     bytes: usize,
 }
 
@@ -53,7 +53,7 @@ struct Idle {
     bytes: usize,
 }
 
-/// Which backends there are. Numbers are reused, because shelves have an entry for each.
+/// Which backends there are. Numbers are reused, because the lists have an entry for each.
 #[derive(Default)]
 struct Numbers {
     next: usize,
@@ -120,10 +120,10 @@ impl Pool {
     }
 
     fn close_oldest(&self) -> bool {
-        let since = |worker: &Mutex<Worker>| lock(worker).shelf.oldest().map(|idle| idle.wire.idle_since);
+        let since = |worker: &Mutex<Worker>| lock(worker).lru.oldest().map(|idle| idle.wire.idle_since);
         let oldest = self.workers.iter().filter_map(|worker| Some((since(worker)?, worker))).min_by_key(|(at, _)| *at);
         let Some((_, worker)) = oldest else { return false };
-        let closed = lock(worker).take(Shelf::pop_oldest);
+        let closed = lock(worker).take(Lru::pop_oldest);
         // It may have been taken since, which makes room as well.
         drop(closed);
         true
@@ -133,22 +133,22 @@ impl Pool {
 /// Sweeps some of a worker's connections. Returns where to continue.
 fn sweep_part(worker: &Mutex<Worker>, start: usize) -> Option<usize> {
     let mut cx = Context::from_waker(Waker::noop());
-    // Closed when the shelf is free again.
+    // Closed after the list has been released.
     let mut closed = Vec::new();
     let mut worker = lock(worker);
-    let end = worker.shelf.slots().min(start + SWEEP);
+    let end = worker.lru.slots().min(start + SWEEP);
     for at in start..end {
         let has_ended = |idle: &mut Idle| idle.wire.idle_since.elapsed() >= IDLE_TIME || idle.wire.drive(&mut cx);
-        if worker.shelf.item_mut(at).is_some_and(has_ended) {
-            closed.extend(worker.take(|shelf| shelf.remove(at)));
+        if worker.lru.item_mut(at).is_some_and(has_ended) {
+            closed.extend(worker.take(|lru| lru.remove(at)));
         }
     }
-    (end < worker.shelf.slots()).then_some(end)
+    (end < worker.lru.slots()).then_some(end)
 }
 
 impl Worker {
-    fn take(&mut self, take: impl FnOnce(&mut Shelf<Idle>) -> Option<Idle>) -> Option<Box<Wire>> {
-        let idle = take(&mut self.shelf)?;
+    fn take(&mut self, take: impl FnOnce(&mut Lru<Idle>) -> Option<Idle>) -> Option<Box<Wire>> {
+        let idle = take(&mut self.lru)?;
         self.bytes -= idle.bytes;
         Some(idle.wire)
     }
@@ -163,9 +163,9 @@ impl BackendPool {
     /// Takes the backend's youngest idle connection of this worker, if it was used within `max_age`.
     pub(crate) fn take(&self, max_age: Duration) -> Option<Box<Wire>> {
         let mut worker = self.own();
-        match worker.shelf.youngest_of(self.number)?.wire.idle_since.elapsed() > max_age {
+        match worker.lru.youngest_of(self.number)?.wire.idle_since.elapsed() > max_age {
             true => None,
-            false => worker.take(|shelf| shelf.pop_youngest_of(self.number)),
+            false => worker.take(|lru| lru.pop_youngest_of(self.number)),
         }
     }
 
@@ -173,16 +173,16 @@ impl BackendPool {
     pub(crate) fn keep(&self, mut wire: Box<Wire>) {
         wire.idle_since = Instant::now();
         let bytes = wire.bytes();
-        // Closed when the shelf is free again.
+        // Closed after the list has been released.
         let mut closed = Vec::new();
         let mut worker = self.own();
-        if worker.shelf.count(self.number) >= PER_BACKEND {
+        if worker.lru.count(self.number) >= PER_BACKEND {
             return;
         }
-        worker.shelf.push(self.number, Idle { wire, bytes });
+        worker.lru.push(self.number, Idle { wire, bytes });
         worker.bytes += bytes;
         while worker.bytes > self.pool.worker_bytes {
-            closed.extend(worker.take(Shelf::pop_oldest));
+            closed.extend(worker.take(Lru::pop_oldest));
         }
     }
 
@@ -190,7 +190,7 @@ impl BackendPool {
     pub(crate) fn close(&self) {
         for worker in &self.pool.workers {
             loop {
-                let closed = lock(worker).take(|shelf| shelf.pop_youngest_of(self.number));
+                let closed = lock(worker).take(|lru| lru.pop_youngest_of(self.number));
                 if closed.is_none() {
                     break;
                 }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn idle(backends: &[BackendPool]) -> Vec<usize> {
-        backends.iter().map(|backend| backend.own().shelf.count(backend.number)).collect()
+        backends.iter().map(|backend| backend.own().lru.count(backend.number)).collect()
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! Items in the order in which they were added, overall and by owner: the youngest of an owner and the oldest of all are
-//! found without a search.
+//! A least-recently-used list of items with owners: the youngest item of an owner and the oldest of all are found without
+//! a search.
 //!
 //! Two doubly linked lists through one vector, whose slots are reused. The lists of the owners have the same order as
 //! the list of all, so the oldest of all is also the oldest of its owner.
@@ -8,7 +8,7 @@
 const NONE: usize = usize::MAX;
 
 /// A collection of items that belong to owners, which have small numbers.
-pub(crate) struct Shelf<T> {
+pub(crate) struct Lru<T> {
     slots: Vec<Slot<T>>,
     vacant: Vec<usize>,
     oldest: usize,
@@ -37,13 +37,13 @@ struct Owner {
     items: usize,
 }
 
-impl<T> Default for Shelf<T> {
-    fn default() -> Shelf<T> {
-        Shelf { slots: Vec::new(), vacant: Vec::new(), oldest: NONE, youngest: NONE, owners: Vec::new() }
+impl<T> Default for Lru<T> {
+    fn default() -> Lru<T> {
+        Lru { slots: Vec::new(), vacant: Vec::new(), oldest: NONE, youngest: NONE, owners: Vec::new() }
     }
 }
 
-impl<T> Shelf<T> {
+impl<T> Lru<T> {
     /// Adds an item, the youngest from now on.
     pub(crate) fn push(&mut self, owner: usize, item: T) {
         if self.owners.len() <= owner {
@@ -141,51 +141,48 @@ mod tests {
 
     #[test]
     fn the_youngest_of_an_owner_and_the_oldest_of_all() {
-        let mut shelf = Shelf::default();
+        let mut lru = Lru::default();
         for (owner, item) in [(0, 'a'), (2, 'b'), (0, 'c'), (2, 'd')] {
-            shelf.push(owner, item);
+            lru.push(owner, item);
         }
-        assert_eq!((shelf.count(0), shelf.count(1), shelf.count(2), shelf.count(9)), (2, 0, 2, 0));
-        assert_eq!((shelf.youngest_of(0), shelf.youngest_of(1), shelf.oldest()), (Some(&'c'), None, Some(&'a')));
-        assert_eq!(
-            (shelf.pop_youngest_of(0), shelf.pop_oldest(), shelf.pop_oldest()),
-            (Some('c'), Some('a'), Some('b'))
-        );
-        shelf.push(1, 'e');
-        assert_eq!((shelf.pop_youngest_of(2), shelf.pop_youngest_of(2)), (Some('d'), None));
-        assert_eq!((shelf.pop_oldest(), shelf.pop_oldest()), (Some('e'), None));
-        assert_eq!(shelf.slots(), 4);
+        assert_eq!((lru.count(0), lru.count(1), lru.count(2), lru.count(9)), (2, 0, 2, 0));
+        assert_eq!((lru.youngest_of(0), lru.youngest_of(1), lru.oldest()), (Some(&'c'), None, Some(&'a')));
+        assert_eq!((lru.pop_youngest_of(0), lru.pop_oldest(), lru.pop_oldest()), (Some('c'), Some('a'), Some('b')));
+        lru.push(1, 'e');
+        assert_eq!((lru.pop_youngest_of(2), lru.pop_youngest_of(2)), (Some('d'), None));
+        assert_eq!((lru.pop_oldest(), lru.pop_oldest()), (Some('e'), None));
+        assert_eq!(lru.slots(), 4);
     }
 
     /// Against a plain list, with every operation in every place.
     #[test]
     fn it_behaves_like_a_list_that_is_searched() {
-        let (mut shelf, mut list, mut random) = (Shelf::default(), Vec::<(usize, u32)>::new(), 1u32);
+        let (mut lru, mut list, mut random) = (Lru::default(), Vec::<(usize, u32)>::new(), 1u32);
         for item in 0..20_000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let (owner, choice) = ((random >> 16) as usize % 5, random >> 28);
             match choice {
                 0..8 => {
-                    shelf.push(owner, item);
+                    lru.push(owner, item);
                     list.push((owner, item));
                 }
                 8..12 => {
                     let at = list.iter().rposition(|(of, _)| *of == owner);
-                    assert_eq!(shelf.pop_youngest_of(owner), at.map(|at| list.remove(at).1));
+                    assert_eq!(lru.pop_youngest_of(owner), at.map(|at| list.remove(at).1));
                 }
                 12..14 => {
                     let oldest = (!list.is_empty()).then(|| list.remove(0).1);
-                    assert_eq!(shelf.pop_oldest(), oldest);
+                    assert_eq!(lru.pop_oldest(), oldest);
                 }
                 _ => {
-                    let at = (random >> 8) as usize % shelf.slots().max(1);
-                    if let Some(removed) = shelf.remove(at) {
+                    let at = (random >> 8) as usize % lru.slots().max(1);
+                    if let Some(removed) = lru.remove(at) {
                         list.retain(|(_, item)| *item != removed);
                     }
                 }
             }
-            assert_eq!(shelf.oldest(), list.first().map(|(_, item)| item));
-            assert_eq!(shelf.count(owner), list.iter().filter(|(of, _)| *of == owner).count());
+            assert_eq!(lru.oldest(), list.first().map(|(_, item)| item));
+            assert_eq!(lru.count(owner), list.iter().filter(|(of, _)| *of == owner).count());
         }
     }
 }
