@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use router::{Config, Router, Sockets};
 
+/// The allocator of `wharfd`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "bench_router LISTEN DATA RUN [FILES]";
 
 #[tokio::main]

@@ -38,6 +38,7 @@ mod open_connection;
 mod origin;
 mod origins;
 mod pages;
+mod per_worker;
 mod platform_hosts;
 mod pool;
 mod proxy_protocol;
@@ -87,6 +88,7 @@ use client_slots::ClientSlots;
 use files::Files;
 use notices::Notices;
 use origins::Origins;
+use per_worker::PerWorker;
 use pool::Pool;
 use socket::Address;
 use spooling::Spool;
@@ -118,7 +120,7 @@ pub(crate) struct Shared {
     pub(crate) server: Arc<ServerBackend>,
     pub(crate) spool: Spool,
     /// Requests in progress, and connections that may have one.
-    pub(crate) inflight: AtomicUsize,
+    pub(crate) inflight: PerWorker,
     /// Open connections of clients.
     pub(crate) connections: AtomicUsize,
     pub(crate) files: Arc<Files>,
@@ -163,7 +165,7 @@ impl Router {
             changed: Notify::new(),
             server: Arc::new(ServerBackend::new("server".to_owned(), server, &pool)),
             spool,
-            inflight: AtomicUsize::new(0),
+            inflight: PerWorker::new(config.workers),
             connections: AtomicUsize::new(0),
             hall: Semaphore::new(files.hall),
             slots: ClientSlots::new(limits.per_address, files.clients),
@@ -213,12 +215,12 @@ impl Router {
 /// Waits for requests to finish, up to the configured limit.
 async fn drain(shared: &Shared) {
     let all_done = async {
-        while shared.inflight.load(Relaxed) > 0 {
+        while shared.inflight.total() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     if tokio::time::timeout(shared.config.timeouts.drain, all_done).await.is_err() {
-        let left = shared.inflight.load(Relaxed);
+        let left = shared.inflight.total();
         tracing::warn!("{left} requests did not finish in time and are aborted");
     }
 }

@@ -31,13 +31,13 @@ pub(crate) struct NewConnection(Arc<Shared>);
 
 impl NewConnection {
     pub(crate) fn new(shared: &Arc<Shared>) -> NewConnection {
-        shared.inflight.fetch_add(1, Relaxed);
+        shared.inflight.add();
         NewConnection(shared.clone())
     }
 }
 
 impl Drop for NewConnection {
     fn drop(&mut self) {
-        self.0.inflight.fetch_sub(1, Relaxed);
+        self.0.inflight.subtract();
     }
 }
