@@ -170,7 +170,6 @@ impl Exchange {
             joined: Joined::default(),
             frames: 0,
             wire: Some(wire),
-            backend: shared.server.clone(),
             upload: self.upload,
             idle: shared.config.timeouts.idle,
             streams: true,
