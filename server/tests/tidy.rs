@@ -281,6 +281,8 @@ fn changes_are_published_and_wake_nobody_by_hand() {
     let of_this_host = [
         "platform/src/platform.rs",
         "platform/src/dynos/reconcile.rs",
+        "platform/src/dynos/routing.rs",
+        "platform/src/dynos/watch.rs",
         "platform/src/releases/job.rs",
         "platform/src/ingest.rs",
     ];

@@ -160,7 +160,9 @@ impl Exchange {
                 return Err(last_failure);
             }
             let backend = self.find(std::mem::take(&mut is_first), &tried, last_failure).await?;
-            self.record.lease = Some(Lease::new(backend));
+            // It may have been taken out of the table since.
+            let Some(lease) = Lease::take(&backend) else { continue };
+            self.record.lease = Some(lease);
             let (mut wire, again) = match self.reuse(repeated).await {
                 Some(wire) => wire,
                 None => match self.connect().await {
@@ -190,7 +192,7 @@ impl Exchange {
 
     /// The dyno that was chosen.
     fn backend(&self) -> &Arc<Backend> {
-        &self.record.lease.as_ref().expect("a dyno was chosen").0
+        &self.record.lease.as_ref().expect("a dyno was chosen").backend
     }
 
     /// A dyno for this request; waits if the app is starting. `as_routed` uses the app as it was when the request
@@ -311,6 +313,9 @@ impl Exchange {
             }
             headers::ask_upgrade(&mut parts.headers, protocol);
             self.record.upgraded = true;
+            if let Some(lease) = &mut self.record.lease {
+                lease.become_tunnel();
+            }
             let tunnel = Tunnel {
                 client: upgrade,
                 wire,

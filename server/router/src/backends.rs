@@ -3,10 +3,14 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::coop;
 
 use crate::pool::{BackendPool, Pool};
@@ -20,7 +24,11 @@ pub(crate) struct Backend {
     pub(crate) address: Address,
     idle: BackendPool,
     inflight: AtomicUsize,
+    /// Those of them that have become tunnels.
+    tunnels: AtomicUsize,
     retired: AtomicBool,
+    /// Notified when a request to a retired backend has ended.
+    ended: Notify,
     quarantined_until_ms: AtomicU64,
     /// Whether it is quarantined because it did not respond, instead of refusing at once.
     timed_out: AtomicBool,
@@ -33,7 +41,9 @@ impl Backend {
             address,
             idle: pool.add_backend(),
             inflight: AtomicUsize::new(0),
+            tunnels: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
+            ended: Notify::new(),
             quarantined_until_ms: AtomicU64::new(0),
             timed_out: AtomicBool::new(false),
         }
@@ -68,10 +78,36 @@ impl Backend {
         }
     }
 
-    /// Closes idle connections permanently. Requests in progress continue.
+    /// Closes idle connections permanently. Requests in progress continue, and no others begin.
     pub(crate) fn retire(&self) {
-        self.retired.store(true, Relaxed);
+        self.retired.store(true, SeqCst);
         self.idle.close();
+    }
+
+    /// Whether requests are in progress. Tunnels do not count: they do not end by themselves, and an app that gets
+    /// SIGTERM can close them properly.
+    pub(crate) fn is_busy(&self) -> bool {
+        // In this order: a tunnel that ends meanwhile must not hide a request.
+        let inflight = self.inflight.load(SeqCst);
+        inflight > self.tunnels.load(SeqCst)
+    }
+
+    /// Waits until no request to a retired backend is in progress.
+    pub(crate) async fn until_drained(&self) {
+        loop {
+            // Made before the look, so that no end in between is missed.
+            let ended = self.ended.notified();
+            if !self.is_busy() {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn note_end(&self) {
+        if self.retired.load(SeqCst) {
+            self.ended.notify_waiters();
+        }
     }
 
     pub(crate) fn quarantine(&self, how_long: Duration, timed_out: bool) {
@@ -96,18 +132,37 @@ impl Backend {
 }
 
 /// A request in progress at a backend.
-pub(crate) struct Lease(pub(crate) Arc<Backend>);
+pub(crate) struct Lease {
+    pub(crate) backend: Arc<Backend>,
+    is_tunnel: bool,
+}
 
 impl Lease {
-    pub(crate) fn new(backend: Arc<Backend>) -> Lease {
-        backend.inflight.fetch_add(1, Relaxed);
-        Lease(backend)
+    /// `None` if the backend is retired. A request counts before it looks, and whoever retires a backend looks
+    /// afterwards whether it is busy: so either this request does not begin, or it is waited for.
+    pub(crate) fn take(backend: &Arc<Backend>) -> Option<Lease> {
+        backend.inflight.fetch_add(1, SeqCst);
+        let lease = Lease { backend: backend.clone(), is_tunnel: false };
+        (!backend.retired.load(SeqCst)).then_some(lease)
+    }
+
+    /// The request has become a tunnel.
+    pub(crate) fn become_tunnel(&mut self) {
+        if !std::mem::replace(&mut self.is_tunnel, true) {
+            self.backend.tunnels.fetch_add(1, SeqCst);
+            self.backend.note_end();
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.0.inflight.fetch_sub(1, Relaxed);
+        // In this order, so that there never seem to be fewer requests than there are.
+        if self.is_tunnel {
+            self.backend.tunnels.fetch_sub(1, SeqCst);
+        }
+        self.backend.inflight.fetch_sub(1, SeqCst);
+        self.backend.note_end();
     }
 }
 
@@ -202,7 +257,7 @@ mod tests {
     #[test]
     fn the_busy_tried_and_quarantined_are_passed_over() {
         let all = backends(2);
-        let _lease = Lease::new(all[0].clone());
+        let _lease = Lease::take(&all[0]).expect("it is in use");
         assert_eq!(taken(choose(&all, &[])).as_deref(), Some("web.2"));
         assert_eq!(taken(choose(&all, &all[1..])).as_deref(), Some("web.1"));
         all[1].quarantine(Duration::from_secs(60), false);
@@ -218,5 +273,19 @@ mod tests {
         assert_eq!(taken(choose(&all, &[])).as_deref(), Some("web.2"));
         all[1].quarantine(Duration::from_secs(60), true);
         assert!(matches!(choose(&all, &[]), Choice::Quarantined));
+    }
+
+    #[test]
+    fn a_retired_backend_is_busy_until_its_last_request_has_ended_or_is_a_tunnel() {
+        let all = backends(1);
+        let mut leases: Vec<Lease> = (0..2).filter_map(|_| Lease::take(&all[0])).collect();
+        all[0].retire();
+        assert!(Lease::take(&all[0]).is_none() && all[0].is_busy());
+        leases[0].become_tunnel();
+        assert!(all[0].is_busy());
+        leases.pop();
+        assert!(!all[0].is_busy());
+        leases.clear();
+        assert_eq!((all[0].inflight.load(SeqCst), all[0].tunnels.load(SeqCst)), (0, 0));
     }
 }

@@ -21,6 +21,7 @@ mod config;
 mod connection;
 mod control;
 mod counters;
+mod draining;
 mod entry;
 mod files;
 mod forwarded;
@@ -76,7 +77,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use codes::Code;
 pub use config::{Config, HSTS, Limits, Timeouts, spool_dir, table_dir};
-pub use control::{Control, Error};
+pub use control::{Control, Error, InUse};
 pub use counters::{AppCounters, Counters, Histogram};
 pub use files::raise_file_limit;
 pub use listen::Sockets;
@@ -85,6 +86,7 @@ pub use routes::{AppRoute, AppState, Backend, Routes};
 
 use backends::Backend as ServerBackend;
 use client_slots::ClientSlots;
+use draining::Draining;
 use files::Files;
 use notices::Notices;
 use origins::Origins;
@@ -117,6 +119,8 @@ pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
     /// Notified after every change of the table.
     pub(crate) changed: Notify,
+    /// Dynos that are no longer in the table.
+    pub(crate) draining: Draining,
     pub(crate) server: Arc<ServerBackend>,
     pub(crate) spool: Spool,
     /// Requests in progress, and connections that may have one.
@@ -163,6 +167,7 @@ impl Router {
             origins: Origins::new(config.tls, sockets.addr().port()),
             table: ArcSwap::from_pointee(table),
             changed: Notify::new(),
+            draining: Draining::default(),
             server: Arc::new(ServerBackend::new("server".to_owned(), server, &pool)),
             spool,
             inflight: PerWorker::new(config.workers),
@@ -238,7 +243,7 @@ impl Shared {
         let previous = self.table.load_full();
         let next = Arc::new(Table::new(routes, &previous, &self.pool));
         self.table.store(next.clone());
-        previous.retire_for(&next);
+        self.draining.add(previous.retire_for(&next));
         self.changed.notify_waiters();
     }
 

@@ -27,6 +27,7 @@ pub(crate) struct Record {
     pub(crate) path: Option<PathAndQuery>,
     pub(crate) host: HeaderValue,
     pub(crate) request_id: HeaderValue,
+    /// Released when the request ends for the dyno: the client may take longer to read the response.
     pub(crate) lease: Option<Lease>,
     pub(crate) connect: Option<Duration>,
     pub(crate) start: Instant,
@@ -47,6 +48,7 @@ impl Record {
             self.status = code.status().as_u16();
         }
         self.write(code);
+        self.lease = None;
     }
 
     /// Ends a request that got a page with a status that is not the code's own.
@@ -56,6 +58,7 @@ impl Record {
         }
         self.status = status;
         self.write(Some(code));
+        self.lease = None;
     }
 
     fn write(&self, code: Option<Code>) {
@@ -99,7 +102,7 @@ impl Record {
         line.extend_from_slice(self.request_id.as_bytes());
         add(line, &[" fwd=\""]);
         line.extend_from_slice(self.in_flight.origin.address.as_bytes());
-        add(line, &["\" dyno=", self.lease.as_ref().map_or("", |lease| lease.0.dyno.as_str()), " connect="]);
+        add(line, &["\" dyno=", self.lease.as_ref().map_or("", |lease| lease.backend.dyno.as_str()), " connect="]);
         add_ms(line, self.connect);
         add(line, &[" service="]);
         add_ms(line, self.lease.as_ref().map(|_| service));

@@ -36,7 +36,7 @@ impl Holding {
     /// Where the response comes from.
     fn backend(&self) -> Option<&Backend> {
         match self {
-            Holding::App(record) => record.lease.as_ref().map(|lease| &*lease.0),
+            Holding::App(record) => record.lease.as_ref().map(|lease| &*lease.backend),
             Holding::Platform(in_flight) => Some(&in_flight.shared.server),
         }
     }
@@ -137,7 +137,8 @@ impl Relay {
                 if let (Some(data), Some(Holding::App(record))) = (frame.data_ref(), &mut self.holding) {
                     record.bytes += data.len() as u64;
                 }
-                if self.joined.is_over(self.incoming.is_end_stream()) {
+                // Nothing follows trailers, and hyper does not ask for more.
+                if frame.is_trailers() || self.joined.is_over(self.incoming.is_end_stream()) {
                     self.release(cx);
                     self.finish();
                 }

@@ -115,17 +115,20 @@ impl Table {
         is_within(host.as_bytes(), self.apps_domain.as_bytes())
     }
 
-    /// Closes what `next` no longer uses.
-    pub(crate) fn retire_for(&self, next: &Table) {
+    /// Retires the backends that `next` no longer has, and returns them.
+    pub(crate) fn retire_for(&self, next: &Table) -> Vec<Arc<Backend>> {
+        let mut retired = Vec::new();
         for app in self.apps.values() {
             let kept = next.apps.get(&app.id);
             for backend in &app.backends {
                 let stays = kept.is_some_and(|a| a.backends.iter().any(|b| Arc::ptr_eq(b, backend)));
                 if !stays {
                     backend.retire();
+                    retired.push(backend.clone());
                 }
             }
         }
+        retired
     }
 }
 

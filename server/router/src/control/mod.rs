@@ -5,6 +5,7 @@ mod client;
 use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
@@ -20,6 +21,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
@@ -38,9 +40,19 @@ const ROUTES: &str = "routes.json";
 /// Enough for a table of some hundred thousand apps.
 const ROUTES_BYTES: usize = 64 * 1024 * 1024;
 
-#[derive(Serialize, Deserialize)]
-struct Version {
-    version: u64,
+/// Enough for more dynos than there are addresses for.
+const DYNOS_BYTES: usize = 4 * 1024 * 1024;
+/// How long a request to wait for dynos waits at most.
+const DRAINED: Duration = Duration::from_secs(30);
+
+/// The state of the table in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InUse {
+    /// The version that its sender chose; 0 for a router that never had one.
+    pub version: u64,
+    /// The dynos that are no longer in the table and still have requests in progress. Websockets do not count.
+    #[serde(default)]
+    pub busy: Vec<SocketAddr>,
 }
 
 /// Creates the control socket, for this user alone.
@@ -160,30 +172,38 @@ impl Served {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         match (request.method(), request.uri().path()) {
             (&Method::PUT, "/routes") => self.put(request).await,
-            (&Method::GET, "/routes") => json(&Version { version: self.shared.table.load().version }),
+            (&Method::GET, "/routes") => json(&self.in_use()),
+            (&Method::POST, "/drained") => self.wait(request).await,
             (&Method::GET, "/counters") => json(&self.shared.counters()),
-            _ => refuse(StatusCode::NOT_FOUND, "Available: PUT /routes, GET /routes and GET /counters."),
+            _ => refuse(StatusCode::NOT_FOUND, "Available: PUT /routes, GET /routes, POST /drained and GET /counters."),
         }
     }
 
-    async fn put(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let body = match Limited::new(request.into_body(), ROUTES_BYTES).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) => {
-                return refuse(StatusCode::BAD_REQUEST, &format!("The body was interrupted: {error}"));
-            }
+    fn in_use(&self) -> InUse {
+        InUse { version: self.shared.table.load().version, busy: self.shared.draining.busy() }
+    }
+
+    /// Waits until one of the dynos in the body has no request in progress.
+    async fn wait(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let dynos: Vec<SocketAddr> = match receive(request, DYNOS_BYTES, "list of addresses").await {
+            Ok((dynos, _)) => dynos,
+            Err(refusal) => return *refusal,
         };
-        let routes: Routes = match serde_json::from_slice(&body) {
-            Ok(routes) => routes,
-            Err(error) => {
-                return refuse(StatusCode::BAD_REQUEST, &format!("The body is not a valid routing table: {error}"));
-            }
+        // Whether it came to that is in the response.
+        let _ = tokio::time::timeout(DRAINED, self.shared.draining.until_one_is_free(&dynos)).await;
+        json(&self.in_use())
+    }
+
+    async fn put(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (routes, body): (Routes, Bytes) = match receive(request, ROUTES_BYTES, "routing table").await {
+            Ok(received) => received,
+            Err(refusal) => return *refusal,
         };
         let _writing = self.writing.lock().await;
         self.shared.apply(&routes);
         let shared = self.shared.clone();
         match tokio::task::spawn_blocking(move || save_with_room(&shared, &body)).await {
-            Ok(Ok(())) => json(&Version { version: routes.version }),
+            Ok(Ok(())) => json(&self.in_use()),
             Ok(Err(error)) => {
                 tracing::error!("could not {error:#}");
                 refuse(
@@ -194,6 +214,20 @@ impl Served {
             Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
     }
+}
+
+/// Reads a body of at most `limit` bytes. Returns it parsed and as it is, or what to respond instead.
+async fn receive<T: DeserializeOwned>(
+    request: Request<Incoming>,
+    limit: usize,
+    what: &str,
+) -> Result<(T, Bytes), Box<Response<Full<Bytes>>>> {
+    let bad = |sentence: String| Box::new(refuse(StatusCode::BAD_REQUEST, &sentence));
+    let body = Limited::new(request.into_body(), limit).collect().await;
+    let body = body.map_err(|error| bad(format!("The body was interrupted: {error}")))?.to_bytes();
+    let parsed =
+        serde_json::from_slice(&body).map_err(|error| bad(format!("The body is not a valid {what}: {error}")))?;
+    Ok((parsed, body))
 }
 
 fn json(value: &impl Serialize) -> Response<Full<Bytes>> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets None has failed")]
 
 mod control;
+mod draining;
 mod errors;
 mod files;
 mod headers;
