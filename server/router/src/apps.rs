@@ -51,7 +51,7 @@ pub(crate) fn begin(
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, incoming) = request.into_parts();
     let fits = headers::request_fits(&parts.headers);
-    let crowded = app.stats.inflight.fetch_add(1, Relaxed) >= (in_flight.shared.most_connections / 2) as u64;
+    let crowded = app.stats.inflight.fetch_add(1, Relaxed) >= (in_flight.shared.files.clients / 2) as u64;
     let refused = match headers::take_expectation(&mut parts.headers) {
         _ if refusal.is_some() => refusal.map(|refusal| (Code::H26, refusal.status)),
         Expectation::Unknown => Some((Code::H26, StatusCode::EXPECTATION_FAILED)),
@@ -151,7 +151,7 @@ impl Exchange {
 
     /// Finds a dyno and forwards the request to it.
     async fn run(&mut self) -> Result<Answer, Code> {
-        let mut app = Some(self.record.app.clone());
+        let mut is_first = true;
         let mut tried = Vec::new();
         let mut last_failure = Code::H21;
         let mut repeated = false;
@@ -159,19 +159,19 @@ impl Exchange {
             if tried.len() >= TRIES {
                 return Err(last_failure);
             }
-            let backend = self.find(app.take(), &tried, last_failure).await?;
+            let backend = self.find(std::mem::take(&mut is_first), &tried, last_failure).await?;
             // It may have been taken out of the table since.
             let Some(lease) = Lease::take(&backend) else { continue };
             self.record.lease = Some(lease);
-            let (mut wire, again) = match self.reuse(&backend, repeated).await {
+            let (mut wire, again) = match self.reuse(repeated).await {
                 Some(wire) => wire,
-                None => match self.connect(&backend).await {
+                None => match self.connect().await {
                     Ok(wire) => (wire, Again::Never),
                     Err(Code::H99) => return Err(Code::H99),
                     Err(code) => {
                         // The dyno took the request and then disconnected: that is the error to report.
                         last_failure = if repeated { Code::H13 } else { code };
-                        tried.push(backend);
+                        tried.push(self.backend().clone());
                         continue;
                     }
                 },
@@ -190,10 +190,16 @@ impl Exchange {
         }
     }
 
-    /// A dyno for this request; waits if the app is starting.
+    /// The dyno that was chosen.
+    fn backend(&self) -> &Arc<Backend> {
+        &self.record.lease.as_ref().expect("a dyno was chosen").backend
+    }
+
+    /// A dyno for this request; waits if the app is starting. `as_routed` uses the app as it was when the request
+    /// arrived.
     async fn find(
         &self,
-        mut app: Option<Arc<App>>,
+        mut as_routed: bool,
         tried: &[Arc<Backend>],
         last_failure: Code,
     ) -> Result<Arc<Backend>, Code> {
@@ -203,15 +209,12 @@ impl Exchange {
         loop {
             // Made before the look at the table, so that no change in between is missed.
             let changed = shared.changed.notified();
-            let looked_up = app.take();
-            let is_fresh = looked_up.is_none();
-            let app = match looked_up {
-                Some(app) => app,
-                None => {
-                    let table = shared.table.load();
-                    table.apps.get(&self.record.app.id).cloned().ok_or(Code::H14)?
-                }
+            let is_fresh = !std::mem::take(&mut as_routed);
+            let current = match is_fresh {
+                true => Some(shared.table.load().apps.get(&self.record.app.id).cloned().ok_or(Code::H14)?),
+                false => None,
             };
+            let app = current.as_ref().unwrap_or(&self.record.app);
             match app.state {
                 AppState::Maintenance => return Err(Code::H80),
                 AppState::Blank => return Err(Code::H81),
@@ -240,7 +243,7 @@ impl Exchange {
     }
 
     /// An idle connection to the dyno, if this request can use one.
-    async fn reuse(&mut self, backend: &Backend, repeated: bool) -> Option<(Box<Wire>, Again)> {
+    async fn reuse(&mut self, repeated: bool) -> Option<(Box<Wire>, Again)> {
         // The first failure may not have been the dyno's fault; on a new connection, the second certainly is. And
         // a connection that changes its protocol does not return to the pool.
         if repeated || self.upgrade.is_some() {
@@ -250,16 +253,17 @@ impl Exchange {
             true => (ANY_AGE, Again::Maybe),
             false => (YOUNG, Again::Never),
         };
-        let wire = backend.checkout(age).await?;
+        let wire = self.backend().checkout(age).await?;
         self.record.connect = Some(Duration::ZERO);
         Some((wire, again))
     }
 
-    async fn connect(&mut self, backend: &Backend) -> Result<Box<Wire>, Code> {
+    async fn connect(&mut self) -> Result<Box<Wire>, Code> {
         let timeouts = self.record.in_flight.shared.config.timeouts;
         let start = Instant::now();
-        let result = timeout(timeouts.connect, Wire::connect(&backend.address)).await;
+        let result = timeout(timeouts.connect, self.backend().connect()).await;
         self.record.connect = Some(start.elapsed());
+        let backend = self.backend();
         match result {
             Ok(Ok(wire)) => {
                 backend.release();
@@ -321,13 +325,11 @@ impl Exchange {
             };
             return Response::from_parts(parts, tunnel.start());
         }
-        let lease = self.record.lease.as_ref().expect("a dyno has answered");
         let relay = Relay {
             incoming,
             joined: Joined::default(),
             frames: 0,
             wire: Some(wire),
-            backend: lease.backend.clone(),
             upload: self.record.upload.clone(),
             idle,
             streams: false,

@@ -17,7 +17,7 @@ use crate::client_slots::ClientSlot;
 use crate::config::Timeouts;
 use crate::open_connection::OpenConnection;
 use crate::timer::Timer;
-use crate::turns;
+use crate::{turns, writes};
 
 /// Fewer bytes than this within the stall timeout are no progress.
 const LEAST: i32 = 1024;
@@ -180,7 +180,7 @@ impl AsyncWrite for ClientSocket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let wrote = writes::poll_write_vectored(Pin::new(&mut self.stream), cx, bufs);
         self.check_writing(cx, wrote)
     }
 

@@ -124,7 +124,7 @@ impl Exchange {
             };
             let connected = match idle {
                 Some(wire) => Ok(wire),
-                None => Wire::connect(&shared.server.address).await,
+                None => shared.server.connect().await,
             };
             if let Ok(mut wire) = connected {
                 let request = self.request();
@@ -170,7 +170,6 @@ impl Exchange {
             joined: Joined::default(),
             frames: 0,
             wire: Some(wire),
-            backend: shared.server.clone(),
             upload: self.upload,
             idle: shared.config.timeouts.idle,
             streams: true,

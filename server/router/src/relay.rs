@@ -27,10 +27,19 @@ const UNIT_FRAMES: usize = 4;
 pub(crate) struct BrokenOff;
 
 /// State that lives until the response has been sent.
-#[expect(dead_code, reason = "held for what dropping it does")]
 pub(crate) enum Holding {
     App(Box<Record>),
     Platform(Box<InFlight>),
+}
+
+impl Holding {
+    /// Where the response comes from.
+    fn backend(&self) -> Option<&Backend> {
+        match self {
+            Holding::App(record) => record.lease.as_ref().map(|lease| &*lease.backend),
+            Holding::Platform(in_flight) => Some(&in_flight.shared.server),
+        }
+    }
 }
 
 /// A body that goes to a client.
@@ -49,7 +58,6 @@ pub(crate) struct Relay {
     /// Frames received.
     pub(crate) frames: usize,
     pub(crate) wire: Option<Box<Wire>>,
-    pub(crate) backend: Arc<Backend>,
     pub(crate) holding: Option<Holding>,
     pub(crate) upload: Option<Arc<Upload>>,
     /// The idle timeout of both sides.
@@ -165,9 +173,11 @@ impl Relay {
 
     /// Returns the connection to the pool if it is reusable.
     fn release(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut wire) = self.wire.take() {
+        if let (Some(mut wire), Some(holding)) = (self.wire.take(), &self.holding) {
             wire.drive(cx);
-            self.backend.checkin(wire);
+            if let Some(backend) = holding.backend() {
+                backend.checkin(wire);
+            }
         }
     }
 

@@ -65,6 +65,8 @@ fn without_domain(cookie: &HeaderValue) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Files;
+    use crate::pool::Pool;
     use crate::routes::Routes;
 
     fn tamed(cookie: &'static str) -> String {
@@ -75,7 +77,8 @@ mod tests {
         };
         let mut headers = HeaderMap::new();
         headers.append(SET_COOKIE, HeaderValue::from_static(cookie));
-        restrict_cookies(&mut headers, "shop.apps.wharf.test", &Table::new(&routes, &Table::default(), 1));
+        let pool = Pool::new(1, Files::for_backends(1));
+        restrict_cookies(&mut headers, "shop.apps.wharf.test", &Table::new(&routes, &Table::default(), &pool));
         headers[SET_COOKIE].to_str().expect("text").to_owned()
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use spool::{Entry, Writer};
@@ -81,15 +81,16 @@ impl Spool {
 
     /// Adds a line of `app`, or counts it as dropped when too many wait.
     pub(crate) fn push(&self, app: Uuid, text: &[u8]) {
-        let at = Utc::now();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at_us = now.map_or(0, |since| since.as_micros() as i64);
         let mut state = self.queue.lock();
         if state.lines.ends.len() >= QUEUE || state.lines.text.len() >= QUEUE_BYTES {
-            state.count_dropped(app, at);
+            state.count_dropped(app, Utc::now());
             return;
         }
         let lines = &mut state.lines;
         lines.text.extend_from_slice(text);
-        lines.ends.push((at.timestamp_micros(), lines.text.len()));
+        lines.ends.push((at_us, lines.text.len()));
         if lines.ends.len() == 1 {
             drop(state);
             self.queue.filled.notify_one();
