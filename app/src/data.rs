@@ -56,7 +56,7 @@ impl<T: Datum> Clone for LiveData<T> {
 impl<T: Datum> Copy for LiveData<T> {}
 
 impl<T: Datum> LiveData<T> {
-    /// Fetches what `key` names, again whenever the key changes, and subscribes to `topic`.
+    /// Fetches the data for `key`, again whenever the key changes, and subscribes to `topic`.
     pub fn new<K>(
         key: impl Fn() -> K + Copy + Send + Sync + 'static,
         fetch: impl Fn(K) -> Asked<T> + Send + Sync + 'static,
@@ -151,8 +151,8 @@ fn refused(error: Error, retry: Callback<()>) -> AnyView {
     ErrorPanel(crate::parts::ErrorPanelProps { error, retry: Some(retry) }).into_any()
 }
 
-/// Shows `drawn` of the response once it arrives. Not generic over the type, nor are the functions below:
-/// browsers load the code once.
+/// Renders the response with `drawn` once it arrives. Like the functions below, it is not generic over the type, so
+/// that browsers load the code once.
 fn awaited(first: Resource<Answer>, lines: usize, drawn: Arc<dyn Fn(Answer) -> AnyView + Send + Sync>) -> AnyView {
     let suspended = move || {
         let drawn = drawn.clone();
@@ -188,8 +188,8 @@ pub fn fetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     LiveData::new(key, fetch, |_| None)
 }
 
-/// Data without a topic: refetched whenever something changes that `nouns` name, as in the actions of the audit log, or
-/// [`ANYTHING`](crate::nouns::ANYTHING).
+/// Data without a topic: refetched whenever something named in `nouns` changes. These are the nouns of the audit log's
+/// actions, or [`ANYTHING`](crate::nouns::ANYTHING).
 pub fn refetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     nouns: &'static [&'static str],
     key: impl Fn() -> K + Copy + Send + Sync + 'static,
@@ -199,7 +199,7 @@ pub fn refetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     let first = fetch.clone();
     let data = LiveData::with_fetch(key, Box::new(move |key| first(key)), |_| None);
     if let Some(changes) = use_context::<Changes>() {
-        // A response may arrive after the page was left; the key is disposed then, and reading it would panic.
+        // A response may arrive after the page was left; the key has been disposed by then, and reading it would panic.
         let now = move || (!data.latest.is_disposed()).then(|| untrack(key));
         let on_answer = move |requested: K, json: &str| {
             if now() == Some(requested) {
@@ -258,7 +258,7 @@ fn refetch_on_change<K: Clone + PartialEq + Send + Sync + 'static>(
     on_answer: OnAnswer<K>,
 ) {
     Effect::new(move |before: Option<()>| {
-        // Read, not only tracked: a memo that was never read depends on nothing.
+        // Read, not only tracked: a memo that has never been read has no dependencies.
         let _ = count.get();
         if before.is_none() {
             return;

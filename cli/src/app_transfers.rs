@@ -30,7 +30,7 @@ impl Transfer {
         let (client, name) = (cx.client()?, self.app.app(cx)?);
         let app = client.app_info(&name).await?;
         let action = Action::start(format!("Transferring {} to {}", named(&name), self.recipient));
-        // The recipient has to accept the app, unless it is the caller.
+        // The recipient has to accept the app, unless the recipient is the caller.
         let is_person = self.recipient.contains('@');
         let takes =
             is_person && app.team.is_some() && client.account_info().await?.email.eq_ignore_ascii_case(&self.recipient);

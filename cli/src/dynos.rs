@@ -155,7 +155,7 @@ impl Restart {
     }
 }
 
-/// Stops dynos; ps:scale's quantities are restored by starting new ones
+/// Stops dynos; new ones are started to restore the quantities set with ps:scale
 #[derive(Args)]
 pub struct Stop {
     #[command(flatten)]

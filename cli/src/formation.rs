@@ -11,8 +11,8 @@ use crate::{
 
 /// Shows or changes the number of dynos
 ///
-/// web=2 sets the number, worker+1 and worker-1 adjust it, web=3:standard-2x also changes
-/// the size. Changes are applied all or none.
+/// web=2 sets the number, worker+1 and worker-1 adjust it, web=3:standard-2x also changes the size.
+/// Either all changes are applied or none.
 #[derive(Args)]
 pub struct Scale {
     /// Process types and quantities

@@ -130,7 +130,7 @@ pub fn move_remotes(address: &Address, app: &str, to: Option<&str>) -> Result<Ve
     Ok(moved)
 }
 
-/// How git starts the helper: by name if the shell finds this very program, else by path.
+/// How git starts the helper: by name if the shell resolves it to this executable, otherwise by path.
 fn helper() -> Result<String> {
     let exe = std::env::current_exe().context("find the path of wharf")?;
     let on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())

@@ -1,8 +1,8 @@
 //! The platform on this machine, for root: its address and its administrator's token.
 //!
-//! Anybody may listen on port 5000 while the platform is down or elsewhere. So the token is never
-//! sent to a port on the assumption that it is ours: it is sent to the server's socket in `/run/wharf`,
-//! which only root can have created, and the server reports its public address there.
+//! While the platform is down or listens elsewhere, any user can listen on port 5000. So the token is never sent to a
+//! port in the hope that it is ours: it is sent to the server's socket in `/run/wharf`, which only root can have
+//! created, and the server reports its public address there.
 
 use std::{
     fs,
@@ -91,7 +91,7 @@ mod tests {
         for (ours, wanted) in [
             ("http://localhost:5000", "http://localhost:5001"),
             ("http://localhost:5000", "https://localhost:5000"),
-            // Another listener may have this one.
+            // Another program may listen there.
             ("http://localhost:5000", "http://[::1]:5000"),
             ("http://localhost:5000", "http://127.0.0.2:5000"),
             ("http://localhost:5000", "http://wharf.example.com:5000"),

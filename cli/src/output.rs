@@ -50,7 +50,7 @@ pub fn warn(text: impl Display) {
     note(format!("{arrow} {text}"));
 }
 
-/// Prints why the command failed, in the format of Heroku's CLI.
+/// Prints the reason why the command failed, in the format of Heroku's CLI.
 pub fn fail(text: impl Display) {
     let arrow = Aside.paint("31", " ▸   ");
     for line in text.to_string().lines() {
@@ -128,7 +128,7 @@ impl Action {
         self.done_with("");
     }
 
-    /// Reports success, and prints `result` as JSON if that is wanted.
+    /// Reports success, and prints `result` as JSON if requested.
     pub fn finish(self, as_json: bool, result: &impl Serialize) -> Result<()> {
         self.done();
         if as_json { json(result) } else { Ok(()) }

@@ -101,7 +101,7 @@ impl Unset {
     /// `quotas:unset`
     pub async fn run(self, cx: &Context) -> Result<()> {
         if let Some(name) = self.names.iter().find(|name| name.contains('=')) {
-            bail!("{name} is not the name of a quota. Give names only: wharf quotas:unset apps");
+            bail!("{name} is not the name of a quota. Use names only: wharf quotas:unset apps");
         }
         let update: QuotaUpdate = self.names.iter().map(|name| (name.clone(), None)).collect();
         change(cx, &self.whose, "Resetting", &update).await
@@ -130,7 +130,7 @@ async fn change(cx: &Context, whose: &Whose, doing: &str, update: &QuotaUpdate) 
     show(cx, &now, whose.default)
 }
 
-/// An amount for people: sizes in the unit that they would choose.
+/// A human-readable amount: sizes in a suitable unit.
 fn amount(quota: &Quota, n: i64) -> String {
     quotas::bytes(&quota.name, n).map_or_else(|| n.to_string(), output::bytes)
 }
@@ -151,14 +151,14 @@ fn show(cx: &Context, all: &[Quota], is_default: bool) -> Result<()> {
     }
     let most = |quota: &Quota| quota.most.map_or_else(|| "no limit".into(), |most| amount(quota, most));
     if is_default {
-        let mut table = Table::new(&["Quota", "At most", ""]);
+        let mut table = Table::new(&["Quota", "Limit", ""]);
         for quota in all {
             table.row([(&quota.name).into(), most(quota).into(), Cell::new(&quota.description, DIM)]);
         }
         table.print();
         return Ok(());
     }
-    let mut table = Table::new(&["Quota", "Used", "At most", "", ""]);
+    let mut table = Table::new(&["Quota", "Used", "Limit", "", ""]);
     for quota in all {
         table.row([
             (&quota.name).into(),

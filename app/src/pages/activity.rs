@@ -55,7 +55,7 @@ impl Ticks {
             Some(at) => drop(all.remove(at)),
             None => {
                 all.push(version);
-                // A third one replaces the one that was selected first.
+                // Selecting a third one deselects the first.
                 let over = all.len().saturating_sub(2);
                 all.drain(..over);
             }
@@ -71,7 +71,7 @@ impl Item {
         }
     }
 
-    /// Changes with everything that is shown, so that a changed item is rerendered.
+    /// A key that changes with everything shown, so that a changed item is rerendered.
     fn key(&self) -> String {
         match self {
             Self::Release(r, build) => format!("{}{:?}{}{:?}{build:?}", r.id, r.status, r.current, r.error),
@@ -122,7 +122,7 @@ fn stretch(releases: &Page<Release>, builds: &Page<Build>, status: Option<&AppSt
         }
         format!("{}.{}", release.unwrap_or_default(), build.unwrap_or_default())
     });
-    // A page without an end would be followed by itself.
+    // Without an end of its own, a page would link to itself as the next one.
     Stretch { items, older: after.filter(|after| from != Some(after)) }
 }
 

@@ -36,7 +36,7 @@ impl ThisApp {
             |app| Some(Topic::App { app }),
         );
         let rights = RwSignal::new(Vec::new());
-        // Parsed once for all readers: each time parses the whole response.
+        // Parsed once for all readers, because each call parses the whole response.
         Effect::new(move |_| {
             if let Some(status) = status.get()
                 && rights.with_untracked(|rights| *rights != status.permissions)

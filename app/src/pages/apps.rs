@@ -290,7 +290,7 @@ fn Row(id: Uuid, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
     (move || row.get().map(|app| view! { <tr role="row">{cells(app)}</tr> })).into_any()
 }
 
-/// The share of failed requests from which it is shown.
+/// The share of failed requests from which on it is shown.
 const MANY: f64 = 0.001;
 
 fn cells(app: AppSummary) -> AnyView {

@@ -75,7 +75,7 @@ fn Verified() -> impl IntoView {
     });
     view! {
         {move || match found.get() {
-            None => Either::Left(view! { <span>"Every change, in a sealed hash chain"</span> }),
+            None => Either::Left(view! { <span>"Every change, in a tamper-evident hash chain"</span> }),
             Some((holds, message)) => Either::Right(view! {
                 <span class=if holds { "proof ok" } else { "proof bad" } role="status"><Glyph name=if holds { "seal" } else { "bad" }/><span>{message}</span></span>
             }),
@@ -117,7 +117,7 @@ fn Fields() -> impl IntoView {
     .into_any()
 }
 
-/// The choice of a kind of subject.
+/// The select for the kind of subject.
 #[component]
 fn Kinds(chosen: String) -> impl IntoView {
     let option = |kind: &SubjectKind| {

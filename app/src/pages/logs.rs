@@ -25,7 +25,7 @@ const FIRST_LINES: u32 = 100;
 pub enum Place {
     /// At the end, live.
     Newest,
-    /// From a moment on.
+    /// From a point in time on.
     At(DateTime<Utc>),
     /// At a line, which is selected.
     Line(u64),
@@ -85,7 +85,7 @@ impl Reading {
     }
 }
 
-/// The request for the page of lines at a place.
+/// The request for the page of lines at a position.
 pub fn page_at(filter: &LogFilter, place: Place, lines: u32) -> LogLinesQuery {
     let mut query = LogLinesQuery { filter: filter.clone(), lines: Some(lines), ..Default::default() };
     match place {

@@ -126,7 +126,7 @@ pub fn refresh(app: ThisApp, range: RwSignal<Range>, metrics: LiveData<Metrics>,
     });
 }
 
-/// A series of one value of each point.
+/// A series with one value per point.
 fn series(m: &Metrics, name: &str, colour: &'static str, value: impl Fn(&MetricPoint) -> Option<f64>) -> Series {
     let places = grid(&m.points, |p| p.at, m.from, m.to, m.step);
     Series {

@@ -29,7 +29,7 @@ use crate::{
 pub fn OverviewPage() -> impl IntoView {
     let app = ThisApp::of_page();
     app.status.show(6, move |status| {
-        // Decided when the page is opened, so that a first push is shown to its end.
+        // Decided when the page is opened, so that a first push stays visible until it has finished.
         let first = Memo::new(move |before: Option<&bool>| match before {
             Some(true) => true,
             _ => status.with(|s| !is_deployed(s)),

@@ -23,7 +23,7 @@ use crate::{
 /// Pending changes by process type: quantity and size.
 type Changes = BTreeMap<String, (Option<i32>, Option<String>)>;
 
-/// The process type that cannot be scaled: the release phase.
+/// The process type of the release phase, which cannot be scaled.
 const RELEASE: &str = "release";
 
 /// `/apps/:app/resources`
@@ -190,7 +190,7 @@ fn ProcessType(
     .into_any()
 }
 
-/// The changes in words: `worker to 3`, `web to Standard-2X`.
+/// A description of the changes: `worker to 3`, `web to Standard-2X`.
 fn in_words(changes: &Changes) -> String {
     let one = |(kind, (count, size)): (&String, &(Option<i32>, Option<String>))| {
         let what: Vec<String> = count.map(|n| n.to_string()).into_iter().chain(size.clone()).collect();

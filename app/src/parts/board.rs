@@ -78,7 +78,7 @@ fn all(of: &Element, selector: &str) -> Vec<Element> {
     (0..found.length()).filter_map(|i| found.item(i)?.dyn_into().ok()).collect()
 }
 
-/// Moves the focus by stages and cards. Whether it moved.
+/// Moves the focus by stages and cards. Returns whether it moved.
 fn step(board: &Element, across: i32, down: i32) -> bool {
     let stages: Vec<Vec<Element>> = all(board, ".lane").iter().map(|lane| all(lane, ".kc .name")).collect();
     let focused = document().active_element();

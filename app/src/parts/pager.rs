@@ -37,7 +37,7 @@ pub fn Pager(
     .into_any()
 }
 
-/// The query with another place in the list `name`.
+/// The query with another position in the list `name`.
 fn with(query: &ParamsMap, name: &'static str, after: Option<String>) -> String {
     let mut query = query.clone();
     query.remove(name);
@@ -55,7 +55,7 @@ mod tests {
     fn a_page_keeps_the_rest_of_the_address() {
         let mut query = ParamsMap::new();
         query.insert("q", "a b".into());
-        // The server escapes all but letters and digits, a browser a little less: both lead to the same place.
+        // The server escapes all but letters and digits, a browser a little less: both lead to the same page.
         assert_eq!(with(&query, "rows", Some("x~1".into())), "?q=a%20b&rows=x%7E1");
         query.insert("rows", "old".into());
         assert_eq!(with(&query, "rows", Some("new".into())), "?q=a%20b&rows=new");

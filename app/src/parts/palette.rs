@@ -1,4 +1,5 @@
-//! The command palette: every page, app and action by a few letters; and the page's keyboard.
+//! The command palette, which finds every page, app and action by a few letters; and the keyboard shortcuts of the
+//! page.
 
 use leptos::{ev, html, prelude::*};
 use leptos_router::{
@@ -130,7 +131,7 @@ fn app_of(path: &str) -> Option<String> {
     (!name.is_empty() && name != "new").then(|| name.to_owned())
 }
 
-/// Handles the keys of every page. Whether the key was one of them.
+/// Handles the shortcuts of every page. Returns whether the key was one of them.
 fn keyed(
     ev: &ev::KeyboardEvent,
     keyboard: Keyboard,

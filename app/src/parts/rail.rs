@@ -25,7 +25,7 @@ pub fn place(at: DateTime<Utc>, from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
     (at - from).num_milliseconds() as f64 * 100.0 / whole
 }
 
-/// Labels are to the right of their mark, and to its left from this position.
+/// Labels are to the right of their mark; from this position on, to its left.
 const FLIP: f64 = 85.0;
 /// The width of a label in per cent.
 const ROOM: f64 = 14.0;
@@ -36,7 +36,7 @@ fn is_free(places: &[f64], i: usize) -> bool {
     let after = places.get(i + 1).copied().unwrap_or(f64::INFINITY);
     let before = i.checked_sub(1).map_or(f64::NEG_INFINITY, |i| places[i]);
     match x > FLIP {
-        // To the left there may be a mark, or the label of one.
+        // To the left there may be another mark or its label.
         true => x - before > ROOM * 2.0 || (x - before > ROOM && !(i > 0 && is_free(places, i - 1))),
         false => after - x > ROOM,
     }

@@ -1,4 +1,4 @@
-//! The lines themselves: a window into a ring, drawn once per frame.
+//! The lines themselves: a window onto a ring buffer, drawn once per frame.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -179,7 +179,7 @@ impl Viewer {
         self.schedule();
     }
 
-    /// Loads a page of history; where it belongs follows from the request.
+    /// Loads a page of history; the request determines where it belongs.
     fn load(self, client: api::Client, app: String, query: LogLinesQuery, place: Place) {
         let older = query.before.is_some();
         let Some((false, part)) = self.with(|s| (std::mem::replace(&mut s.loading, true), s.part)) else { return };
@@ -337,7 +337,7 @@ impl Viewer {
         self.schedule();
     }
 
-    /// Marks the line at a place in the window; `y` is in pixels from the top of all lines.
+    /// Marks the line at a position in the window; `y` is in pixels from the top of all lines.
     fn select_at(self, y: f64) {
         let line = self.with(|s| s.ring.get((y / ROW_HEIGHT) as usize).cloned()).flatten();
         if let Some(line) = line {
@@ -347,7 +347,7 @@ impl Viewer {
         }
     }
 
-    /// Marks another line: `by` places further, or the next that `fits`.
+    /// Marks another line: `by` lines further, or the next one that `fits`.
     fn step(self, by: i64, fits: fn(&LogLine) -> bool) {
         let from = self.selected.with_untracked(|line| line.as_ref().map(|l| l.seq));
         let found = self.with(|s| {
@@ -406,7 +406,7 @@ fn window_height() -> i32 {
     window().inner_height().ok().and_then(|h| h.as_f64()).unwrap_or(900.0) as i32
 }
 
-/// The window into the lines, what is shown for the marked one, and the foot.
+/// The window onto the lines, the details of the marked line, and the footer.
 #[component]
 pub fn ViewerView(viewer: Viewer, children: Children) -> impl IntoView {
     let client = client();

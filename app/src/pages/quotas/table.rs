@@ -92,7 +92,7 @@ pub fn QuotaTable(now: Signal<Vec<Quota>>) -> impl IntoView {
         {move || now.with(|all| {
             let is_reached = all.iter().any(|q| q.most.is_some_and(|most| q.used >= most));
             match is_reached {
-                true => Either::Left(view! { <div class="ft">"Once a quota is reached, nothing can be added. Free some, or ask a platform administrator to raise it."</div> }),
+                true => Either::Left(view! { <div class="ft">"When a quota is reached, nothing more can be added. Remove something, or ask a platform administrator to raise the quota."</div> }),
                 false => Either::Right(()),
             }
         })}

@@ -109,8 +109,8 @@ fn Bot(
     .into_any()
 }
 
-/// The active tokens of a service account, to revoke a leaked one. Loaded on click:
-/// most visits to a team are not about them.
+/// The active tokens of a service account, to revoke a leaked one. Loaded on click: most visits to
+/// a team's page do not need them.
 #[component]
 fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Authorization>>) -> impl IntoView {
     let (client, toasts) = (client(), Toasts::of_page());

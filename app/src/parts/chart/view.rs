@@ -79,7 +79,7 @@ pub fn Chart(
             format!("{title}, {unit}. Newest: {}", values.join(", "))
         })
     };
-    // The right edge moves in steps, and a page may take a while to load.
+    // The right edge moves in steps, and the page may take a while to load.
     let ends_now = Memo::new(move |_| {
         let (_, to, step) = frame.range.get();
         (clock.now() - to).num_seconds() < 2 * step.max(30)

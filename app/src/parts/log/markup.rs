@@ -9,7 +9,7 @@ use crate::parts::ansi;
 /// Longer lines are truncated in the list; the detail panel shows all of them.
 const LONGEST: usize = 1_500;
 
-/// The fields of a logfmt line: `method=GET path="/a b"`. Quotes are taken off.
+/// The fields of a logfmt line: `method=GET path="/a b"`. Quotes are removed.
 pub fn fields(text: &str) -> Vec<(&str, &str)> {
     let mut out = Vec::new();
     let mut rest = text.trim_start();
@@ -84,7 +84,7 @@ pub fn html(line: &LogLine, find: impl FnOnce(&str) -> Option<Vec<Range<usize>>>
     }
     let found = found.unwrap_or_default();
     for run in ansi::runs(text) {
-        // A run is a part of the text.
+        // A run is a slice of the text.
         let start = run.text.as_ptr() as usize - text.as_ptr() as usize;
         let stretch = start..start + run.text.len();
         if run.class.is_empty() {

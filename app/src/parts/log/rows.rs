@@ -1,5 +1,5 @@
 //! A fixed pool of rows. Row k shows line i where i mod pool = k, so that scrolling by one line
-//! touches one row. Rows are written straight to the document: no signal each.
+//! touches one row. Rows are written directly to the document, without a signal for each.
 
 use api::log_lines::{LogLevel, LogLine};
 use chrono::Duration;
@@ -90,7 +90,7 @@ impl Rows {
     pub fn draw(&mut self, ring: &Ring, first: usize, look: &Look<'_>) {
         let pool = self.0.len();
         for place in first..first + pool {
-            // Counted over all time, so that lines falling out at the front move no row.
+            // Counted from the very first line, so that dropping lines at the front moves no row.
             let absolute = ring.evicted() + place as u64;
             let row = &mut self.0[(absolute % pool.max(1) as u64) as usize];
             match ring.get(place) {

@@ -51,7 +51,7 @@ fn expression(pattern: &str) -> Option<RegExp> {
         Some(rest) => (rest, "gi"),
         None => (pattern, "g"),
     };
-    // An invalid pattern throws; through `construct`, it is an error.
+    // An invalid pattern throws; `construct` turns that into an error.
     let built = |flags: &str| {
         let class = Reflect::get(&js_sys::global(), &JsValue::from_str("RegExp")).ok()?;
         let arguments = js_sys::Array::of2(&JsValue::from_str(pattern), &JsValue::from_str(flags));
