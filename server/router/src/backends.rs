@@ -31,7 +31,7 @@ pub(crate) struct Backend {
     inflight: AtomicUsize,
     retired: AtomicBool,
     quarantined_until_ms: AtomicU64,
-    /// Whether it is quarantined because it did not respond, instead of refusing at once.
+    /// Whether it is quarantined because it did not respond, rather than because it refused the connection.
     timed_out: AtomicBool,
 }
 
@@ -53,11 +53,11 @@ impl Backend {
         loop {
             let mut wire = {
                 let mut idle = self.own();
-                // The last one is the youngest.
+                // The last one was used most recently.
                 let old = idle.last()?.idle_since.elapsed() > max_age;
                 if old { None } else { idle.pop() }
             }?;
-            // Even at the end of a turn, when sockets that are closed look as if they were only silent.
+            // Without tokio's budget: at the end of a turn, closed sockets would appear to be merely idle.
             let closed = coop::unconstrained(poll_fn(|cx| Poll::Ready(wire.drive(cx)))).await;
             if !closed && wire.is_ready() {
                 return Some(wire);
@@ -75,7 +75,7 @@ impl Backend {
         if idle.len() < IDLE {
             idle.push(wire);
         }
-        // It may have been retired since the look above.
+        // It may have been retired since the check above.
         if self.retired.load(Relaxed) {
             idle.clear();
         }
@@ -181,8 +181,8 @@ pub(crate) fn choose(backends: &[Arc<Backend>], tried: &[Arc<Backend>]) -> Choic
     if let Some(found) = turned().find(|b| fit(b)) {
         return Choice::Take(found.clone());
     }
-    // All are quarantined. One that refused does so quickly, and may be back: better to ask again
-    // than to answer for it. One that lets us wait would make everybody wait.
+    // All are quarantined. A dyno that refused connections does so quickly, and may be back, so it is tried again. A
+    // dyno that does not respond would make every request wait.
     match turned().find(|b| fresh(b) && !b.timed_out.load(Relaxed)) {
         Some(found) => Choice::Take(found.clone()),
         None if turned().any(fresh) => Choice::Quarantined,

@@ -7,8 +7,8 @@
 //! A request is one task from end to end: the client's connection, the choice of a dyno (`apps`), the connection to it
 //! (`wire`), its response (`relay`), its log line (`lines`).
 //!
-//! This crate has no policy about apps. Which dynos take requests, and the response of an app without any, is in the
-//! table.
+//! This crate has no policy about apps: the table determines which dynos get requests, and the response of an app
+//! without any.
 
 mod apps;
 mod backends;
@@ -141,7 +141,7 @@ impl Router {
         let dir = spool_dir(&config.data);
         let spool = Spool::open(&dir).with_context(|| format!("open the spool {}", dir.display()))?;
         let folder = table_dir(&config.data);
-        std::fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("create the folder {}", folder.display()))?;
         let table = control::load(&config.data, config.workers);
         let server = Address::Unix(config.run.join(SERVER_SOCKET));
         let limits = config.limits;
@@ -176,7 +176,7 @@ impl Router {
     /// Serves until `shutdown`, then lets requests finish.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
         let Router { shared, sockets } = self;
-        tracing::info!(listen = %sockets.addr(), "the router serves");
+        tracing::info!(listen = %sockets.addr(), "the router is running");
         let (listeners, control) = sockets.split();
         let listeners = listeners.context("serve on the port")?;
         let control = UnixListener::from_std(control).context("serve on the control socket")?;
@@ -252,8 +252,8 @@ impl Shared {
         for _ in 0..connections {
             self.notices.evicted.count(|n| {
                 tracing::warn!(
-                    "closed {n} slow connections to make room, because the limit per address or in total was reached; \
-                     the last for {ip}"
+                    "closed {n} slow connections to make room because the limit per address or in total was reached; \
+                     the last one for {ip}"
                 );
             });
         }
@@ -263,7 +263,7 @@ impl Shared {
     pub(crate) fn note_refused(&self, ip: IpAddr) {
         self.notices.refused.count(|n| {
             tracing::warn!(
-                "refused {n} connections or requests, because the limit per address was reached; the last of {ip}. \
+                "rejected {n} connections or requests because of the limit per address; the last one from {ip}. \
                  Raise it with --connections-per-address; behind a proxy, see --trusted-proxies"
             );
         });
@@ -272,7 +272,7 @@ impl Shared {
     /// Records a malformed or ambiguous request.
     pub(crate) fn note_malformed(&self, ip: IpAddr, why: &dyn std::fmt::Display) {
         self.notices.malformed.count(|n| {
-            tracing::info!(code = "H26", fwd = %ip, "refused {n} malformed requests; the last: {why}");
+            tracing::info!(code = "H26", fwd = %ip, "rejected {n} malformed requests; the last one: {why}");
         });
     }
 }

@@ -94,7 +94,7 @@ impl Record {
         line.extend_from_slice(b" path=\"");
         escape(line, path.as_bytes());
         line.extend_from_slice(b"\" host=");
-        // Only hosts that the table knows come here, so there is nothing to escape.
+        // Only hosts from the table get here, so there is nothing to escape.
         line.extend(host(&self.host).bytes().map(|b| b.to_ascii_lowercase()));
         line.extend_from_slice(b" request_id=");
         line.extend_from_slice(self.request_id.as_bytes());

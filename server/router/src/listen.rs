@@ -99,7 +99,7 @@ impl Listeners {
                 accepted = other.accept() => accepted,
             },
         }?;
-        // Out of this thread's reactor and, later, into that of its worker.
+        // Moved from this thread's reactor to that of its worker.
         Ok((stream.into_std()?, peer))
     }
 }
@@ -111,7 +111,7 @@ impl Sockets {
 }
 
 fn listen(addr: SocketAddr) -> io::Result<StdListener> {
-    // A port whose last connections have not timed out yet can be taken again: std sets SO_REUSEADDR.
+    // A port with connections in TIME_WAIT can be bound again: std sets SO_REUSEADDR.
     let listener = StdListener::bind(addr)?;
     listener.set_nonblocking(true)?;
     // SAFETY: plain system call on an open socket; it changes the length of the queue.

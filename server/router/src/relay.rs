@@ -27,7 +27,7 @@ const UNIT_FRAMES: usize = 4;
 pub(crate) struct BrokenOff;
 
 /// State that lives until the response has been sent.
-#[expect(dead_code, reason = "held for what dropping it does")]
+#[expect(dead_code, reason = "held for its Drop implementation")]
 pub(crate) enum Holding {
     App(Box<Record>),
     Platform(Box<InFlight>),
@@ -37,7 +37,7 @@ pub(crate) enum Holding {
 pub(crate) enum Body {
     /// The response is 101, and what follows goes through a tunnel.
     Nothing,
-    /// A page of our own, or an empty body.
+    /// One of our own pages, or an empty body.
     Page(Option<Bytes>, #[expect(dead_code, reason = "held until it is sent")] Holding),
     Relay(Box<Relay>),
 }
@@ -62,7 +62,7 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// The body to send. An empty one ends at once.
+    /// The body to send. An empty one ends immediately.
     pub(crate) async fn into_body(mut self) -> Body {
         if !self.incoming.is_end_stream() {
             return Body::Relay(Box::new(self));
@@ -98,7 +98,7 @@ impl Relay {
         }
     }
 
-    /// What comes next from the dyno, if it is there and the turn of this connection is not over.
+    /// The next item from the dyno, if it is available and the turn of this connection is not over.
     fn arrive(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
         if let Some(item) = self.joined.next() {
             return Poll::Ready(item);

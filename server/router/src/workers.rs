@@ -1,6 +1,6 @@
 //! One thread per core, each with its own connections.
 //!
-//! A request stays on one thread, with everything that it uses: waking another thread would cost more than the request
+//! A request and everything that it uses stay on one thread: waking another thread would cost more than the request
 //! itself.
 
 use std::net::{SocketAddr, TcpStream};
@@ -47,7 +47,7 @@ impl Workers {
         Ok(Workers { threads, next: 0, end: end.drop_guard() })
     }
 
-    /// Gives a connection to the next worker in turn.
+    /// Passes a connection to the next worker, round-robin.
     pub(crate) fn give(&mut self, accepted: Accepted) {
         self.next = (self.next + 1) % self.threads.len();
         if self.threads[self.next].0.send(accepted).is_err() {
@@ -55,7 +55,7 @@ impl Workers {
         }
     }
 
-    /// Closes open connections and waits for the threads. Blocks meanwhile.
+    /// Closes open connections and waits for the threads. Blocks until they have ended.
     pub(crate) fn stop(self) {
         drop(self.end);
         for (_, thread) in self.threads {

@@ -1,9 +1,9 @@
 //! An on-disk queue of lines between two processes.
 //!
-//! A spool is a directory of numbered segment files `%020d.spool`. An entry is one line, `<micros since epoch>
-//! <kind> <text>\n`. One process writes ([`Writer`]), another reads ([`Reader`]) and stores its position
-//! ([`Cursor`]), so neither needs the other to be alive. Whoever is given only the entries, wherever the spool is,
-//! reads them from a [`Source`].
+//! A spool is a directory of numbered segment files `%020d.spool`. An entry is one line, `<micros since epoch> <kind>
+//! <text>\n`. One process writes ([`Writer`]), another reads ([`Reader`]) and stores its position ([`Cursor`]), so
+//! neither needs the other to be alive. Code that needs only the entries, wherever the spool is, reads them from a
+//! [`Source`].
 //!
 //! There is no fsync: a spool survives the death of every process, but not a power failure.
 
