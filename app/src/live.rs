@@ -136,7 +136,7 @@ impl Live {
     }
 }
 
-/// Counts the changes on the platform since the page was opened, whoever made them, per kind of thing.
+/// Counts the changes on the platform since the page was opened, by any user, per kind of thing.
 #[derive(Clone, Copy)]
 pub struct Changes(RwSignal<BTreeMap<String, u32>>);
 

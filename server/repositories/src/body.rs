@@ -142,8 +142,7 @@ impl Incoming {
         self.commands.names()
     }
 
-    /// Limits the body to the space that there is, plus a few bytes, so that git itself reports that the limit is
-    /// exceeded.
+    /// Limits the body to the available space plus a few bytes, so that git itself reports that the limit is exceeded.
     pub fn within(mut self, room: impl SpaceLimit + 'static) -> Self {
         self.left = room.limit().saturating_add(16 << 20).saturating_sub(self.begun.len() as u64);
         self.room = Some(Box::new(room));
@@ -162,7 +161,7 @@ impl Incoming {
 
     async fn pass(&mut self, mut git: Sender) -> Result<(), String> {
         let begun = std::mem::take(&mut self.begun);
-        // git may have read enough.
+        // git may not need the rest.
         if git.write_all(&begun).await.is_err() || self.is_whole {
             return Ok(());
         }
@@ -175,7 +174,7 @@ impl Incoming {
                 0 => return Ok(()),
                 read => read,
             };
-            // A trickle of bytes counts as silence: slots and space are for clients that send.
+            // A trickle of bytes counts as silence, so that slots and space are not held by clients that hardly send.
             (waited, came) = (waited + since.elapsed(), came + read);
             if came >= limits::PACE {
                 (waited, came) = (Duration::ZERO, 0);

@@ -45,8 +45,8 @@ impl Repositories {
         Ok(process)
     }
 
-    /// Receives a push of at most `most` bytes. The caller decides over it by responding to its hook at the other end
-    /// of the socket; without a response, the hook rejects the push.
+    /// Receives a push of at most `most` bytes. The caller accepts or rejects it by responding to its hook at the other
+    /// end of the socket; without a response, the hook rejects the push.
     pub async fn receive_pack(
         &self,
         app: Uuid,
@@ -108,10 +108,10 @@ fn with_protocol(program: Program, value: Option<&str>) -> Program {
 
 /// Our end of the socket to the hook, what the worker gets, and the writing end of git's input.
 fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::unix::pipe::Sender)> {
-    let (ours, theirs) = UnixStream::pair().context("make a socket for the hook")?;
-    ours.set_nonblocking(true).context("make a socket for the hook")?;
-    let ours = tokio::net::UnixStream::from_std(ours).context("make a socket for the hook")?;
-    // Through the process: an upgrade may have replaced the file since.
+    let (ours, theirs) = UnixStream::pair().context("create a socket for the hook")?;
+    ours.set_nonblocking(true).context("create a socket for the hook")?;
+    let ours = tokio::net::UnixStream::from_std(ours).context("create a socket for the hook")?;
+    // Opened through /proc, because an upgrade may have replaced the file.
     let exe = File::open("/proc/self/exe").context("open our own executable")?;
     let (stdin, input) = worker::to_worker()?;
     let more = vec![theirs.into(), exe.into()];
