@@ -34,7 +34,7 @@ macro_rules! bundles {
                     }
 
                     async fn view(_: Self) -> AnyView {
-                        code::$page::$page().await.unwrap_or_else(|_| gone())
+                        code::$page::$page().await.unwrap_or_else(|_| reload_page())
                     }
 
                     async fn preload() {
@@ -130,7 +130,7 @@ pub async fn load(path: &str) -> bool {
 
 /// Shown in place of a page whose code failed to load: the platform may have been upgraded
 /// since. Reloads the page from the server, and with it the new code.
-fn gone() -> AnyView {
+fn reload_page() -> AnyView {
     let here = use_location();
     Effect::new(move |_| {
         let query = here.search.get_untracked();

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Rejected by the platform: Heroku's exit status.
-const REFUSED: u8 = 2;
+const REJECTED: u8 = 2;
 
 /// Declares the commands: `"name" ["aliases"] => arguments`, in groups.
 macro_rules! commands {
@@ -109,7 +109,7 @@ fn failure(err: &anyhow::Error, cx: &Context) -> ExitCode {
     if let Some(id) = refused.request_id.as_ref().filter(|_| refused.status >= 500) {
         output::fail(format!("Request: {id}"));
     }
-    ExitCode::from(REFUSED)
+    ExitCode::from(REJECTED)
 }
 
 /// The error message, with the name of the missing app or release, and a hint.

@@ -25,7 +25,7 @@ fn app_in(address: &Address, url: &str) -> Option<String> {
     }
     let (at, path) = Address::split(url).ok()?;
     let name = path.trim_start_matches('/').trim_end_matches('/').strip_suffix(".git")?;
-    (at.is_same_place(address) && !name.is_empty() && !name.contains('/')).then(|| name.to_owned())
+    (at.is_same_platform(address) && !name.is_empty() && !name.contains('/')).then(|| name.to_owned())
 }
 
 /// Runs git and returns its output; `None` if it failed, as outside a repository.

@@ -37,7 +37,7 @@ impl Local {
     async fn find_in(run: &Path, token: &str) -> Option<Self> {
         let directories = fs::read_dir(run).ok()?;
         for socket in directories.flatten().map(|entry| entry.path().join(SOCKET)) {
-            if is_roots(&socket).await
+            if is_owned_by_root(&socket).await
                 && let Ok(found) = ask(socket, token).await
             {
                 return Some(found);
@@ -48,7 +48,7 @@ impl Local {
 
     /// Whether commands that connect to `address` reach this platform.
     pub fn is_at(&self, address: &Address) -> bool {
-        let name = |address: &Address| match address.is_dialled_here() {
+        let name = |address: &Address| match address.connects_to_loopback() {
             true => "127.0.0.1".to_owned(),
             false => address.host.clone(),
         };
@@ -65,7 +65,7 @@ async fn ask(socket: PathBuf, token: &str) -> Result<Local> {
 }
 
 /// Whether root listens at `socket`, and nobody else could have created it.
-async fn is_roots(socket: &Path) -> bool {
+async fn is_owned_by_root(socket: &Path) -> bool {
     let owned = |path: &Path| fs::symlink_metadata(path).is_ok_and(|of| of.uid() == 0 && of.mode() & 0o022 == 0);
     let Some(folder) = socket.parent().filter(|folder| owned(folder)) else { return false };
     if !folder.parent().is_some_and(owned) {

@@ -14,7 +14,7 @@ use crate::{
 
 /// Selects the owner of quotas.
 #[derive(Args)]
-pub struct Whose {
+pub struct OwnerFlags {
     /// The quotas of a team
     #[arg(short, long, value_name = "TEAM", conflicts_with_all = ["user", "default"])]
     team: Option<String>,
@@ -26,9 +26,9 @@ pub struct Whose {
     default: bool,
 }
 
-impl Whose {
+impl OwnerFlags {
     /// The owner, as part of a sentence.
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         match (&self.team, &self.user) {
             (Some(team), _) => format!("the team {team}"),
             (None, Some(user)) => user.clone(),
@@ -50,7 +50,7 @@ impl Whose {
             (Some(team), _) => client.team_quota_update(team, update).await?,
             (None, Some(user)) => client.user_quota_update(user, update).await?,
             (None, None) if self.default => client.quota_update(update).await?,
-            (None, None) => bail!("Whose quotas? Add --user USER, --team TEAM, or --default."),
+            (None, None) => bail!("OwnerFlags quotas? Add --user USER, --team TEAM, or --default."),
         })
     }
 }
@@ -59,13 +59,13 @@ impl Whose {
 #[derive(Args)]
 pub struct List {
     #[command(flatten)]
-    whose: Whose,
+    owner: OwnerFlags,
 }
 
 impl List {
     /// `quotas`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        show(cx, &self.whose.list(cx.client()?).await?, self.whose.default)
+        show(cx, &self.owner.list(cx.client()?).await?, self.owner.default)
     }
 }
 
@@ -76,14 +76,14 @@ pub struct Set {
     #[arg(required = true, value_name = "NAME=VALUE")]
     pairs: Vec<String>,
     #[command(flatten)]
-    whose: Whose,
+    owner: OwnerFlags,
 }
 
 impl Set {
     /// `quotas:set`
     pub async fn run(self, cx: &Context) -> Result<()> {
         let update = self.pairs.iter().map(|pair| parse(pair)).collect::<Result<QuotaUpdate>>()?;
-        change(cx, &self.whose, "Setting", &update).await
+        change(cx, &self.owner, "Setting", &update).await
     }
 }
 
@@ -94,7 +94,7 @@ pub struct Unset {
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
     #[command(flatten)]
-    whose: Whose,
+    owner: OwnerFlags,
 }
 
 impl Unset {
@@ -104,7 +104,7 @@ impl Unset {
             bail!("{name} is not the name of a quota. Use names only: wharf quotas:unset apps");
         }
         let update: QuotaUpdate = self.names.iter().map(|name| (name.clone(), None)).collect();
-        change(cx, &self.whose, "Resetting", &update).await
+        change(cx, &self.owner, "Resetting", &update).await
     }
 }
 
@@ -120,14 +120,14 @@ fn parse(pair: &str) -> Result<(String, Option<i64>)> {
     }
 }
 
-async fn change(cx: &Context, whose: &Whose, doing: &str, update: &QuotaUpdate) -> Result<()> {
+async fn change(cx: &Context, owner: &OwnerFlags, doing: &str, update: &QuotaUpdate) -> Result<()> {
     let client = cx.client()?;
     let names: Vec<&str> = update.keys().map(String::as_str).collect();
-    let action = Action::start(format!("{doing} {} of {}", names.join(", "), whose.in_words()));
-    let mut now = whose.update(client, update).await?;
+    let action = Action::start(format!("{doing} {} of {}", names.join(", "), owner.describe()));
+    let mut now = owner.update(client, update).await?;
     action.done();
     now.retain(|quota| update.contains_key(&quota.name));
-    show(cx, &now, whose.default)
+    show(cx, &now, owner.default)
 }
 
 /// A human-readable amount: sizes in a suitable unit.

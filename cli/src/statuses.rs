@@ -34,12 +34,12 @@ pub async fn held(client: &Client, app: &str) -> Option<HeldRelease> {
 /// Warns that the newest release does not start, so that visitors do not see the change.
 pub fn warn_if_held(held: Option<&HeldRelease>) {
     if let Some(held) = held {
-        output::warn(sentence(held, Utc::now()));
+        output::warn(held_message(held, Utc::now()));
     }
 }
 
 /// `web.1 runs v4: v6 does not start (Process exited with status 3), next start in 40s. To roll back: …`
-pub fn sentence(held: &HeldRelease, now: DateTime<Utc>) -> String {
+pub fn held_message(held: &HeldRelease, now: DateTime<Utc>) -> String {
     let why = held.last_exit.as_deref().map(|exit| format!(" ({exit})")).unwrap_or_default();
     let next = held.next_start_at.map(|at| format!(", next start {}", next_try(at, now))).unwrap_or_default();
     let HeldRelease { version, serving, dyno, .. } = held;
@@ -70,9 +70,9 @@ mod tests {
         };
         let text = "web.1 runs v4: v6 does not start (Process exited with status 3), next start in 40s. \
                     To roll back: wharf rollback v4";
-        assert_eq!(sentence(&held, now), text);
+        assert_eq!(held_message(&held, now), text);
         (held.last_exit, held.next_start_at) = (None, None);
-        assert_eq!(sentence(&held, now), "web.1 runs v4: v6 does not start. To roll back: wharf rollback v4");
+        assert_eq!(held_message(&held, now), "web.1 runs v4: v6 does not start. To roll back: wharf rollback v4");
     }
 
     #[test]

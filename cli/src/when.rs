@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Local, NaiveDate, NaiveDateTime, TimeZone, Utc}
 /// Parses `text` as a time. A duration means that long before `now`.
 pub fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     let text = text.trim();
-    let found = stretch(text).and_then(|ago| now.checked_sub_signed(ago)).or_else(|| absolute(text));
+    let found = duration(text).and_then(|ago| now.checked_sub_signed(ago)).or_else(|| absolute(text));
     match found {
         Some(at) => Ok(at),
         None => {
@@ -16,7 +16,7 @@ pub fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
 }
 
 /// `90s`, `10m`, `1h30m`, `2d`, `1w`.
-fn stretch(text: &str) -> Option<Duration> {
+fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::zero();
     while !rest.is_empty() {

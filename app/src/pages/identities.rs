@@ -12,7 +12,7 @@ use leptos_router::hooks::use_query_map;
 use crate::{
     clock::Clock,
     data::{LiveData, client, fetched, paged, refetched},
-    pages::refusals::sentence,
+    pages::refusals::message,
     parts::{Ago, ConfirmDialog, Each, Glyph, Icon, Pager, Show, Toasts, act},
     words,
 };
@@ -145,7 +145,7 @@ fn NotLinked(options: Signal<SignInOptions>) -> impl IntoView {
         let (why, name) = query.with(|q| (q.get("error"), q.get("provider")));
         let title =
             options.with(|o| o.providers.iter().find(|p| Some(&p.name) == name.as_ref()).map(|p| p.title.clone()));
-        Some(sentence(&why?, &title.unwrap_or_else(|| "the provider".into())))
+        Some(message(&why?, &title.unwrap_or_else(|| "the provider".into())))
     };
     move || {
         why().map(|why| {

@@ -191,7 +191,7 @@ fn ProcessType(
 }
 
 /// A description of the changes: `worker to 3`, `web to Standard-2X`.
-fn in_words(changes: &Changes) -> String {
+fn describe(changes: &Changes) -> String {
     let one = |(kind, (count, size)): (&String, &(Option<i32>, Option<String>))| {
         let what: Vec<String> = count.map(|n| n.to_string()).into_iter().chain(size.clone()).collect();
         format!("{kind} to {}", what.join(" × "))
@@ -215,7 +215,7 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
                 })
                 .collect()
         });
-        let summary = changes.with_untracked(in_words);
+        let summary = changes.with_untracked(describe);
         let request = client.formation_batch_update(&app.name.get_untracked(), &FormationBatchUpdate { updates });
         act(busy, "Could not scale", request, move |formation| {
             changes.try_set(Changes::new());
@@ -241,7 +241,7 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
     view! {
         <Show when=move || !changes.with(Changes::is_empty)>
             <div class="bulk float" role="region" aria-label="Unapplied changes">
-                <span><b>{move || words::count(changes.with(Changes::len), "change", "changes")}": "</b>{move || changes.with(in_words)}</span>
+                <span><b>{move || words::count(changes.with(Changes::len), "change", "changes")}": "</b>{move || changes.with(describe)}</span>
                 <span class="meta">{effect}</span>
                 <span class="push row">
                     <button class="btn gho sm" type="button" on:click=move |_| changes.set(Changes::new())>"Discard"</button>
@@ -321,6 +321,6 @@ mod tests {
         let mut changes = Changes::new();
         changes.insert("web".into(), (None, Some("Standard-2X".into())));
         changes.insert("worker".into(), (Some(3), None));
-        assert_eq!(in_words(&changes), "web to Standard-2X, worker to 3");
+        assert_eq!(describe(&changes), "web to Standard-2X, worker to 3");
     }
 }

@@ -42,18 +42,18 @@ pub fn FindButton() -> impl IntoView {
 struct Choice {
     icon: &'static str,
     text: String,
-    does: Does,
+    action: Action,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Does {
+enum Action {
     Go(String),
     Theme,
     Help,
 }
 
 fn go(icon: &'static str, text: impl Into<String>, to: impl Into<String>) -> Choice {
-    Choice { icon, text: text.into(), does: Does::Go(to.into()) }
+    Choice { icon, text: text.into(), action: Action::Go(to.into()) }
 }
 
 /// The pages of an app, with search terms.
@@ -79,8 +79,8 @@ fn choices(typed: &str, apps: &[String], here: Option<&str>, is_admin: bool) -> 
         go("plus", "New app", "/apps/new"),
         go("team", "Teams", "/teams"),
         go("user", "Account, tokens and sessions", "/account"),
-        Choice { icon: "sun", text: "Switch light and dark".into(), does: Does::Theme },
-        Choice { icon: "more", text: "Keyboard shortcuts".into(), does: Does::Help },
+        Choice { icon: "sun", text: "Switch light and dark".into(), action: Action::Theme },
+        Choice { icon: "more", text: "Keyboard shortcuts".into(), action: Action::Help },
     ]);
     if is_admin {
         all.extend(super::visitor::ADMIN_PAGES.map(|(to, icon, text)| go(icon, text, to)));
@@ -228,10 +228,10 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
     });
     let run = Callback::new(move |choice: Choice| {
         open.set(false);
-        match choice.does {
-            Does::Go(to) => navigate(&to, NavigateOptions::default()),
-            Does::Theme => theme::choose(Some(if theme::shown() == "dark" { "light" } else { "dark" })),
-            Does::Help => keyboard.help.set(true),
+        match choice.action {
+            Action::Go(to) => navigate(&to, NavigateOptions::default()),
+            Action::Theme => theme::choose(Some(if theme::shown() == "dark" { "light" } else { "dark" })),
+            Action::Help => keyboard.help.set(true),
         }
     });
     let keyed = move |ev: ev::KeyboardEvent| {

@@ -20,7 +20,7 @@ pub fn marker(kind: &str) -> (&'static str, &'static str) {
 }
 
 /// Where `at` lies between `from` and `to`, in per cent.
-pub fn place(at: DateTime<Utc>, from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
+pub fn axis_percent(at: DateTime<Utc>, from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
     let whole = (to - from).num_milliseconds().max(1) as f64;
     (at - from).num_milliseconds() as f64 * 100.0 / whole
 }
@@ -54,7 +54,7 @@ pub fn Rail(events: Vec<MetricEvent>, from: DateTime<Utc>, to: DateTime<Utc>) ->
     };
     let placed: Vec<(f64, MetricEvent)> = events
         .into_iter()
-        .map(|event| (place(event.at, from, to), event))
+        .map(|event| (axis_percent(event.at, from, to), event))
         .filter(|(x, _)| (0.0..=100.0).contains(x))
         .collect();
     let places: Vec<f64> = placed.iter().map(|(x, _)| *x).collect();

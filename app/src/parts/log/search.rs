@@ -7,7 +7,7 @@ use js_sys::{Reflect, RegExp};
 use wasm_bindgen::JsValue;
 
 /// Maximum number of highlighted matches per line.
-const MOST: usize = 200;
+const MAX_MATCHES: usize = 200;
 
 /// The search as a regular expression of the browser, which supports nearly
 /// everything that the server does; unsupported patterns are not highlighted.
@@ -29,7 +29,7 @@ impl Search {
         let expression = self.0.as_ref()?;
         expression.set_last_index(0);
         let mut found = Vec::new();
-        while found.len() < MOST
+        while found.len() < MAX_MATCHES
             && let Some(hit) = expression.exec(text)
         {
             let start = Reflect::get(&hit, &JsValue::from_str("index")).ok()?.as_f64()? as usize;
