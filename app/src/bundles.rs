@@ -38,7 +38,7 @@ macro_rules! bundles {
                     }
 
                     async fn preload() {
-                        // If this fails, `view` fails in the same way and shows the error.
+                        // If this fails, so does `view`, which reloads the page.
                         let _ = code::$page::load().await;
                     }
                 }

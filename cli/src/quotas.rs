@@ -50,7 +50,7 @@ impl OwnerFlags {
             (Some(team), _) => client.team_quota_update(team, update).await?,
             (None, Some(user)) => client.user_quota_update(user, update).await?,
             (None, None) if self.default => client.quota_update(update).await?,
-            (None, None) => bail!("OwnerFlags quotas? Add --user USER, --team TEAM, or --default."),
+            (None, None) => bail!("Whose quotas? Add --user USER, --team TEAM, or --default."),
         })
     }
 }

@@ -188,7 +188,7 @@ impl Cancel {
             None => running(client, &name).await?,
         };
         let version = release.version;
-        let action = Action::start(format!("Canceling the release command of v{version} of {}", named(&name)));
+        let action = Action::start(format!("Cancelling the release command of v{version} of {}", named(&name)));
         let release = client.release_cancel(&name, &release.id.to_string()).await?;
         action.finish(cx.json, &release)
     }

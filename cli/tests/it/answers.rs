@@ -109,7 +109,7 @@ fn the_release_phase_that_runs_is_cancelled() {
     ]);
     let said = at(&home, &platform, &["releases:cancel"]);
     assert_eq!((said.code, platform.changes()), (Some(0), vec![fifth.to_owned()]), "{}", said.err);
-    assert!(said.err.contains("Canceling the release command of v5 of ⬢ dusk... done"), "{}", said.err);
+    assert!(said.err.contains("Cancelling the release command of v5 of ⬢ dusk... done"), "{}", said.err);
     let said = at(&home, &platform, &["releases:cancel", "v6"]);
     assert_eq!((said.code, platform.changes()), (Some(0), vec![sixth.to_owned()]), "{}", said.err);
 
