@@ -244,13 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn sizes_choose_their_unit() {
+    fn sizes_have_a_suitable_unit() {
         let all: Vec<String> = [0, 512, 1024 * 1024 * 512, 1_288_490_189].into_iter().map(bytes).collect();
         assert_eq!(all, ["0 B", "512 B", "512 MB", "1.2 GB"]);
     }
 
     #[test]
-    fn parts_of_a_whole() {
+    fn parts_are_shown_with_their_limit() {
         let mb = 1 << 20;
         assert_eq!(bytes_of(297 * mb, 512 * mb), "297 of 512 MB");
         assert_eq!(bytes_of(900 * mb, 1024 * mb), "900 MB of 1 GB");

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_written_one_way() {
+    fn addresses_are_normalized() {
         for (given, read) in [
             ("http://localhost:5000", "http://localhost:5000"),
             ("http://LOCALHOST:5000/", "http://localhost:5000"),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_this_machine_are_one_place() {
+    fn names_of_this_machine_are_equivalent() {
         let at = |s: &str| Address::parse(s).unwrap();
         assert!(at("http://localhost:5000").is_same_platform(&at("http://127.0.0.1:5000")));
         assert!(!at("http://localhost:5000").is_same_platform(&at("http://localhost:5001")));

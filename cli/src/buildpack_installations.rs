@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_is_a_place_in_the_list_or_right_after_it() {
+    fn an_index_may_be_one_past_the_end() {
         assert_eq!(position(None, 1, 1).unwrap(), 1);
         assert_eq!(position(Some(1), 1, 1).unwrap(), 0);
         assert_eq!(position(Some(2), 1, 1).unwrap(), 1);

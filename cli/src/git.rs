@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn remotes_name_apps_of_their_platform_only() {
+    fn remotes_of_other_platforms_are_ignored() {
         let listed = "remote.origin.url https://github.com/me/dusk.git\n\
                       remote.wharf.url http://localhost:5000/dusk.git\n\
                       remote.staging.url http://wharf:token@127.0.0.1:5000/dusk-staging.git\n\

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_says_what_there_is_to_know() {
+    fn states_include_details() {
         let (id, now) = ("0b9a1c1e-0000-7000-8000-000000000000", Utc::now());
         let job: Job = serde_json::from_value(serde_json::json!({
             "id": id, "kind": "x", "subject": id, "state": "running", "progress": 0.256, "waits_for": "a slot",

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_the_platforms_or_it_is_not() {
+    fn only_addresses_of_the_platform_match() {
         let local = |url: &str| Local { address: Address::parse(url).unwrap(), email: String::new() };
         let at = |ours: &str, wanted: &str| local(ours).is_at(&Address::parse(wanted).unwrap());
         assert!(at("http://localhost:5000", "http://localhost:5000"));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_others_could_have_made_is_not_asked() {
+    async fn a_socket_not_owned_by_root_gets_no_request() {
         use std::os::unix::fs::PermissionsExt;
         let run = std::env::temp_dir().join(format!("wharf-local-{}", std::process::id()));
         let folder = run.join("a");
@@ -112,7 +112,7 @@ mod tests {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(Local::find_in(&run, "secret").await.is_none());
         let connection = tokio::time::timeout(std::time::Duration::ZERO, listener.accept()).await;
-        assert!(connection.is_err(), "it was asked");
+        assert!(connection.is_err(), "it got a request");
         fs::remove_dir_all(run).unwrap();
     }
 }

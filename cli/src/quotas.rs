@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nearly_full_is_seen() {
+    fn nearly_full_quotas_are_coloured() {
         let quota = |used, most| Quota { name: "apps".into(), description: String::new(), most, used, is_own: false };
         let all = [quota(1, Some(10)), quota(8, Some(10)), quota(10, Some(10)), quota(0, Some(0)), quota(9, None)];
         assert_eq!(all.map(|q| colour(&q)), [GREEN, YELLOW, RED, RED, NONE]);

@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_lose_their_v() {
+    fn the_v_of_versions_is_removed() {
         assert_eq!(version("v12"), "12");
         assert_eq!(version("12"), "12");
         assert_eq!(version("v"), "v");

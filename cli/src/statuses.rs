@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_held_release_is_told_with_the_way_back() {
+    fn a_held_release_is_reported_with_the_rollback() {
         let now = Utc::now();
         let mut held = HeldRelease {
             version: 6,
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_try_that_is_due_is_now() {
+    fn a_due_restart_is_shown_as_now() {
         let now = Utc::now();
         for (milliseconds, text) in [(-3000, "now"), (0, "now"), (999, "now"), (1000, "in 1s"), (61_000, "in 1m")] {
             assert_eq!(next_try(now + Duration::milliseconds(milliseconds), now), text, "{milliseconds}");

@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_name_two_releases() {
+    fn comparisons_are_parsed() {
         assert_eq!(pair("v3..v12"), Some((3, 12)));
         assert_eq!(pair("12..3"), Some((3, 12)));
         for bad in ["", "v3", "v3..", "v3..v3", "v0..v1", "a..b"] {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_with_their_direction() {
+    fn changes_have_a_direction() {
         assert_eq!(change(Some(100.0), Some(120.0)), ("t-warn", "+20.0 %".into()));
         assert_eq!(change(Some(100.0), Some(80.0)), ("t-ok", "−20.0 %".into()));
         assert_eq!(change(Some(0.0), Some(0.0)), ("faint", "no change".into()));

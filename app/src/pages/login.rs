@@ -171,7 +171,7 @@ mod tests {
     use super::destination;
 
     #[test]
-    fn what_an_address_says_is_not_repeated() {
+    fn text_from_the_url_is_not_shown() {
         assert_eq!(destination("/apps/shop/logs?q=1"), Some("a page of an app"));
         assert_eq!(destination("/account"), Some("your account"));
         assert_eq!(destination("/apps/call-0900-1234-to-unlock"), Some("a page of an app"));

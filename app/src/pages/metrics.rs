@@ -330,7 +330,7 @@ mod tests {
     use super::lines_of;
 
     #[test]
-    fn codes_lead_to_their_lines() {
+    fn codes_link_to_their_log_lines() {
         assert_eq!(lines_of("H12"), "/logs?q=code%3DH12");
         assert_eq!(lines_of("R14"), "/logs?q=Error%20R14");
     }

@@ -317,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_said_in_words() {
+    fn changes_are_described() {
         let mut changes = Changes::new();
         changes.insert("web".into(), (None, Some("Standard-2X".into())));
         changes.insert("worker".into(), (Some(3), None));

@@ -114,7 +114,7 @@ mod tests {
     use super::{id_of, next};
 
     #[test]
-    fn arrows_pass_over_empty_stages_and_stop_at_the_ends() {
+    fn arrows_skip_empty_stages_and_stop_at_the_ends() {
         let heights = [2, 0, 1];
         assert_eq!(next(&heights, None, 0, 1), Some((0, 0)));
         assert_eq!(next(&heights, Some((0, 1)), 1, 0), Some((2, 0)));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_have_addresses() {
+    fn stages_have_ids() {
         assert_eq!(id_of("Review apps"), "stage-review-apps");
     }
 }

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_keeps_the_rest_of_the_address() {
+    fn paging_preserves_the_rest_of_the_url() {
         let mut query = ParamsMap::new();
         query.insert("q", "a b".into());
         // The server escapes all but letters and digits, a browser a little less: both lead to the same page.

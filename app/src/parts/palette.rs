@@ -347,14 +347,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_says_which_app_it_is_about() {
+    fn the_app_is_taken_from_the_path() {
         assert_eq!(app_of("/apps/shop/logs").as_deref(), Some("shop"));
         assert_eq!(app_of("/apps/new"), None);
         assert_eq!(app_of("/platform"), None);
     }
 
     #[test]
-    fn every_word_has_to_fit() {
+    fn every_word_has_to_match() {
         let found = choices("shop log", &[], Some("shop"), false);
         assert_eq!(found.iter().map(|c| c.text.as_str()).collect::<Vec<_>>(), ["shop, logs"]);
     }

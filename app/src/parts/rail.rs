@@ -82,7 +82,7 @@ mod tests {
     use super::is_free;
 
     #[test]
-    fn labels_lie_on_nothing() {
+    fn labels_do_not_overlap() {
         let free = |places: &[f64]| (0..places.len()).map(|i| is_free(places, i)).collect::<Vec<_>>();
         assert_eq!(free(&[10.0, 12.0, 40.0, 100.0]), [false, true, true, true]);
         assert_eq!(free(&[80.0, 90.0]), [false, false]);

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permissions_come_to_a_level() {
+    fn permissions_map_to_levels() {
         for (name, all) in LEVELS {
             assert_eq!(level(&permissions(name)), name, "{all:?}");
         }

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_is_said_for_this_team() {
+    fn the_policy_is_described_for_the_team() {
         let policy = |who: Inviters, domains: &[&str]| InvitationPolicy {
             who,
             domains: domains.iter().map(|d| (*d).to_owned()).collect(),

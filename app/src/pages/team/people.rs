@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn access_is_said_in_few_words() {
+    fn access_is_summarized() {
         let row = |permissions: &[&str]| TeamAccess {
             app: Ref::default(),
             locked: false,

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_comes_twice_is_there_once() {
+    fn duplicate_lines_are_dropped() {
         let mut ring = Ring::default();
         ring.push(lines([5, 6]));
         ring.push(lines([6, 7]));

@@ -96,13 +96,13 @@ mod tests {
     use super::{escaped, in_bytes};
 
     #[test]
-    fn places_are_counted_in_bytes() {
+    fn matches_are_in_bytes() {
         assert_eq!(in_bytes("é🚀 ok", vec![1..3, 4..6]), vec![2..6, 7..9]);
         assert_eq!(in_bytes("ab", vec![0..1, 1..9]), vec![0..1, 1..2]);
     }
 
     #[test]
-    fn text_means_itself() {
+    fn plain_text_is_escaped() {
         assert_eq!(escaped("a.b(c)"), "a\\.b\\(c\\)");
     }
 }
