@@ -78,7 +78,7 @@ impl Root {
         let disk = self.make_disk().map_err(doing("create the dyno's disk"))?;
         let new = self.make_top().map_err(doing("mount the root"))?;
         for name in STACK {
-            self.show(&new, Path::new(name)).map_err(doing(format!("show /{name}")))?;
+            self.show(&new, Path::new(name)).map_err(doing(format!("mount /{name}")))?;
         }
         self.make_etc(&new).map_err(doing("create /etc"))?;
         self.make_places(&new, &disk).map_err(doing("create the directories of the root"))?;
@@ -162,7 +162,7 @@ impl Root {
 
     /// The slug, with the dyno's own layer above it.
     fn make_app(&self, new: &Tree, disk: &Tree) -> Result<(), Sentence> {
-        let app = new.dir(Path::new("app")).map_err(doing("find /app"))?;
+        let app = new.dir(Path::new("app")).map_err(doing("open /app"))?;
         let layer = disk.dir(Path::new("app")).map_err(doing("open the dyno's writable directories"))?;
         let Artifact::Slug(path) = &self.mounts.artifact else {
             return places::attach(&layer, &app, SAFE).map_err(doing("mount /app"));
