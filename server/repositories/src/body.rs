@@ -174,7 +174,7 @@ impl Incoming {
                 0 => return Ok(()),
                 read => read,
             };
-            // A trickle of bytes counts as silence: slots and space are for clients that send.
+            // A trickle of bytes counts as silence, so that slots and space are not held by clients that hardly send.
             (waited, came) = (waited + since.elapsed(), came + read);
             if came >= limits::PACE {
                 (waited, came) = (Duration::ZERO, 0);

@@ -39,8 +39,8 @@ const ANY_AGE: Duration = Duration::from_secs(60);
 /// Maximum age for other requests: no dyno would be closing such a young connection.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// Starts a request to `app`. What needs no waiting is done here, so that the future of [`Exchange::answer`], which is
-/// moved for every request, stays small.
+/// Starts a request to `app`. Everything that does not wait is done here, so that the future of [`Exchange::answer`],
+/// which is moved for every request, stays small.
 pub(crate) fn begin(
     in_flight: InFlight,
     app: Arc<App>,
@@ -56,7 +56,7 @@ pub(crate) fn begin(
         _ if refusal.is_some() => refusal.map(|refusal| (Code::H26, refusal.status)),
         Expectation::Unknown => Some((Code::H26, StatusCode::EXPECTATION_FAILED)),
         Expectation::Fine if !fits => Some((Code::H26, StatusCode::BAD_REQUEST)),
-        // What one app may keep of the router, so that others have the rest.
+        // The limits of one app's use of the router, so that enough is left for others.
         Expectation::Fine if crowded => Some((Code::H11, Code::H11.status())),
         Expectation::Fine => None,
     };
@@ -88,7 +88,7 @@ pub(crate) fn begin(
     Box::new(Exchange { record, head: Head::new(parts), upgrade, accept, refused })
 }
 
-/// The head of a request as a dyno gets it, as often as needed.
+/// The head of a request as sent to a dyno, cloned as often as needed.
 struct Head {
     method: Method,
     uri: Uri,
@@ -169,7 +169,7 @@ impl Exchange {
                     Ok(wire) => (wire, Again::Never),
                     Err(Code::H99) => return Err(Code::H99),
                     Err(code) => {
-                        // The dyno took the request and then disconnected: that is the error to report.
+                        // The dyno received the request and then disconnected: that is the error to report.
                         last_failure = if repeated { Code::H13 } else { code };
                         tried.push(self.backend().clone());
                         continue;
@@ -181,7 +181,7 @@ impl Exchange {
             let upload = self.record.upload.as_deref();
             match wire.send(request, upload, self.response_timeouts()).await {
                 Ok(response) => return Ok((wire, response)),
-                // The dyno closed the idle connection in the moment that we took it.
+                // The dyno closed the idle connection just as we took it.
                 Err(Failure::Closed) if again == Again::Maybe && upload.is_none_or(Upload::replayable) => {
                     repeated = true;
                 }
@@ -207,7 +207,7 @@ impl Exchange {
         let deadline = self.record.start + shared.config.timeouts.boot;
         let mut place = None;
         loop {
-            // Made before the look at the table, so that no change in between is missed.
+            // Created before the table is read, so that no change in between is missed.
             let changed = shared.changed.notified();
             let is_fresh = !std::mem::take(&mut as_routed);
             let current = match is_fresh {

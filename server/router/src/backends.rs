@@ -30,7 +30,7 @@ pub(crate) struct Backend {
     /// Notified when a request to a retired backend has ended.
     ended: Notify,
     quarantined_until_ms: AtomicU64,
-    /// Whether it is quarantined because it did not respond, instead of refusing at once.
+    /// Whether it is quarantined because it did not respond, rather than because it refused the connection.
     timed_out: AtomicBool,
 }
 
@@ -201,8 +201,8 @@ pub(crate) fn choose(backends: &[Arc<Backend>], tried: &[Arc<Backend>]) -> Choic
     if let Some(found) = turned().find(|b| fit(b)) {
         return Choice::Take(found.clone());
     }
-    // All are quarantined. One that refused does so quickly, and may be back: better to ask again
-    // than to answer for it. One that lets us wait would make everybody wait.
+    // All are quarantined. A dyno that refused connections does so quickly, and may be back, so it is tried again. A
+    // dyno that does not respond would make every request wait.
     match turned().find(|b| fresh(b) && !b.timed_out.load(Relaxed)) {
         Some(found) => Choice::Take(found.clone()),
         None if turned().any(fresh) => Choice::Quarantined,

@@ -46,7 +46,7 @@ pub(crate) async fn serve(
     answer_all(&shared, &client, socket, new).await;
 }
 
-/// The client, and bytes that were read already. Nothing if a trusted peer sends no PROXY header.
+/// The client, and bytes that were read already. `None` if a trusted peer sends no PROXY header.
 async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) -> Option<(IpAddr, Bytes)> {
     let ip = peer.ip().to_canonical();
     if !shared.config.proxy_protocol || !shared.config.trusted.contains(ip) {
@@ -69,7 +69,7 @@ async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) ->
 
 /// Takes a slot for a connection. A client without one gets an error page, unless there are too many of them.
 async fn with_slot(shared: &Arc<Shared>, stream: TcpStream, client: &Arc<Client>) -> Option<(TcpStream, ClientSlot)> {
-    // A proxy brings the connections of many.
+    // A proxy opens connections for many clients.
     let ip = (!client.trusted).then_some(client.ip);
     let take = || shared.slots.take(ip, client, |n| shared.note_evicted(n, client.ip));
     if let Ok(slot) = take() {

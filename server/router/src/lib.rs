@@ -7,8 +7,8 @@
 //! A request is one task from end to end: the client's connection, the choice of a dyno (`apps`), the connection to it
 //! (`wire`), its response (`relay`), its log line (`lines`).
 //!
-//! This crate has no policy about apps. Which dynos take requests, and the response of an app without any, is in the
-//! table.
+//! This crate has no policy about apps: the table determines which dynos get requests, and the response of an app
+//! without any.
 
 mod apps;
 mod backends;
@@ -268,8 +268,8 @@ impl Shared {
         for _ in 0..connections {
             self.notices.evicted.count(|n| {
                 tracing::warn!(
-                    "closed {n} slow connections to make room, because the limit per address or in total was reached; \
-                     the last for {ip}"
+                    "closed {n} slow connections to make room because the limit per address or in total was reached; \
+                     the last one for {ip}"
                 );
             });
         }
@@ -279,7 +279,7 @@ impl Shared {
     pub(crate) fn note_refused(&self, ip: IpAddr) {
         self.notices.refused.count(|n| {
             tracing::warn!(
-                "refused {n} connections or requests, because the limit per address was reached; the last of {ip}. \
+                "rejected {n} connections or requests because of the limit per address; the last one from {ip}. \
                  Raise it with --connections-per-address; behind a proxy, see --trusted-proxies"
             );
         });
@@ -298,7 +298,7 @@ impl Shared {
     /// Records a malformed or ambiguous request.
     pub(crate) fn note_malformed(&self, ip: IpAddr, why: &dyn std::fmt::Display) {
         self.notices.malformed.count(|n| {
-            tracing::info!(code = "H26", fwd = %ip, "refused {n} malformed requests; the last: {why}");
+            tracing::info!(code = "H26", fwd = %ip, "rejected {n} malformed requests; the last one: {why}");
         });
     }
 }

@@ -90,7 +90,7 @@ impl Listeners {
 }
 
 fn listen(addr: SocketAddr) -> io::Result<StdListener> {
-    // A port whose last connections have not timed out yet can be taken again: std sets SO_REUSEADDR.
+    // A port with connections in TIME_WAIT can be bound again: std sets SO_REUSEADDR.
     let listener = StdListener::bind(addr)?;
     listener.set_nonblocking(true)?;
     set_nodelay(&listener)?;

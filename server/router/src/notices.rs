@@ -15,7 +15,7 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    /// Counts one, and calls `say` with the number since the last call, if that is long ago.
+    /// Counts one, and calls `say` with the number since the last call, unless that was recent.
     pub(crate) fn count(&self, say: impl FnOnce(u64)) {
         let total = self.total.fetch_add(1, Relaxed) + 1;
         let (now, next) = (now_ms(), self.next_ms.load(Relaxed));

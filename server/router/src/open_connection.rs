@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::{Shared, this_worker};
 
-/// An open connection of a client, counted until this is dropped; websockets too.
+/// An open connection of a client, counted until this is dropped; includes websockets.
 pub(crate) struct OpenConnection(Arc<Shared>);
 
 impl OpenConnection {

@@ -46,7 +46,7 @@ impl Holding {
 pub(crate) enum Body {
     /// The response is 101, and what follows goes through a tunnel.
     Nothing,
-    /// A page of our own, or an empty body.
+    /// One of our own pages, or an empty body.
     Page(Option<Bytes>, #[expect(dead_code, reason = "held until it is sent")] Holding),
     Relay(Box<Relay>),
 }
@@ -70,7 +70,7 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// The body to send. An empty one ends at once.
+    /// The body to send. An empty one ends immediately.
     pub(crate) async fn into_body(mut self) -> Body {
         if !self.incoming.is_end_stream() {
             return Body::Relay(Box::new(self));
@@ -106,7 +106,7 @@ impl Relay {
         }
     }
 
-    /// What comes next from the dyno, if it is there and the turn of this connection is not over.
+    /// The next item from the dyno, if it is available and the turn of this connection is not over.
     fn arrive(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
         if let Some(item) = self.joined.next() {
             return Poll::Ready(item);

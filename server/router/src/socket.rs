@@ -77,7 +77,7 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // hyper goes through all that it has read before it reads on.
+        // hyper processes everything that it has read before it reads more.
         if self.interim.is_excessive() {
             return Poll::Ready(Err(io::Error::other("too many interim responses")));
         }

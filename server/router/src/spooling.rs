@@ -11,7 +11,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use spool::{Entry, Writer};
 use uuid::Uuid;
 
-/// Lines that may wait in memory, and their bytes: a line may have some thousand.
+/// Limits of the lines waiting in memory: their number, and their bytes, since a line may have several thousand.
 const QUEUE: usize = 100_000;
 const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 /// How long lines are batched before they are written.
@@ -101,7 +101,7 @@ impl Spool {
         self.queue.lock().dropped_total
     }
 
-    /// Writes the rest and ends the thread. Blocks meanwhile.
+    /// Writes the rest and ends the thread. Blocks until then.
     pub(crate) fn close(&self) {
         self.queue.lock().stopping = true;
         self.queue.filled.notify_one();
@@ -162,7 +162,7 @@ impl Spooler {
         }
     }
 
-    /// Waits for lines. Returns whether this is the last time.
+    /// Waits for lines. Returns whether these are the last ones.
     fn wait(&self) -> bool {
         let mut state = self.queue.lock();
         while state.lines.ends.is_empty() && !state.stopping {

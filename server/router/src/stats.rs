@@ -22,7 +22,7 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    /// Counts a finished request. `service` is omitted for websockets, whose duration means nothing.
+    /// Counts a finished request. `service` is omitted for websockets, whose duration is meaningless.
     pub(crate) fn finished(&self, status: u16, code: Option<Code>, service: Option<Duration>) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.statuses[class].fetch_add(1, Relaxed);

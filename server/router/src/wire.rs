@@ -112,7 +112,7 @@ impl Wire {
     ) -> impl Future<Output = Result<Response<Incoming>, Failure>> + 'a {
         let start = Instant::now();
         self.interim.watch(&mut request);
-        // Not in the future below, which would have to carry the request.
+        // Done outside the future below, which would otherwise have to carry the request.
         let response = self.sender.send_request(request);
         async move {
             let mut response = pin!(response);

@@ -73,7 +73,7 @@ impl Workers {
         self.listening.recv().await;
     }
 
-    /// Closes open connections and waits for the threads. Blocks meanwhile.
+    /// Closes open connections and waits for the threads. Blocks until they have ended.
     pub(crate) fn stop(self) {
         drop(self.end);
         for thread in self.threads {

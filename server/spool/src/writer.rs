@@ -166,7 +166,7 @@ fn open_segment(dir: &Path, number: u64) -> io::Result<(File, u64)> {
     Ok((file, length))
 }
 
-/// Deletes a file that the other side may already have deleted.
+/// Deletes a file that the reader or writer may already have deleted.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),

@@ -61,8 +61,8 @@ pub(crate) fn bind(run: &Path) -> anyhow::Result<StdListener> {
         .recursive(true)
         .mode(0o700)
         .create(run)
-        .with_context(|| format!("make the run directory {}", run.display()))?;
-    // Under another name until its mode is set, so that it is never open to others.
+        .with_context(|| format!("create the run directory {}", run.display()))?;
+    // Bound under another name until its mode is set, so that others can never open it.
     let path = run.join(SOCKET);
     let new = run.join(format!("{SOCKET}.new"));
     let _ = fs::remove_file(&new);
@@ -125,7 +125,7 @@ fn read(path: &Path) -> io::Result<Routes> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// Writes the table so that a crash at any moment leaves the old one or the new one.
+/// Writes the table atomically: a crash leaves either the old one or the new one.
 fn save(data: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let dir = table_dir(data);
     let path = dir.join(ROUTES);
