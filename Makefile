@@ -20,7 +20,12 @@ FRONT ?= dev
 run: build
 	exec $(target)/release/wharfd up $(ARGS)
 
-build: front
+# The library of the server does not contain the front end, so both are built side by side.
+build: setup
+	style/build.sh release & front=$$!
+	trap 'kill $$front 2>/dev/null || true' EXIT
+	cargo build --release -p server -p cli --lib --bin wharf
+	wait $$front
 	cargo build --release -p server -p cli
 
 # The console's WASM, CSS and assets in target/site, which wharfd embeds.

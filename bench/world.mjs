@@ -91,6 +91,8 @@ export async function browser(world) {
   const context = await all.newContext({ viewport: { width: 1280, height: 900 } });
   const page = await context.newPage();
   await page.goto(world.link);
+  await page.getByRole("button", { name: /^Sign in as / }).click();
+  await page.getByRole("heading", { name: "Apps", level: 1 }).waitFor();
   return { all, context, page, cookie: (await context.cookies()).map((c) => `${c.name}=${c.value}`).join("; ") };
 }
 

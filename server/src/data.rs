@@ -1,7 +1,7 @@
 //! The data directory and the run directory: created and checked.
 //!
 //! ```text
-//! DIR  0711 root       master.key, admin-token, routes.json  0600
+//! DIR  0711 root       master.key, admin-token, server-id, routes.json  0600
 //!   postgres/  0700 postgres   the platform's own cluster, which will not run as root
 //!   git/ slugs/ dynos/ logs/ …  0700 root
 //!   router-table/ router-spool/  0700 the router's user
@@ -39,15 +39,16 @@ const PRIVATE: [&str; 12] = [
     "metrics",
 ];
 /// Other known entries of a data directory.
-const KNOWN: [&str; 6] = ["master.key", "admin-token", "postgres", "postgres.new", "routes.json", "lost+found"];
+const KNOWN: [&str; 7] =
+    ["master.key", "admin-token", "server-id", "postgres", "postgres.new", "routes.json", "lost+found"];
 /// Entries of the user `postgres`, which sets their permissions itself.
 const OF_POSTGRES: [&str; 3] = ["postgres", "postgres.new", "pg"];
 /// The directory of all RUNs, and the folder shared by them.
 const RUNS: &str = "/run/wharf";
 const NETWORK: &str = "/run/wharf/network";
 
-/// Creates the data directory and the run directory, or fails with what is wrong with them.
-/// Stores the real path of the data directory in `settings`.
+/// Creates the data directory and the run directory; an error says what is wrong with them. Stores
+/// the real path of the data directory in `settings`.
 pub fn prepare(settings: &mut Settings) -> Result<()> {
     settings.resolve()?;
     if let Some(why) = trouble(&settings.data, settings.master_key.is_some()) {

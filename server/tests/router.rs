@@ -4,19 +4,21 @@
 mod world;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{Read, Write},
     net::TcpStream,
     os::unix::fs::MetadataExt,
     path::Path,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    thread,
 };
 
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use world::{World, wait_until};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -100,6 +102,123 @@ fn the_router_knows_no_secret_and_has_no_rights() {
     assert_eq!(status(world.pid_of("router"))["Uid"], format!("{ROUTER} {ROUTER} {ROUTER} {ROUTER}"));
     let lines = || fs::read_dir(router::spool_dir(&world.data())).unwrap().count();
     wait_until("there are lines of the router", || lines() > 0);
+    assert!(up.stop().success());
+}
+
+/// Clients that ask without pause while something is done, and what they got instead of good answers.
+fn failures_during(world: &World, app: &str, work: impl FnOnce()) -> Vec<String> {
+    /// Stops the clients, even when `work` panics.
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Relaxed);
+        }
+    }
+
+    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let host = format!("{app}.localhost");
+    let client = || {
+        let mut failed = Vec::new();
+        while !stop.load(Relaxed) {
+            match world.ask_as(&host, "GET", "/", b"") {
+                Some(answer) if answer.status == 200 => {
+                    answered.fetch_add(1, Relaxed);
+                }
+                Some(answer) => failed.push(format!("{}: {}", answer.status, answer.body)),
+                None => failed.push("no answer".to_owned()),
+            }
+        }
+        failed
+    };
+    let failed = thread::scope(|scope| {
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(client)).collect();
+        let stop = Stop(&stop);
+        work();
+        drop(stop);
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    assert!(answered.load(Relaxed) > 100, "only {answered:?} were answered");
+    failed
+}
+
+/// The app exits at once on SIGTERM, so that each request which it has got and not answered would fail.
+#[test]
+fn no_request_is_lost_when_dynos_are_scaled_down_restarted_and_released() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let app = world.deploy_slow();
+    let scale = |n: usize| drop(world.api("PATCH", &format!("/apps/{app}/formation/web"), json!({ "quantity": n })));
+    // By id; with those that are up.
+    let dynos = || -> Option<(BTreeSet<String>, usize)> {
+        let answer = world.ask_api("GET", &format!("/apps/{app}/dynos"), Value::Null)?;
+        let dynos: Vec<Value> = serde_json::from_str(&answer.body).ok()?;
+        let up = dynos.iter().filter(|dyno| dyno["state"] == "up").count();
+        Some((dynos.iter().map(|dyno| dyno["id"].to_string()).collect(), up))
+    };
+    let are_up = |n: usize| {
+        wait_until("the dynos are up and the others are gone", || {
+            dynos().is_some_and(|(ids, up)| (ids.len(), up) == (n, n)) && world.slow_processes().len() == n
+        });
+    };
+    assert_eq!(world.ask_host(&app, "/"), "none");
+    let failed = failures_during(&world, &app, || {
+        for n in [4, 1, 4, 2] {
+            scale(n);
+            are_up(n);
+        }
+        // The server may be killed in between.
+        scale(1);
+        kill(Pid::from_raw(world.pid_of("server")), Signal::SIGKILL).unwrap();
+        are_up(1);
+    });
+    assert_eq!(failed, Vec::<String>::new());
+
+    let failed = failures_during(&world, &app, || {
+        scale(3);
+        are_up(3);
+        for (path, stay) in [("dynos/web.2", 2), ("dynos", 0)] {
+            let (before, _) = dynos().unwrap();
+            world.api("DELETE", &format!("/apps/{app}/{path}"), Value::Null);
+            wait_until("there are other dynos", || {
+                dynos().is_some_and(|(ids, up)| up == 3 && ids.intersection(&before).count() == stay)
+            });
+            are_up(3);
+        }
+    });
+    assert_eq!(failed, Vec::<String>::new());
+
+    let failed = failures_during(&world, &app, || {
+        world.api("PATCH", &format!("/apps/{app}/config-vars"), json!({ "VERSION": "two" }));
+        wait_until("the new release serves", || world.ask_host(&app, "/") == "two");
+        are_up(3);
+    });
+    assert_eq!(failed, Vec::<String>::new());
+    assert!(up.stop().success());
+}
+
+#[test]
+fn a_dyno_that_is_stopped_goes_on_with_a_stream_until_the_router_dies_with_it() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let app = world.deploy_slow();
+    assert_eq!(world.ask_host(&app, "/"), "none");
+    let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+    stream.write_all(format!("GET /stream HTTP/1.1\r\nHost: {app}.localhost\r\n\r\n").as_bytes()).unwrap();
+    let mut more = [0; 1];
+    stream.read_exact(&mut more).unwrap();
+
+    world.api("PATCH", &format!("/apps/{app}/formation/web"), json!({ "quantity": 0 }));
+    wait_until("the dyno gets no more requests", || {
+        world.ask_as(&format!("{app}.localhost"), "GET", "/", b"").is_some_and(|answer| answer.body.contains("H14"))
+    });
+    assert_eq!(world.slow_processes().len(), 1);
+    stream.read_exact(&mut more).unwrap();
+    // Neither a new server nor a new router waits for what is no longer in progress.
+    for role in ["server", "router"] {
+        kill(Pid::from_raw(world.pid_of(role)), Signal::SIGKILL).unwrap();
+        up.wait_for(&format!("the {role} was killed by signal 9; restarting it"));
+    }
+    wait_until("it is stopped", || world.slow_processes().is_empty());
     assert!(up.stop().success());
 }
 

@@ -22,6 +22,7 @@ const LEASE: Duration = Duration::from_secs(15);
 pub struct Leases {
     held: Arc<Held>,
     duration: Duration,
+    server: Option<Uuid>,
     /// Dropped with the last clone, which the thread notices.
     _thread: Arc<oneshot::Sender<()>>,
 }
@@ -119,7 +120,18 @@ impl Leases {
                 }
             });
         })?;
-        Ok(Self { held, duration, _thread: Arc::new(thread) })
+        Ok(Self { held, duration, server: None, _thread: Arc::new(thread) })
+    }
+
+    /// The same leases, as those of the server with this id: when it is started again, it [takes over](crate::take_over)
+    /// the jobs that it has left.
+    pub fn of_server(self, server: Uuid) -> Self {
+        Self { server: Some(server), ..self }
+    }
+
+    /// The server that has the leases, if it is known.
+    pub(crate) fn server(&self) -> Option<Uuid> {
+        self.server
     }
 
     /// How long a lease is valid without renewal.

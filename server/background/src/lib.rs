@@ -36,5 +36,5 @@ pub use crate::{
     schedule::{Schedule, Times},
     scheduler::{Enqueued, Scheduler, enqueue_now, tick, write_schedules},
     steps::Steps,
-    worker::{Registry, Worker, requeue_all, run_next, take_over},
+    worker::{CHANNEL, Registry, Worker, requeue_all, run_next, take_over},
 };

@@ -52,8 +52,13 @@ async fn release_expired(db: &mut PgConnection, held: &[JobId]) -> sqlx::Result<
 /// and a job that takes long does not block others.
 pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -> anyhow::Result<Next> {
     let mut tx = pool.begin().await.context("lease the next job")?;
-    // One at a time, or two could both count the suspects before either adds one.
-    sqlx::query("select pg_advisory_xact_lock(7305)").execute(&mut *tx).await.context("wait to lease a job")?;
+    // One at a time, or two could both count the suspects before either adds one. If this process does not go on, because
+    // its runtime is blocked, the transaction ends as its leases would, or no other server could lease a job.
+    sqlx::query("select set_config('idle_in_transaction_session_timeout', $1, true), pg_advisory_xact_lock(7305)")
+        .bind(format!("{}ms", leases.duration().as_millis()))
+        .execute(&mut *tx)
+        .await
+        .context("wait to lease a job")?;
     let held = leases.jobs();
     release_expired(&mut tx, &held).await.context("release jobs with expired leases")?;
     let since = Instant::now();
@@ -62,7 +67,7 @@ pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -
                            where state = 'running' and crashes > 0)
          update jobs set state = 'running', attempt = attempt + 1, waits_for = null, woken = false,
                 started_at = coalesce(started_at, now()), updated_at = now(),
-                lease = gen_random_uuid(), lease_until = now() + make_interval(secs => $2)
+                lease = gen_random_uuid(), lease_until = now() + make_interval(secs => $2), server_id = $4
          where id = (
              select j.id from jobs j, suspects s
              where j.kind = any($1) and j.state = 'pending' and j.run_at <= now()
@@ -73,6 +78,7 @@ pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -
     .bind(kinds)
     .bind(leases.duration().as_secs_f64())
     .bind(held)
+    .bind(leases.server())
     .fetch_optional(&mut *tx)
     .await
     .context("lease the next job")?;

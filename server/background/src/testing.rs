@@ -1,14 +1,35 @@
-//! Proves that a job survives a crash at every point where it could crash.
+//! For tests: proves that a job survives a crash at every point where it could crash, and wakes workers.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use api::ids::JobId;
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgListener};
+use tokio::sync::Notify;
 
-use crate::{Job, Registry, crash_point, enqueue, run_next};
+use crate::{CHANNEL, Job, Registry, crash_point, enqueue, run_next};
 
 /// The time limit for a job, including everything that it waits for.
 const LONG: Duration = Duration::from_secs(60);
+
+/// A waker for one worker, as a server has it, until the end of the runtime.
+///
+/// # Panics
+/// When the database cannot be reached.
+pub async fn waker(pool: &PgPool) -> Arc<Notify> {
+    let mut listener = PgListener::connect_with(pool).await.expect("connect to the database");
+    listener.listen(CHANNEL).await.expect("listen");
+    let waker = Arc::new(Notify::new());
+    let woken = waker.clone();
+    tokio::spawn(async move {
+        while listener.recv().await.is_ok() {
+            woken.notify_one();
+        }
+    });
+    waker
+}
 
 /// Runs `job` to its end once for each of its crash points, crashing there, and calls `check` each time. Returns the
 /// number of points.

@@ -4,18 +4,19 @@ use std::{collections::HashMap, future::Future, panic::AssertUnwindSafe, pin::Pi
 
 use anyhow::{Context as _, anyhow};
 use futures::FutureExt as _;
-use sqlx::{
-    PgPool,
-    postgres::{PgListener, PgPoolOptions},
-};
-use tokio::sync::Semaphore;
+use sqlx::PgPool;
+use tokio::sync::{Notify, Semaphore};
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use crate::{
     Failure, Job, Kind, Leases, Progress, Steps,
     leases::{LeaseGuard, Stop},
     queue::{Leased, MOST_CRASHES, Next, lease_next, release, settle, settle_cancelled, settle_waiting},
 };
+
+/// The channel on which the database notifies workers of jobs that may be due.
+pub const CHANNEL: &str = "jobs";
 
 /// How long to wait for a notification before the clock is checked again.
 const IDLE: Duration = Duration::from_secs(2);
@@ -114,17 +115,20 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker that runs at most `most` jobs at once. All workers of a process share its leases.
-    pub async fn start(pool: PgPool, registry: Registry, most: usize, leases: Leases) -> Self {
-        let listener = listen(&pool).await;
-        Self { task: tokio::spawn(work(pool, Arc::new(registry), most, leases, listener)) }
+    /// Starts a worker that runs at most `most` jobs at once. All workers of a process share its leases. Each has a
+    /// `waker` of its own, which is to be notified of messages on [`CHANNEL`].
+    pub fn start(pool: PgPool, registry: Registry, most: usize, leases: Leases, waker: Arc<Notify>) -> Self {
+        Self { task: tokio::spawn(work(pool, Arc::new(registry), most, leases, waker)) }
     }
 }
 
-/// Releases the jobs of an earlier server, which is dead, immediately instead of when their leases expire. Call it
-/// before this process starts its workers, if no other process has workers on this database.
-pub async fn take_over(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("update jobs set lease_until = now() where state = 'running'").execute(pool).await?;
+/// Releases the jobs of the earlier process of this server, which is dead, immediately instead of when their leases
+/// expire. Jobs of other servers are left alone. Call it before this process starts its workers.
+pub async fn take_over(pool: &PgPool, server: Uuid) -> sqlx::Result<()> {
+    sqlx::query("update jobs set lease_until = now() where state = 'running' and server_id = $1")
+        .bind(server)
+        .execute(pool)
+        .await?;
     Ok(())
 }
 
@@ -147,15 +151,7 @@ impl Drop for Worker {
     }
 }
 
-async fn listen(pool: &PgPool) -> Option<PgListener> {
-    // Its own connection: it would permanently occupy one of the pool.
-    let own = PgPoolOptions::new().max_connections(1).connect_lazy_with((*pool.connect_options()).clone());
-    let mut listener = PgListener::connect_with(&own).await.ok()?;
-    listener.listen("jobs").await.ok()?;
-    Some(listener)
-}
-
-async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases, mut listener: Option<PgListener>) {
+async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases, waker: Arc<Notify>) {
     let slots = Arc::new(Semaphore::new(most));
     // Dropped with this task, which interrupts the jobs that still run: their leases expire.
     let mut running = tokio::task::JoinSet::new();
@@ -175,28 +171,12 @@ async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases
             }
             Ok(Next::Due(within)) => {
                 drop(slot);
-                idle(&pool, &mut listener, within).await;
+                let _ = tokio::time::timeout(within.min(IDLE), waker.notified()).await;
             }
             Err(err) => {
                 tracing::warn!("could not lease the next job, retrying: {err:#}");
                 tokio::time::sleep(IDLE).await;
             }
-        }
-    }
-}
-
-/// Waits for a notification, or until the next job is due, or for a while.
-async fn idle(pool: &PgPool, listener: &mut Option<PgListener>, within: Duration) {
-    let pause = within.min(IDLE);
-    match listener {
-        Some(l) => {
-            if let Ok(Err(_)) = tokio::time::timeout(pause, l.recv()).await {
-                *listener = None;
-            }
-        }
-        None => {
-            tokio::time::sleep(pause).await;
-            *listener = listen(pool).await;
         }
     }
 }

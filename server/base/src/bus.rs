@@ -7,7 +7,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use api::ids::{AccountId, AppId, TeamId};
@@ -88,14 +88,31 @@ pub enum Recorded {
 impl Recorded {
     /// The event of this action on something of `app`. An app that appears or disappears, for anybody, also concerns
     /// those who no longer see it.
-    pub(crate) fn of(action: &str, app: Option<AppId>) -> Self {
+    fn of(action: &str, app: Option<AppId>) -> Self {
         let noun = action.split_once('.').map_or(action, |(noun, _)| noun);
         let is_seen_by_others = noun == "app" || kinds::of_action(action, app.is_some()).contains(&Kind::Rights);
         Self::Event { noun: noun.to_owned(), app: app.filter(|_| !is_seen_by_others) }
     }
+
+    /// The noun of its action, if it is known.
+    pub fn noun(&self) -> Option<&str> {
+        match self {
+            Self::Anything => None,
+            Self::Event { noun, .. } => Some(noun),
+        }
+    }
+
+    /// The app whose viewers it concerns; `None` if it concerns everybody.
+    pub fn app(&self) -> Option<Uuid> {
+        match self {
+            Self::Anything => None,
+            Self::Event { app, .. } => *app,
+        }
+    }
 }
 
-/// What one server sends to the others.
+/// What one server sends to the others. Both lists follow from the same events ([`Message::add_event`]), for two kinds of
+/// readers: streams and reconcilers act on kinds of changes of something, pages refetch by nouns.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Message {
     /// The server that sends it, which has delivered it already.
@@ -106,13 +123,41 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// Creates a message of bounded size.
-    pub(crate) fn new(bus: &Bus, changed: BTreeSet<Changed>, recorded: BTreeSet<Recorded>) -> Self {
-        let is_long = |len| len > MOST_CHANGED;
-        let anything = Changed::new(Kind::Anything, None);
-        let changed = if is_long(changed.len()) { BTreeSet::from([anything]) } else { changed };
-        let recorded = if is_long(recorded.len()) { BTreeSet::from([Recorded::Anything]) } else { recorded };
-        Self { from: bus.id, changed, recorded }
+    /// An empty message of the server with this bus.
+    pub(crate) fn of(bus: &Bus) -> Self {
+        Self { from: bus.id, ..Self::default() }
+    }
+
+    /// Adds what an event of the audit log with this action and subject stands for.
+    pub(crate) fn add_event(&mut self, action: &str, subject: &Subject) {
+        let kinds = kinds::of_action(action, subject.app.is_some());
+        self.changed.extend(kinds.iter().map(|kind| Changed::of(*kind, subject)));
+        self.recorded.insert(Recorded::of(action, subject.app));
+    }
+
+    /// Adds a change that has no event.
+    pub(crate) fn add(&mut self, changed: Changed) {
+        self.changed.insert(changed);
+    }
+
+    /// The message in bounded size: what is too much is replaced by `Anything`.
+    pub(crate) fn bounded(mut self) -> Self {
+        if self.changed.len() > MOST_CHANGED {
+            self.changed = BTreeSet::from([Changed::new(Kind::Anything, None)]);
+        }
+        if self.recorded.len() > MOST_CHANGED {
+            self.recorded = BTreeSet::from([Recorded::Anything]);
+        }
+        self
+    }
+
+    /// Messages of bounded size, as they are sent to other servers, for changes that belong to different apps: a single
+    /// one that stands for anything would make each server read everything again, whenever somebody has many dynos
+    /// that start.
+    pub(crate) fn texts(bus: &Bus, changed: &BTreeSet<Changed>) -> Vec<String> {
+        let changed: Vec<Changed> = changed.iter().copied().collect();
+        let message = |part: &[Changed]| Self { changed: part.iter().copied().collect(), ..Self::of(bus) };
+        changed.chunks(MOST_CHANGED).filter_map(|part| message(part).text()).collect()
     }
 
     /// The message as it is sent to other servers; `None` if it is empty.
@@ -132,6 +177,8 @@ pub(crate) struct Bus {
     pub(crate) session_ends: broadcast::Sender<Whose>,
     pub(crate) recorded: broadcast::Sender<Recorded>,
     pub(crate) wakers: Mutex<Vec<(&'static [Kind], Arc<Notify>)>>,
+    /// Who is notified of other channels of the database.
+    listeners: Mutex<Vec<(&'static str, Arc<Notify>)>>,
     pub(crate) outgoing: mpsc::Sender<Changed>,
     /// The other end of `outgoing`, until `exchange::run` takes it.
     pub(crate) waiting: Mutex<Option<mpsc::Receiver<Changed>>>,
@@ -146,6 +193,7 @@ impl Default for Bus {
             session_ends: broadcast::channel(1024).0,
             recorded: broadcast::channel(1024).0,
             wakers: Mutex::default(),
+            listeners: Mutex::default(),
             outgoing,
             waiting: Mutex::new(Some(waiting)),
         }
@@ -174,6 +222,18 @@ impl Bus {
     pub(crate) fn anything(&self) {
         self.notify(Changed::new(Kind::Anything, None));
         let _ = self.recorded.send(Recorded::Anything);
+        self.listeners().iter().for_each(|(_, listener)| listener.notify_one());
+    }
+
+    /// Who is notified of which other channel.
+    pub(crate) fn listeners(&self) -> MutexGuard<'_, Vec<(&'static str, Arc<Notify>)>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notifies the listeners of another channel.
+    pub(crate) fn notify_channel(&self, channel: &str) {
+        let listeners = self.listeners();
+        listeners.iter().filter(|(name, _)| *name == channel).for_each(|(_, listener)| listener.notify_one());
     }
 
     /// Delivers a message of another server; this server's own messages have already been delivered.
@@ -208,6 +268,10 @@ mod tests {
         Recorded::of("release.create", Some(AppId::from_u128(1)))
     }
 
+    fn message(bus: &Bus, changed: BTreeSet<Changed>, recorded: BTreeSet<Recorded>) -> Message {
+        Message { from: bus.id, changed, recorded }.bounded()
+    }
+
     #[test]
     fn an_event_of_an_app_concerns_its_viewers_unless_who_they_are_has_changed() {
         let app = Some(AppId::from_u128(1));
@@ -230,12 +294,28 @@ mod tests {
         let most = MOST_CHANGED as u128;
         let of_account = |n| Changed::of_account(Kind::DynoState, AccountId::from_u128(n));
         for changed in [(0..most).map(app).collect(), (0..most).map(of_account).collect()] {
-            let text = Message::new(&bus, changed, events(most)).text().unwrap();
+            let text = message(&bus, changed, events(most)).text().unwrap();
             // Postgres's limit.
             assert!(text.len() < 8000, "{}", text.len());
         }
-        let many = Message::new(&bus, (0..1001).map(app).collect(), events(1001));
+        let many = message(&bus, (0..1001).map(app).collect(), events(1001));
         assert_eq!((many.changed.len(), many.recorded), (1, BTreeSet::from([Recorded::Anything])));
+    }
+
+    #[test]
+    fn changes_of_many_apps_are_sent_in_several_messages() {
+        let (here, there) = (Bus::default(), Bus::default());
+        let mut changes = there.changes.subscribe();
+        let all: BTreeSet<Changed> = (0..1000).map(app).collect();
+        let texts = Message::texts(&here, &all);
+        assert_eq!(texts.len(), 1000usize.div_ceil(MOST_CHANGED));
+        for text in &texts {
+            assert!(text.len() < 8000, "{}", text.len());
+            there.receive(text);
+        }
+        let received: BTreeSet<Changed> = std::iter::from_fn(|| changes.try_recv().ok()).collect();
+        assert_eq!(received, all);
+        assert!(Message::texts(&here, &BTreeSet::new()).is_empty());
     }
 
     #[test]
@@ -243,7 +323,7 @@ mod tests {
         let (here, there) = (Bus::default(), Bus::default());
         let (mut changes, mut ends) = (here.changes.subscribe(), here.session_ends.subscribe());
         let mut recorded = here.recorded.subscribe();
-        let text = |bus: &Bus| Message::new(bus, BTreeSet::from([app(1)]), BTreeSet::from([event()])).text().unwrap();
+        let text = |bus: &Bus| message(bus, BTreeSet::from([app(1)]), BTreeSet::from([event()])).text().unwrap();
         here.receive(&text(&here));
         assert!(changes.try_recv().is_err() && recorded.try_recv().is_err());
         here.receive(&text(&there));
@@ -268,7 +348,7 @@ mod tests {
             (Subject::new(SubjectKind::IdentityProvider, id, "sso"), Whose::Anybody),
         ] {
             let changed = Changed::of(Kind::Rights, &subject);
-            here.receive(&Message::new(&there, BTreeSet::from([changed]), BTreeSet::new()).text().unwrap());
+            here.receive(&message(&there, BTreeSet::from([changed]), BTreeSet::new()).text().unwrap());
             assert_eq!(ends.try_recv(), Ok(whose), "{subject:?}");
         }
         // What an older server sends, and what a newer one may.
@@ -317,5 +397,30 @@ mod tests {
         assert!(is_woken().await);
         bus.anything();
         assert!(is_woken().await);
+    }
+
+    #[tokio::test]
+    async fn a_listener_is_notified_of_its_channel_alone_and_when_messages_were_lost() {
+        let bus = Bus::default();
+        let listener = Arc::new(Notify::new());
+        bus.listeners().push(("jobs", listener.clone()));
+        let is_notified = async || tokio::time::timeout(Duration::ZERO, listener.notified()).await.is_ok();
+        bus.notify_channel("changes");
+        assert!(!is_notified().await);
+        bus.notify_channel("jobs");
+        assert!(is_notified().await);
+        bus.anything();
+        assert!(is_notified().await);
+    }
+
+    #[test]
+    fn an_event_is_published_as_its_kinds_and_its_noun() {
+        let (bus, dusk) = (Bus::default(), Uuid::from_u128(1));
+        let mut message = Message::of(&bus);
+        message.add_event("collaborator.delete", &Subject::app(dusk, "dusk"));
+        let changed = [Kind::App, Kind::Rights].map(|kind| Changed::new(kind, Some(dusk)));
+        assert_eq!(message.changed, BTreeSet::from(changed));
+        let recorded = Recorded::Event { noun: "collaborator".into(), app: None };
+        assert_eq!(message.recorded, BTreeSet::from([recorded]));
     }
 }

@@ -5,58 +5,53 @@
 //! locked after that, two changes could deadlock. Events are therefore collected, and written when the change is
 //! committed: there is no other way to write one.
 
-use std::{
-    collections::BTreeSet,
-    ops::{Deref, DerefMut},
-};
+use std::ops::{Deref, DerefMut};
 
 use anyhow::Context as _;
 use api::ids::{AccountId, AppId};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use store::events::Row;
 
 use crate::{
     Base, Result,
-    bus::{Changed, Message, Recorded},
+    bus::{Changed, Message},
     events::{
         chain,
         entry::{self, EventActor},
     },
-    kinds::{self, Kind},
-    slots::Slot,
+    kinds::Kind,
+    paced::Paced,
     subject::Subject,
 };
 
 /// A transaction with its audit events. Dropped without [`Change::commit`], it leaves neither.
 pub struct Change {
-    tx: Transaction<'static, Postgres>,
+    tx: Paced,
     who: EventActor,
     subject: Subject,
     events: Vec<Row>,
-    changed: BTreeSet<Changed>,
-    recorded: BTreeSet<Recorded>,
+    message: Message,
     base: Base,
-    /// Released after the transaction has ended.
-    slot: Option<Slot>,
 }
 
 impl Base {
     /// Begins a change of `subject` by `who`.
     pub async fn change(&self, who: impl Into<EventActor>, subject: Subject) -> Result<Change> {
-        let tx = self.db().begin().await?;
-        let (events, changed, recorded) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        Ok(Change { tx, who: who.into(), subject, events, changed, recorded, base: self.clone(), slot: None })
+        Ok(Change::new(self, self.begin().await?, who.into(), subject))
     }
 
     /// Like [`Base::change`], for a request that is charged to `payer`: waits for one of their slots first. A change may
     /// have to wait for a lock, and occupies a connection to the database meanwhile.
     pub async fn change_for(&self, payer: AccountId, who: impl Into<EventActor>, subject: Subject) -> Result<Change> {
-        let slot = self.change_slots().take(payer).await?;
-        Ok(Change { slot: Some(slot), ..self.change(who, subject).await? })
+        Ok(Change::new(self, self.begin_for(payer).await?, who.into(), subject))
     }
 }
 
 impl Change {
+    fn new(base: &Base, tx: Paced, who: EventActor, subject: Subject) -> Self {
+        Self { tx, who, subject, events: Vec::new(), message: Message::of(base.bus()), base: base.clone() }
+    }
+
     /// Adds an event to the change: `action` (such as `release.create`) was done to its subject. `summary` is one
     /// sentence, `data` is for programs; neither may contain a secret value. Both are cut if they are too long.
     pub fn record(&mut self, action: &str, summary: impl Into<String>, data: serde_json::Value) {
@@ -66,9 +61,7 @@ impl Change {
 
     /// Like [`Change::record`], for another subject than that of the change.
     pub fn record_of(&mut self, subject: Subject, action: &str, summary: impl Into<String>, data: serde_json::Value) {
-        let kinds = kinds::of_action(action, subject.app.is_some());
-        self.changed.extend(kinds.iter().map(|kind| Changed::of(*kind, &subject)));
-        self.recorded.insert(Recorded::of(action, subject.app));
+        self.message.add_event(action, &subject);
         self.events.push(entry::row(self.who.clone(), subject, action, summary.into(), data));
     }
 
@@ -79,27 +72,24 @@ impl Change {
 
     /// Makes the commit publish a change that has no event.
     pub fn publish(&mut self, kind: Kind, app: Option<AppId>) {
-        self.changed.insert(Changed::new(kind, app));
+        self.message.add(Changed::new(kind, app));
     }
 
     /// Has the commit publish that rights or tokens of this account end, which is not the subject of an event that
     /// says so.
     pub fn publish_end_of(&mut self, account: AccountId) {
-        self.changed.insert(Changed::of_account(Kind::Session, account));
+        self.message.add(Changed::of_account(Kind::Session, account));
     }
 
     /// Commits the change, writes its events and publishes what has changed.
     pub async fn commit(self) -> anyhow::Result<()> {
-        let Self { mut tx, events, changed, recorded, base, slot, .. } = self;
-        let message = Message::new(base.bus(), changed, recorded);
-        for event in events {
-            chain::append(base.secrets(), &mut tx, event).await?;
-        }
+        let Self { mut tx, events, message, base, .. } = self;
+        let message = message.bounded();
+        chain::append(base.secrets(), &mut tx, events).await?;
         if let Some(text) = message.text() {
             store::bus::change_notify(&mut *tx, &[text]).await.context("publish the change")?;
         }
-        tx.commit().await.context("use the database")?;
-        drop(slot);
+        tx.commit().await?;
         base.bus().deliver(&message);
         Ok(())
     }

@@ -133,10 +133,11 @@ pub fn is_database_gone(err: &anyhow::Error) -> bool {
     causes.any(|cause| matches!(cause, PoolTimedOut | PoolClosed | WorkerCrashed | Io(_)))
 }
 
-/// Whether the cause is a conflict with a concurrent transaction: a retry may succeed.
+/// Whether the cause is a conflict with a concurrent transaction, or that a lock was waited for or held for too long: a
+/// retry may succeed.
 pub fn is_contended(err: &anyhow::Error) -> bool {
-    // serialization_failure, deadlock_detected
-    let codes = ["40001", "40P01"];
+    // serialization_failure, deadlock_detected, lock_not_available, idle_in_transaction_session_timeout
+    let codes = ["40001", "40P01", "55P03", "25P03"];
     let mut causes = err.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>());
     causes.any(|cause| {
         cause.as_database_error().and_then(|e| e.code()).is_some_and(|code| codes.contains(&code.as_ref()))

@@ -8,6 +8,7 @@ use std::{
 };
 
 use api::ids::AppId;
+use store::bus::{Listener, Notification};
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
 
 /// How long changes without a transaction are collected before they are sent to other servers.
 const COLLECT: Duration = Duration::from_millis(20);
+/// The maximum number of changes that are sent together.
+const MOST_COLLECTED: usize = 1000;
 /// How long to wait before listening again when the database is unavailable.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -46,6 +49,14 @@ impl Base {
         self.bus().recorded.subscribe()
     }
 
+    /// Notified of every message on this channel of the database, and when some may have been lost. All channels share one
+    /// connection, which is opened by [`run`]: call this before.
+    pub fn listener(&self, channel: &'static str) -> Arc<Notify> {
+        let listener = Arc::new(Notify::new());
+        self.bus().listeners().push((channel, listener.clone()));
+        listener
+    }
+
     /// Notifies a reconciler of changes of these kinds.
     pub fn waker(&self, kinds: &'static [Kind]) -> Arc<Notify> {
         let waker = Arc::new(Notify::new());
@@ -54,7 +65,8 @@ impl Base {
     }
 }
 
-/// Exchanges messages with the other servers of this database until it is dropped.
+/// Exchanges messages with the other servers of this database, and passes on those of other channels, until it is
+/// dropped.
 pub async fn run(base: Base) {
     let waiting = base.bus().waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(waiting) = waiting else { return };
@@ -71,12 +83,15 @@ async fn listen(base: &Base) {
 }
 
 async fn receive(base: &Base) -> sqlx::Result<()> {
-    let mut listener = store::bus::Listener::start(base.db()).await?;
+    let others: BTreeSet<&str> = base.bus().listeners().iter().map(|(channel, _)| *channel).collect();
+    let others: Vec<&str> = others.into_iter().collect();
+    let mut listener = Listener::start(base.db(), &others).await?;
     // From here on nothing is missed. What was published before is read again.
     base.bus().anything();
     loop {
         match listener.next().await? {
-            Some(text) => base.bus().receive(&text),
+            Some(Notification::Change(text)) => base.bus().receive(&text),
+            Some(Notification::Other(channel)) => base.bus().notify_channel(&channel),
             None => base.bus().anything(),
         }
     }
@@ -86,11 +101,13 @@ async fn send(base: &Base, mut waiting: mpsc::Receiver<Changed>) {
     while let Some(first) = waiting.recv().await {
         tokio::time::sleep(COLLECT).await;
         let mut changed = BTreeSet::from([first]);
-        while let Ok(next) = waiting.try_recv() {
+        while changed.len() < MOST_COLLECTED
+            && let Ok(next) = waiting.try_recv()
+        {
             changed.insert(next);
         }
-        let text = Message::new(base.bus(), changed, BTreeSet::new()).text();
-        if let Err(err) = store::bus::change_notify(base.db(), text.as_slice()).await {
+        let texts = Message::texts(base.bus(), &changed);
+        if let Err(err) = store::bus::change_notify(base.db(), &texts).await {
             tracing::warn!("could not publish changes to other servers: {err}");
         }
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use sqlx::PgPool;
+use uuid::Uuid;
 
-use crate::{bus::Bus, rate_limits::RateLimits, secrets::Secrets, settings::Settings, slots::Slots};
+use crate::{bus::Bus, rate_limits::RateLimits, secrets::Secrets, server_id, settings::Settings, slots::Slots};
 
 /// Concurrent changes by requests per payer, waiting ones, and the total: each has a connection to the database. The
 /// other connections are for reads, sign-ins and jobs, which changes cannot block.
@@ -26,6 +27,7 @@ pub struct Base(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
+    server_id: Uuid,
     db: PgPool,
     secrets: Secrets,
     outbound: outbound::Client,
@@ -42,6 +44,7 @@ impl Base {
     /// What is missing or wrong on this machine, for the operator.
     pub async fn open(settings: Settings) -> anyhow::Result<Self> {
         let secrets = Secrets::load(&settings.data.join("master.key"), settings.master_key.as_deref())?;
+        let server_id = server_id::load(&settings.data.join("server-id"))?;
         let db = store::open(&settings.database_url).await.context("open the platform's database")?;
         let rules =
             outbound::Rules { networks: settings.outbound_networks.clone(), allowed_ports: settings.public_ports() };
@@ -52,6 +55,7 @@ impl Base {
             reads: Slots::new("requests", READS, READS_WAITING, READS_OF_ALL),
             bus: Bus::default(),
             settings,
+            server_id,
             db,
             secrets,
         };
@@ -61,6 +65,11 @@ impl Base {
     /// The settings given at startup.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// The id of this server among those of its database. It is the same after a restart.
+    pub fn server_id(&self) -> Uuid {
+        self.0.server_id
     }
 
     pub fn db(&self) -> &PgPool {

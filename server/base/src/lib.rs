@@ -22,6 +22,7 @@ pub mod rate_limits;
 pub mod recent;
 pub mod routes;
 pub mod secrets;
+mod server_id;
 pub mod settings;
 pub mod slots;
 mod subject;

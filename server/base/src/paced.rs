@@ -1,4 +1,4 @@
-//! Transactions of requests that record no event, but wait for locks, such as those of quotas.
+//! Transactions, and the slots of requests that need one. A change has a transaction of this kind, and events.
 
 use std::ops::{Deref, DerefMut};
 
@@ -8,26 +8,34 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::{Base, Result, slots::Slot};
 
-/// A transaction that holds a slot of its payer. Dropped without [`Paced::commit`], it is rolled back.
+/// A transaction; that of a request holds a slot of its payer. Dropped without [`Paced::commit`], it is rolled back.
 pub struct Paced {
     tx: Transaction<'static, Postgres>,
     /// Released after the transaction has ended.
-    _slot: Slot,
+    slot: Option<Slot>,
 }
 
 impl Base {
-    /// Begins a transaction for a request that is charged to `payer`. It takes one of the slots of changes, since it
-    /// may have to wait for a lock, and occupies a connection to the database meanwhile.
+    /// Begins a transaction without a slot, for the platform's own work.
+    pub(crate) async fn begin(&self) -> Result<Paced> {
+        Ok(Paced { tx: self.db().begin().await?, slot: None })
+    }
+
+    /// Begins a transaction for a request that is charged to `payer`. Waits for one of the slots of changes first, because
+    /// waiting for a lock occupies a connection to the database.
     pub async fn begin_for(&self, payer: AccountId) -> Result<Paced> {
         let slot = self.change_slots().take(payer).await?;
-        Ok(Paced { tx: self.db().begin().await?, _slot: slot })
+        Ok(Paced { slot: Some(slot), ..self.begin().await? })
     }
 }
 
 impl Paced {
-    /// Commits the transaction.
+    /// Commits the transaction, and releases the slot.
     pub async fn commit(self) -> anyhow::Result<()> {
-        self.tx.commit().await.context("use the database")
+        let Self { tx, slot } = self;
+        tx.commit().await.context("use the database")?;
+        drop(slot);
+        Ok(())
     }
 }
 

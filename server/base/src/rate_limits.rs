@@ -84,7 +84,9 @@ struct Tried {
 }
 
 impl Tried {
-    /// Counts one more. Returns whether that starts a lockout, twice as long as the last one.
+    /// Counts one more, which starts a lockout twice as long as the last one unless it is free. Returns whether to report
+    /// that: the first, second, fourth, eighth time, so that the number of reports grows with the digits of the number of
+    /// attempts.
     fn count(&mut self, free: u32, now: Instant) -> bool {
         if now.duration_since(self.at) > MEMORY {
             self.times = 0;
@@ -92,8 +94,9 @@ impl Tried {
         (self.times, self.at) = (self.times.saturating_add(1), now);
         let Some(over) = self.times.checked_sub(free + 1) else { return false };
         self.until = now + Duration::from_secs(1 << over.min(12)).min(LONGEST);
-        self.is_reported = false;
-        true
+        let is_due = over.saturating_add(1).is_power_of_two();
+        self.is_reported &= !is_due;
+        is_due
     }
 }
 
@@ -106,7 +109,8 @@ pub struct RateLimits {
     buckets: Mutex<Recent<Of, Bucket>>,
     tried: Mutex<Recent<String, Tried>>,
     known: Mutex<Recent<(String, Uuid), ()>>,
-    reported: Mutex<Recent<String, Instant>>,
+    /// Messages within an hour: the first of them, and their number.
+    reported: Mutex<Recent<String, (Instant, u32)>>,
 }
 
 impl Default for RateLimits {
@@ -162,12 +166,22 @@ impl RateLimits {
 
     /// Whether `what` is the first of its kind within an hour, for messages that are not repeated.
     pub fn is_first(&self, what: &str) -> bool {
-        let (Ok(mut reported), now) = (self.reported.lock(), Instant::now()) else { return false };
-        let is_first = reported.get(what).is_none_or(|at| now.duration_since(*at) > MEMORY);
-        if is_first {
-            reported.insert(what.to_owned(), now);
+        self.is_among_first(what, 1)
+    }
+
+    /// Whether `what` is among the first `most` of its kind within an hour, for messages that anybody can cause.
+    pub fn is_among_first(&self, what: &str, most: u32) -> bool {
+        self.is_among_first_at(what, most, Instant::now())
+    }
+
+    fn is_among_first_at(&self, what: &str, most: u32, now: Instant) -> bool {
+        let Ok(mut reported) = self.reported.lock() else { return false };
+        let (since, count) = reported.get_or(what.to_owned(), || (now, 0));
+        if now.duration_since(*since) > MEMORY {
+            (*since, *count) = (now, 0);
         }
-        is_first
+        *count = count.saturating_add(1);
+        *count <= most
     }
 
     /// Counts an attempt at `what` as rejected before its outcome is known, so that many concurrent ones cannot all be
@@ -197,7 +211,7 @@ impl RateLimits {
         }
     }
 
-    /// Whether the lockout of `what` is not reported yet; it counts as reported then.
+    /// Whether the lockout of `what` is to be reported, and is not yet; it counts as reported then.
     pub fn report_once(&self, what: &str) -> bool {
         let Ok(mut tried) = self.tried.lock() else { return false };
         tried.get(what).is_some_and(|found| !std::mem::replace(&mut found.is_reported, true))
@@ -267,6 +281,29 @@ mod tests {
         assert!(!limits.is_locked_at("b", start));
         limits.failed_at("a", 3, after(9000));
         assert!(!limits.is_locked_at("a", after(9000)));
+    }
+
+    #[test]
+    fn the_more_attempts_are_rejected_the_fewer_of_them_are_reported() {
+        let (limits, start) = (RateLimits::default(), Instant::now());
+        let mut tried = Tried { times: 0, at: start, until: start, is_reported: false };
+        let reported = (1..=10_000).filter(|_| tried.count(30, start)).count();
+        assert_eq!(reported, 14);
+        (0..10_000).for_each(|_| _ = limits.failed_at("a", 30, start));
+        assert!(limits.report_once("a"));
+        let again = (0..1000).filter(|_| {
+            limits.failed_at("a", 30, start);
+            limits.report_once("a")
+        });
+        assert_eq!(again.count(), 0);
+    }
+
+    #[test]
+    fn messages_that_anybody_can_cause_are_few_within_an_hour() {
+        let (limits, start) = (RateLimits::default(), Instant::now());
+        let count = |what: &str, most, at| (0..100).filter(|_| limits.is_among_first_at(what, most, at)).count();
+        assert_eq!([count("a", 20, start), count("a", 20, start), count("b", 1, start)], [20, 0, 1]);
+        assert_eq!(count("a", 20, start + MEMORY + Duration::from_secs(1)), 20);
     }
 
     #[test]

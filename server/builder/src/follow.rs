@@ -8,12 +8,12 @@ use dyno::Output;
 use spool::{Cursor, Entry};
 use tokio::sync::mpsc::UnboundedSender;
 
-/// Between asking a build to stop and killing it.
+/// The grace period between asking a build to stop and killing it.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// A line longer than this is cut.
 const LINE_BYTES: usize = 32 << 10;
 
-/// Sends the lines of a build to whoever follows it.
+/// Sends the lines of a build to its followers.
 pub(crate) struct Lines<'a>(pub &'a UnboundedSender<String>);
 
 #[async_trait]
@@ -32,12 +32,16 @@ impl Output for Lines<'_> {
     fn is_only_reader(&self) -> bool {
         true
     }
+
+    /// Nobody follows the build any more.
+    fn is_full(&self) -> bool {
+        self.0.is_closed()
+    }
 }
 
-/// One line as text. Of a line that was overwritten (`\r`), what is visible at the end.
+/// One line as text. If a line was overwritten (`\r`), the text that remains visible.
 fn line(bytes: &[u8]) -> String {
-    let cut = &bytes[..bytes.len().min(LINE_BYTES)];
-    let text = String::from_utf8_lossy(cut);
+    let text = spool::line_text(bytes, LINE_BYTES);
     let text = text.trim_end_matches(['\r', ' ', '\t']);
     text.rsplit('\r').next().unwrap_or_default().replace('\0', "")
 }
@@ -45,6 +49,15 @@ fn line(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn output_is_not_read_once_nobody_follows_it() {
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        let lines = Lines(&sender);
+        assert!(!lines.is_full());
+        drop(receiver);
+        assert!(lines.is_full());
+    }
 
     #[test]
     fn lines_are_made_fit_for_a_terminal() {

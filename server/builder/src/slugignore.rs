@@ -15,7 +15,7 @@ const MOST_BYTES: usize = 255;
 #[derive(Default)]
 pub(crate) struct SlugIgnore {
     patterns: Vec<Pattern>,
-    /// What is not supported, to be shown to the user.
+    /// Descriptions of unsupported patterns, for the user.
     pub(crate) problems: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ impl SlugIgnore {
     }
 }
 
-/// The glob for a line, or nothing if the line is not supported.
+/// The glob for a line; `None` if the line is not supported.
 fn glob(line: &str) -> Option<String> {
     if line.starts_with('!') {
         return None;
@@ -64,7 +64,7 @@ fn glob(line: &str) -> Option<String> {
     let body = line.trim_end_matches('/');
     let anchored = body.contains('/');
     let body = body.trim_start_matches("./").trim_start_matches('/');
-    // Braces mean nothing to git, and alternatives to the library.
+    // Braces have no special meaning in git, but are alternatives in the library.
     let body = body.replace('{', "[{]").replace('}', "[}]");
     match (body.is_empty(), anchored) {
         (true, _) => None,

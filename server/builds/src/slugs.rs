@@ -22,6 +22,7 @@ use futures::StreamExt as _;
 use identity::{
     Actor, Can, app_for, payers,
     quotas::{self, Quota},
+    row_limits,
     watch::Watch,
 };
 use platform::{Platform, slugs::archives, stacks};
@@ -104,15 +105,17 @@ pub async fn slug_create(
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     quotas::admit_for_app(&mut tx, app.id, Quota::Uploads, 1).await?;
+    row_limits::admit(&mut tx, &row_limits::UNUSED_SLUGS, app.id).await?;
     store::slugs::slug_create(&mut *tx, &row).await?;
     tx.record("slug.create", "Created a slug to upload.", serde_json::json!({ "slug": row.id }));
     tx.commit().await?;
     Ok(Created(shown(&row, "put", &actor.links())))
 }
 
-/// Maximum number of process types of a slug, and bytes of a command.
+/// Maximum number of process types of a slug, bytes of a command, and bytes of all of them, which are stored with the slug.
 const MOST_TYPES: usize = 50;
 const COMMAND: usize = 4096;
+const MOST_TYPES_BYTES: usize = 32 << 10;
 /// Names of other log sources, which process types must not imitate.
 const RESERVED: [&str; 6] = ["api", "app", "heroku", "logplex", "router", "wharf"];
 
@@ -122,6 +125,12 @@ pub(crate) fn check_types(types: &std::collections::BTreeMap<String, String>) ->
         return Err(Error::invalid(format!(
             "A slug can have at most {MOST_TYPES} process types; this one has {}.",
             types.len()
+        )));
+    }
+    let bytes: usize = types.iter().map(|(kind, command)| kind.len() + command.len()).sum();
+    if bytes > MOST_TYPES_BYTES {
+        return Err(Error::invalid(format!(
+            "The process types of a slug can have at most {MOST_TYPES_BYTES} bytes in total; these have {bytes}."
         )));
     }
     types.iter().try_for_each(|(kind, command)| check_type(kind, command))

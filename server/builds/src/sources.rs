@@ -16,6 +16,7 @@ use futures::StreamExt as _;
 use identity::{
     Actor, Can, payers,
     quotas::{self, Quota},
+    row_limits,
     watch::Watch,
 };
 use platform::Platform;
@@ -86,6 +87,7 @@ pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Re
     let id = SourceId::now_v7();
     let mut tx = actor.change(actor.subject()).await?;
     quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Uploads, 1).await?;
+    row_limits::admit(&mut tx, &row_limits::SOURCES, actor.account.id).await?;
     store::sources::source_create(&mut *tx, id, actor.account.id, Utc::now()).await?;
     tx.record("source.create", "Created an upload URL for source code.", serde_json::json!({ "source": id }));
     tx.commit().await?;
@@ -163,6 +165,10 @@ pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
     for id in store::sources::source_ids_unknown(platform.db(), &old).await? {
         tokio::fs::remove_file(file(platform, id)).await?;
         done.push(format!("removed the unused upload {id}"));
+    }
+    let slugs = store::slugs::slug_sweep(platform.db(), Utc::now() - LIFE).await?;
+    if slugs > 0 {
+        done.push(format!("removed {slugs} slugs that were never uploaded"));
     }
     store::uploads::upload_sweep(platform.db(), Utc::now() - LIFE).await?;
     Ok(done)

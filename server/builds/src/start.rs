@@ -12,6 +12,9 @@ use platform::{
 
 use crate::{Builds, addresses, builds, config::Config, housekeeping::Clean, leftovers, sources, uploads};
 
+/// As many builds of an app are kept: the newest.
+const KEPT_BUILDS: i64 = 5000;
+
 impl Builds {
     /// Opens what this area has on disk, and cleans up after an earlier server. Call it before `platform` begins its
     /// work.
@@ -27,7 +30,7 @@ impl Builds {
             tracing::info!("removed the incomplete {}", path.display());
         }
         repositories::prepare(&config.data).context("prepare the git hooks")?;
-        uploads::take_over(&platform).await.context("end the uploads of the previous server")?;
+        uploads::take_over(&platform).await.context("end the uploads of the previous process")?;
         Ok(Self::new(platform, config))
     }
 
@@ -53,6 +56,10 @@ impl Builds {
                     self,
                     |builds| async move { addresses::seal_old(&builds).await },
                 ),
+                RetentionPart::new("remove the oldest builds", self, |builds| async move {
+                    let gone = store::builds::build_sweep(builds.db(), KEPT_BUILDS).await?;
+                    Ok((gone > 0).then(|| format!("removed {gone} old builds")).into_iter().collect())
+                }),
                 RetentionPart::new(
                     "remove unused uploads",
                     self,

@@ -47,7 +47,8 @@ impl Upload {
     pub async fn begin(builds: &Builds, id: Uuid, payer: AccountId) -> Result<Self> {
         let (platform, slot) = (builds.platform(), builds.uploads().try_take(payer)?);
         let (writer, now) = (UploadId::now_v7(), Utc::now());
-        if !store::uploads::upload_begin(platform.db(), id, writer, now - LEASE, now).await? {
+        let by = (platform.server_id(), writer);
+        if !store::uploads::upload_begin(platform.db(), id, by, now - LEASE, now).await? {
             return Err(taken());
         }
         let renewals = tokio::spawn(renew(platform.clone(), id, writer));
@@ -85,10 +86,10 @@ impl Drop for Upload {
     }
 }
 
-/// Ends the leases of an earlier server, which is dead, as [`background::take_over`] does for its jobs.
+/// Ends the leases of the earlier process of this server, which is dead, as [`background::take_over`] does for its jobs.
 pub(crate) async fn take_over(platform: &Platform) -> sqlx::Result<()> {
     let since = Utc::now() - LEASE - chrono::Duration::seconds(1);
-    store::uploads::upload_take_over(platform.db(), since).await
+    store::uploads::upload_take_over(platform.db(), platform.server_id(), since).await
 }
 
 /// A file that is removed when this is dropped, if it still exists: also if the client disconnects.

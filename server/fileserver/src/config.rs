@@ -35,7 +35,7 @@ pub struct Config {
     pub ignored: Vec<String>,
 }
 
-/// A value that is of the expected type, or counts as missing.
+/// A value, or `None` if it is not of the expected type.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Lenient<T> {
@@ -200,7 +200,7 @@ fn matches(pattern: &[u8], path: &[u8]) -> bool {
     begun[pieces.len()]
 }
 
-/// A star may stand for nothing.
+/// A star may match nothing.
 fn pass_stars(pieces: &[Piece], begun: &mut [bool]) {
     for (n, piece) in pieces.iter().enumerate() {
         begun[n + 1] |= begun[n] && !matches!(piece, Piece::Byte(_));
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn many_stars_are_no_way_to_keep_a_thread_busy() {
-        // Tried one after the other, this would not end.
+        // With backtracking, this would not terminate.
         assert!(!Pattern("/**a".repeat(20) + "b").matches(&"/a".repeat(200)));
     }
 }

@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use api::ids::{AccountId, SessionId};
 use axum::{
     extract::{FromRef, FromRequestParts, OriginalUri},
-    http::{Method, header, request::Parts},
+    http::{header, request::Parts},
 };
 use base::{
     Base, Change, Error, Result, Subject,
@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::{
     in_progress,
-    request::{address, origin, same_origin, token},
+    request::{address, client, origin, reads, same_origin, token},
     scopes::CredentialScope,
     session_cookies::{AmbiguousSession, signed_in, touch},
     subjects,
@@ -163,7 +163,7 @@ async fn by_token(
     address: Option<String>,
 ) -> Result<(AccountAndPayer, Credential, CredentialScope)> {
     let (db, now, limits) = (base.db(), Utc::now(), base.rate_limits());
-    let from = address.as_deref().unwrap_or("an unknown address");
+    let from = &client(address.as_deref());
     let tries = format!("tokens from {from}");
     let found = store::authorizations::authorization_by_token(db, &secrets::hash(token), now).await?;
     let Some(found) = found else {
@@ -193,7 +193,7 @@ async fn by_session(base: &Base, parts: &Parts) -> Result<(accounts::Row, Creden
              delete its cookies for this domain. An administrator can prevent this with TLS or a separate domain for apps.",
         ));
     }
-    let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
+    let reads = reads(parts);
     let visit = parts.extensions.get::<Visit>().filter(|_| reads);
     if let Some((account, id)) = visit.and_then(|visit| visit.0.get()) {
         return Ok((account.clone(), Credential::Session(*id)));
@@ -220,7 +220,7 @@ async fn by_session(base: &Base, parts: &Parts) -> Result<(accounts::Row, Creden
 /// Records an attack on the user of a browser, once an hour per address, so that the log does not fill up.
 async fn refused(base: &Base, parts: &Parts, reason: &str, what: &str) -> Result<()> {
     let address = address(&parts.headers);
-    let from = address.as_deref().unwrap_or("an unknown address");
+    let from = &client(address.as_deref());
     if base.rate_limits().is_first(&format!("requests of other sites ({reason}) from {from}")) {
         let summary = format!("Rejected {what}.");
         let data = serde_json::json!({ "reason": reason, "method": parts.method.as_str(), "path": path(parts) });

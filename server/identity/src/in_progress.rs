@@ -3,13 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use api::ids::AccountId;
-use axum::{
-    extract::Request,
-    http::{Method, header, request::Parts},
-    middleware::Next,
-    response::Response,
-};
+use axum::{extract::Request, http::request::Parts, middleware::Next, response::Response};
 use base::{Base, Result, slots::Slot};
+
+use crate::request::reads;
 
 /// The slot of a request, once its payer is known.
 #[derive(Clone, Default)]
@@ -26,8 +23,7 @@ pub(crate) async fn keep(mut request: Request, next: Next) -> Response {
 
 /// Waits for a slot of `payer`, if the request only reads. Changes have separate slots.
 pub(crate) async fn begin(base: &Base, parts: &Parts, payer: AccountId) -> Result<()> {
-    let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
-    if let Some(HeldSlot(held)) = parts.extensions.get::<HeldSlot>().filter(|_| reads) {
+    if let Some(HeldSlot(held)) = parts.extensions.get::<HeldSlot>().filter(|_| reads(parts)) {
         let is_held = held.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if !is_held {
             let slot = base.read_slots().take(payer).await?;

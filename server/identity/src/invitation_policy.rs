@@ -159,6 +159,19 @@ pub async fn hold(tx: &mut sqlx::PgConnection, account: AccountId) -> Result<boo
     Ok(store::accounts::account_is_invited(tx, account).await?.is_some())
 }
 
+/// As [`hold`], for the accounts kept by a team. Returns their ids.
+pub async fn hold_of_team(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<Vec<Uuid>> {
+    Ok(store::accounts::account_hold_invited_by_team(tx, team).await?)
+}
+
+/// As [`release`], for accounts that are held.
+pub async fn release_all(tx: &mut Change, accounts: &[Uuid]) -> Result<()> {
+    for row in store::accounts::account_delete_all_uninvited(&mut **tx, accounts, Utc::now()).await? {
+        gone(tx, &row);
+    }
+    Ok(())
+}
+
 /// Removes an account that was never used, if the caller has revoked its last invitation.
 pub async fn release(tx: &mut Change, account: AccountId) -> Result<()> {
     let Some(row) = store::accounts::account_info_any(&mut **tx, account).await? else { return Ok(()) };

@@ -23,6 +23,7 @@ mod request;
 mod retention;
 pub mod rights;
 mod routes;
+pub mod row_limits;
 pub mod scopes;
 mod service_accounts;
 mod session_cookies;

@@ -19,7 +19,7 @@ use tower_sessions::{
     session_store,
 };
 
-use crate::{cookie_guard, request};
+use crate::{cookie_guard, request, row_limits};
 
 const ACCOUNT: &str = "account";
 const SESSION: &str = "session";
@@ -111,10 +111,10 @@ pub async fn ignore_ambiguous(State(base): State<Base>, mut req: Request, next: 
     if !cookie_guard::is_ambiguous(&base, req.headers()) {
         return next.run(req).await;
     }
-    tracing::warn!(
-        address = request::address(req.headers()),
-        "a browser sent two session cookies, one of them set by an app"
-    );
+    let from = request::client(request::address(req.headers()).as_deref());
+    if base.rate_limits().is_first(&format!("two session cookies from {from}")) {
+        tracing::warn!(%from, "a browser sent two session cookies, one of them set by an app");
+    }
     let removals = cookie_guard::removals(&base, req.headers(), req.uri().path());
     req.headers_mut().remove(header::COOKIE);
     req.extensions_mut().insert(AmbiguousSession);
@@ -140,9 +140,15 @@ pub async fn touch(session: &Session) {
     }
 }
 
-/// Signs `session` in to `account`, under a new cookie value: one that somebody else has set gains nothing (session
+/// Signs `session` in to `account`, of which the sessions unused for longest end if there are too many, under a new cookie value: one that somebody else has set gains nothing (session
 /// fixation). `id` is that of the session in the audit log.
-pub async fn sign_in(session: &Session, account: AccountId, id: SessionId, headers: &HeaderMap) -> anyhow::Result<()> {
+pub async fn sign_in(
+    base: &Base,
+    session: &Session,
+    account: AccountId,
+    id: SessionId,
+    headers: &HeaderMap,
+) -> anyhow::Result<()> {
     // Earlier contents are removed, too: those of another person, or of an unfinished sign-in.
     session.clear().await;
     session.cycle_id().await?;
@@ -153,6 +159,7 @@ pub async fn sign_in(session: &Session, account: AccountId, id: SessionId, heade
     session.insert(AGENT, agent.chars().take(300).collect::<String>()).await?;
     session.insert(ADDRESS, request::address(headers)).await?;
     session.save().await?;
+    store::sessions::session_trim(base.db(), account, row_limits::MOST_KEPT).await?;
     Ok(())
 }
 

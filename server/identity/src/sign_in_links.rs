@@ -15,7 +15,7 @@ use base::{Base, Error, Result, Subject, SubjectKind, events::EventActor, secret
 use chrono::{Duration, Utc};
 use tower_sessions::Session;
 
-use crate::{actor::Actor, request, session_cookies};
+use crate::{actor::Actor, request, row_limits, session_cookies};
 
 /// Validity of a link.
 const LIFE: Duration = Duration::minutes(30);
@@ -29,6 +29,7 @@ pub async fn sign_in_link_create(actor: Actor) -> Result<Created<api::sessions::
     let hash = secrets::hash(&secret);
     let (account, by) = (actor.account.id, actor.credential.token());
     store::sessions::sign_in_link_create(&mut *tx, SignInLinkId::now_v7(), account, by, &hash, expires_at, now).await?;
+    store::sessions::sign_in_link_trim(&mut *tx, account, row_limits::MOST_KEPT).await?;
     tx.record("sign_in_link.create", "Created a one-time sign-in link.", serde_json::json!({}));
     tx.commit().await?;
     Ok(Created(api::sessions::SignInLink { url: format!("{}/login/{secret}", actor.origin), expires_at }))
@@ -85,6 +86,6 @@ pub async fn sign_in_link_use(
     tx.on_behalf_of(actor.originator());
     tx.record_of(actor.subject(), "session.create", "Signed in with a one-time link.", serde_json::json!({}));
     tx.commit().await?;
-    session_cookies::sign_in(&session, actor.account.id, id, &headers).await?;
+    session_cookies::sign_in(&base, &session, actor.account.id, id, &headers).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, "/apps"), (header::CACHE_CONTROL, "no-store")]).into_response())
 }

@@ -11,7 +11,7 @@ use base::{Base, Change, Error, Result, pages, web::Input};
 use chrono::{Duration, Utc};
 use store::team_invitations::{LIST, New, Row};
 
-use crate::{access::InTeam, actor::Actor, invitation_policy, subjects, team_members};
+use crate::{access::InTeam, actor::Actor, invitation_policy, row_limits, subjects, team_members};
 
 /// The validity of an invitation; it can be sent again.
 const LIFE: Duration = Duration::days(14);
@@ -83,6 +83,10 @@ pub async fn team_invitation_save(
     }
     if store::service_accounts::service_account_exists(&mut *tx, account.id).await? {
         return Err(Error::invalid("A service account can only be in the team that created it."));
+    }
+    // To renew one adds none.
+    if store::team_invitations::team_invitation_of(&mut *tx, team.id, &account.id.to_string()).await?.is_none() {
+        row_limits::admit(&mut tx, &row_limits::TEAM_INVITATIONS, team.id).await?;
     }
     let new = New {
         id: TeamInvitationId::now_v7(),
@@ -172,6 +176,7 @@ pub async fn team_invitation_accept(
     if let Some(member) = member {
         return Err(Error::invalid(format!("You are already {} of the team {}.", member.role, row.team)));
     }
+    row_limits::admit(&mut tx, &row_limits::TEAM_MEMBERS, row.team_id).await?;
     store::team_members::team_member_save(&mut *tx, TeamMemberId::now_v7(), row.team_id, row.account_id, row.role, now)
         .await?;
     let summary = format!("Accepted the invitation as {}.", row.role);

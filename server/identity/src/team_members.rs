@@ -20,7 +20,7 @@ use crate::{
     invitation_policy,
     quotas::{self, Quota},
     rights::Role,
-    subjects,
+    row_limits, subjects,
 };
 
 fn shown(row: &Row) -> api::team_members::TeamMember {
@@ -96,6 +96,9 @@ pub async fn team_member_save(
         return Err(Error::invalid("A service account can only be member or viewer of the team that created it."));
     }
     store::teams::team_lock(&mut *tx, team.id).await?;
+    if old.is_none() {
+        row_limits::admit(&mut tx, &row_limits::TEAM_MEMBERS, team.id).await?;
+    }
     store::team_members::team_member_save(&mut *tx, TeamMemberId::now_v7(), team.id, account.id, role, now).await?;
     keeps_an_admin(&mut tx, &team).await?;
     if role != Role::Admin && account.id != actor.account.id {

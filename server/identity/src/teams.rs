@@ -147,22 +147,15 @@ pub async fn team_delete(actor: Actor, Path(team): Path<String>) -> Result<Json<
             team.name
         )));
     }
-    let mut waiting = store::accounts::account_list_invited_by_team(&mut *tx, team.id).await?;
-    waiting.sort_by_key(|account| account.id);
-    for account in &waiting {
-        invitation_policy::hold(&mut tx, account.id).await?;
-    }
-    for bot in store::service_accounts::service_account_ids(&mut *tx, team.id).await? {
-        store::service_accounts::service_account_retire(&mut tx, bot, Utc::now()).await?;
+    let waiting = invitation_policy::hold_of_team(&mut tx, team.id).await?;
+    for bot in store::service_accounts::service_account_retire_all(&mut tx, team.id, Utc::now()).await? {
         tx.publish_end_of(bot);
     }
     if !store::teams::team_delete(&mut *tx, team.id).await.map_err(|err| name_taken(err, &team.name))? {
         return Err(Error::no_team());
     }
     note(&mut tx, "team.delete", format!("Removed the team {}.", team.name), team.id);
-    for account in waiting {
-        invitation_policy::release(&mut tx, account.id).await?;
-    }
+    invitation_policy::release_all(&mut tx, &waiting).await?;
     tx.commit().await?;
     Ok(Json(shown(&team)))
 }

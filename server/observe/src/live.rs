@@ -502,12 +502,12 @@ impl Follow {
         found.ok_or_else(|| Error::not_found("build", "Couldn't find that build."))?;
         let output = outputs::follow(self.observe.platform().clone(), outputs::Output::of_build(app.id, build), after);
         pin_mut!(output);
-        let mut whole = lines::Output::from(after);
+        let mut whole = lines::of_output(after);
         while let Some(chunk) = output.next().await {
             whole.push(&chunk?);
             while whole.has_next() {
                 let Some((most, room)) = self.room().await else { return Ok(()) };
-                let batch = whole.batch(most);
+                let batch = lines::batch(&mut whole, most);
                 if !self.lines(room, &batch, whole.at()).await {
                     return Ok(());
                 }

@@ -16,7 +16,7 @@ use base::{
 };
 use chrono::Utc;
 use futures::{Stream, StreamExt as _};
-use identity::{Actor, Can, payers, watch::Watch};
+use identity::{Actor, Can, payers, row_limits, watch::Watch};
 use platform::{Platform, log_lines};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -58,6 +58,8 @@ pub async fn log_session_create(
         credential_id: Some(actor.credential.id()),
     };
     store::log_sessions::log_session_create(platform.db(), &row).await?;
+    let (db, most) = (platform.db(), row_limits::MOST_KEPT);
+    store::log_sessions::log_session_trim(db, app.id, actor.account.id, most).await?;
     let logplex_url = format!("{}/streams/logs/{}", actor.origin, platform.secrets().sign("log session", id));
     Ok(Created(api::log_sessions::LogSession { id, logplex_url, created_at: now, updated_at: now }))
 }

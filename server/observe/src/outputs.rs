@@ -13,7 +13,7 @@ use identity::{Can, payers, watch::Watch};
 use platform::{Platform, outputs, outputs::follow};
 
 use crate::{
-    lines::{BATCH_BYTES, Output},
+    lines::{self, BATCH_BYTES},
     log_sessions::held,
 };
 
@@ -77,7 +77,7 @@ fn batches(
     content: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     from: u64,
 ) -> impl Stream<Item = std::io::Result<String>> + Send + 'static {
-    let start = (Box::pin(content), Output::from(from));
+    let start = (Box::pin(content), lines::of_output(from));
     futures::stream::try_unfold(start, |(mut content, mut output)| async move {
         loop {
             let mut batch = String::new();

@@ -15,7 +15,7 @@ use base::{
     web::{Created, Input},
 };
 use chrono::Utc;
-use identity::{Actor, App, Can, Rights, Role, RoleRights as _, quotas};
+use identity::{Actor, App, Can, Rights, Role, RoleRights as _, quotas, row_limits};
 use sqlx::PgConnection;
 use store::app_transfers::{LIST, Row};
 
@@ -94,6 +94,7 @@ pub async fn app_transfer_create(
         }
         _ => err.into(),
     })?;
+    store::app_transfers::app_transfer_trim(&mut *tx, app.id, row_limits::MOST_KEPT).await?;
     let row = store::app_transfers::app_transfer_info(&mut *tx, owner, &id.to_string()).await?.ok_or_else(missing)?;
     note(&mut tx, "app_transfer.create", &row, format!("Offered the app to {}.", person.email));
     tx.commit().await?;

@@ -17,7 +17,9 @@ use base::{
     web::{Created, Input},
 };
 use chrono::Utc;
-use identity::{Actor, App, Can, Rights, Role, RoleRights as _, accounts, invitation_policy, rights::PERMISSIONS};
+use identity::{
+    Actor, App, Can, Rights, Role, RoleRights as _, accounts, invitation_policy, rights::PERMISSIONS, row_limits,
+};
 use store::collaborators::{LIST, Row};
 
 use crate::{Platform, app_refs};
@@ -168,6 +170,7 @@ pub async fn collaborator_create(
     let role = member.as_ref().and_then(|m| m.role.known());
     let permissions = checked(&app, create.permissions.unwrap_or_else(|| usual(role)))?;
     let summary = format!("Added {} as a collaborator with {}.", account.email, permissions.join(", "));
+    row_limits::admit(&mut tx, &row_limits::COLLABORATORS, app.id).await?;
     save(&mut tx, app.id, &account, &permissions, ("collaborator.create", summary)).await?;
     tx.commit().await?;
     let row = store::collaborators::collaborator_info(platform.db(), app.id, &id).await?.ok_or_else(missing)?;
@@ -221,6 +224,9 @@ pub async fn collaborator_update(
     let permissions = checked(&app, update.permissions)?;
     let account = store::accounts::account_info_any(&mut *tx, account).await?.ok_or_else(missing)?;
     let summary = format!("{} may now {}.", account.email, permissions.join(", "));
+    if old.is_none() {
+        row_limits::admit(&mut tx, &row_limits::COLLABORATORS, app.id).await?;
+    }
     save(&mut tx, app.id, &account, &permissions, ("collaborator.update", summary)).await?;
     tx.commit().await?;
     let id = account.id.to_string();

@@ -26,6 +26,10 @@ const BATCH: usize = 2000;
 const TURN: usize = 500;
 /// and how many have their turn at once.
 const TURNS: usize = 4;
+/// How long it is tried again to copy the output of a dyno that has ended after an error, such as a full disk, and the
+/// pause in between. Meanwhile the dyno is neither removed nor restarted, so this is not for long.
+const PATIENCE: Duration = Duration::from_secs(20);
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Begins to follow the output of a dyno.
 pub(crate) fn follow(platform: &Platform, app: AppId, run: RunId, name: &str) {
@@ -65,19 +69,45 @@ pub(crate) async fn finish(platform: &Platform, app: AppId, run: RunId) -> anyho
         follow_again(platform, app, run).await?;
     }
     let Some(follower) = platform.ingest().take(run) else { return Ok(()) };
-    tokio::task::spawn_blocking(move || while step(&follower, BATCH) > Some(0) {}).await.context("read the last lines")
+    let read = move || while step(&follower, BATCH).copied() > 0 {};
+    tokio::task::spawn_blocking(read).await.context("read the last lines")
 }
 
-/// Copies a few lines and returns how many; `None` if there will be no more, or not now because of an error.
-fn step(follower: &Shared, most: usize) -> Option<usize> {
-    let Ok(mut follower) = follower.lock() else { return None };
-    match follower.step(most) {
-        Ok(0) if follower.has_ended() => None,
-        Ok(copied) => Some(copied),
-        Err(err) => {
-            tracing::warn!("could not read a dyno's output, retrying: {err}");
-            None
+/// What came of a step.
+enum Step {
+    /// So many lines were copied.
+    Copied(usize),
+    /// Everything was copied, and there will be no more.
+    Ended,
+    /// Why it failed: there may be more.
+    Failed(String),
+}
+
+impl Step {
+    /// How many lines were copied; an error is reported.
+    fn copied(&self) -> usize {
+        match self {
+            Self::Copied(lines) => *lines,
+            Self::Ended => 0,
+            Self::Failed(err) => {
+                report(err);
+                0
+            }
         }
+    }
+}
+
+fn report(err: &str) {
+    tracing::warn!("could not read a dyno's output, retrying: {err}");
+}
+
+/// Copies a few lines.
+fn step(follower: &Shared, most: usize) -> Step {
+    let Ok(mut follower) = follower.lock() else { return Step::Failed("an earlier read panicked".into()) };
+    match follower.step(most) {
+        Ok(0) if follower.has_ended() => Step::Ended,
+        Ok(copied) => Step::Copied(copied),
+        Err(err) => Step::Failed(err.to_string()),
     }
 }
 
@@ -106,7 +136,7 @@ async fn take_up(platform: &Platform) -> anyhow::Result<()> {
 async fn dynos(platform: &Platform) {
     loop {
         let all = platform.ingest().in_stage(Stage::Runs);
-        let read = move || all.iter().filter(|(_, f)| !is_idle(f)).filter_map(|(_, f)| step(f, BATCH)).sum::<usize>();
+        let read = move || all.iter().filter(|(_, f)| !is_idle(f)).map(|(_, f)| step(f, BATCH).copied()).sum::<usize>();
         let read = tokio::task::spawn_blocking(read).await;
         if !matches!(read, Ok(n) if n >= BATCH) {
             tokio::time::sleep(IDLE).await;
@@ -125,13 +155,27 @@ async fn ended(platform: &Platform) {
         #[cfg(feature = "testing")]
         drop(platform.ingest().gate.lock().await);
         let turn = |(run, follower): (RunId, Shared)| async move {
-            match tokio::task::spawn_blocking(move || step(&follower, TURN)).await {
-                Ok(Some(0)) => tokio::time::sleep(IDLE).await,
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => {
-                    platform.ingest().was_read(run);
-                    platform.wake_dynos();
+            let step = tokio::task::spawn_blocking(move || step(&follower, TURN)).await;
+            let is_over = match step.unwrap_or_else(|err| Step::Failed(err.to_string())) {
+                Step::Copied(0) => {
+                    tokio::time::sleep(IDLE).await;
+                    false
                 }
+                Step::Copied(_) => false,
+                Step::Ended => true,
+                // What cannot be read after all is lost with the dyno.
+                Step::Failed(err) => {
+                    report(&err);
+                    let is_over = platform.ingest().has_failed_for(run, PATIENCE);
+                    if !is_over {
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                    is_over
+                }
+            };
+            if is_over {
+                platform.ingest().was_read(run);
+                platform.wake_dynos();
             }
         };
         stream::iter(ended).for_each_concurrent(TURNS, turn).await;
@@ -172,7 +216,7 @@ async fn router(platform: &Platform) {
 /// Reads everything that is there once more, at the end.
 pub(crate) async fn drain(platform: &Platform) {
     let all = platform.ingest().all();
-    let _ = tokio::task::spawn_blocking(move || all.iter().for_each(|f| while step(f, BATCH) > Some(0) {})).await;
+    let _ = tokio::task::spawn_blocking(move || all.iter().for_each(|f| while step(f, BATCH).copied() > 0 {})).await;
 }
 
 /// Reads nothing of dynos that have ended until it is dropped.

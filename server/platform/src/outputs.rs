@@ -29,6 +29,11 @@ pub fn omitted(what: &str, most: u64) -> String {
     format!(" !     The {what} printed more than {} MB. The rest is omitted.", most >> 20)
 }
 
+/// The line in the app's log at which such an output was cut. Its end follows, since it may say why it failed.
+pub(crate) fn mostly_omitted(what: &str) -> String {
+    format!("The {what} printed more than {} MB. Most of the rest is omitted.", MOST_OUTPUT >> 20)
+}
+
 /// Where the outputs of all apps are, in one folder per app.
 pub(crate) fn folder(platform: &Platform) -> PathBuf {
     platform.config().data.join("builds")

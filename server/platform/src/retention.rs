@@ -21,6 +21,11 @@ use crate::{
 /// The output of this many builds of an app is kept, and of as many releases: of the newest.
 pub(crate) const KEPT_OUTPUTS: usize = 100;
 
+/// As many releases of an app are kept: the newest. With them go the slugs and the config vars that only they had.
+const KEPT_RELEASES: i64 = 5000;
+/// As many finished jobs of each kind are kept, for a week at most: the newest.
+const KEPT_JOBS: i64 = 10_000;
+
 /// Deletes expired uploads, links and sessions, old jobs and log lines, and the output of old builds and releases.
 #[derive(Serialize, Deserialize)]
 pub struct Retain {}
@@ -79,6 +84,7 @@ fn parts(platform: &Platform) -> Vec<Named<'_>> {
 /// The platform's own parts.
 #[derive(Clone, Copy)]
 enum Part {
+    Releases,
     Archives,
     Outputs,
     Accounts,
@@ -88,10 +94,12 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 6] = [Self::Archives, Self::Outputs, Self::Accounts, Self::Jobs, Self::Logs, Self::Leftovers];
+    const ALL: [Self; 7] =
+        [Self::Releases, Self::Archives, Self::Outputs, Self::Accounts, Self::Jobs, Self::Logs, Self::Leftovers];
 
     fn name(self) -> &'static str {
         match self {
+            Self::Releases => "remove the oldest releases",
             Self::Archives => "remove unused archives",
             Self::Outputs => "remove the output of old builds and releases",
             Self::Accounts => "remove expired sessions, links and invitations",
@@ -106,6 +114,12 @@ impl Part {
         let (db, now) = (platform.db(), Utc::now());
         let day = chrono::Duration::days(1);
         match self {
+            Self::Releases => {
+                let mut tx = db.begin().await?;
+                let gone = store::releases::release_sweep(&mut tx, KEPT_RELEASES).await?;
+                tx.commit().await?;
+                Ok((gone > 0).then(|| format!("removed {gone} old releases")).into_iter().collect())
+            }
             Self::Archives => slugs::archives::sweep(platform).await,
             Self::Outputs => old_outputs(platform).await,
             Self::Accounts => {
@@ -116,7 +130,7 @@ impl Part {
                 Ok(Vec::new())
             }
             Self::Jobs => {
-                store::jobs::job_sweep(db, now - day * 7).await?;
+                store::jobs::job_sweep(db, now - day * 7, KEPT_JOBS).await?;
                 Ok(Vec::new())
             }
             Self::Logs => {

@@ -58,9 +58,10 @@ impl Platform {
         let AreaWork { jobs, schedules, retention, files } = areas;
         // Jobs and reconcilers use these.
         self.background().begin(Work { retention, files, ..Work::default() })?;
-        background::take_over(self.db()).await.context("resume the jobs of the previous server")?;
-        let leases = background::Leases::start(self.db()).context("renew the leases of jobs")?;
-        let (workers, unpacking, kinds) = self.job_workers(&leases, jobs).await;
+        let server = self.server_id();
+        background::take_over(self.db(), server).await.context("resume the jobs of the previous process")?;
+        let leases = background::Leases::start(self.db()).context("renew the leases of jobs")?.of_server(server);
+        let (workers, unpacking, kinds) = self.job_workers(&leases, jobs);
         let (every, queues) = (Duration::from_secs(2), self.config().queue_interval);
         let [dynos, releases, slugs] = self.wakes();
         let reconcilers = vec![
@@ -85,7 +86,7 @@ impl Platform {
 
     /// Every kind of job has its own workers, so that none waits for another kind: as many as its queue has slots, and
     /// some for jobs that end at once. `jobs` are those of the areas above. The one that unpacks slugs comes last.
-    async fn job_workers(
+    fn job_workers(
         &self,
         leases: &background::Leases,
         jobs: Vec<(background::Registry, usize)>,
@@ -93,19 +94,20 @@ impl Platform {
         let mut kinds = Vec::new();
         let mut start = |jobs: background::Registry, most| {
             kinds.extend(jobs.kinds());
-            background::Worker::start(self.db().clone(), jobs, most, leases.clone())
+            let waker = self.listener(background::CHANNEL);
+            background::Worker::start(self.db().clone(), jobs, most, leases.clone(), waker)
         };
         let none = background::Registry::default;
         let releasing = usize::try_from(releases::SLOTS.all).unwrap_or(1) + 16;
         let mut workers = vec![
-            start(none().with::<Destroy>(self.clone()), 16).await,
-            start(none().with::<releases::Run>(self.clone()), releasing).await,
-            start(none().with::<Retain>(self.clone()), 1).await,
+            start(none().with::<Destroy>(self.clone()), 16),
+            start(none().with::<releases::Run>(self.clone()), releasing),
+            start(none().with::<Retain>(self.clone()), 1),
         ];
         for (registry, most) in jobs {
-            workers.push(start(registry, most).await);
+            workers.push(start(registry, most));
         }
-        let unpacking = start(none().with::<slugs::Unpack>(self.clone()), 8).await;
+        let unpacking = start(none().with::<slugs::Unpack>(self.clone()), 8);
         (workers, unpacking, kinds)
     }
 

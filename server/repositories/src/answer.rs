@@ -1,10 +1,18 @@
 //! Forwards git's output to the client; a failed push gets the reason at its end.
+//!
+//! When the rest of a push is rejected while git reads it, git reports no more than that its input has ended ("unpacker
+//! error"). So its response is not forwarded from then on, and its end is generated here: a rejection of each ref, with
+//! the reason. Git still runs to its end, and deletes what it has received.
 
 use std::{io, sync::Arc, sync::Mutex};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, future::BoxFuture, stream};
-use tokio::{io::AsyncReadExt as _, net::unix::pipe::Receiver};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::unix::pipe::{Receiver, Sender},
+    sync::oneshot,
+};
 use worker::Worker;
 
 use crate::{body::Refusal, handle::Writing};
@@ -32,6 +40,8 @@ pub struct GitProcess {
     pub(crate) worker: Worker,
     pub(crate) output: Receiver,
     pub(crate) body_result: SharedBodyResult,
+    /// Yields git's input if the rest of the request was rejected. Until it is dropped, git does not notice.
+    pub(crate) rejected: Option<oneshot::Receiver<Sender>>,
     /// For a push.
     pub(crate) writing: Option<Writing>,
     pub(crate) slot: ClientSlot,
@@ -85,7 +95,7 @@ enum State {
     Over,
 }
 
-/// What a client holds while git serves it.
+/// The resources that a client holds while git serves it.
 pub struct ClientSlot {
     /// Called when git has exited, before the client gets the end of its response; dropped uncalled if the client has
     /// disconnected.
@@ -125,6 +135,10 @@ impl GitProcess {
                     self.is_over = true;
                     return Ok(None);
                 }
+                () = until_rejected(&mut self.rejected) => {
+                    self.read_out().await?;
+                    return Ok(None);
+                }
                 read = self.output.read_buf(held) => read?,
             };
             if back > 0 {
@@ -137,6 +151,13 @@ impl GitProcess {
                 return Ok(Some(held.split_to(held.len() - back).freeze()));
             }
         }
+    }
+
+    /// Reads the rest of the output without forwarding it.
+    async fn read_out(&mut self) -> io::Result<()> {
+        let mut rest = vec![0; 8 << 10];
+        while self.output.read(&mut rest).await? > 0 {}
+        Ok(())
     }
 
     /// The last part, and the state after it.
@@ -184,6 +205,18 @@ pub fn clone_refused(why: &str) -> Bytes {
     out.freeze()
 }
 
+/// Waits until the rest of the request was rejected, and ends git's input.
+async fn until_rejected(rejected: &mut Option<oneshot::Receiver<Sender>>) {
+    if let Some(receiver) = rejected {
+        let input = receiver.await;
+        *rejected = None;
+        if input.is_ok() {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
 /// Waits for git, and returns why it failed, if it did.
 async fn why(worker: Worker, body_result: &SharedBodyResult) -> Option<String> {
     let done = worker.done().await;
@@ -218,7 +251,7 @@ fn error(why: &str) -> BytesMut {
     report
 }
 
-/// The first sentence is shown behind each ref.
+/// The first sentence is shown after each ref.
 fn rejections(why: &str, refs: &[Vec<u8>]) -> BytesMut {
     let why = why.split(". ").next().unwrap_or_default().trim_end_matches('.');
     let mut report = BytesMut::new();
@@ -230,14 +263,14 @@ fn rejections(why: &str, refs: &[Vec<u8>]) -> BytesMut {
     report
 }
 
-/// A line for people.
+/// A line of text for the user.
 fn remark(why: &str) -> Bytes {
     let mut out = BytesMut::new();
     line(&mut out, Some(2), format!(" !     {why}\n").as_bytes());
     out.freeze()
 }
 
-/// One pkt-line; with a sideband, if the protocol has them here: 1 is the response, 2 is text for people.
+/// One pkt-line; with a sideband, if the protocol uses them here: 1 is the response, 2 is text for the user.
 fn line(out: &mut BytesMut, band: Option<u8>, text: &[u8]) {
     let length = text.len() + 4 + usize::from(band.is_some());
     out.put_slice(format!("{length:04x}").as_bytes());
@@ -263,7 +296,7 @@ mod tests {
     fn a_line_that_was_cut_is_ended_first() {
         let (whole, remark) = (b"000f\x02 building\n", &b"001a\x02 !     No. Try less.\n"[..]);
         for end in 0..=whole.len() {
-            // Read in parts, of which the last bytes are held back.
+            // Read in parts, the last bytes of which are held back.
             let (mut cut, part) = (Cut::default(), &whole[..end]);
             part.chunks(3).for_each(|part| cut.read(part));
             let (sent, held) = part.split_at(end.saturating_sub(END.len()));

@@ -60,8 +60,8 @@ pub trait SpaceLimit: Send + Sync {
     /// The maximum.
     fn limit(&self) -> u64;
 
-    /// Makes sure that there is space for `bytes` in total, or returns why there is none. Git itself rejects what
-    /// exceeds the limit.
+    /// Makes sure that there is space for `bytes` in total, or returns why there is none. May wait for space that
+    /// others release.
     async fn grow(&self, bytes: u64) -> Result<(), String>;
 }
 
@@ -142,16 +142,14 @@ impl Incoming {
         self.commands.names()
     }
 
-    /// Limits the body to the space that there is, plus a few bytes, so that git itself reports that the limit is
-    /// exceeded.
+    /// Limits the body to the space that there is.
     pub fn within(mut self, room: impl SpaceLimit + 'static) -> Self {
-        self.left = room.limit().saturating_add(16 << 20).saturating_sub(self.begun.len() as u64);
         self.room = Some(Box::new(room));
         self
     }
 
     /// Forwards the body to git.
-    pub(crate) async fn feed(mut self, git: Sender) -> Result<(), Refusal> {
+    pub(crate) async fn feed(mut self, git: &mut Sender) -> Result<(), Refusal> {
         let time = self.time;
         let late = |_| Err(format!("The request took longer than {} minutes.", time.as_secs() / 60));
         match timeout(time, self.pass(git)).await.unwrap_or_else(late) {
@@ -160,14 +158,15 @@ impl Incoming {
         }
     }
 
-    async fn pass(&mut self, mut git: Sender) -> Result<(), String> {
+    async fn pass(&mut self, git: &mut Sender) -> Result<(), String> {
         let begun = std::mem::take(&mut self.begun);
+        let mut all = begun.len() as u64;
+        must_have_space(self.room.as_deref(), all).await?;
         // git may have read enough.
         if git.write_all(&begun).await.is_err() || self.is_whole {
             return Ok(());
         }
         let (mut part, mut waited, mut came) = (vec![0; 64 << 10], Duration::ZERO, 0);
-        let mut all = begun.len() as u64;
         loop {
             let since = Instant::now();
             let read = timeout(limits::SILENCE.saturating_sub(waited), self.content.read(&mut part)).await;
@@ -175,20 +174,25 @@ impl Incoming {
                 0 => return Ok(()),
                 read => read,
             };
-            // A trickle of bytes counts as silence: slots and space are for clients that send.
+            // A trickle of bytes counts as silence, so that slots and space are not held by clients that hardly send.
             (waited, came) = (waited + since.elapsed(), came + read);
             if came >= limits::PACE {
                 (waited, came) = (Duration::ZERO, 0);
             }
             self.count(&part[..read])?;
             all += read as u64;
-            if let Some(room) = &self.room {
-                room.grow(all).await?;
-            }
+            must_have_space(self.room.as_deref(), all).await?;
             if git.write_all(&part[..read]).await.is_err() {
                 return Ok(());
             }
         }
+    }
+}
+
+async fn must_have_space(room: Option<&dyn SpaceLimit>, bytes: u64) -> Result<(), String> {
+    match room {
+        Some(room) => room.grow(bytes).await,
+        None => Ok(()),
     }
 }
 

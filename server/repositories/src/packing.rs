@@ -17,18 +17,21 @@ const PACKING: Duration = Duration::from_secs(1800);
 
 impl Repositories {
     /// Packs a repository that consists of many packs, and its refs, if there are many. Only one is packed at a time.
-    pub async fn pack(&self, app: AppId) -> anyhow::Result<()> {
+    /// Returns whether there was anything to pack.
+    pub async fn pack(&self, app: AppId) -> anyhow::Result<bool> {
         let (used, repository) = (self.of(app), self.path(app));
         let _mine = used.packing.lock().await;
-        if has_many_refs(&repository)? {
+        let has_many_refs = has_many_refs(&repository)?;
+        if has_many_refs {
             self.pack_with(app, &["pack-refs", "--all"]).await.context("pack the refs of the repository")?;
         }
         let is_pack = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "pack");
         if entries(&repository.join("objects/pack"))?.iter().filter(|path| is_pack(path)).count() < MANY_PACKS {
-            return Ok(());
+            return Ok(has_many_refs);
         }
         let _turn = self.cleaning.lock().await;
-        self.pack_with(app, &["gc", "--quiet"]).await.context("pack the repository")
+        self.pack_with(app, &["gc", "--quiet"]).await.context("pack the repository")?;
+        Ok(true)
     }
 
     async fn pack_with(&self, app: AppId, args: &[&str]) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::{fs::File, os::unix::net::UnixStream, time::Duration};
 
 use anyhow::Context as _;
 use api::ids::AppId;
+use tokio::{net::unix::pipe::Sender, sync::oneshot};
 use worker::{Limits, Lines, Order, Program, Work};
 
 use crate::{
@@ -40,13 +41,13 @@ impl Repositories {
         let order = self.order_of_client(app, with_protocol(program, protocol)).await?;
         let (stdin, input) = worker::to_worker()?;
         let lines = Lines { stdin: Some(stdin), ..Lines::default() };
-        let process = self.serve(&order, lines, None, slot)?;
-        feed(incoming, input, process.body_result.clone());
+        let mut process = self.serve(&order, lines, None, slot)?;
+        process.rejected = Some(feed(incoming, input, process.body_result.clone()));
         Ok(process)
     }
 
-    /// Receives a push of at most `most` bytes. The caller decides over it by responding to its hook at the other end
-    /// of the socket; without a response, the hook rejects the push.
+    /// Receives a push of at most `most` bytes. The caller accepts or rejects it by responding to its hook at the other
+    /// end of the socket; without a response, the hook rejects the push.
     pub async fn receive_pack(
         &self,
         app: AppId,
@@ -62,8 +63,8 @@ impl Repositories {
         order.limits.time = limits::PUSH;
         let (line, lines, input) = push_lines()?;
         let writing = self.write(app).await?;
-        let process = self.serve(&order, lines, Some(writing), slot)?;
-        feed(incoming, input, process.body_result.clone());
+        let mut process = self.serve(&order, lines, Some(writing), slot)?;
+        process.rejected = Some(feed(incoming, input, process.body_result.clone()));
         Ok((process, line))
     }
 
@@ -90,6 +91,7 @@ impl Repositories {
             worker,
             output,
             body_result: SharedBodyResult::default(),
+            rejected: None,
             writing,
             slot,
             is_over: false,
@@ -107,7 +109,7 @@ fn with_protocol(program: Program, value: Option<&str>) -> Program {
 }
 
 /// Our end of the socket to the hook, what the worker gets, and the writing end of git's input.
-fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::unix::pipe::Sender)> {
+fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, Sender)> {
     let (ours, theirs) = UnixStream::pair().context("make a socket for the hook")?;
     ours.set_nonblocking(true).context("make a socket for the hook")?;
     let ours = tokio::net::UnixStream::from_std(ours).context("make a socket for the hook")?;
@@ -119,17 +121,22 @@ fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::un
     Ok((ours, Lines { stdin: Some(stdin), more, ..Lines::default() }, input))
 }
 
-/// Forwards the request's body to git while the response is sent.
-fn feed(incoming: Incoming, input: tokio::net::unix::pipe::Sender, body_result: SharedBodyResult) {
+/// Forwards the request's body to git while the response is sent. If the rest of it is rejected, the reason is in
+/// `body_result`, and git's input, still open, in what this returns.
+fn feed(incoming: Incoming, mut input: Sender, body_result: SharedBodyResult) -> oneshot::Receiver<Sender> {
     let record = move |result| {
         if let Ok(mut stored) = body_result.lock() {
             *stored = result;
         }
     };
     record(BodyResult { why: None, refs: incoming.refs() });
+    let (sender, rejected) = oneshot::channel();
     tokio::spawn(async move {
-        if let Err(Refusal { why, refs }) = incoming.feed(input).await {
+        if let Err(Refusal { why, refs }) = incoming.feed(&mut input).await {
             record(BodyResult { why: Some(why), refs });
+            // If nobody forwards git's output any more, the input is dropped here.
+            let _ = sender.send(input);
         }
     });
+    rejected
 }

@@ -6,6 +6,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
 };
 
 use app::Assets;
@@ -14,14 +15,22 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use rust_embed::{EmbeddedFile, RustEmbed};
+use rust_embed::EmbeddedFile;
 use serde::Deserialize;
 
-#[derive(RustEmbed)]
-#[folder = "../target/site"]
-#[exclude = ".inputs"]
-#[exclude = "*.map"]
-struct Site;
+/// Returns the file of the front end with this name.
+pub type Embedded = fn(&str) -> Option<EmbeddedFile>;
+
+static SITE: OnceLock<Embedded> = OnceLock::new();
+
+/// Sets where the files come from: once, at the start of the process.
+pub fn embed(site: Embedded) {
+    SITE.get_or_init(|| site);
+}
+
+fn file(name: &str) -> Option<EmbeddedFile> {
+    SITE.get().and_then(|site| site(name))
+}
 
 /// The names of the newest files; see `style/pack.mjs`.
 #[derive(Deserialize)]
@@ -36,7 +45,7 @@ struct Manifest {
 
 impl Manifest {
     fn read() -> Option<Self> {
-        Site::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok())
+        file("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok())
     }
 }
 
@@ -70,7 +79,7 @@ pub fn of_page(path: &str) -> Assets {
 
 /// Whether there is a file at `path`.
 pub fn exists(path: &str) -> bool {
-    bare(path).is_some() || name(path).is_some_and(|name| Site::get(name).is_some())
+    bare(path).is_some() || name(path).is_some_and(|name| file(name).is_some())
 }
 
 /// The file at `path`, in the best encoding that the browser accepts.
@@ -79,7 +88,7 @@ pub fn serve(path: &str, request: &HeaderMap) -> Option<Response> {
         return Some(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], text).into_response());
     }
     let name = name(path)?;
-    let plain = Site::get(name)?;
+    let plain = file(name)?;
     let tag = format!("\"{:x}\"", Tag(&plain));
     let for_ever = name.starts_with("pkg/");
     let (encoding, file) = compressed(name, request).unwrap_or(("", plain));
@@ -130,7 +139,7 @@ fn compressed(name: &str, request: &HeaderMap) -> Option<(&'static str, Embedded
     kinds
         .into_iter()
         .filter(|(encoding, _)| takes(encoding))
-        .find_map(|(encoding, ending)| Some((encoding, Site::get(&format!("{name}{ending}"))?)))
+        .find_map(|(encoding, ending)| Some((encoding, file(&format!("{name}{ending}"))?)))
 }
 
 fn bytes(data: Cow<'static, [u8]>) -> bytes::Bytes {

@@ -17,6 +17,7 @@ use axum::{Router, extract::Request, response::Response};
 use identity::CookieGuard;
 use tower::ServiceExt;
 
+pub use self::assets::{Embedded, embed};
 use self::dispatch::For;
 
 /// Everything that the server serves: the API and the pages.

@@ -5,9 +5,12 @@
 //! decisions, generates ids or reads the clock: both are arguments. Queries are checked by the tests, which run
 //! each of them against a real database.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 #[path = "base"]
 mod of_base {
@@ -27,6 +30,7 @@ mod of_identity {
     pub mod passwords;
     pub mod payers;
     pub mod quotas;
+    pub mod row_limits;
     pub mod service_accounts;
     pub mod sessions;
     pub mod sign_in;
@@ -71,15 +75,23 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 /// transaction reads through it.
 pub const CONNECTIONS: u32 = 20;
 
+/// What Postgres enforces on the connections of a server, whose own timers do not run while its runtime is blocked. Others
+/// wait for the locks of a transaction that nobody continues, and with them for the end of its server; and whoever has
+/// waited for a lock for this long is told to try again, rather than to keep a connection. Statements have no limit of
+/// their own: exports, verification and sweeps take as long as there are rows.
+const LIMITS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "60s"), ("lock_timeout", "60s")];
+
 /// Connects to the database at `url` and migrates its schema.
 pub async fn open(url: &str) -> Result<PgPool, sqlx::Error> {
-    let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(std::time::Duration::from_secs(10))
-        .connect(url)
-        .await?;
-    migrate(&pool).await?;
-    Ok(pool)
+    let options: PgConnectOptions = url.parse()?;
+    let connect = |most, options| {
+        PgPoolOptions::new().max_connections(most).acquire_timeout(Duration::from_secs(10)).connect_with(options)
+    };
+    // A migration may have to wait for other servers.
+    let unlimited = connect(1, options.clone()).await?;
+    migrate(&unlimited).await?;
+    unlimited.close().await;
+    connect(CONNECTIONS, options.options(LIMITS)).await
 }
 
 /// Migrates the schema. Servers that start concurrently do this one at a time.

@@ -61,3 +61,27 @@ fn a_push_that_brings_nothing_keeps_no_room_from_others() {
     assert!(!said.contains("RPC failed") && !said.contains("hung up"), "{said}");
     assert!(up.stop().success());
 }
+
+#[test]
+fn of_pushes_at_once_as_many_land_as_fit_and_the_others_say_why() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    world.api("POST", "/teams", json!({ "name": "crew" }));
+    // Two of these fit, beside the repositories themselves.
+    world.api("PATCH", "/teams/crew/quotas", json!({ "repository_bytes": 8 << 20 }));
+    let repos = ["one", "two", "three", "four"].map(|name| repo(&world, name, 3000));
+    for repo in &repos {
+        git(&repo.folder, &["ls-remote", &repo.url()]);
+    }
+    let done: Vec<(bool, String)> = std::thread::scope(|scope| {
+        let pushes = repos.each_ref().map(|repo| scope.spawn(move || repo.push(&["main:refs/heads/try"])));
+        pushes.into_iter().map(|push| push.join().unwrap()).collect()
+    });
+    assert_eq!(done.iter().filter(|(ok, _)| *ok).count(), 2, "{done:?}");
+    for (_, said) in done.iter().filter(|(ok, _)| !ok) {
+        let is_told = said.contains("Other pushes in progress") || said.contains("(quota \"repository_bytes\")");
+        assert!(is_told && !said.contains("unpacker error"), "{said}");
+        assert!(!said.contains("RPC failed") && !said.contains("hung up"), "{said}");
+    }
+    assert!(up.stop().success());
+}

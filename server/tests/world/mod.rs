@@ -31,6 +31,34 @@ pub struct World {
     starts: AtomicU32,
 }
 
+/// A program that takes 20 ms for each request, exits at once on SIGTERM, and answers with the value of `VERSION`;
+/// to `/stream`, with a stream that does not end.
+const SLOW: &str = r#"
+import http.server, os, sys, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/stream":
+            self.close_connection = True
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+            while True:
+                self.wfile.write(b"more\n")
+                time.sleep(0.1)
+        time.sleep(0.02)
+        body = os.environ.get("VERSION", "none").encode()
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    def log_message(self, *args):
+        pass
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+
+Server(("", int(sys.argv[1])), Handler).serve_forever()
+"#;
+
 /// A `wharfd up` that was started.
 pub struct Up {
     pub child: Child,
@@ -124,6 +152,13 @@ impl World {
 
     /// Asks the API as the first account; the answer must be good.
     pub fn api(&self, method: &str, path: &str, body: Value) -> Value {
+        let answer = self.ask_api(method, path, body).unwrap();
+        assert!((200..300).contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Asks the API as the first account, when the server may be away.
+    pub fn ask_api(&self, method: &str, path: &str, body: Value) -> Option<Answer> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let auth = format!("Bearer {}", self.token());
         let headers = [
@@ -131,9 +166,7 @@ impl World {
             ("Authorization", auth.as_str()),
             ("Content-Type", "application/json"),
         ];
-        let answer = self.ask(method, path, &headers, body.as_bytes()).unwrap();
-        assert!((200..300).contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.body);
-        serde_json::from_str(&answer.body).unwrap()
+        self.ask(method, path, &headers, body.as_bytes())
     }
 
     /// What an app answers, once it answers well.
@@ -186,6 +219,11 @@ impl World {
         self.deploy_as("web", "exec python3 -m http.server $PORT")
     }
 
+    /// An app that takes 20 ms for each request, and exits at once on SIGTERM.
+    pub fn deploy_slow(&self) -> String {
+        self.deploy_as("web", "exec python3 slow.py $PORT")
+    }
+
     fn deploy_as(&self, process: &str, command: &str) -> String {
         let app = self.release(json!({ process: command }));
         self.api("PATCH", &format!("/apps/{app}/formation/{process}"), json!({ "quantity": 1 }));
@@ -199,6 +237,7 @@ impl World {
         let folder = self.dir.path().join("slug");
         fs::create_dir_all(folder.join("app")).unwrap();
         fs::write(folder.join("app/readme"), "hello").unwrap();
+        fs::write(folder.join("app/slow.py"), SLOW).unwrap();
         let packed =
             Command::new("tar").arg("czf").arg("-").arg("-C").arg(&folder).arg("./app").output().unwrap().stdout;
         let url = slug["blob"]["url"].as_str().unwrap();
@@ -211,6 +250,14 @@ impl World {
     pub fn dyno_is_up(&self, app: &str) -> bool {
         let dynos = self.api("GET", &format!("/apps/{app}/dynos"), Value::Null);
         dynos.as_array().unwrap().iter().any(|d| d["state"] == "up")
+    }
+
+    /// The processes of [`deploy_slow`](Self::deploy_slow), as the machine sees them.
+    pub fn slow_processes(&self) -> Vec<i32> {
+        let line = |pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let pids =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_string_lossy().parse().ok());
+        pids.filter(|pid| line(pid).starts_with(b"python3\0slow.py\0")).collect()
     }
 
     /// The sleeping process of the app, as the machine sees it.

@@ -8,7 +8,7 @@ use std::{
 use anyhow::anyhow;
 use api::ids::JobId;
 use async_trait::async_trait;
-use background::{Cancel, Failure, Job, Leases, Registry, Steps, Worker, enqueue, request_cancel, run_next};
+use background::{Cancel, Failure, Job, Leases, Registry, Steps, Worker, enqueue, request_cancel, run_next, testing};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -112,7 +112,8 @@ impl World {
     }
 
     async fn worker(&self) -> Worker {
-        Worker::start(self.pool.clone(), self.registry(), 4, Leases::with_duration(&self.pool, LEASE).unwrap()).await
+        let (leases, waker) = (Leases::with_duration(&self.pool, LEASE).unwrap(), testing::waker(&self.pool).await);
+        Worker::start(self.pool.clone(), self.registry(), 4, leases, waker)
     }
 
     async fn run(&self) -> bool {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use background::{Cancel, Failure, Job, Leases, Registry, Steps, Worker, enqueue, run_next};
+use background::{Cancel, Failure, Job, Leases, Registry, Steps, Worker, enqueue, run_next, take_over, testing};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -78,7 +78,7 @@ impl Job for Wait {
 /// A worker that runs a job that never ends.
 async fn running(pool: &PgPool, leases: Leases, notes: &Notes) -> Worker {
     let registry = Registry::default().with::<Wait>(notes.clone());
-    let worker = Worker::start(pool.clone(), registry, 4, leases).await;
+    let worker = Worker::start(pool.clone(), registry, 4, leases, testing::waker(pool).await);
     enqueue(&mut pool.acquire().await.unwrap(), &Wait(Uuid::now_v7())).await.unwrap();
     notes.wait_for(&["begun"]).await;
     worker
@@ -177,4 +177,76 @@ async fn a_job_that_is_not_stopped_yet_is_not_begun_again_by_the_same_server() {
     notes.wait_for(&["begun", "begun"]).await;
     assert!(fact(&pool, "select max(crashes) = 0 and max(attempt) = 1 from jobs").await);
     drop(worker);
+}
+
+#[tokio::test]
+async fn a_server_that_starts_takes_over_its_own_jobs_and_not_those_of_another_server() {
+    let (pool, notes) = (store::testing::pool().await, Notes::default());
+    let (here, there) = (Uuid::now_v7(), Uuid::now_v7());
+    let worker = running(&pool, Leases::start(&pool).unwrap().of_server(there), &notes).await;
+    let registry = Registry::default().with::<Wait>(notes.clone());
+    take_over(&pool, here).await.unwrap();
+    assert!(!run_next(&pool, &registry).await.unwrap(), "the other server runs it");
+    assert!(fact(&pool, "select state = 'running' and attempt = 1 and crashes = 0 from jobs").await);
+    assert_eq!(notes.all(), ["begun"]);
+    // Killed and started again.
+    drop(worker);
+    notes.wait_for(&["begun", "stopped"]).await;
+    take_over(&pool, there).await.unwrap();
+    let next = tokio::spawn(async move { run_next(&pool, &registry).await.unwrap() });
+    notes.wait_for(&["begun", "stopped", "begun"]).await;
+    next.abort();
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_blocked_while_it_leases_a_job_keeps_no_other_server_from_leasing_it() {
+    let (pool, notes) = (store::testing::pool().await, Notes::default());
+    enqueue(&mut pool.acquire().await.unwrap(), &Wait(Uuid::now_v7())).await.unwrap();
+    // Whoever leases has the lock, and waits for the table.
+    let mut table = pool.begin().await.unwrap();
+    sqlx::query("lock table jobs in share mode").execute(&mut *table).await.unwrap();
+    let options = pool.connect_options();
+    let busy = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let registry = || Registry::default().with::<Wait>(notes.clone());
+    let theirs = registry();
+    let worker = busy.spawn(async move {
+        let pool = PgPool::connect_with((*options).clone()).await.unwrap();
+        let (leases, waker) = (Leases::with_duration(&pool, LEASE).unwrap(), testing::waker(&pool).await);
+        Worker::start(pool.clone(), theirs, 1, leases, waker)
+    });
+    let worker = worker.await.unwrap();
+    let waits = "select exists (select 1 from pg_stat_activity where datname = current_database()
+                                and wait_event_type = 'Lock' and query like 'update jobs%')";
+    let deadline = Instant::now() + LONG;
+    while !fact(&pool, waits).await {
+        assert!(Instant::now() < deadline, "nobody leases a job");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    // Its only thread is at work, so it does not hear that it has got the table.
+    let (at_work, done) = (Arc::new(std::sync::Barrier::new(2)), Arc::new(AtomicBool::new(false)));
+    busy.spawn({
+        let (at_work, done) = (at_work.clone(), done.clone());
+        async move {
+            at_work.wait();
+            while !done.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+        }
+    });
+    tokio::task::spawn_blocking(move || at_work.wait()).await.unwrap();
+    table.commit().await.unwrap();
+    let (here, registry) = (pool.clone(), registry());
+    let next = tokio::spawn(async move { run_next(&here, &registry).await });
+    let begun = tokio::time::timeout(LONG, async {
+        while notes.all().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let begun = begun.await;
+    // Before anything is asserted: a thread that stays at work would keep a failed test from ending.
+    done.store(true, Ordering::Relaxed);
+    assert!(begun.is_ok(), "the job begins on another server");
+    next.abort();
+    tokio::task::spawn_blocking(move || drop((worker, busy))).await.unwrap();
 }

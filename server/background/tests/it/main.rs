@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
 use async_trait::async_trait;
-use background::{Cancel, Failure, Job, Registry, Steps, enqueue, run_next, testing::survives_a_crash_anywhere};
+use background::{
+    Cancel, Failure, Job, Registry, Steps, enqueue, run_next,
+    testing::{self, survives_a_crash_anywhere},
+};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -278,9 +281,14 @@ async fn a_worker_takes_up_what_a_dead_one_held_and_what_is_new() {
     let w = World::start().await;
     let held = Cook::new(How::Well);
     w.enqueue(&held).await;
-    w.sql("update jobs set state = 'running', lease = gen_random_uuid(), lease_until = now() + interval '1h'").await;
-    background::take_over(&w.pool).await.unwrap();
-    let worker = background::Worker::start(w.pool.clone(), w.registry(), 4, w.leases()).await;
+    w.sql(
+        "update jobs set state = 'running', lease = gen_random_uuid(), lease_until = now() + interval '1h',
+                server_id = subject",
+    )
+    .await;
+    background::take_over(&w.pool, held.dish).await.unwrap();
+    let waker = testing::waker(&w.pool).await;
+    let worker = background::Worker::start(w.pool.clone(), w.registry(), 4, w.leases(), waker);
     let new = Cook::new(How::Well);
     w.enqueue(&new).await;
     for job in [&held, &new] {
@@ -443,7 +451,8 @@ async fn a_server_that_is_told_to_end_blames_no_job_and_leaves_others_alone() {
     let (leases, others) = (long(), long());
     for (job, leases) in [(&job, &leases), (&other, &others)] {
         w.enqueue(job).await;
-        let worker = background::Worker::start(w.pool.clone(), w.registry(), 1, leases.clone()).await;
+        let waker = testing::waker(&w.pool).await;
+        let worker = background::Worker::start(w.pool.clone(), w.registry(), 1, leases.clone(), waker);
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
         while w.row(job).await.state != "running" {
             assert!(std::time::Instant::now() < deadline, "{:?}", w.row(job).await);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use background::{Cancel, Failure, Job, Leases, Registry, Steps, Worker, enqueue, enqueue_at, run_next, wake};
+use background::{Cancel, Failure, Job, Leases, Registry, Steps, Worker, enqueue, enqueue_at, run_next, testing, wake};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -181,7 +181,8 @@ async fn one_worker_runs_others_while_a_hundred_wait_and_is_told_when_they_go_on
         }
         all
     };
-    let worker = Worker::start(h.pool.clone(), h.registry(), 1, Leases::start(&h.pool).unwrap()).await;
+    let (leases, waker) = (Leases::start(&h.pool).unwrap(), testing::waker(&h.pool).await);
+    let worker = Worker::start(h.pool.clone(), h.registry(), 1, leases, waker);
     let deadline = Instant::now() + LONG;
     let count = "select count(*) from jobs where waits_for is not null";
     while sqlx::query_scalar::<_, i64>(count).fetch_one(&h.pool).await.unwrap() < 100 {
@@ -203,7 +204,7 @@ async fn a_wait_survives_the_server() {
     let job = h.enqueue().await;
     assert!(h.run().await);
     background::requeue_all(&h.pool, &background::Leases::start(&h.pool).unwrap()).await.unwrap();
-    background::take_over(&h.pool).await.unwrap();
+    background::take_over(&h.pool, Uuid::now_v7()).await.unwrap();
     assert_eq!(h.row(&job).await, row("pending", 0, Some("the ship"), false));
     // A server that dies while the job looks again.
     h.wake(&job).await;
@@ -232,7 +233,8 @@ async fn a_job_for_later_starts_then() {
     assert!(h.run().await && !h.run().await);
     assert_eq!((h.row(&past).await.0.as_str(), h.row(&future).await.0.as_str()), ("succeeded", "pending"));
     // An idle worker knows when the next one is due.
-    let worker = Worker::start(h.pool.clone(), h.registry(), 1, Leases::start(&h.pool).unwrap()).await;
+    let (leases, waker) = (Leases::start(&h.pool).unwrap(), testing::waker(&h.pool).await);
+    let worker = Worker::start(h.pool.clone(), h.registry(), 1, leases, waker);
     let soon = Unload(Uuid::now_v7());
     let at = Utc::now() + chrono::Duration::milliseconds(300);
     enqueue_at(&mut db, &soon, at).await.unwrap();

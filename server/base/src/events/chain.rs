@@ -10,15 +10,21 @@ use store::events::Row;
 
 use crate::{SubjectKind, secrets::Secrets};
 
-/// Appends an event. It holds a lock until the end of the transaction, in which nothing else may follow:
-/// [`Change`](crate::Change) ensures that.
-pub(crate) async fn append(secrets: &Secrets, tx: &mut PgConnection, event: Row) -> anyhow::Result<()> {
-    let (seq, previous) = head(secrets, tx).await.context("read the head of the audit log")?;
-    let mut row = Row { seq: seq + 1, previous, ..event };
-    row.hash = hash(&row).context("hash the event")?;
-    store::events::event_create(&mut *tx, &row).await.context("write to the audit log")?;
-    let seal = seal(secrets, row.seq, &row.hash);
-    store::events::event_seal_update(tx, row.seq, &seal, row.at).await.context("seal the audit log")
+/// Appends events, with a number of statements that hardly depends on how many they are. It holds a lock until the end
+/// of the transaction, in which nothing else may follow: [`Change`](crate::Change) ensures that.
+pub(crate) async fn append(secrets: &Secrets, tx: &mut PgConnection, events: Vec<Row>) -> anyhow::Result<()> {
+    let Some(at) = events.last().map(|event| event.at) else { return Ok(()) };
+    let (mut seq, mut previous) = head(secrets, tx).await.context("read the head of the audit log")?;
+    let mut rows = Vec::with_capacity(events.len());
+    for event in events {
+        let mut row = Row { seq: seq + 1, previous, ..event };
+        row.hash = hash(&row).context("hash the event")?;
+        (seq, previous) = (row.seq, row.hash.clone());
+        rows.push(row);
+    }
+    store::events::event_create(&mut *tx, &rows).await.context("write to the audit log")?;
+    let seal = seal(secrets, seq, &previous);
+    store::events::event_seal_update(tx, seq, &seal, at).await.context("seal the audit log")
 }
 
 /// The last event. If that is not the sealed one, the next event does not fit to it either, so that the break remains

@@ -173,29 +173,23 @@ impl Run {
         outcome
     }
 
-    /// Writes lines of output to the file that is streamed.
+    /// Writes lines of output to the file that is streamed, up to its limit. Then it closes the channel: the build goes
+    /// on, and the rest of its output is deleted unread.
     async fn write(
         &self,
         builds: &Builds,
         build: &Row,
         mut lines: mpsc::UnboundedReceiver<String>,
     ) -> anyhow::Result<()> {
-        let (mut batch, mut left) = (Vec::new(), Some(output::left(builds, build.app_id, self.build).await));
+        let (mut batch, mut left) = (Vec::new(), output::left(builds, build.app_id, self.build).await);
         while lines.recv_many(&mut batch, 1000).await > 0 {
             let text = batch.join("\n");
             batch.clear();
-            match left.map(|left| left.checked_sub(text.len() as u64)) {
-                Some(rest @ Some(_)) => {
-                    left = rest;
-                    self.print(builds, build, &text).await?;
-                }
-                // The build continues, so its output has to be read on, or it would block.
-                Some(None) => {
-                    left = None;
-                    self.print(builds, build, &outputs::omitted("build", outputs::MOST_OUTPUT)).await?;
-                }
-                None => {}
-            }
+            let Some(rest) = left.checked_sub(text.len() as u64) else {
+                return self.print(builds, build, &outputs::omitted("build", outputs::MOST_OUTPUT)).await;
+            };
+            left = rest;
+            self.print(builds, build, &text).await?;
         }
         Ok(())
     }

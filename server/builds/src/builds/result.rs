@@ -6,6 +6,7 @@ use std::{io::SeekFrom, path::Path};
 use axum::body::Bytes;
 use base::slots::Slot;
 use futures::Stream;
+use spool::Lines;
 use tokio::{
     fs::File,
     io::{AsyncReadExt as _, AsyncSeekExt as _, Take},
@@ -15,6 +16,8 @@ use tokio::{
 const MOST: u64 = 4 << 20;
 /// Bytes read at once: in the worst case a chunk of the response is this many empty lines.
 const CHUNK: usize = 8 << 10;
+/// Longer lines are cut into several, in bytes. Those of builds are shorter.
+const MOST_LINE: usize = 64 << 10;
 
 /// A result that is being written.
 pub(super) struct Writing {
@@ -22,7 +25,7 @@ pub(super) struct Writing {
     out: String,
     /// The rest of the output; `None` when all of it is written.
     file: Option<Take<File>>,
-    lines: Lines,
+    elements: Elements,
     _slot: Slot,
 }
 
@@ -33,8 +36,8 @@ impl Writing {
         let exit_code = exit_code.map_or_else(|| "null".to_owned(), |code| code.to_string());
         let out = format!(r#"{{"build":{build},"exit_code":{exit_code},"lines":["#);
         match end_of(file).await {
-            Ok(file) => Self { out, file: Some(file), lines: Lines::default(), _slot: slot },
-            Err(_) => Self { out: out + "]}", file: None, lines: Lines::default(), _slot: slot },
+            Ok(file) => Self { out, file: Some(file), elements: Elements::new(), _slot: slot },
+            Err(_) => Self { out: out + "]}", file: None, elements: Elements::new(), _slot: slot },
         }
     }
 
@@ -54,9 +57,9 @@ impl Writing {
         let mut chunk = vec![0; CHUNK];
         let n = file.read(&mut chunk).await?;
         if n > 0 {
-            self.lines.write(&chunk[..n], &mut self.out);
+            self.elements.write(&chunk[..n], &mut self.out);
         } else {
-            self.lines.end(&mut self.out);
+            self.elements.end(&mut self.out);
             self.out.push_str("]}");
             self.file = None;
         }
@@ -72,71 +75,39 @@ async fn end_of(file: &Path) -> std::io::Result<Take<File>> {
 }
 
 /// Writes an output, in chunks, as the elements of a JSON list of lines.
-#[derive(Default)]
-struct Lines {
-    has_lines: bool,
-    /// Whether a line has begun and not ended.
-    is_open: bool,
-    /// The end of the previous chunk, if what it is depends on the next.
-    held: Vec<u8>,
+struct Elements {
+    lines: Lines,
+    is_first: bool,
 }
 
-impl Lines {
+impl Elements {
+    fn new() -> Self {
+        Self { lines: Lines::new(0, MOST_LINE), is_first: true }
+    }
+
     fn write(&mut self, chunk: &[u8], out: &mut String) {
-        let mut text = std::mem::take(&mut self.held);
-        text.extend_from_slice(chunk);
-        let mut rest = &text[..];
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let line = &rest[..end];
-            self.add(line.strip_suffix(b"\r").unwrap_or(line), out);
-            self.close(out);
-            rest = &rest[end + 1..];
+        self.lines.push(chunk);
+        for line in self.lines.by_ref() {
+            add(line, &mut self.is_first, out);
         }
-        let (known, held) = rest.split_at(rest.len() - open_end(rest));
-        if !known.is_empty() {
-            self.add(known, out);
-        }
-        self.held = held.to_vec();
     }
 
     /// Writes the rest: a line without an end.
     fn end(&mut self, out: &mut String) {
-        let held = std::mem::take(&mut self.held);
-        if !held.is_empty() {
-            self.add(&held, out);
+        if let Some(line) = self.lines.finish() {
+            add(line, &mut self.is_first, out);
         }
-        if self.is_open {
-            self.close(out);
-        }
-    }
-
-    fn add(&mut self, text: &[u8], out: &mut String) {
-        if !self.is_open {
-            out.push_str(if self.has_lines { r#",{"line":""# } else { r#"{"line":""# });
-            (self.has_lines, self.is_open) = (true, true);
-        }
-        let quoted = serde_json::Value::from(String::from_utf8_lossy(text)).to_string();
-        out.push_str(&quoted[1..quoted.len() - 1]);
-    }
-
-    fn close(&mut self, out: &mut String) {
-        out.push_str(r#"\n","stream":"STDOUT"}"#);
-        self.is_open = false;
     }
 }
 
-/// The number of bytes at the end of `text` that may be the beginning of a line break or of a character.
-fn open_end(text: &[u8]) -> usize {
-    if text.ends_with(b"\r") {
-        return 1;
+fn add(line: String, is_first: &mut bool, out: &mut String) {
+    if !std::mem::take(is_first) {
+        out.push(',');
     }
-    let first = text.iter().rev().take(3).position(|byte| *byte >= 0xc0);
-    let length = |byte: u8| match byte {
-        0xf0.. => 4,
-        0xe0.. => 3,
-        _ => 2,
-    };
-    first.map(|back| back + 1).filter(|back| *back < length(text[text.len() - back])).unwrap_or(0)
+    let quoted = serde_json::Value::from(line).to_string();
+    out.push_str(r#"{"line":"#);
+    out.push_str(&quoted[..quoted.len() - 1]);
+    out.push_str(r#"\n","stream":"STDOUT"}"#);
 }
 
 #[cfg(test)]
@@ -186,11 +157,11 @@ mod tests {
         let expected: Vec<_> =
             whole.lines().map(|l| serde_json::json!({ "line": format!("{l}\n"), "stream": "STDOUT" })).collect();
         for size in 1..=text.len().max(1) {
-            let (mut lines, mut out) = (Lines::default(), String::new());
+            let (mut elements, mut out) = (Elements::new(), String::new());
             for chunk in text.chunks(size) {
-                lines.write(chunk, &mut out);
+                elements.write(chunk, &mut out);
             }
-            lines.end(&mut out);
+            elements.end(&mut out);
             let found: Vec<serde_json::Value> = serde_json::from_str(&format!("[{out}]")).unwrap();
             assert_eq!(found, expected, "{whole:?} in chunks of {size}");
         }

@@ -9,10 +9,13 @@ use axum::{
 use base::{Error, Result, slots::SharedSlot};
 use futures::TryStreamExt as _;
 use identity::{Actor, App, Can};
-use repositories::{Bounds, ClientSlot, GitProcess, Incoming, Refusal, SpaceLimit as _, clone_refused, push_refused};
+use repositories::{
+    Bounds, ClientSlot, GitLimits, GitProcess, Incoming, Refusal, SpaceLimit as _, clone_refused, push_refused,
+};
 use serde::Deserialize;
 
 use super::{
+    pack,
     push::{self, Held},
     reservation::{Reservation, must_have_space},
     unless_destroyed,
@@ -132,10 +135,68 @@ fn protocol(headers: &HeaderMap) -> Option<&str> {
     headers.get("git-protocol").and_then(|v| v.to_str().ok())
 }
 
-/// Reads what the client has to send before git starts.
-async fn incoming(headers: &HeaderMap, body: Body, bounds: Bounds) -> std::result::Result<Incoming, Refusal> {
+/// What a client transfers after it was sent the refs.
+#[derive(Clone, Copy)]
+enum Transfer {
+    Clone,
+    Push,
+}
+
+impl Transfer {
+    fn bounds(self, limits: &GitLimits) -> Bounds {
+        match self {
+            Self::Clone => Bounds::of_clone(limits),
+            Self::Push => Bounds::of_push(limits),
+        }
+    }
+
+    /// The response of git.
+    fn answer(self, body: Body) -> Response {
+        match self {
+            Self::Clone => answer(CLONED, body),
+            Self::Push => answer(PUSHED, body),
+        }
+    }
+
+    /// The response to a request that is rejected before git runs.
+    fn refused(self, refusal: &Refusal) -> Response {
+        self.answer(match self {
+            Self::Clone => clone_refused(&refusal.why).into(),
+            Self::Push => push_refused(refusal).into(),
+        })
+    }
+
+    /// Like [`Transfer::refused`], because of an error for the user; other errors are no response of git.
+    fn failed(self, err: Error, refs: Vec<Vec<u8>>) -> Response {
+        match words(err) {
+            Ok(err) => self.refused(&Refusal { why: err.message, refs }),
+            Err(response) => response,
+        }
+    }
+}
+
+/// A clone or push for which git can start.
+struct Begun {
+    guest: Guest,
+    headers: HeaderMap,
+    incoming: Incoming,
+}
+
+/// Authenticates the client, and reads what it has to send before git starts. The error is the response.
+async fn begin(
+    builds: &Builds,
+    repository: &str,
+    request: Request,
+    transfer: Transfer,
+) -> std::result::Result<Begun, Response> {
+    let (mut parts, body) = request.into_parts();
+    let guest = ask(builds, &mut parts, repository).await?;
+    let headers = parts.headers;
     let is_packed = headers.get(header::CONTENT_ENCODING).is_some_and(|e| e == "gzip" || e == "x-gzip");
-    Incoming::begin(body.into_data_stream().map_err(std::io::Error::other), is_packed, bounds).await
+    let body = body.into_data_stream().map_err(std::io::Error::other);
+    let incoming = Incoming::begin(body, is_packed, transfer.bounds(builds.git().limits())).await;
+    let incoming = incoming.map_err(|refusal| transfer.refused(&refusal))?;
+    Ok(Begun { guest, headers, incoming })
 }
 
 fn body_of(process: GitProcess) -> Body {
@@ -152,24 +213,18 @@ pub async fn upload_pack(
     Path(repository): Path<String>,
     request: Request,
 ) -> Result<Response> {
-    let (mut parts, body) = request.into_parts();
-    let guest = match ask(&builds, &mut parts, &repository).await {
-        Ok(guest) => guest,
+    let transfer = Transfer::Clone;
+    let Begun { guest, headers, incoming } = match begin(&builds, &repository, request, transfer).await {
+        Ok(begun) => begun,
         Err(response) => return Ok(response),
     };
-    let bounds = Bounds::of_clone(builds.git().limits());
-    let incoming = match incoming(&parts.headers, body, bounds).await {
-        Ok(incoming) => incoming,
-        Err(Refusal { why, .. }) => return Ok(answer(CLONED, clone_refused(&why).into())),
-    };
-    let client_slot = match guest.client_slot(&builds).await.map_err(words) {
+    let client_slot = match guest.client_slot(&builds).await {
         Ok((client_slot, _)) => client_slot,
-        Err(Ok(err)) => return Ok(answer(CLONED, clone_refused(&err.message).into())),
-        Err(Err(response)) => return Ok(response),
+        Err(err) => return Ok(transfer.failed(err, Vec::new())),
     };
-    let process = builds.git().upload_pack(guest.app.id, incoming, protocol(&parts.headers), client_slot).await;
+    let process = builds.git().upload_pack(guest.app.id, incoming, protocol(&headers), client_slot).await;
     let process = unless_destroyed(&builds, guest.app.id, process.map_err(Error::Internal)).await?;
-    Ok(answer(CLONED, body_of(process)))
+    Ok(transfer.answer(body_of(process)))
 }
 
 /// `POST /{repository}/git-receive-pack`: push.
@@ -178,36 +233,29 @@ pub async fn receive_pack(
     Path(repository): Path<String>,
     request: Request,
 ) -> Result<Response> {
-    let (mut parts, body) = request.into_parts();
-    let guest = match ask(&builds, &mut parts, &repository).await {
-        Ok(guest) => guest,
+    let transfer = Transfer::Push;
+    let Begun { guest, headers, incoming } = match begin(&builds, &repository, request, transfer).await {
+        Ok(begun) => begun,
         Err(response) => return Ok(response),
     };
-    let bounds = Bounds::of_push(builds.git().limits());
-    let incoming = match incoming(&parts.headers, body, bounds).await {
-        Ok(incoming) => incoming,
-        Err(refusal) => return Ok(answer(PUSHED, push_refused(&refusal).into())),
-    };
     let held = async {
-        Ok((guest.client_slot(&builds).await?, Reservation::take(&builds, guest.actor.payer, guest.app.id).await?))
+        let client_slot = guest.client_slot(&builds).await?;
+        Ok::<_, Error>((client_slot, Reservation::take(&builds, guest.actor.payer, guest.app.id).await?))
     };
-    let ((client_slot, slot), reservation) = match held.await.map_err(words) {
+    let ((client_slot, slot), reservation) = match held.await {
         Ok(held) => held,
-        Err(Ok(api::Error { message: why, .. })) => {
-            return Ok(answer(PUSHED, push_refused(&Refusal { why, refs: incoming.refs() }).into()));
-        }
-        Err(Err(response)) => return Ok(response),
+        Err(err) => return Ok(transfer.failed(err, incoming.refs())),
     };
     let Guest { actor, app } = guest;
     let watch = actor.watch(app.id, Can::Deploy).await?;
     let incoming = (incoming.within(reservation.clone()), reservation.limit());
-    let process = builds.git().receive_pack(app.id, incoming, protocol(&parts.headers), client_slot).await;
+    let process = builds.git().receive_pack(app.id, incoming, protocol(&headers), client_slot).await;
     let (process, line) = unless_destroyed(&builds, app.id, process.map_err(Error::Internal)).await?;
     tokio::spawn(async move {
         push::answer(builds.clone(), app.id, actor.originator(), line, Held { reservation, slot }, watch.lost()).await;
-        if let Err(err) = builds.git().pack(app.id).await {
+        if let Err(err) = pack(&builds, app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }
     });
-    Ok(answer(PUSHED, body_of(process)))
+    Ok(transfer.answer(body_of(process)))
 }

@@ -43,6 +43,15 @@ pub(crate) async fn unless_destroyed<T>(builds: &Builds, app: AppId, outcome: Re
     }
 }
 
+/// Packs a repository, if that is worthwhile. Its size is recorded afterwards: while it is packed, its objects exist
+/// twice, and a push that ended then has recorded that.
+async fn pack(builds: &Builds, app: Uuid) -> anyhow::Result<()> {
+    match builds.git().pack(app).await? {
+        true => note_size(builds, app).await,
+        false => Ok(()),
+    }
+}
+
 /// Records the size of a repository, for the owner's quota.
 async fn note_size(builds: &Builds, app: AppId) -> anyhow::Result<()> {
     let size = builds.git().measure(app).await;

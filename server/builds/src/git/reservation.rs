@@ -2,16 +2,19 @@
 //!
 //! The space used by completed pushes is measured on the disk; the space reserved by those in progress is recorded
 //! here, per repository and per owner, so that concurrent pushes cannot exceed a limit together. A push reserves space
-//! in steps, a little ahead of its bytes: a slow one does not block the others.
+//! in steps, a little ahead of its bytes: a slow one does not block the others. One that lacks space only because of
+//! others waits for them for a while, since they may end without landing, or with less than they had reserved.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use api::ids::{AccountId, AppId, PushId};
 use async_trait::async_trait;
 use base::{Error, Result, error::is_disk_full};
 use identity::quotas::{self, Quota};
 use repositories::GitLimits;
+use sqlx::PgConnection;
 use store::quotas::Owner;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     faults, note_size,
@@ -24,6 +27,8 @@ const STEP: u64 = 16 << 20;
 const PART: u64 = 8;
 /// The minimum step.
 const LEAST: u64 = 64 << 10;
+/// How long a push waits for space that others have reserved.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The next reservation of a push with `bytes`, of at most `most`.
 fn next(bytes: u64, most: u64) -> u64 {
@@ -55,25 +60,62 @@ impl Reservation {
         let mut tx = builds.begin_for(by).await?;
         let (owner, left) = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
         let Free { now, limit } = free(builds, &reservations, (push, by, app), (owner, left))?.or_crowded()?;
-        reservations.all().push(Reserved { push, by, app, owner, bytes: next(0, now) });
+        reservations.all().push(Reserved { push, by, app, owner, bytes: next(0, now), waits: false });
         let builds = builds.clone();
         Ok(Self(Arc::new(Inner { builds, reservations, push, by, app, limit })))
     }
 
+    /// Reserves more, up to a step beyond `bytes`. Waits if others have reserved the space, but not forever.
     async fn take_more(&self, bytes: u64) -> Result<()> {
+        let Inner { reservations, push, .. } = &*self.0;
+        let deadline = Instant::now() + PATIENCE;
+        let outcome = loop {
+            // Before the attempt, so that nothing is missed that is released during it.
+            let changed = reservations.changed();
+            match self.try_more(bytes).await {
+                Ok(false) if !reservations.may_wait(*push) => break Err(crowded()),
+                Ok(false) => {}
+                Ok(true) => break Ok(()),
+                Err(err) => break Err(err),
+            }
+            if timeout_at(deadline, changed).await.is_err() {
+                break Err(crowded());
+            }
+        };
+        reservations.stop_waiting(*push);
+        outcome
+    }
+
+    /// Like [`Reservation::take_more`], without waiting: whether there was enough space. An error if there is not
+    /// enough even without the others.
+    async fn try_more(&self, bytes: u64) -> Result<bool> {
         let Inner { builds, reservations, push, by, app, limit } = &*self.0;
         builds.git().size(*app).await;
         let mut tx = builds.begin_for(*by).await?;
         let (owner, left) = quotas::left_for_app(&mut tx, *app, Quota::Repositories).await?;
-        let most = free(builds, reservations, (*push, *by, *app), (owner, left))?.now.min(*limit);
-        // Up to the limit that git enforces.
-        if most < bytes.min(*limit) {
-            return Err(crowded());
+        let free = free(builds, reservations, (*push, *by, *app), (owner, left))?;
+        if free.limit.min(*limit) < bytes {
+            return Err(self.too_large(&mut tx, bytes).await);
         }
-        if let Some(taken) = reservations.all().iter_mut().find(|taken| taken.push == *push) {
-            taken.bytes = next(bytes.min(most), most);
+        let most = free.now.min(*limit);
+        if most >= bytes {
+            reservations.resize(*push, next(bytes, most));
         }
-        Ok(())
+        Ok(most >= bytes)
+    }
+
+    /// The reason why a push of `bytes` is too large, whatever others do.
+    async fn too_large(&self, tx: &mut PgConnection, bytes: u64) -> Error {
+        let GitLimits { repository_bytes, push_bytes, .. } = self.0.builds.config().git;
+        if bytes > push_bytes {
+            let most = push_bytes >> 20;
+            return Error::forbidden(format!("The push is larger than {most} MB. Split it into several pushes."));
+        }
+        let all = i64::try_from(bytes).unwrap_or(i64::MAX);
+        match quotas::admit_for_app(tx, self.0.app, Quota::Repositories, all).await {
+            Err(err) => err,
+            Ok(()) => full(repository_bytes),
+        }
     }
 
     /// Releases what was not needed, now that the size of the objects can be measured.
@@ -93,7 +135,7 @@ impl repositories::SpaceLimit for Reservation {
     async fn grow(&self, bytes: u64) -> std::result::Result<(), String> {
         // All objects are received, and the reservation is released.
         let Some(taken) = self.0.reservations.of(self.0.push) else { return Ok(()) };
-        if bytes <= taken || taken >= self.0.limit {
+        if bytes <= taken {
             return Ok(());
         }
         self.take_more(bytes).await.map_err(|err| match err {
@@ -110,7 +152,7 @@ impl repositories::SpaceLimit for Reservation {
 
 impl Inner {
     fn end(&self) {
-        self.reservations.all().retain(|taken| taken.push != self.push);
+        self.reservations.release(self.push);
     }
 }
 
@@ -128,6 +170,13 @@ pub(super) async fn must_have_space(builds: &Builds, by: AccountId, app: AppId) 
     free(builds, builds.git().reservations(), (PushId::now_v7(), by, app), found)?.or_crowded().map(drop)
 }
 
+fn full(most: u64) -> Error {
+    Error::forbidden(format!(
+        "The repository is full: it would be larger than {} MB. Delete unused branches, or recreate the app.",
+        most >> 20
+    ))
+}
+
 fn crowded() -> Error {
     Error::forbidden("Other pushes in progress have taken the remaining space. Push again when they have finished.")
 }
@@ -136,7 +185,7 @@ fn crowded() -> Error {
 struct Free {
     /// Given the other pushes.
     now: u64,
-    /// Without other pushes. What they occupy may be free again later, so git must not enforce it.
+    /// Without other pushes, since what they have reserved may be free again later.
     limit: u64,
 }
 
@@ -158,10 +207,7 @@ fn free(
     let GitLimits { repository_bytes: most, push_bytes, .. } = builds.config().git;
     let size = builds.git().last_size(app).unwrap_or(0);
     if size >= most {
-        return Err(Error::forbidden(format!(
-            "The repository is full: it is larger than {} MB. Delete unused branches, or recreate the app.",
-            most >> 20
-        )));
+        return Err(full(most));
     }
     let of_owner = left.map_or(u64::MAX, |left| u64::try_from(left).unwrap_or(0));
     let limit = of_owner.min(most - size).min(push_bytes);
@@ -185,7 +231,7 @@ mod tests {
         let mut pushes = 0;
         while left(bob) > 0 && pushes < 20 {
             let bytes = left(bob).min(2);
-            reservations.all().push(Reserved { push: PushId::now_v7(), by: bob, app, owner, bytes });
+            reservations.all().push(Reserved { push: PushId::now_v7(), by: bob, app, owner, bytes, waits: false });
             pushes += 1;
         }
         assert_eq!((pushes, left(ada)), (5, 10));
@@ -202,7 +248,7 @@ mod tests {
         let left = |push| reservations.left(room, (push, bob), |taken| taken.owner == owner);
         for push in &pushes {
             let bytes = next(0, left(*push));
-            reservations.all().push(Reserved { push: *push, by: bob, app, owner, bytes });
+            reservations.all().push(Reserved { push: *push, by: bob, app, owner, bytes, waits: false });
         }
         // Each brings 12 MB, and the last one of them is always ahead.
         let mut refused = 0;
@@ -223,12 +269,64 @@ mod tests {
     }
 
     #[test]
+    fn as_many_come_to_their_end_as_fit() {
+        let (reservations, bob, app) = (Reservations::default(), Uuid::from_u128(2), Uuid::from_u128(3));
+        let owner = quotas::owner(Some(bob), None);
+        let left = |room, push| reservations.left(room, (push, bob), |taken| taken.owner == owner);
+        let (whole, mut room, mut landed) = (12 << 20, 30u64 << 20, 0);
+        // What each has sent so far.
+        let mut pushes: Vec<_> = (1..=5).map(|push| (Uuid::from_u128(10 + push), 0u64)).collect();
+        for (push, _) in &pushes {
+            let bytes = next(0, left(room, *push));
+            reservations.all().push(Reserved { push: *push, by: bob, app, owner, bytes, waits: false });
+        }
+        while !pushes.is_empty() {
+            // The last one is always ahead.
+            for (push, came) in pushes.iter_mut().rev() {
+                let bytes = *came + (1 << 20);
+                let (taken, most) = (reservations.of(*push).unwrap(), left(room, *push));
+                if bytes <= taken || bytes <= most {
+                    reservations.resize(*push, taken.max(next(bytes, most).min(most)));
+                    reservations.stop_waiting(*push);
+                    *came = bytes;
+                } else if bytes > room || !reservations.may_wait(*push) {
+                    reservations.release(*push);
+                }
+                if *came == whole {
+                    reservations.release(*push);
+                    (room, landed) = (room - whole, landed + 1);
+                }
+            }
+            pushes.retain(|(push, _)| reservations.of(*push).is_some());
+        }
+        assert_eq!(landed, 2);
+    }
+
+    #[test]
+    fn of_those_of_an_owner_that_lack_space_only_the_oldest_waits() {
+        let (reservations, app) = (Reservations::default(), Uuid::from_u128(3));
+        let [old, new, other] = [4, 5, 6].map(Uuid::from_u128);
+        let [ada, bob] = [1, 2].map(Uuid::from_u128);
+        for (push, of) in [(old, ada), (new, ada), (other, bob)] {
+            let owner = quotas::owner(Some(of), None);
+            reservations.all().push(Reserved { push, by: of, app, owner, bytes: 1, waits: false });
+        }
+        assert!(reservations.may_wait(new) && reservations.may_wait(other));
+        // It waits, too, so the newer one gives way.
+        assert!(reservations.may_wait(old) && !reservations.may_wait(new) && reservations.may_wait(other));
+        reservations.stop_waiting(old);
+        assert!(reservations.may_wait(new));
+        reservations.release(new);
+        assert!(!reservations.may_wait(new));
+    }
+
+    #[test]
     fn a_push_has_what_it_brings_and_a_little_more() {
         let reservations = Reservations::default();
         let (ada, bob, push, app) =
             (AccountId::from_u128(1), AccountId::from_u128(2), PushId::from_u128(4), AppId::from_u128(3));
         let (owner, room) = (quotas::owner(Some(ada), None), 10 << 20);
-        reservations.all().push(Reserved { push, by: bob, app, owner, bytes: next(0, room) });
+        reservations.all().push(Reserved { push, by: bob, app, owner, bytes: next(0, room), waits: false });
         let left = |push, by| reservations.left(room, (push, by), |taken| taken.owner == owner);
         assert!(left(NEW, ada) > room * 3 / 4);
         // What it has counts once: it may go on to the end.

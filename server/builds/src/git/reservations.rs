@@ -1,13 +1,21 @@
-//! The disk space reserved by pushes in progress.
+//! The disk space reserved by pushes in progress, and which of those that lack space may wait for it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use api::ids::{AccountId, AppId, PushId};
 use store::quotas::Owner;
+use tokio::sync::{Notify, futures::Notified};
 
 /// The disk space reserved by pushes in progress, in the order in which they began.
 #[derive(Clone, Default)]
-pub(crate) struct Reservations(Arc<Mutex<Vec<Reserved>>>);
+pub(crate) struct Reservations {
+    all: Arc<Mutex<Vec<Reserved>>>,
+    /// Notified when space was released, or when an older push begins to wait.
+    changed: Arc<Notify>,
+}
 
 #[derive(Clone, Copy)]
 pub(super) struct Reserved {
@@ -16,15 +24,58 @@ pub(super) struct Reserved {
     pub app: AppId,
     pub owner: Owner,
     pub bytes: u64,
+    /// It lacks space, and waits for others to release some.
+    pub waits: bool,
 }
 
 impl Reservations {
     pub(super) fn all(&self) -> MutexGuard<'_, Vec<Reserved>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn of(&self, push: PushId) -> Option<u64> {
         self.all().iter().find(|taken| taken.push == push).map(|taken| taken.bytes)
+    }
+
+    /// Resolves when a push that waits should look for space again, from this call on.
+    pub(super) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Sets what a push has reserved.
+    pub(super) fn resize(&self, push: Uuid, bytes: u64) {
+        if let Some(taken) = self.all().iter_mut().find(|taken| taken.push == push) {
+            taken.bytes = bytes;
+        }
+    }
+
+    /// Releases what a push has reserved.
+    pub(super) fn release(&self, push: Uuid) {
+        self.all().retain(|taken| taken.push != push);
+        self.changed.notify_waiters();
+    }
+
+    /// Lets a push that lacks space wait for others to release some; `false` if an older one of the same owner's waits
+    /// for it. Several could wait for one another, each with a part of the space that one of them needs: only the
+    /// oldest waits, and newer ones end.
+    pub(super) fn may_wait(&self, push: Uuid) -> bool {
+        let mut all = self.all();
+        let Some(at) = all.iter().position(|taken| taken.push == push) else { return false };
+        let owner = all[at].owner;
+        if all[..at].iter().any(|older| older.waits && older.owner == owner) {
+            return false;
+        }
+        if !mem::replace(&mut all[at].waits, true) {
+            self.changed.notify_waiters();
+        }
+        true
+    }
+
+    /// Notes that a push waits no longer.
+    pub(super) fn stop_waiting(&self, push: Uuid) {
+        if let Some(taken) = self.all().iter_mut().find(|taken| taken.push == push) {
+            taken.waits = false;
+        }
     }
 
     /// How much of `room` a push of `by` may have, given the others. Several concurrent pushes of one person leave half

@@ -19,7 +19,7 @@ use chrono::{Duration, Utc};
 use serde::Deserialize;
 use store::oauth_clients::{Code, Row};
 
-use crate::{actor::Actor, scopes, subjects};
+use crate::{actor::Actor, row_limits, scopes, subjects};
 use api::{
     ids::{OauthClientId, OauthCodeId},
     oauth_clients::{Consent, ConsentQuery},
@@ -114,6 +114,7 @@ pub async fn consent_create(State(base): State<Base>, actor: Actor, Form(answer)
             updated_at: now,
         };
         store::oauth_clients::oauth_code_create(&mut *tx, &row).await?;
+        store::oauth_clients::oauth_code_trim(&mut *tx, row.account_id, row_limits::MOST_KEPT).await?;
         back.query_pairs_mut().append_pair("code", &code);
     } else {
         back.query_pairs_mut().append_pair("error", "access_denied");

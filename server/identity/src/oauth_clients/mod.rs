@@ -20,7 +20,7 @@ use chrono::Utc;
 use store::oauth_clients::{LIST, Row};
 use store::pages::Page;
 
-use crate::{actor::Actor, subjects};
+use crate::{actor::Actor, row_limits, subjects};
 
 const PURPOSE: &str = "oauth client";
 
@@ -100,6 +100,7 @@ pub async fn oauth_client_create(
         updated_at: now,
     };
     let mut tx = actor.change(subjects::oauth_client(&row)).await?;
+    row_limits::admit(&mut tx, &row_limits::OAUTH_CLIENTS, row.account_id).await?;
     store::oauth_clients::oauth_client_create(&mut *tx, &row).await?;
     note(&mut tx, "oauth_client.create", &row, "Made");
     tx.commit().await?;

@@ -152,7 +152,7 @@ async fn make(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<NewToke
 }
 
 fn tries(headers: &HeaderMap) -> String {
-    format!("OAuth clients from {}", request::address(headers).unwrap_or_default())
+    format!("OAuth clients from {}", request::client(request::address(headers).as_deref()))
 }
 
 /// The calling client: by HTTP Basic, or by the form. The secret alone is enough, as on Heroku.

@@ -98,7 +98,7 @@ pub async fn password_sign_in(
     // Runs to its end even if the browser disconnects: the attempt has to be counted.
     let judged = tokio::spawn(async move { attempt.judge(is_from_here).await });
     let account = judged.await.map_err(anyhow::Error::new)??;
-    session_cookies::sign_in(&session, account, id, &headers).await?;
+    session_cookies::sign_in(&identity, &session, account, id, &headers).await?;
     Ok((devices::cookie(&identity, account)?, Json(SignedIn { next })))
 }
 
@@ -137,12 +137,13 @@ impl Attempt {
             }
         };
         tries.iter().for_each(|(what, _)| limits.succeeded(what));
-        limits.remember(self.from(), id);
+        limits.remember(&self.from(), id);
         Ok(id)
     }
 
-    fn from(&self) -> &str {
-        self.address.as_deref().unwrap_or("an unknown address")
+    /// The client, whose attempts are counted.
+    fn from(&self) -> String {
+        request::client(self.address.as_deref())
     }
 
     /// The browser's device id, if it has signed in to the account before.
@@ -152,7 +153,7 @@ impl Attempt {
 
     /// Whether this address was used for signing in to the account before.
     fn was_here(&self, account: Option<&accounts::Row>) -> bool {
-        account.is_some_and(|account| self.identity.rate_limits().knows(self.from(), account.id))
+        account.is_some_and(|account| self.identity.rate_limits().knows(&self.from(), account.id))
     }
 
     /// The counters, and their free attempts. A browser or an address that was used for signing in to the account

@@ -157,7 +157,7 @@ fn may_begin(base: &Base, headers: &HeaderMap) -> bool {
         }),
     };
     let (limits, whence) = (base.rate_limits(), if is_ours { "the console at " } else { "" });
-    let attempts = format!("sign-in attempts from {whence}{}", request::address(headers).unwrap_or_default());
+    let attempts = format!("sign-in attempts from {whence}{}", request::client(request::address(headers).as_deref()));
     let may = !limits.is_locked(&attempts);
     if may {
         limits.failed(&attempts, FREE_BEGINNINGS);
@@ -235,7 +235,7 @@ async fn finish(
         None => {
             let id = SessionId::now_v7();
             let account = arrival.admit(id).await?;
-            session_cookies::sign_in(session, account, id, headers).await?;
+            session_cookies::sign_in(base, session, account, id, headers).await?;
             Ok(attempt.next)
         }
         // Signed out since, or signed in as somebody else: the current user did not request this.

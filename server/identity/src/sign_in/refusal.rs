@@ -6,6 +6,9 @@ use base::{Base, Error, Result, Subject, SubjectKind, events::EventActor};
 
 use crate::request;
 
+/// Rejected sign-ins of one client that are recorded within an hour.
+const MOST_RECORDED: u32 = 50;
+
 /// The reason of a rejection. Its code is passed to the page, which has the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -77,13 +80,13 @@ pub(super) async fn refuse(
     account: Option<AccountId>,
 ) -> Result<Response> {
     let address = request::address(headers);
-    // Any site can make a visitor's browser send this again and again, so it does not get an event each time: people
-    // have to be able to read the log.
-    let from = address.as_deref().unwrap_or("an unknown address");
+    // Any site can make a visitor's browser send this again and again, and anybody can begin a sign-in and break it off,
+    // so they do not get an event each time: people have to be able to read the log.
+    let from = request::client(address.as_deref());
     let is_news = match refusal {
         Refusal::Busy => false,
         Refusal::State => base.rate_limits().is_first(&format!("sign-ins without an attempt from {from}")),
-        _ => true,
+        _ => base.rate_limits().is_among_first(&format!("rejected sign-ins from {from}"), MOST_RECORDED),
     };
     if is_news {
         let summary = format!(

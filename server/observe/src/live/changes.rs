@@ -38,26 +38,15 @@ pub(super) async fn visible(observe: &Observe, actor: &Actor, batch: BTreeSet<Re
     if batch.contains(&Recorded::Anything) {
         return anything();
     }
-    let apps = batch.iter().filter_map(|event| parts(event).1).collect::<BTreeSet<_>>();
+    let apps = batch.iter().filter_map(Recorded::app).collect::<BTreeSet<_>>();
     let apps = apps.into_iter().collect::<Vec<_>>();
     let Ok(apps) = visible_apps(observe, actor, &apps).await else { return anything() };
-    let noun_if_visible = |event: &Recorded| {
-        let (noun, app) = parts(event);
-        app.is_none_or(|app| apps.contains(&app)).then(|| noun.to_owned())
-    };
-    Changed { nouns: batch.iter().filter_map(noun_if_visible).collect(), anything: false }
+    let visible = batch.iter().filter(|event| event.app().is_none_or(|app| apps.contains(&app)));
+    Changed { nouns: visible.filter_map(Recorded::noun).map(str::to_owned).collect(), anything: false }
 }
 
 fn anything() -> Changed {
     Changed { anything: true, ..Changed::default() }
-}
-
-/// The noun of an event, and its app.
-fn parts(event: &Recorded) -> (&str, Option<AppId>) {
-    match event {
-        Recorded::Anything => ("", None),
-        Recorded::Event { noun, app } => (noun, *app),
-    }
 }
 
 async fn visible_apps(observe: &Observe, actor: &Actor, apps: &[AppId]) -> base::Result<Vec<AppId>> {

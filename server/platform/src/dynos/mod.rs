@@ -7,12 +7,15 @@ mod plan;
 mod reconcile;
 mod routes;
 mod routing;
+mod stop;
+mod watch;
+mod world;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use api::{dynos::DynoState, ids::RunId};
 
-pub(crate) use self::reconcile::stop_all;
+pub(crate) use self::stop::stop_all;
 pub use self::{
     reconcile::Reconcile,
     routes::{dyno_info, dyno_list, dyno_restart, dyno_restart_all, dyno_stop, formation_restart, formation_stop},

@@ -1,29 +1,27 @@
 //! Observes running dynos and records their states: up, crashed, removed.
 
-use std::net::SocketAddr;
-
 use api::dynos::DynoState;
 use base::Kind;
 use chrono::Utc;
 use dyno::{Exit, Phase};
 use futures::{StreamExt as _, stream};
 use store::dynos::Row;
+use uuid::Uuid;
 
-use super::{exit_sentence, plan};
+use super::{exit_sentence, plan, watch::Watch};
 use crate::{Platform, ingest};
 
-/// Dynos that are observed concurrently, and how long each may take to accept a connection: one that does not respond
-/// delays the others.
+/// Dynos that are observed concurrently.
 const LOOKS: usize = 64;
-const ACCEPTS: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Observes every dyno, many at a time, and returns the current rows. Rows of dynos that were stopped and have exited
-/// are deleted.
-pub(super) async fn observe(platform: &Platform, rows: Vec<Row>) -> (Vec<Row>, Vec<String>) {
+/// are deleted. The driver is asked only for those that have exited or are not watched yet.
+pub(super) async fn observe(platform: &Platform, watch: &Watch, rows: Vec<Row>) -> (Vec<Row>, Vec<String>) {
+    watch.keep(&rows.iter().map(|row| row.run_id).collect());
     let seen: Vec<(Option<Row>, Option<String>)> = stream::iter(rows)
         .map(|row| async move {
             let before = row.clone();
-            match look(platform, row).await {
+            match look(platform, watch, row).await {
                 Ok(row) => (row, None),
                 Err(err) => (Some(before.clone()), Some(format!("look at {}: {err:#}", before.name))),
             }
@@ -40,24 +38,14 @@ pub(super) async fn observe(platform: &Platform, rows: Vec<Row>) -> (Vec<Row>, V
     (rows, failed)
 }
 
-async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
+async fn look(platform: &Platform, watch: &Watch, row: Row) -> anyhow::Result<Option<Row>> {
     let is_crashed = row.state == DynoState::Crashed && row.stopping_at.is_none();
     if is_crashed && !platform.ingest().has(row.run_id) {
         return Ok(Some(row));
     }
-    let status = platform.driver().status(row.run_id).await?;
-    let address = status.as_ref().and_then(|status| status.handle.addr);
-    let exit = match status.map(|s| s.phase) {
-        Some(Phase::Exited(exit)) => Some(exit),
-        Some(Phase::Starting | Phase::Running) => None,
-        None => Some(Exit {
-            at: Utc::now(),
-            code: None,
-            signal: None,
-            oom: false,
-            crowded: false,
-            error: Some("The process is gone: its files were removed or the machine was restarted".into()),
-        }),
+    let exit = match !is_crashed && watch.runs(row.run_id) {
+        true => None,
+        false => exit(platform, row.run_id).await?,
     };
     match exit {
         Some(exit) if row.stopping_at.is_some() => gone(platform, row, &exit).await,
@@ -68,11 +56,30 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
             platform.ingest().forget(row.run_id);
             Ok(Some(row))
         }
-        None if row.state == DynoState::Starting && row.stopping_at.is_none() => {
-            booting(platform, row, address).await.map(Some)
+        None => {
+            watch.begin(platform, row.run_id);
+            match row.state == DynoState::Starting && row.stopping_at.is_none() {
+                true => booting(platform, watch, row).await.map(Some),
+                false => Ok(Some(row)),
+            }
         }
-        None => Ok(Some(row)),
     }
+}
+
+/// How a process has exited; `None` if it runs.
+async fn exit(platform: &Platform, run: Uuid) -> anyhow::Result<Option<Exit>> {
+    Ok(match platform.driver().status(run).await?.map(|status| status.phase) {
+        Some(Phase::Exited(exit)) => Some(exit),
+        Some(Phase::Starting | Phase::Running) => None,
+        None => Some(Exit {
+            at: Utc::now(),
+            code: None,
+            signal: None,
+            oom: false,
+            crowded: false,
+            error: Some("The process is gone: its files were removed or the machine was restarted".into()),
+        }),
+    })
 }
 
 /// A stopped dyno has exited: its row and files are deleted once its output has been read.
@@ -143,10 +150,13 @@ fn say_crash(platform: &Platform, row: &Row, exit: &Exit, was: DynoState) {
     platform.supervisor_said(row.app_id, &row.name, &format!("State changed from {was} to crashed"));
 }
 
-/// A starting dyno is up when it has bound its port, and then its address is stored; one without a port, when it runs.
-async fn booting(platform: &Platform, mut row: Row, address: Option<SocketAddr>) -> anyhow::Result<Row> {
+/// A starting dyno is up when it accepts connections at its port, and then its address is stored; one without a port,
+/// when it runs.
+async fn booting(platform: &Platform, watch: &Watch, mut row: Row) -> anyhow::Result<Row> {
     let now = Utc::now();
-    if row.kind == "web" && !is_bound(address).await {
+    let address = watch.accepts(row.run_id);
+    if row.kind == "web" && address.is_none() {
+        watch.probe(platform, row.run_id, None);
         let late = row.started_at.is_some_and(|at| now - at >= plan::BOOT);
         if late && row.killed_at.is_none() {
             let error = "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch";
@@ -167,10 +177,4 @@ async fn booting(platform: &Platform, mut row: Row, address: Option<SocketAddr>)
     platform.supervisor_said(row.app_id, &row.name, "State changed from starting to up");
     platform.publish(Kind::DynoState, row.app_id);
     Ok(row)
-}
-
-async fn is_bound(address: Option<SocketAddr>) -> bool {
-    let Some(address) = address else { return false };
-    let connecting = tokio::net::TcpStream::connect(address);
-    matches!(tokio::time::timeout(ACCEPTS, connecting).await, Ok(Ok(_)))
 }

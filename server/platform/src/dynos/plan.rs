@@ -6,16 +6,20 @@
 //!                      │ ended, or 60 s without its port     │ ended
 //!                      └──────────→ crashed ←────────────────┘
 //!                         ↑ start again, after a pause
-//!   any of them, when no longer wanted: told to stop (SIGTERM, 30 s, SIGKILL), then removed
+//!   any of them, when no longer wanted: out of the routes; SIGTERM when its requests have ended, after 30 s at the
+//!   latest; SIGKILL 30 s later; removed
 //! ```
 //!
-//! Web dynos of a new release start beside the old ones. The old ones serve until all new ones are up, and are stopped
-//! only after the router has the new ones: no request is lost, and a release that does not come up does no harm. Other
-//! dynos are replaced at once, since workers of different releases may be incompatible.
+//! Web dynos of a new release start beside the old ones. The old ones serve until all new ones are up, and get SIGTERM
+//! only when the router has a table without them and their requests in progress have ended. So no request is lost, even
+//! if a process exits at once on SIGTERM, and a release that does not come up does no harm. However long the requests
+//! took, a process has all of Heroku's 30 seconds to shut down after SIGTERM. Other dynos are replaced at once, since
+//! workers of different releases may be incompatible.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
+    net::SocketAddr,
 };
 
 use api::{
@@ -27,6 +31,9 @@ use store::dynos::Row;
 
 /// The time between SIGTERM and SIGKILL.
 pub(super) const GRACE: Duration = Duration::seconds(30);
+/// How long requests in progress, or a router that does not respond, can delay SIGTERM. As long as a request may take to
+/// its first byte; streams are cut.
+pub(super) const DRAIN: Duration = Duration::seconds(30);
 /// The time limit for a web process to bind its port.
 pub(super) const BOOT: Duration = Duration::seconds(60);
 /// After running this long, a dyno counts as stable: its next crash is its first.
@@ -57,17 +64,17 @@ pub(super) enum Step {
     Create { app: AppId, kind: String, ordinal: i32 },
     /// Restart a crashed dyno.
     Restart { dyno: DynoId },
-    /// Begin to stop a dyno.
+    /// Begin to stop a dyno: it gets no more requests.
     Stop { dyno: DynoId, reason: StopReason },
+    /// Send SIGTERM to a dyno that is being stopped, when it [may](may_terminate) be.
+    Terminate { dyno: DynoId },
     /// Kill a dyno that did not stop in time.
     Kill { dyno: DynoId },
 }
 
-/// Why a dyno is stopped.
+/// Why a dyno is stopped, if not because a user requested it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StopReason {
-    /// A user requested it.
-    Requested,
     /// The app is being destroyed, or has no release with code.
     Unwanted,
     /// The release has no such process type.
@@ -78,17 +85,9 @@ pub(super) enum StopReason {
     Replaced,
 }
 
-impl StopReason {
-    /// Whether the router may send requests to such a dyno until it has a table without it.
-    pub(super) fn may_serve(self) -> bool {
-        matches!(self, Self::ScaledDown | Self::Replaced)
-    }
-}
-
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Requested => "requested",
             Self::Unwanted => "not desired",
             Self::NoSuchType => "process type is gone",
             Self::ScaledDown => "scaled down",
@@ -114,11 +113,10 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
     let mut steps = Vec::new();
     for row in rows.iter().filter(|r| r.stopping_at.is_some()) {
         let overdue = row.stopping_at.is_some_and(|at| now - at >= GRACE);
-        if overdue && row.killed_at.is_none() {
+        if !row.state.has_ended() {
+            steps.push(Step::Terminate { dyno: row.id });
+        } else if overdue && row.killed_at.is_none() {
             steps.push(Step::Kill { dyno: row.id });
-        } else if !row.state.has_ended() {
-            // A user requested it, and the process has not been signalled yet.
-            steps.push(Step::Stop { dyno: row.id, reason: StopReason::Requested });
         }
     }
     let live: Vec<&Row> = rows.iter().filter(|r| r.stopping_at.is_none()).collect();
@@ -167,15 +165,40 @@ pub(super) fn turns<T>(
     (all.into_iter().map(|(.., step)| step).collect(), last)
 }
 
-/// When to check these dynos again if no change is published: immediately while one starts or stops, or when the next
-/// crashed one is due to start.
+/// Where the router may send requests for a dyno, or has requests in progress: no others were ever in its table.
+pub(super) fn routed_at(row: &Row) -> Option<SocketAddr> {
+    let is_routed = row.kind == "web" && row.state == DynoState::Up;
+    row.addr.as_deref().filter(|_| is_routed)?.parse().ok()
+}
+
+/// Whether a dyno that is being stopped may get SIGTERM: when the router has a table without it and no request of it in
+/// progress, or too much time has passed. `busy` are the dynos with requests in progress; `None` if the router does not
+/// respond.
+pub(super) fn may_terminate(row: &Row, busy: Option<&[SocketAddr]>, now: DateTime<Utc>) -> bool {
+    let Some(addr) = routed_at(row) else { return true };
+    let is_late = row.stopping_at.is_none_or(|at| now - at >= DRAIN);
+    is_late || busy.is_some_and(|busy| !busy.contains(&addr))
+}
+
+/// When to check these dynos again if nothing happens: no change is published, no process ends or accepts its first
+/// connection, no request ends.
 pub(super) fn due<'a>(rows: impl Iterator<Item = &'a Row>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let due = rows.filter_map(|row| match row.state == DynoState::Starting || row.stopping_at.is_some() {
-        true => Some(now),
-        // One that is overdue waits for something else.
-        false => row.next_start_at.filter(|at| *at > now),
-    });
-    due.min()
+    rows.filter_map(|row| due_for(row, now)).min()
+}
+
+fn due_for(row: &Row, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let at = match (row.state, row.stopping_at) {
+        // The next check removes it.
+        (DynoState::Crashed, Some(_)) => return Some(now),
+        (DynoState::Down, Some(at)) => at + GRACE,
+        (_, Some(at)) => at + DRAIN,
+        (DynoState::Starting, None) if row.kind == "web" => row.started_at? + BOOT,
+        // The next check finds it up.
+        (DynoState::Starting, None) => return Some(now),
+        (_, None) => row.next_start_at?,
+    };
+    // One that is overdue waits for something else.
+    (at > now).then_some(at)
 }
 
 /// Whether a dyno matches the newest release and the desired size.
@@ -213,19 +236,19 @@ fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &
 }
 
 /// The web dynos that should get requests: those of the newest release when all of them are up, before that the old
-/// ones, and without either, any that are up.
+/// ones, and without either, any that are up. Dynos that are replaced within a release, such as by a restart, serve with
+/// the others.
 pub(super) fn serving<'a>(app: &App, rows: &'a [Row]) -> Vec<&'a Row> {
-    let Some(kind) = app.types.iter().find(|t| t.kind == "web") else { return Vec::new() };
-    let up: Vec<&Row> = rows
-        .iter()
-        .filter(|r| r.kind == "web" && r.state == DynoState::Up && r.stopping_at.is_none() && r.addr.is_some())
-        .collect();
-    let (current, old): (Vec<&Row>, Vec<&Row>) = up.into_iter().partition(|r| is_current(app, kind, r));
-    let all_up = i32::try_from(current.len()).is_ok_and(|n| n >= kind.quantity);
-    if kind.quantity == 0 {
+    let quantity = app.types.iter().find(|t| t.kind == "web").map_or(0, |t| t.quantity);
+    if quantity == 0 {
         return Vec::new();
     }
-    if all_up || old.is_empty() { current } else { old }
+    let is_up = |row: &&Row| row.stopping_at.is_none() && row.addr.is_some() && row.state == DynoState::Up;
+    let up = rows.iter().filter(|row| row.kind == "web").filter(is_up);
+    let (new, old): (Vec<&Row>, Vec<&Row>) = up.partition(|row| row.release_id == app.release);
+    let places: BTreeSet<i32> = new.iter().map(|row| row.ordinal).collect();
+    let all_up = i32::try_from(places.len()).is_ok_and(|n| n >= quantity);
+    if all_up || old.is_empty() { new } else { old }
 }
 
 #[cfg(test)]

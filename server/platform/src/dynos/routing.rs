@@ -1,11 +1,76 @@
-//! The routing table: the dynos that get the requests of each app.
+//! The routing table: the dynos that get the requests of each app. Keeps the router's up to date, and waits for the
+//! requests of dynos that were taken out of it.
 
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
 use api::dynos::DynoState;
+use chrono::Utc;
 use router::{AppRoute, AppState, Backend, Routes};
 use store::{apps, dynos::Row};
+use tokio::task::JoinHandle;
 
 use super::plan::{App, serving};
-use crate::Config;
+use crate::{Config, Platform};
+
+/// How long to wait before asking a router again that did not respond.
+pub(super) const AGAIN: Duration = Duration::from_millis(500);
+
+/// The router's side, as far as we know. All of it can be lost: the router knows what it has.
+#[derive(Default)]
+pub(super) struct RouterTable {
+    sent: Option<Routes>,
+    waiting: Option<Waiting>,
+}
+
+/// A request to the router that it answers when one of these dynos has no more requests in progress.
+struct Waiting {
+    dynos: Vec<SocketAddr>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl RouterTable {
+    /// Sends the router its table, if it may have another one. Returns the dynos that are not in it and still have
+    /// requests in progress.
+    pub async fn update(&mut self, platform: &Platform, entries: &[Entry<'_>]) -> anyhow::Result<Vec<SocketAddr>> {
+        let version = self.sent.as_ref().map_or(0, |sent| sent.version);
+        let mut table = table(platform.config(), version, entries);
+        // Asked each time: a router that was restarted has an old copy.
+        let in_use = platform.router().in_use().await.context("get the version of the routing table")?;
+        if self.sent.as_ref() == Some(&table) && in_use.version == version {
+            return Ok(in_use.busy);
+        }
+        table.version = u64::try_from(Utc::now().timestamp_micros()).unwrap_or_default();
+        let in_use = platform.router().put(&table).await.context("give the router its table")?;
+        self.sent = Some(table);
+        Ok(in_use.busy)
+    }
+
+    /// Wakes the supervisor when one of these dynos has no more requests in progress. Replaces what was waited for.
+    pub fn wait_for(&mut self, platform: &Platform, mut dynos: Vec<SocketAddr>) {
+        dynos.sort_unstable();
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.dynos == dynos && !waiting.task.is_finished()) {
+            return;
+        }
+        self.waiting = (!dynos.is_empty()).then(|| {
+            let (platform, asked) = (platform.clone(), dynos.clone());
+            let task = tokio::spawn(async move {
+                if let Err(err) = platform.router().drained(&asked).await {
+                    tracing::debug!("could not wait for the end of requests: {err}");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                platform.wake_dynos();
+            });
+            Waiting { dynos, task }
+        });
+    }
+}
 
 /// The row of an app, its desired dynos, and its actual ones.
 pub(super) struct Entry<'a> {
@@ -15,7 +80,7 @@ pub(super) struct Entry<'a> {
 }
 
 /// The whole table.
-pub(super) fn table(config: &Config, version: u64, entries: &[Entry<'_>]) -> Routes {
+fn table(config: &Config, version: u64, entries: &[Entry<'_>]) -> Routes {
     Routes {
         version,
         platform_hosts: config.platform_hosts(),

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use api::{dynos::DynoState, ids::RunId};
@@ -26,6 +27,8 @@ struct Followed {
     stage: Stage,
     /// The state of the dyno before it crashed.
     was: Option<DynoState>,
+    /// When it first could not be read after the dyno had ended.
+    failing_since: Option<Instant>,
 }
 
 /// How far a dyno and its output are.
@@ -43,7 +46,7 @@ impl Ingest {
     /// followers would copy each line twice.
     pub(super) fn add(&self, run: RunId, follower: logs::Follower) {
         let follower = Arc::new(Mutex::new(follower));
-        self.lock().entry(run).or_insert(Followed { follower, stage: Stage::Runs, was: None });
+        self.lock().entry(run).or_insert(Followed { follower, stage: Stage::Runs, was: None, failing_since: None });
     }
 
     /// Whether the output of this run is followed, or was read and is not forgotten yet.
@@ -84,6 +87,13 @@ impl Ingest {
         if let Some(followed) = self.lock().get_mut(&run) {
             followed.stage = Stage::Read;
         }
+    }
+
+    /// Notes that the output of a dyno that has ended could not be read. Whether the first time is so long ago.
+    pub(super) fn has_failed_for(&self, run: Uuid, time: Duration) -> bool {
+        let mut all = self.lock();
+        let Some(followed) = all.get_mut(&run) else { return true };
+        followed.failing_since.get_or_insert_with(Instant::now).elapsed() >= time
     }
 
     /// Notes the state that a dyno had before it crashed, for the line behind its output.

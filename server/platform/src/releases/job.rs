@@ -105,7 +105,7 @@ impl Run {
         };
         let (app, name) = (release.app_id, spec.name.as_str());
         platform.supervisor_said(app, name, &format!("Starting process with command `{}`", spec.command));
-        let mut copy = Copy::new(platform, app, release.id);
+        let mut copy = Copy::new(platform, app, release.id, name);
         let stop = Stop { limit: LIMIT, grace: GRACE, cancel };
         let outcome = run_to_end(&**platform.driver(), &spec, stop, &mut copy).await.map_err(anyhow::Error::from)?;
         copy.finish().await.context("copy the output of the release phase")?;

@@ -21,6 +21,8 @@ const TURN: usize = 1000;
 pub(super) struct Copy<'a> {
     platform: &'a Platform,
     app: AppId,
+    /// The dyno, as the app's log names it.
+    name: &'a str,
     file: PathBuf,
     open: Option<Open>,
 }
@@ -32,12 +34,13 @@ struct Open {
 }
 
 impl<'a> Copy<'a> {
-    /// Of the phase of this release.
-    pub fn new(platform: &'a Platform, app: AppId, release: ReleaseId) -> Self {
-        Self { platform, app, file: outputs::release_file(platform, app, release), open: None }
+    /// Of the phase of this release, run by the dyno `name`.
+    pub fn new(platform: &'a Platform, app: AppId, release: ReleaseId, name: &'a str) -> Self {
+        Self { platform, app, name, file: outputs::release_file(platform, app, release), open: None }
     }
 
-    /// Copies the rest into the app's log: what the file has and the log had not yet when the server was killed.
+    /// Copies the rest into the app's log: what the file has and the log had not yet when the server was killed, and
+    /// the end of an output that was cut.
     pub async fn finish(mut self) -> io::Result<()> {
         self.apart(|open| {
             while open.log.step(TURN).map_err(io::Error::other)? > 0 {}
@@ -92,12 +95,21 @@ impl Output for Copy<'_> {
             open.log.step(entries.len()).map_err(io::Error::other)?;
             Ok(())
         })
-        .await
+        .await?;
+        if self.is_full() {
+            self.platform.supervisor_said(self.app, self.name, &outputs::mostly_omitted("release phase"));
+        }
+        Ok(())
     }
 
     /// The follower reads the same output for the app's log.
     fn is_only_reader(&self) -> bool {
         false
+    }
+
+    /// The log gets no more than the file, except for the end.
+    fn is_full(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.file.place.is_full)
     }
 }
 

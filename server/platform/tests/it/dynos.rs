@@ -46,6 +46,35 @@ async fn a_crashed_dyno_says_why_and_is_started_again() {
     assert!(up.starts >= 2 && up.next_start_at.is_none(), "{up:?}");
 }
 
+/// The runs of the supervisor so far.
+pub async fn runs(t: &World) -> u64 {
+    let info = t.owner.platform_info().await.unwrap();
+    info.reconcilers.iter().find(|reconciler| reconciler.name == "dynos").map_or(0, |dynos| dynos.runs)
+}
+
+#[tokio::test]
+async fn the_supervisor_rests_while_dynos_crash_or_do_not_listen_yet() {
+    let t = World::start().await;
+    t.driver.react(|spec| if spec.command == "./deaf" { Reaction::Deaf } else { Reaction::Exit(7) });
+    for (app, command) in [("dawn", "./deaf"), ("dusk", "./server")] {
+        t.app(app).await;
+        t.deploy(app, &[("web", command)]).await;
+    }
+    let starts = || t.driver.started().iter().filter(|spec| spec.command == "./server").count();
+    until("web.1 has crashed a third time", async || {
+        let dynos = t.owner.dyno_list("dusk").await.unwrap();
+        let is_crashed = dynos.iter().any(|dyno| dyno.state == DynoState::Crashed && dyno.starts == 3);
+        if is_crashed { Ok(()) } else { Err(format!("{dynos:?}")) }
+    })
+    .await;
+    // Its next start is four seconds later; the supervisor looks at everything every two.
+    let before = runs(&t).await;
+    until("it is started again", async || if starts() == 4 { Ok(()) } else { Err(starts().to_string()) }).await;
+    let after = runs(&t).await;
+    assert!(after - before <= 12, "{before} to {after}");
+    t.dynos("dawn", &["web.1 starting v2"]).await;
+}
+
 #[tokio::test]
 async fn what_a_dyno_uses_is_measured() {
     let t = World::start().await;
@@ -185,7 +214,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
 }
 
 /// Where the router sends requests for the only app.
-fn routes(t: &World) -> Vec<std::net::SocketAddr> {
+pub fn routes(t: &World) -> Vec<std::net::SocketAddr> {
     let text = std::fs::read_to_string(router::table_dir(&t.data()).join("routes.json")).unwrap();
     let table: router::Routes = serde_json::from_str(&text).unwrap();
     table.apps[0].dynos.iter().map(|d| d.addr).collect()
@@ -228,7 +257,7 @@ async fn dynos_go_on_while_the_platform_is_away() {
 }
 
 /// Makes a time in the dynos' rows an old one, until something is so: as if one had waited.
-async fn long_ago(t: &World, column: &str, is_so: impl Fn() -> bool) {
+pub async fn long_ago(t: &World, column: &str, is_so: impl Fn() -> bool) {
     until(&format!("{column} is long ago and that is noticed"), async || {
         let query = format!("update dynos set {column} = {column} - interval '2 minutes'");
         sqlx::query(sqlx::AssertSqlSafe(query)).execute(&t.db).await.unwrap();

@@ -211,7 +211,7 @@ async fn retention() {
         },
     )
     .await;
-    assert_eq!(points, 24);
+    assert_eq!(points, 30);
 }
 
 #[tokio::test]
@@ -231,4 +231,41 @@ async fn cleaning_repositories() {
     )
     .await;
     assert_eq!(points, 3);
+}
+
+#[tokio::test]
+async fn another_server_that_starts_leaves_the_jobs_of_this_one_alone() {
+    let t = World::start().await;
+    t.driver.react(|_| Reaction::Run);
+    t.app("dusk").await;
+    let url = source(&t).await;
+    let build = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await;
+    assert_eq!(build.status, 201, "{build:?}");
+    let running = "select state, attempt, crashes, server_id from jobs where kind = 'builds.run'";
+    let job = async || {
+        let found = sqlx::query_as::<_, (String, i32, i32, Option<Uuid>)>(running).fetch_optional(&t.db).await;
+        found.unwrap()
+    };
+    let expected = Some(("running".to_owned(), 1, 0, Some(t.platform.server_id())));
+    until("the build runs", async || match job().await {
+        now if now == expected => Ok(()),
+        now => Err(format!("{now:?}")),
+    })
+    .await;
+    // Each server has one of these done when it starts.
+    let retained = async |times: i64| {
+        let count = "select count(*) from jobs where kind = 'retention.run' and state = 'succeeded'";
+        until("retention has run", async || {
+            match sqlx::query_scalar::<_, i64>(count).fetch_one(&t.db).await.unwrap() {
+                now if now == times => Ok(()),
+                now => Err(format!("{now}")),
+            }
+        })
+        .await;
+    };
+    retained(1).await;
+    let other = t.other_server().await;
+    assert_ne!(other.platform().server_id(), t.platform.server_id());
+    retained(2).await;
+    assert_eq!(job().await, expected);
 }

@@ -271,7 +271,7 @@ async fn a_range_that_is_not_understood_leads_nowhere_instead_of_to_the_beginnin
 
 impl World {
     /// What comes of `asked`, and how often it asked the database.
-    async fn counted<T>(&self, asked: impl Future<Output = T>) -> (T, usize) {
+    pub async fn counted<T>(&self, asked: impl Future<Output = T>) -> (T, usize) {
         // The first statements were those of the thread that made the database, which nobody listened to.
         tracing::callsite::rebuild_interest_cache();
         let before = self.statements();

@@ -10,6 +10,7 @@ mod authorizations;
 mod builds;
 mod bus;
 mod config_vars;
+mod draining;
 mod dynos;
 mod events;
 mod formation;

@@ -1,6 +1,7 @@
 //! The server's side of the control socket.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ use tokio::net::UnixStream;
 use crate::counters::Counters;
 use crate::routes::Routes;
 
-use super::{SOCKET, Version};
+use super::{DRAINED, InUse, SOCKET};
 
 const LIMIT: Duration = Duration::from_secs(10);
+/// For what takes the router no time. The supervisor asks this in each of its runs, and does nothing else meanwhile.
+const SHORT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why a request to the router failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +43,7 @@ pub enum Error {
     Refused { status: u16, message: String },
 }
 
-/// A client of the router of a run directory. It has no lasting connection, so it survives restarts of both.
+/// A client of the router of a run directory. It keeps no connection open, so it survives restarts of both sides.
 #[derive(Clone, Debug)]
 pub struct Control {
     socket: PathBuf,
@@ -52,25 +55,43 @@ impl Control {
         Control { socket: run.join(SOCKET) }
     }
 
-    /// Replaces the routing table. When this returns, the new one is in use and on disk.
-    pub async fn put(&self, routes: &Routes) -> Result<(), Error> {
+    /// Replaces the routing table. When this returns, the new one is in use and on disk, and dynos that are not in it get
+    /// no further requests.
+    pub async fn put(&self, routes: &Routes) -> Result<InUse, Error> {
         let body = serde_json::to_vec(routes).map_err(|e| self.interrupted(e))?;
-        self.send::<serde_json::Value>(Method::PUT, "/routes", body).await.map(drop)
+        self.send(Method::PUT, "/routes", body, LIMIT).await
+    }
+
+    /// The table in use, and what is in progress outside of it.
+    pub async fn in_use(&self) -> Result<InUse, Error> {
+        self.send(Method::GET, "/routes", Vec::new(), SHORT_LIMIT).await
     }
 
     /// The version of the table in use; 0 for a router that never had one.
     pub async fn version(&self) -> Result<u64, Error> {
-        let version: Version = self.send(Method::GET, "/routes", Vec::new()).await?;
-        Ok(version.version)
+        Ok(self.in_use().await?.version)
+    }
+
+    /// Waits until one of `dynos`, which were busy in [`InUse`], has no request in progress any more, for 30 seconds at
+    /// most. Fails when the router ends meanwhile.
+    pub async fn drained(&self, dynos: &[SocketAddr]) -> Result<InUse, Error> {
+        let body = serde_json::to_vec(dynos).map_err(|e| self.interrupted(e))?;
+        self.send(Method::POST, "/drained", body, DRAINED + LIMIT).await
     }
 
     /// Counts since the router's start.
     pub async fn counters(&self) -> Result<Counters, Error> {
-        self.send(Method::GET, "/counters", Vec::new()).await
+        self.send(Method::GET, "/counters", Vec::new(), LIMIT).await
     }
 
-    async fn send<T: DeserializeOwned>(&self, method: Method, path: &str, body: Vec<u8>) -> Result<T, Error> {
-        tokio::time::timeout(LIMIT, self.exchange(method, path, body))
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        limit: Duration,
+    ) -> Result<T, Error> {
+        tokio::time::timeout(limit, self.exchange(method, path, body))
             .await
             .map_err(|elapsed| self.interrupted(elapsed))?
     }

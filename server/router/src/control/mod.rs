@@ -5,9 +5,10 @@ mod client;
 use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +21,15 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
 
 use crate::Shared;
 use crate::config::table_dir;
+use crate::files::is_out_of_files;
+use crate::pool::Pool;
 use crate::routes::Routes;
 use crate::table::Table;
 
@@ -36,9 +40,19 @@ const ROUTES: &str = "routes.json";
 /// Enough for a table of some hundred thousand apps.
 const ROUTES_BYTES: usize = 64 * 1024 * 1024;
 
-#[derive(Serialize, Deserialize)]
-struct Version {
-    version: u64,
+/// Enough for more dynos than there are addresses for.
+const DYNOS_BYTES: usize = 4 * 1024 * 1024;
+/// How long a request to wait for dynos waits at most.
+const DRAINED: Duration = Duration::from_secs(30);
+
+/// The state of the table in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InUse {
+    /// The version that its sender chose; 0 for a router that never had one.
+    pub version: u64,
+    /// The dynos that are no longer in the table and still have requests in progress. Websockets do not count.
+    #[serde(default)]
+    pub busy: Vec<SocketAddr>,
 }
 
 /// Creates the control socket, for this user alone.
@@ -47,8 +61,8 @@ pub(crate) fn bind(run: &Path) -> anyhow::Result<StdListener> {
         .recursive(true)
         .mode(0o700)
         .create(run)
-        .with_context(|| format!("make the run directory {}", run.display()))?;
-    // Under another name until its mode is set, so that it is never open to others.
+        .with_context(|| format!("create the run directory {}", run.display()))?;
+    // Bound under another name until its mode is set, so that others can never open it.
     let path = run.join(SOCKET);
     let new = run.join(format!("{SOCKET}.new"));
     let _ = fs::remove_file(&new);
@@ -70,6 +84,8 @@ pub(crate) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
             Ok((stream, _)) => {
                 tokio::spawn(connection(control.clone(), stream));
             }
+            // The connection waits until there is a file for it.
+            Err(error) if is_out_of_files(&error) && control.shared.pool.make_room() => {}
             Err(error) => {
                 tracing::error!(%error, "could not accept a control connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -85,7 +101,7 @@ pub(crate) fn remove(run: &Path) {
 }
 
 /// The table of the last run. Without a usable one, the router serves only the platform's hosts.
-pub(crate) fn load(data: &Path, workers: usize) -> Table {
+pub(crate) fn load(data: &Path, pool: &Arc<Pool>) -> Table {
     let path = table_dir(data).join(ROUTES);
     let routes = match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Routes::default(),
@@ -95,7 +111,7 @@ pub(crate) fn load(data: &Path, workers: usize) -> Table {
         }
         Ok(routes) => routes,
     };
-    Table::new(&routes, &Table::default(), workers)
+    Table::new(&routes, &Table::default(), pool)
 }
 
 fn read(path: &Path) -> io::Result<Routes> {
@@ -109,7 +125,7 @@ fn read(path: &Path) -> io::Result<Routes> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// Writes the table so that a crash at any moment leaves the old one or the new one.
+/// Writes the table atomically: a crash leaves either the old one or the new one.
 fn save(data: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let dir = table_dir(data);
     let path = dir.join(ROUTES);
@@ -123,6 +139,16 @@ fn save(data: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         File::open(&dir)?.sync_all()
     };
     write().with_context(|| format!("write {}", path.display()))
+}
+
+/// Closes idle connections for it, if there are no files left.
+fn save_with_room(shared: &Shared, bytes: &[u8]) -> anyhow::Result<()> {
+    let data = &shared.config.data;
+    let is_out_of_files = |error: &anyhow::Error| error.downcast_ref::<io::Error>().is_some_and(is_out_of_files);
+    match save(data, bytes) {
+        Err(error) if is_out_of_files(&error) && shared.pool.make_room() => save(data, bytes),
+        saved => saved,
+    }
 }
 
 struct Served {
@@ -146,30 +172,38 @@ impl Served {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         match (request.method(), request.uri().path()) {
             (&Method::PUT, "/routes") => self.put(request).await,
-            (&Method::GET, "/routes") => json(&Version { version: self.shared.table.load().version }),
+            (&Method::GET, "/routes") => json(&self.in_use()),
+            (&Method::POST, "/drained") => self.wait(request).await,
             (&Method::GET, "/counters") => json(&self.shared.counters()),
-            _ => refuse(StatusCode::NOT_FOUND, "Available: PUT /routes, GET /routes and GET /counters."),
+            _ => refuse(StatusCode::NOT_FOUND, "Available: PUT /routes, GET /routes, POST /drained and GET /counters."),
         }
     }
 
-    async fn put(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let body = match Limited::new(request.into_body(), ROUTES_BYTES).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) => {
-                return refuse(StatusCode::BAD_REQUEST, &format!("The body was interrupted: {error}"));
-            }
+    fn in_use(&self) -> InUse {
+        InUse { version: self.shared.table.load().version, busy: self.shared.draining.busy() }
+    }
+
+    /// Waits until one of the dynos in the body has no request in progress.
+    async fn wait(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let dynos: Vec<SocketAddr> = match receive(request, DYNOS_BYTES, "list of addresses").await {
+            Ok((dynos, _)) => dynos,
+            Err(refusal) => return *refusal,
         };
-        let routes: Routes = match serde_json::from_slice(&body) {
-            Ok(routes) => routes,
-            Err(error) => {
-                return refuse(StatusCode::BAD_REQUEST, &format!("The body is not a valid routing table: {error}"));
-            }
+        // Whether it came to that is in the response.
+        let _ = tokio::time::timeout(DRAINED, self.shared.draining.until_one_is_free(&dynos)).await;
+        json(&self.in_use())
+    }
+
+    async fn put(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (routes, body): (Routes, Bytes) = match receive(request, ROUTES_BYTES, "routing table").await {
+            Ok(received) => received,
+            Err(refusal) => return *refusal,
         };
         let _writing = self.writing.lock().await;
         self.shared.apply(&routes);
-        let data: PathBuf = self.shared.config.data.clone();
-        match tokio::task::spawn_blocking(move || save(&data, &body)).await {
-            Ok(Ok(())) => json(&Version { version: routes.version }),
+        let shared = self.shared.clone();
+        match tokio::task::spawn_blocking(move || save_with_room(&shared, &body)).await {
+            Ok(Ok(())) => json(&self.in_use()),
             Ok(Err(error)) => {
                 tracing::error!("could not {error:#}");
                 refuse(
@@ -180,6 +214,20 @@ impl Served {
             Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
     }
+}
+
+/// Reads a body of at most `limit` bytes. Returns it parsed and as it is, or what to respond instead.
+async fn receive<T: DeserializeOwned>(
+    request: Request<Incoming>,
+    limit: usize,
+    what: &str,
+) -> Result<(T, Bytes), Box<Response<Full<Bytes>>>> {
+    let bad = |sentence: String| Box::new(refuse(StatusCode::BAD_REQUEST, &sentence));
+    let body = Limited::new(request.into_body(), limit).collect().await;
+    let body = body.map_err(|error| bad(format!("The body was interrupted: {error}")))?.to_bytes();
+    let parsed =
+        serde_json::from_slice(&body).map_err(|error| bad(format!("The body is not a valid {what}: {error}")))?;
+    Ok((parsed, body))
 }
 
 fn json(value: &impl Serialize) -> Response<Full<Bytes>> {

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets None has failed")]
 
 mod control;
+mod draining;
 mod errors;
+mod files;
 mod headers;
 mod hostile_tenant;
 mod limits;

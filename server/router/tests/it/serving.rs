@@ -105,6 +105,26 @@ async fn a_response_streams_while_it_is_made() {
 }
 
 #[tokio::test]
+async fn trailers_end_a_response_as_well_as_anything() {
+    let dyno = Dyno::answering(|_, _| {
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Digest\r\n\r\n5\r\nhello\r\n0\r\nDigest: x\r\n\r\n"
+            .to_owned()
+    })
+    .await;
+    let world = World::start().await;
+    world.shop(Up, &[dyno.addr]).await;
+    let mut client = world.client().await;
+    for _ in 0..3 {
+        client.send(&get("/")).await;
+        assert_eq!(client.answer().await.body, "hello");
+    }
+    for line in world.lines(3).await {
+        assert!(line.starts_with("at=info method=GET ") && line.contains("status=200 bytes=5 "), "{line}");
+    }
+    assert_eq!(dyno.connections(), 1);
+}
+
+#[tokio::test]
 async fn an_upload_streams_and_may_be_answered_meanwhile() {
     let dyno = Dyno::script(|mut conn, _| async move {
         conn.head().await;

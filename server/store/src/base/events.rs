@@ -2,7 +2,7 @@
 
 use api::ids::{AccountId, AppId, BuildId};
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use crate::pages::{Kind, List, Order};
@@ -42,31 +42,25 @@ pub async fn event_head(db: &mut PgConnection) -> sqlx::Result<(i64, Vec<u8>)> {
     Ok(head.unwrap_or((0, vec![0; 32])))
 }
 
-/// Appends an event after the head.
-pub async fn event_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into events (seq, at, actor_id, actor, credential, address, action, subject, app_id, summary, data,
-                             previous, hash, subject_kind, subject_id, version)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-    )
-    .bind(row.seq)
-    .bind(row.at)
-    .bind(row.actor_id)
-    .bind(&row.actor)
-    .bind(&row.credential)
-    .bind(&row.address)
-    .bind(&row.action)
-    .bind(&row.subject)
-    .bind(row.app_id)
-    .bind(&row.summary)
-    .bind(&row.data)
-    .bind(&row.previous)
-    .bind(&row.hash)
-    .bind(&row.subject_kind)
-    .bind(row.subject_id)
-    .bind(row.version)
-    .execute(db)
-    .await?;
+/// Rows that one statement inserts. Postgres allows 65,535 arguments.
+const MOST_ROWS: usize = 500;
+
+/// Appends events after the head.
+pub async fn event_create(db: &mut PgConnection, rows: &[Row]) -> sqlx::Result<()> {
+    for rows in rows.chunks(MOST_ROWS) {
+        let mut insert = QueryBuilder::<Postgres>::new(
+            "insert into events (seq, at, actor_id, actor, credential, address, action, subject, app_id, summary, data,
+                                 previous, hash, subject_kind, subject_id, version) ",
+        );
+        insert.push_values(rows, |mut values, row| {
+            values.push_bind(row.seq).push_bind(row.at).push_bind(row.actor_id).push_bind(&row.actor);
+            values.push_bind(&row.credential).push_bind(&row.address).push_bind(&row.action).push_bind(&row.subject);
+            values.push_bind(row.app_id).push_bind(&row.summary).push_bind(&row.data).push_bind(&row.previous);
+            values.push_bind(&row.hash).push_bind(&row.subject_kind).push_bind(row.subject_id).push_bind(row.version);
+        });
+        // Only the usual statement is worth keeping on the connection.
+        insert.build().persistent(rows.len() == 1).execute(&mut *db).await?;
+    }
     Ok(())
 }
 

@@ -257,3 +257,16 @@ pub async fn build_releases(db: impl PgExecutor<'_>, id: BuildId, release: Relea
             .await?;
     Ok(moved.rows_affected() == 1)
 }
+
+/// Deletes the oldest builds of each app that have ended: all but the newest `kept`. Returns how many.
+pub async fn build_sweep(db: impl PgExecutor<'_>, kept: i64) -> sqlx::Result<u64> {
+    let gone = sqlx::query(
+        "delete from builds b
+         using (select app_id, max(number) - $1::bigint as last from builds group by app_id having count(*) > $1) m
+         where b.app_id = m.app_id and b.number <= m.last and b.status <> 'pending'",
+    )
+    .bind(kept)
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
+}

@@ -1,27 +1,29 @@
 //! Uploads (the current writer of each): rows and queries.
 
-use api::ids::UploadId;
+use api::ids::{ServerId, UploadId};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// Makes `writer` the uploader of the slug or source with this id; `false` if another one has been active since
-/// `since`.
+/// Makes `writer`, of this server, the uploader of the slug or source with this id; `false` if another one has been active
+/// since `since`.
 pub async fn upload_begin(
     db: impl PgExecutor<'_>,
     id: Uuid,
-    writer: UploadId,
+    (server, writer): (ServerId, UploadId),
     since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "insert into uploads (id, writer, created_at, updated_at) values ($1, $2, $4, $4)
-         on conflict (id) do update set writer = $2, created_at = $4, updated_at = $4 where uploads.updated_at < $3",
+        "insert into uploads (id, writer, server_id, created_at, updated_at) values ($1, $2, $5, $4, $4)
+         on conflict (id) do update set writer = $2, server_id = $5, created_at = $4, updated_at = $4
+         where uploads.updated_at < $3",
     )
     .bind(id)
     .bind(writer)
     .bind(since)
     .bind(now)
+    .bind(server)
     .execute(db)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -51,9 +53,13 @@ pub async fn upload_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sql
     Ok(())
 }
 
-/// Expires all leases that were not renewed after `since`, because their server is dead: the next upload to one of
-/// these URLs takes over at once. A server that is still running renews its own.
-pub async fn upload_take_over(db: impl PgExecutor<'_>, since: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query("update uploads set updated_at = least(updated_at, $1)").bind(since).execute(db).await?;
+/// Lets the leases of this server expire, as if none had been renewed after `since`, because its earlier process is dead:
+/// whoever uploads to one of these URLs takes it over at once. Those of other servers are left alone.
+pub async fn upload_take_over(db: impl PgExecutor<'_>, server: Uuid, since: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update uploads set updated_at = least(updated_at, $2) where server_id = $1")
+        .bind(server)
+        .bind(since)
+        .execute(db)
+        .await?;
     Ok(())
 }

@@ -107,9 +107,17 @@ pub async fn account_delete_uninvited(db: &mut PgConnection, id: AccountId, now:
     if account_is_invited(&mut *db, id).await? != Some(true) {
         return Ok(false);
     }
-    let delete = format!("delete from accounts a where id = $2 and not {STANDS}");
-    let done = sqlx::query(sqlx::AssertSqlSafe(delete)).bind(now).bind(id).execute(db).await?;
-    Ok(done.rows_affected() == 1)
+    Ok(!account_delete_all_uninvited(db, &[id], now).await?.is_empty())
+}
+
+/// Like [`account_delete_uninvited`], for several accounts, which the caller has locked. Returns those that it deleted.
+pub async fn account_delete_all_uninvited(
+    db: impl PgExecutor<'_>,
+    ids: &[Uuid],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Row>> {
+    let delete = format!("delete from accounts a where id = any($2) and invited and not {STANDS} returning a.*");
+    sqlx::query_as(sqlx::AssertSqlSafe(delete)).bind(now).bind(ids).fetch_all(db).await
 }
 
 /// Accounts that exist only because of an invitation, with no invitation left.
@@ -118,12 +126,14 @@ pub async fn account_list_uninvited(db: impl PgExecutor<'_>, now: DateTime<Utc>)
     sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(now).fetch_all(db).await
 }
 
-/// The accounts kept by `team`: members and invitees who have never signed in.
-pub async fn account_list_invited_by_team(db: impl PgExecutor<'_>, team: TeamId) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(
-        "select * from accounts a where invited and (
+/// Locks the accounts kept by `team` until the end of the transaction, in the order of their ids, which it returns:
+/// members and invitees who have never signed in.
+pub async fn account_hold_invited_by_team(db: impl PgExecutor<'_>, team: TeamId) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(
+        "select id from accounts a where invited and (
              exists (select 1 from team_members m where m.account_id = a.id and m.team_id = $1)
-             or exists (select 1 from team_invitations i where i.account_id = a.id and i.team_id = $1))",
+             or exists (select 1 from team_invitations i where i.account_id = a.id and i.team_id = $1))
+         order by id for update",
     )
     .bind(team)
     .fetch_all(db)
@@ -239,4 +249,18 @@ pub async fn account_end_credentials(db: &mut PgConnection, id: AccountId) -> sq
         sqlx::query(query).bind(id).execute(&mut *db).await?;
     }
     Ok(())
+}
+
+/// Deletes service accounts that were removed before `before` and that no app, release or build names. Returns how many.
+pub async fn account_sweep_retired(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let gone = sqlx::query(
+        "delete from accounts a where a.retired_at < $1
+             and not exists (select 1 from apps where owner_id = a.id)
+             and not exists (select 1 from releases where account_id = a.id)
+             and not exists (select 1 from builds where account_id = a.id)",
+    )
+    .bind(before)
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
 }

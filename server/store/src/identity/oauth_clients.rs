@@ -150,6 +150,19 @@ pub async fn oauth_code_used(
     Ok(())
 }
 
+/// Deletes all codes that an account has given but the newest `most`.
+pub async fn oauth_code_trim(db: impl PgExecutor<'_>, account: Uuid, most: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from oauth_codes where account_id = $1 and id not in (
+             select id from oauth_codes where account_id = $1 order by created_at desc, id desc limit $2)",
+    )
+    .bind(account)
+    .bind(most)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Deletes codes that expired before `before`.
 pub async fn oauth_code_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from oauth_codes where expires_at < $1").bind(before).execute(db).await?;

@@ -35,7 +35,7 @@ pub struct Usage {
     pub pending_builds: i64,
     pub upload_bytes: i64,
     pub repository_bytes: i64,
-    /// Uploads, slugs, released ones too, and repositories.
+    /// Uploads, repositories, and all releases with their slugs and config vars.
     pub disk_bytes: i64,
     /// That an account made.
     pub teams: i64,
@@ -99,7 +99,8 @@ pub async fn quota_lock(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<(
     Ok(())
 }
 
-/// An owner's usage. `sizes` is the memory, in MB, of a dyno of each size.
+/// An owner's usage. `sizes` is the memory, in MB, of a dyno of each size. The cost does not grow with the number of
+/// releases: the newest one of each app has the sum of all.
 pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, i64)]) -> sqlx::Result<Usage> {
     let (names, memory): (Vec<&str>, Vec<i64>) = sizes.iter().copied().unzip();
     sqlx::query_as(
@@ -112,16 +113,16 @@ pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, 
              (select coalesce(sum(quantity * memory), 0)::bigint from wanted) as memory_mb,
              (select count(*) from builds b join mine on mine.id = b.app_id where b.status = 'pending')
                  as pending_builds,
-             (sent.bytes + packed.unused)::bigint as upload_bytes, repos.bytes as repository_bytes,
-             (sent.bytes + packed.bytes + repos.bytes + sets.bytes)::bigint as disk_bytes,
+             (sent.bytes + unused.bytes)::bigint as upload_bytes, repos.bytes as repository_bytes,
+             (sent.bytes + unused.bytes + released.bytes + repos.bytes)::bigint as disk_bytes,
              (select count(*) from teams where created_by = $1) as teams,
              (select count(*) from service_accounts where team_id = $2) as service_accounts
          from (select coalesce(sum(size), 0)::bigint as bytes from sources where account_id = $1) sent,
-              (select coalesce(sum(s.size), 0)::bigint as bytes, coalesce(sum(s.size) filter (
-                   where not exists (select 1 from releases r where r.slug_id = s.id)), 0)::bigint as unused
-               from slugs s join mine on mine.id = s.app_id) packed,
-              (select coalesce(sum(octet_length(r.config)), 0)::bigint as bytes
-               from releases r join mine on mine.id = r.app_id) sets,
+              (select coalesce(sum(s.size), 0)::bigint as bytes from slugs s join mine on mine.id = s.app_id
+               where not s.released) unused,
+              (select coalesce(sum(newest.total_bytes), 0)::bigint as bytes from mine cross join lateral (
+                   select total_bytes from releases r where r.app_id = mine.id order by version desc limit 1) newest
+              ) released,
               (select coalesce(sum(repo_size), 0)::bigint as bytes from mine) repos",
     )
     .bind(owner.account)

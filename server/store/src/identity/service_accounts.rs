@@ -5,7 +5,7 @@ use api::{
     team_members::Role,
 };
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range},
@@ -72,11 +72,6 @@ pub async fn service_account_info(db: impl PgExecutor<'_>, team: TeamId, which: 
     .await
 }
 
-/// The ids of all service accounts of a team.
-pub async fn service_account_ids(db: impl PgExecutor<'_>, team: TeamId) -> sqlx::Result<Vec<AccountId>> {
-    sqlx::query_scalar("select id from service_accounts where team_id = $1").bind(team).fetch_all(db).await
-}
-
 /// Whether an account is a service account, of any team.
 pub async fn service_account_exists(db: impl PgExecutor<'_>, account: AccountId) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select 1 from service_accounts where id = $1)").bind(account).fetch_one(db).await
@@ -85,7 +80,7 @@ pub async fn service_account_exists(db: impl PgExecutor<'_>, account: AccountId)
 /// Removes a service account's tokens, team membership, app access and name. Its history remains, and so does
 /// its account, suspended. Returns `false` if it is gone already, and then changes nothing.
 pub async fn service_account_retire(
-    db: &mut sqlx::PgConnection,
+    db: &mut PgConnection,
     account: AccountId,
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
@@ -94,17 +89,37 @@ pub async fn service_account_retire(
     if gone.rows_affected() == 0 {
         return Ok(false);
     }
-    sqlx::query("delete from oauth_authorizations where account_id = $1").bind(account).execute(&mut *db).await?;
-    sqlx::query("delete from collaborators where account_id = $1").bind(account).execute(&mut *db).await?;
-    sqlx::query("delete from team_members where account_id = $1").bind(account).execute(&mut *db).await?;
+    retire(db, &[account], now).await?;
+    Ok(true)
+}
+
+/// Like [`service_account_retire`], for all service accounts of a team. Returns their ids.
+pub async fn service_account_retire_all(
+    db: &mut PgConnection,
+    team: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Uuid>> {
+    let delete = sqlx::query_scalar("delete from service_accounts where team_id = $1 returning id");
+    let accounts: Vec<Uuid> = delete.bind(team).fetch_all(&mut *db).await?;
+    if !accounts.is_empty() {
+        retire(db, &accounts, now).await?;
+    }
+    Ok(accounts)
+}
+
+async fn retire(db: &mut PgConnection, accounts: &[Uuid], now: DateTime<Utc>) -> sqlx::Result<()> {
+    for table in ["oauth_authorizations", "collaborators", "team_members"] {
+        let delete = sqlx::AssertSqlSafe(format!("delete from {table} where account_id = any($1)"));
+        sqlx::query(delete).bind(accounts).execute(&mut *db).await?;
+    }
     sqlx::query(
         "update accounts set email = replace(email, '@', '.' || left(id::text, 18) || '@'), suspended_at = $2,
                 retired_at = $2, updated_at = $2
-         where id = $1",
+         where id = any($1)",
     )
-    .bind(account)
+    .bind(accounts)
     .bind(now)
     .execute(db)
     .await?;
-    Ok(true)
+    Ok(())
 }

@@ -223,6 +223,32 @@ pub async fn sign_in_link_use(
     .await
 }
 
+/// Ends all sessions of an account but the `most` used last.
+pub async fn session_trim(db: impl PgExecutor<'_>, account: Uuid, most: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from sessions where account_id = $1 and id not in (
+             select id from sessions where account_id = $1 order by last_seen_at desc, id desc limit $2)",
+    )
+    .bind(account)
+    .bind(most)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Deletes all links of an account but the newest `most`.
+pub async fn sign_in_link_trim(db: impl PgExecutor<'_>, account: Uuid, most: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from sign_in_links where account_id = $1 and id not in (
+             select id from sign_in_links where account_id = $1 order by created_at desc, id desc limit $2)",
+    )
+    .bind(account)
+    .bind(most)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Deletes expired sessions and links.
 pub async fn session_sweep(db: &sqlx::PgPool, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from sessions where expires_at < $1").bind(now).execute(db).await?;

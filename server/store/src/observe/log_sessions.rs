@@ -37,6 +37,21 @@ pub async fn log_session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Res
     Ok(())
 }
 
+/// Deletes all sessions of an account for an app but the newest `most`.
+pub async fn log_session_trim(db: impl PgExecutor<'_>, app: Uuid, account: Uuid, most: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from log_sessions where app_id = $1 and account_id = $2 and id not in (
+             select id from log_sessions where app_id = $1 and account_id = $2
+             order by created_at desc, id desc limit $3)",
+    )
+    .bind(app)
+    .bind(account)
+    .bind(most)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Opens a session. A session opened in time can be reopened by a client that reconnects.
 pub async fn log_session_open(
     db: impl PgExecutor<'_>,

@@ -93,6 +93,20 @@ pub async fn app_transfer_end(
     Ok(ended.rows_affected() == 1)
 }
 
+/// Deletes all ended transfers of an app but the newest `most`.
+pub async fn app_transfer_trim(db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from app_transfers where app_id = $1 and state <> 'pending' and id not in (
+             select id from app_transfers where app_id = $1 and state <> 'pending'
+             order by updated_at desc, id desc limit $2)",
+    )
+    .bind(app)
+    .bind(most)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Withdraws all pending transfers of an app.
 pub async fn app_transfer_delete_pending(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<()> {
     sqlx::query("delete from app_transfers where app_id = $1 and state = 'pending'").bind(app).execute(db).await?;

@@ -42,6 +42,7 @@ pub struct Row {
     pub addr: Option<String>,
     pub started_at: Option<DateTime<Utc>>,
     pub retiring_at: Option<DateTime<Utc>>,
+    /// When it was taken out of the routes; once it is down, when it got SIGTERM.
     pub stopping_at: Option<DateTime<Utc>>,
     pub killed_at: Option<DateTime<Utc>>,
     pub starts: i32,
@@ -192,4 +193,24 @@ pub async fn dyno_stop(db: impl PgExecutor<'_>, app: AppId, which: Which<'_>, no
     .execute(db)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// Begins to stop these dynos, unless that has begun before.
+pub async fn dyno_withdraw(db: impl PgExecutor<'_>, dynos: &[Uuid], now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update dynos set stopping_at = $2 where id = any($1) and stopping_at is null")
+        .bind(dynos)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Records that a dyno got SIGTERM. From now on, `stopping_at` is that time.
+pub async fn dyno_down(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update dynos set state = 'down', stopping_at = $2, updated_at = $2 where id = $1")
+        .bind(id)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
 }

@@ -8,6 +8,9 @@ use sqlx::{PgConnection, PgExecutor};
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
 
+/// Process types that an app does not have any more and whose quantity and size are remembered: those that it had last.
+pub const MOST_FORMER: i64 = 200;
+
 /// The sort orders of process types.
 pub static LIST: List = List::by(&[Order::unique("type", Kind::Text, "t.type"), BY_ID, BY_CREATION, BY_CHANGE]);
 
@@ -113,6 +116,14 @@ async fn put_aside(db: &mut PgConnection, app: AppId, kept: &[&str], now: DateTi
     .bind(app)
     .bind(kept)
     .bind(now)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "delete from former_formation where app_id = $1 and id not in (
+             select id from former_formation where app_id = $1 order by updated_at desc, id desc limit $2)",
+    )
+    .bind(app)
+    .bind(MOST_FORMER)
     .execute(db)
     .await?;
     Ok(())

@@ -122,8 +122,17 @@ pub async fn job_changed_at(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Date
         .await
 }
 
-/// Deletes jobs finished before `before`.
-pub async fn job_sweep(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query("delete from jobs where finished_at < $1").bind(before).execute(db).await?;
+/// Deletes jobs finished before `before`, and of each kind all finished ones but the newest `kept`.
+pub async fn job_sweep(db: &PgPool, before: DateTime<Utc>, kept: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from jobs where finished_at < $1 or id in (
+             select id from (select id, row_number() over (partition by kind order by finished_at desc, id desc) as place
+                             from jobs where finished_at is not null) f
+             where place > $2)",
+    )
+    .bind(before)
+    .bind(kept)
+    .execute(db)
+    .await?;
     Ok(())
 }

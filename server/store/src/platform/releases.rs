@@ -278,3 +278,76 @@ pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: AppId, now: DateTi
     .await?;
     Ok(())
 }
+
+/// Deletes the oldest releases of each app, with what only they had: slugs and sets of config vars. The newest `kept`
+/// stay, and so do the current one, those that have not ended, and those of dynos. Locks their apps. Returns how many were
+/// deleted.
+pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64> {
+    let many: Vec<Uuid> = sqlx::query_scalar("select app_id from releases group by app_id having count(*) > $1")
+        .bind(kept)
+        .fetch_all(&mut *db)
+        .await?;
+    if many.is_empty() {
+        return Ok(0);
+    }
+    let lock = "select 1 from apps where id = any($1) order by id for update";
+    sqlx::query(lock).bind(&many).execute(&mut *db).await?;
+    let gone: Vec<(Uuid, Option<Uuid>, Uuid)> = sqlx::query_as(
+        "with ends as (select app_id, max(version) as newest, max(version) filter (where status = 'succeeded') as live
+                       from releases where app_id = any($2) group by app_id)
+         delete from releases r using ends e
+         where r.app_id = e.app_id and r.version <= e.newest - $1::bigint and r.version is distinct from e.live
+             and r.status <> 'pending' and not exists (select 1 from dynos d where d.release_id = r.id)
+         returning r.app_id, r.slug_id, r.config_id",
+    )
+    .bind(kept)
+    .bind(&many)
+    .fetch_all(&mut *db)
+    .await?;
+    forget(db, &gone).await?;
+    add_up(db, &many).await?;
+    Ok(gone.len() as u64)
+}
+
+/// Deletes the slugs and sets of config vars that only these releases had, by app.
+async fn forget(db: &mut PgConnection, gone: &[(Uuid, Option<Uuid>, Uuid)]) -> sqlx::Result<()> {
+    let slugs: Vec<Uuid> = gone.iter().filter_map(|(_, slug, _)| *slug).collect();
+    let (apps, configs): (Vec<Uuid>, Vec<Uuid>) = gone.iter().map(|(app, _, config)| (*app, *config)).unzip();
+    sqlx::query(
+        "delete from slugs s where s.id = any($1)
+             and not exists (select 1 from releases r where r.app_id = s.app_id and r.slug_id = s.id)",
+    )
+    .bind(slugs)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "delete from configs c using unnest($1::uuid[], $2::uuid[]) g(app_id, id)
+         where c.app_id = g.app_id and c.id = g.id
+             and not exists (select 1 from releases r where r.app_id = c.app_id and r.config_id = c.id)
+             and not exists (select 1 from apps a where a.id = c.app_id and a.config_id = c.id)",
+    )
+    .bind(apps)
+    .bind(configs)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Computes the running totals of these apps' releases again, as the trigger `total_of_releases` does for a new one.
+async fn add_up(db: &mut PgConnection, apps: &[Uuid]) -> sqlx::Result<()> {
+    sqlx::query(
+        "with parts as (
+             select r.id, r.app_id, r.version, octet_length(r.config) + case
+                        when row_number() over (partition by r.app_id, r.slug_id order by r.version) = 1
+                        then coalesce(s.size, 0) else 0 end as bytes
+             from releases r left join slugs s on s.id = r.slug_id where r.app_id = any($1)
+         ), totals as (
+             select id, sum(bytes) over (partition by app_id order by version) as total from parts
+         )
+         update releases r set total_bytes = t.total from totals t where t.id = r.id and r.total_bytes <> t.total",
+    )
+    .bind(apps)
+    .execute(db)
+    .await?;
+    Ok(())
+}

@@ -123,6 +123,19 @@ pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: AppId) ->
     .await
 }
 
+/// Deletes slugs without an archive that were created before `before`, unless somebody is uploading one. Returns how many.
+pub async fn slug_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let gone = sqlx::query(
+        "delete from slugs s where s.checksum is null and s.created_at < $1
+             and not exists (select 1 from releases r where r.slug_id = s.id)
+             and not exists (select 1 from uploads u where u.id = s.id)",
+    )
+    .bind(before)
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
+}
+
 /// Whether a slug exists, and its app is not being destroyed.
 pub async fn slug_stays(db: impl PgExecutor<'_>, id: SlugId) -> sqlx::Result<bool> {
     sqlx::query_scalar(

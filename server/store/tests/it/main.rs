@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod connections;
 #[path = "base"]
 mod of_base {
     mod bus;
@@ -18,6 +19,7 @@ mod of_identity {
     mod passwords;
     mod payers;
     mod quotas;
+    mod row_limits;
     mod sessions;
     mod teams;
 }

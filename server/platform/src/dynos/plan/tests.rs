@@ -59,6 +59,7 @@ fn check(app: Option<&App>, rows: &[Row], expected: &[&str]) {
             Step::Create { kind, ordinal, .. } => format!("create {kind}.{ordinal}"),
             Step::Restart { dyno } => format!("restart {}", dyno.get().as_u128()),
             Step::Stop { dyno, .. } => format!("stop {}", dyno.get().as_u128()),
+            Step::Terminate { dyno } => format!("terminate {}", dyno.get().as_u128()),
             Step::Kill { dyno } => format!("kill {}", dyno.get().as_u128()),
         })
         .collect();
@@ -159,7 +160,7 @@ fn what_somebody_asked_to_stop_is_told_once_and_replaced() {
     let app = app(1, &[("web", 1)]);
     let mut asked = row(1, "web.1", 1, Up);
     asked.stopping_at = Some(now());
-    check(Some(&app), std::slice::from_ref(&asked), &["stop 1", "create web.1"]);
+    check(Some(&app), std::slice::from_ref(&asked), &["terminate 1", "create web.1"]);
     serve(&app, std::slice::from_ref(&asked), &[]);
     asked.state = Down;
     check(Some(&app), &[asked, row(2, "web.1", 1, Starting)], &[]);
@@ -191,8 +192,60 @@ fn one_that_waits_for_its_next_start_is_looked_at_then() {
     assert_eq!(due(rows.iter(), now()), soon);
     assert_eq!(due(rows.iter(), now() + Duration::seconds(2)), late);
     rows[0].stopping_at = Some(now());
-    assert_eq!(due(rows.iter(), now()), Some(now()));
-    assert_eq!(due([row(1, "web.1", 1, Starting)].iter(), now()), Some(now()));
+    assert_eq!(due(rows[..1].iter(), now()), Some(now() + DRAIN));
+    rows[0].state = Down;
+    assert_eq!(due(rows[..1].iter(), now()), Some(now() + GRACE));
+    assert_eq!(due(rows[..1].iter(), now() + GRACE), None);
+    rows[1].stopping_at = Some(now());
+    assert_eq!(due(rows.iter(), now()), Some(now()), "its row is to be removed");
+}
+
+#[test]
+fn one_that_starts_is_looked_at_when_its_time_is_over() {
+    let starting = |name| [row(1, name, 1, Starting)];
+    assert_eq!(due(starting("web.1").iter(), now()), Some(now() + BOOT));
+    assert_eq!(due(starting("web.1").iter(), now() + BOOT), None);
+    assert_eq!(due(starting("worker.1").iter(), now()), Some(now()));
+}
+
+#[test]
+fn sigterm_waits_for_the_router_and_for_requests_and_not_for_ever() {
+    let mut stopping = row(1, "web.1", 1, Up);
+    stopping.stopping_at = Some(now());
+    let (busy, none): (&[SocketAddr], &[SocketAddr]) = (&["10.0.0.1:5000".parse().unwrap()], &[]);
+    let last = now() + DRAIN - Duration::milliseconds(1);
+    for (busy, may) in [(None, false), (Some(busy), false), (Some(none), true)] {
+        assert_eq!(may_terminate(&stopping, busy, now()), may, "{busy:?}");
+        assert_eq!(may_terminate(&stopping, busy, last), may, "{busy:?}");
+        assert!(may_terminate(&stopping, busy, now() + DRAIN), "{busy:?}");
+    }
+    // No others were ever in the table.
+    for mut other in [row(1, "worker.1", 1, Up), row(1, "web.1", 1, Starting)] {
+        other.stopping_at = Some(now());
+        assert!(may_terminate(&other, None, now()));
+    }
+}
+
+#[test]
+fn one_that_is_being_stopped_is_not_killed_before_it_got_sigterm() {
+    let app = app(1, &[]);
+    let mut stopping = row(1, "web.1", 1, Up);
+    stopping.stopping_at = Some(now() - DRAIN - GRACE);
+    check(Some(&app), &[stopping], &["terminate 1"]);
+}
+
+#[test]
+fn those_that_are_restarted_serve_with_the_others() {
+    let app = app(1, &[("web", 3)]);
+    let mut rows: Vec<Row> = (1..=3).map(|n| row(n, &format!("web.{n}"), 1, Up)).collect();
+    rows[0].retiring_at = Some(now());
+    rows.push(row(4, "web.1", 1, Starting));
+    serve(&app, &rows, &[1, 2, 3]);
+    rows[3].state = Up;
+    check(Some(&app), &rows, &["stop 1"]);
+    rows[0].stopping_at = Some(now());
+    serve(&app, &rows, &[2, 3, 4]);
+    check(Some(&app), &rows, &["terminate 1"]);
 }
 
 /// Steps as `(payer, app, name)`.

@@ -18,6 +18,7 @@ mod outside;
 mod release_phases;
 mod repositories;
 mod rights;
+mod rows;
 mod secrets;
 mod strays;
 mod supervisor;

@@ -255,7 +255,7 @@ async fn a_phase_that_hangs_is_cancelled_and_the_next_one_begins() {
     t.dynos("dusk", &["web.1 up v4"]).await;
     let (status, _, message) = t.owner.post("/apps/dusk/releases/v4/actions/cancel", json!({})).await.error();
     assert_eq!(status, 422);
-    assert!(message.starts_with("Release v4 runs no release phase"), "{message}");
+    assert!(message.starts_with("Release v4 does not have a running or waiting release phase"), "{message}");
 }
 
 #[tokio::test]
@@ -390,4 +390,51 @@ async fn the_output_of_a_phase_goes_on_where_it_stands_after_a_restart() {
     for line in ["app[release.1002]: first", "app[release.1002]: second"] {
         assert_eq!(log.matches(line).count(), 1, "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_phase_whose_output_is_cut_goes_on_and_what_it_prints_is_deleted_unread() {
+    let t = World::start().await;
+    t.driver.react(|_| Reaction::Run);
+    let slug = prepared(&t, &t.owner, "dusk").await;
+    let release = release(&t.owner, "dusk", &slug).await;
+    let run = release.id.get();
+    until("it runs", async || t.driver.status(run).await.unwrap().map(drop).ok_or_else(String::new)).await;
+    let app = t.owner.app_info("dusk").await.unwrap().id;
+    let output = t.data().join("builds").join(app.to_string()).join(format!("release-{run}.log"));
+    let place = output.with_extension("place");
+    t.driver.say(run, b'o', "first").unwrap();
+    until("it is written", async || match std::fs::read_to_string(&place) {
+        Ok(_) if std::fs::read_to_string(&output).unwrap() == "first\n" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    t.platform.stop(false).await;
+    // As if its 64 MB had been reached.
+    let noted = std::fs::read_to_string(&place).unwrap();
+    let full = noted.replace("\"is_full\":false", "\"is_full\":true");
+    assert_ne!(noted, full);
+    std::fs::write(&place, full).unwrap();
+    let t = t.again().await;
+    let noise = "x".repeat(100_000);
+    for _ in 0..50 {
+        t.driver.say(run, b'o', &noise).unwrap();
+    }
+    until("all but the newest megabyte is deleted", async || {
+        match std::fs::read_dir(t.driver.spool(run)).unwrap().count() {
+            1 => Ok(()),
+            segments => Err(segments.to_string()),
+        }
+    })
+    .await;
+    t.driver.say(run, b'e', "why it failed").unwrap();
+    t.driver.exit(run, 1);
+    until("it has failed", async || match status(&t.owner, "dusk", &release).await {
+        (ReleaseStatus::Failed, _) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), "first\n", "nothing is added behind the cut");
+    // The end is in the app's log.
+    t.log_with("dusk", "app[release.1002]: why it failed").await;
 }

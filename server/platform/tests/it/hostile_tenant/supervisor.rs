@@ -1,6 +1,9 @@
 //! The supervisor of dynos, and those who keep it busy.
 
+use std::{fs, os::unix::fs::symlink};
+
 use api::dynos::DynoState;
+use chrono::Utc;
 use dyno::{Driver as _, fake::Reaction};
 use serde_json::json;
 
@@ -157,6 +160,41 @@ async fn a_crash_that_was_not_dealt_with_when_the_server_ended_is_dealt_with_by_
     assert!(t.driver.status(run).await.unwrap().is_none(), "what it left is removed");
     let log = said(&t).await;
     for text in ["the last words", "Process exited with status 7", "State changed from up to crashed"] {
+        assert_eq!(log.iter().filter(|line| *line == text).count(), 1, "{text} of {log:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_while_the_last_lines_of_a_dyno_are_read_loses_none_of_them() {
+    let t = World::start().await;
+    t.expects("could not read a dyno's output");
+    hog(&t).await;
+    scale(&t.stranger, "hog", 1).await;
+    state(&t, &t.stranger, "hog", DynoState::Up).await;
+    let run = t.driver.running("worker.1").unwrap().handle.id;
+    let reading = platform::testing::hold_reading(&t.platform).await;
+    t.driver.say(run, b'o', "first").unwrap();
+    // What follows is no file at first.
+    let spool = t.driver.spool(run);
+    let segments = fs::read_dir(&spool).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let newest: u64 = segments.filter_map(|name| name.strip_suffix(".spool")?.parse().ok()).max().unwrap();
+    let next = spool.join(format!("{:020}.spool", newest + 1));
+    symlink(t.data().join("master.key"), &next).unwrap();
+    t.driver.exit(run, 7);
+    state(&t, &t.stranger, "hog", DynoState::Crashed).await;
+    let before = t.warnings().len();
+    drop(reading);
+    until("it was tried a few times", async || match t.warnings().len() - before {
+        3.. => Ok(()),
+        n => Err(n.to_string()),
+    })
+    .await;
+    let whole = spool.join("whole");
+    fs::write(&whole, format!("{} o the last words\n", Utc::now().timestamp_micros())).unwrap();
+    fs::rename(&whole, &next).unwrap();
+    state(&t, &t.stranger, "hog", DynoState::Up).await;
+    let log = said(&t).await;
+    for text in ["first", "the last words", "Process exited with status 7"] {
         assert_eq!(log.iter().filter(|line| *line == text).count(), 1, "{text} of {log:?}");
     }
 }

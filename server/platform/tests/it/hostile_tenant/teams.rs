@@ -146,3 +146,51 @@ async fn nobody_gets_uploads_and_builds_beyond_the_quotas_with_an_app() {
     t.owner.patch("/users/bob@example.com/quotas", json!({ "pending_builds": 2 })).await;
     assert_eq!(accept(&bob, "bait").await.0, 200);
 }
+
+/// Adds people who were invited and never came to a team, half of them as members, and service accounts.
+async fn fill(t: &World, team: Uuid, people: i32) {
+    for sql in [
+        "with made as (
+             insert into accounts (id, email, admin, invited, created_at, updated_at)
+             select gen_random_uuid(), n || '@example.com', false, true, now(), now() from generate_series(1, $2, 2) n
+             returning id)
+         insert into team_members (id, team_id, account_id, role, created_at, updated_at)
+         select gen_random_uuid(), $1, id, 'viewer', now(), now() from made",
+        "with made as (
+             insert into accounts (id, email, admin, invited, created_at, updated_at)
+             select gen_random_uuid(), n || '@example.com', false, true, now(), now() from generate_series(2, $2, 2) n
+             returning id)
+         insert into team_invitations (id, team_id, account_id, role, expires_at, created_at, updated_at)
+         select gen_random_uuid(), $1, id, 'viewer', now() + interval '1 day', now(), now() from made",
+        "with made as (
+             insert into accounts (id, email, admin, created_at, updated_at)
+             select gen_random_uuid(), 'bot-' || n || '@acme.invalid', false, now(), now() from generate_series(1, $2) n
+             returning id, email)
+         insert into service_accounts (id, team_id, name, created_at, updated_at)
+         select id, $1, split_part(email, '@', 1), now(), now() from made",
+    ] {
+        sqlx::query(sql).bind(team).bind(people).execute(&t.db).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_team_takes_as_many_statements_with_many_people_as_with_a_few() {
+    let t = World::start().await;
+    let count = async |query: &'static str| sqlx::query_scalar::<_, i64>(query).fetch_one(&t.db).await.unwrap();
+    let mut asked = Vec::new();
+    for (people, removed) in [(3, 3), (201, 204)] {
+        let made = t.owner.post("/teams", json!({ "name": "acme" })).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        fill(&t, made.json()["id"].as_str().unwrap().parse().unwrap(), people).await;
+        let (done, statements) = t.counted(t.owner.delete("/teams/acme")).await;
+        assert_eq!(done.status, 200, "{done:?}");
+        asked.push(statements);
+        // Each of them is in the audit log.
+        assert_eq!(count("select count(*) from accounts where invited").await, 0);
+        assert_eq!(count("select count(*) from events where action = 'account.delete'").await, removed);
+        assert_eq!(count("select count(*) from accounts where retired_at is not null").await, removed);
+    }
+    assert!(asked[0] > 0 && asked[0] == asked[1], "{asked:?}");
+    let verdict = t.owner.get("/events/verify").await.json();
+    assert!(verdict["broken_at"].is_null() && verdict["events"].as_i64() > Some(204), "{verdict}");
+}

@@ -107,9 +107,11 @@ async fn what_a_killed_server_was_writing_to_is_free_again_soon() {
     let address = place(&t.stranger).await;
     let claim = async |since: &str| {
         sqlx::query(sqlx::AssertSqlSafe(format!(
-            "insert into uploads (id, writer, created_at, updated_at) select id, id, now(), now() - interval '{since}'
+            "insert into uploads (id, writer, server_id, created_at, updated_at)
+             select id, id, $1, now(), now() - interval '{since}'
              from sources on conflict (id) do update set updated_at = excluded.updated_at"
         )))
+        .bind(t.platform.server_id())
         .execute(&t.db)
         .await
         .unwrap();

@@ -32,7 +32,7 @@ async fn events() {
             hash: vec![seq as u8],
             version: 2,
         };
-        event_create(&mut *db, &row).await.unwrap();
+        event_create(&mut db, &[row]).await.unwrap();
     }
     assert_eq!(event_head(&mut db).await.unwrap(), (3, vec![3]));
     assert_eq!(event_tip(&mut *db).await.unwrap(), Some((3, vec![3])));
@@ -76,9 +76,41 @@ async fn events() {
         let data = json!({ "release": 2, "succeeded": succeeded });
         let row =
             Row { seq, action: "release.phase".into(), data, ..event_after(&w.db, 2, 1).await.unwrap().remove(0) };
-        event_create(&w.db, &row).await.unwrap();
+        event_create(&mut w.db.acquire().await.unwrap(), &[row]).await.unwrap();
     }
     assert_eq!(find(Filter { news: true, ..Filter::default() }).await, [5, 3, 2, 1]);
+}
+
+#[tokio::test]
+async fn more_events_than_one_statement_takes_are_appended_together() {
+    let w = World::start().await;
+    let event = |seq: i64| Row {
+        seq,
+        at: at(seq),
+        actor_id: None,
+        actor: "ada".into(),
+        credential: None,
+        address: Some("192.0.2.7".into()),
+        action: "account.delete".into(),
+        subject: format!("account {seq}"),
+        app_id: None,
+        subject_kind: Some("account".into()),
+        subject_id: (seq % 2 == 0).then(Uuid::nil),
+        summary: "Did.".into(),
+        data: json!({ "seq": seq }),
+        previous: vec![1],
+        hash: vec![2],
+        version: 2,
+    };
+    let mut db = w.db.acquire().await.unwrap();
+    event_create(&mut db, &[]).await.unwrap();
+    let all: Vec<_> = (1..=1201).map(event).collect();
+    event_create(&mut db, &all).await.unwrap();
+    let found = event_after(&w.db, 0, 2000).await.unwrap();
+    assert_eq!(found.len(), all.len());
+    for (found, row) in found.iter().zip(&all) {
+        assert_eq!(format!("{found:?}"), format!("{row:?}"));
+    }
 }
 
 #[tokio::test]
@@ -103,7 +135,7 @@ async fn a_page_of_large_events_has_fewer_of_them() {
             hash: vec![],
             version: 2,
         };
-        event_create(&w.db, &row).await.unwrap();
+        event_create(&mut w.db.acquire().await.unwrap(), &[row]).await.unwrap();
     }
     let page = async |before: Option<i64>, most: i64| {
         let filter = Filter { before, ..Filter::default() };

@@ -69,9 +69,10 @@ async fn accounts_that_were_invited() {
         now: at(0),
     };
     store::team_invitations::team_invitation_save(&w.db, &new).await.unwrap();
-    assert_eq!(account_list_invited_by_team(&w.db, team).await.unwrap()[0].id, bob.id);
+    assert_eq!(account_hold_invited_by_team(&w.db, team).await.unwrap(), [bob.id]);
     let mut db = w.db.acquire().await.unwrap();
     assert!(!account_delete_uninvited(&mut db, bob.id, now).await.unwrap());
+    assert!(account_delete_all_uninvited(&w.db, &[bob.id, w.account.id], now).await.unwrap().is_empty());
     assert!(account_list_uninvited(&w.db, now).await.unwrap().is_empty());
     assert_eq!(account_list_uninvited(&w.db, at(10)).await.unwrap()[0].id, bob.id);
     assert!(account_delete_uninvited(&mut db, bob.id, at(10)).await.unwrap());

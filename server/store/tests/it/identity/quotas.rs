@@ -77,3 +77,44 @@ async fn what_somebody_may_have_and_has() {
     assert_eq!(quota_owner(&w.db, app).await.unwrap(), Some(ada));
     assert_eq!(quota_owner(&w.db, AppId::now_v7()).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_release_adds_its_config_and_a_slug_that_was_not_released_before() {
+    let w = World::start().await;
+    let ada = Owner { account: Some(w.account.id), team: None };
+    let (dusk, dawn) = (w.app("dusk").await, w.app("dawn").await);
+    let (first, second, of_dawn) = (w.slug(dusk).await, w.slug(dusk).await, w.slug(dawn).await);
+    let used = async || {
+        let usage = quota_usage(&w.db, ada, &[]).await.unwrap();
+        (usage.upload_bytes, usage.disk_bytes)
+    };
+    assert_eq!(used().await, (3 * 42, 3 * 42));
+    let config = b"sealed".len() as i64;
+    let releases =
+        [(dusk, None), (dusk, Some(first)), (dawn, Some(of_dawn)), (dusk, Some(first)), (dusk, Some(second))];
+    for (n, (app, slug)) in releases.into_iter().enumerate() {
+        w.release(app, if n == 3 { "failed" } else { "succeeded" }, slug).await;
+        let unused = [3, 2, 1, 1, 0][n] * 42;
+        assert_eq!(used().await, (unused, 3 * 42 + config * (n as i64 + 1)), "{n}");
+    }
+    // As it was before they were summed, and with releases of then.
+    let migration = include_str!("../../../../migrations/0032_releases_totals.sql");
+    let back = "drop function total_of_releases cascade;
+        alter table releases drop column total_bytes;
+        alter table slugs drop column released;
+        drop index releases_account, builds_account, team_invitations_account, team_invitations_invited_by,
+            team_member_removals_account, service_accounts_created_by, app_transfers_owner, sign_in_attempts_account,
+            sign_in_links_account, oauth_codes_account, log_sessions_account, quotas_account;";
+    sqlx::raw_sql(back).execute(&w.db).await.unwrap();
+    sqlx::raw_sql(migration).execute(&w.db).await.unwrap();
+    assert_eq!(used().await, (0, 3 * 42 + config * 5));
+    // Many in one statement, as the server before this one writes them.
+    let many = "insert into releases (id, app_id, version, status, description, account_id, config, created_at,
+                                      updated_at)
+        select gen_random_uuid(), $1, n, 'succeeded', '', $2, 'sealed'::bytea, now(), now()
+        from generate_series(6, 1000) n";
+    sqlx::query(many).bind(dusk).bind(w.account.id).execute(&w.db).await.unwrap();
+    assert_eq!(used().await, (0, 3 * 42 + config * (5 + 995)));
+    store::apps::app_delete(&mut w.db.acquire().await.unwrap(), dusk).await.unwrap();
+    assert_eq!(used().await, (0, 42 + config));
+}

@@ -143,7 +143,6 @@ async fn service_accounts() {
     let list = all(&store::service_accounts::LIST);
     let all = service_account_list(&w.db, acme, &list).await.unwrap().rows;
     assert_eq!(service_account_info(&w.db, acme, "bot").await.unwrap().unwrap().id, bot.id);
-    assert_eq!(service_account_ids(&w.db, acme).await.unwrap(), [bot.id]);
     assert_eq!(
         (all[0].name.as_str(), all[0].email.as_str(), all[0].role.as_str()),
         ("bot", "bot@acme.invalid", "member")
@@ -155,8 +154,27 @@ async fn service_accounts() {
     let mut tx = w.db.begin().await.unwrap();
     service_account_retire(&mut tx, bot.id, at(2)).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(service_account_ids(&w.db, acme).await.unwrap().is_empty());
+    assert!(!service_account_exists(&w.db, bot.id).await.unwrap());
     assert!(accounts::account_info(&w.db, bot.id).await.unwrap().is_none());
     // The name is available again.
-    accounts::account_create(&w.db, &account("bot@acme.invalid")).await.unwrap();
+    let mut all = Vec::new();
+    for name in ["bot", "other"] {
+        let bot = account(&format!("{name}@acme.invalid"));
+        accounts::account_create(&w.db, &bot).await.unwrap();
+        service_account_create(&w.db, bot.id, acme, name, w.account.id, at(1)).await.unwrap();
+        team_member_save(&w.db, Uuid::now_v7(), acme, bot.id, Role::Member, at(1)).await.unwrap();
+        all.push(bot.id);
+    }
+    let mut tx = w.db.begin().await.unwrap();
+    let mut retired = service_account_retire_all(&mut tx, acme, at(2)).await.unwrap();
+    assert!(service_account_retire_all(&mut tx, acme, at(2)).await.unwrap().is_empty());
+    tx.commit().await.unwrap();
+    retired.sort();
+    all.sort();
+    assert_eq!(retired, all);
+    for bot in all {
+        assert!(accounts::account_is_retired(&w.db, bot).await.unwrap());
+        assert!(accounts::account_info(&w.db, bot).await.unwrap().is_none());
+    }
+    assert!(members(&w, acme).await.is_empty());
 }

@@ -70,6 +70,16 @@ async fn dynos() {
     dyno_save(&w.db, &seen).await.unwrap();
     let now = dyno_list(&w.db, app).await.unwrap().remove(0);
     assert_eq!(now, Row { retiring_at: Some(at(2)), stopping_at: Some(at(4)), ..seen });
+
+    // What has begun to stop goes on doing so, and the time of SIGTERM is a new one.
+    let worker2 = row("worker", 2);
+    dyno_save(&w.db, &worker2).await.unwrap();
+    dyno_withdraw(&w.db, &[web1.id, worker2.id], at(6)).await.unwrap();
+    dyno_down(&w.db, web1.id, at(7)).await.unwrap();
+    let rows = dyno_list(&w.db, app).await.unwrap();
+    assert_eq!(rows[0], Row { state: DynoState::Down, stopping_at: Some(at(7)), updated_at: at(7), ..now });
+    assert_eq!(rows[3], Row { stopping_at: Some(at(6)), ..worker2.clone() });
+    dyno_delete(&w.db, worker2.id).await.unwrap();
     dyno_delete(&w.db, web1.id).await.unwrap();
     assert_eq!(dyno_list(&w.db, app).await.unwrap().len(), 2);
 }

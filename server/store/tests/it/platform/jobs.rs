@@ -33,7 +33,12 @@ async fn jobs() {
     assert_eq!(found(None, None).await, [Succeeded, Failed, Pending]);
     assert_eq!(found(Some(Which::Unfinished), Some("x")).await, [Pending]);
     assert!(found(None, Some("y")).await.is_empty() && found(Some(Which::In(Waiting)), None).await.is_empty());
-    job_sweep(&w.db, at(2)).await.unwrap();
+    // Of each kind the newest stay.
+    job_sweep(&w.db, at(0), 2).await.unwrap();
+    assert_eq!(found(None, None).await, [Succeeded, Failed, Pending]);
+    job_sweep(&w.db, at(0), 1).await.unwrap();
+    assert_eq!(found(None, None).await, [Succeeded, Pending]);
+    job_sweep(&w.db, at(2), 1).await.unwrap();
     assert_eq!(current().await, [Pending]);
 
     sqlx::query("update jobs set waits_for = 'the tide'").execute(&w.db).await.unwrap();

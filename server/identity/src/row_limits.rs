@@ -1,0 +1,90 @@
+//! Row limits: how many of something an account, an app or a team can have that costs little more than its rows.
+//!
+//! What takes memory, processors or disk has quotas, which the operator sets. These limits keep one account from filling
+//! the database. They are the same for everybody, and far above what anybody needs. The list of them is here; for what
+//! makes room by itself, because the oldest goes, [`MOST_KEPT`] is the limit.
+
+use base::{Error, Result};
+use sqlx::PgConnection;
+use store::row_limits::Counted;
+use uuid::Uuid;
+
+/// A limit, and what its error says.
+pub struct RowLimit {
+    rows: Counted,
+    most: i64,
+    /// Who has them.
+    whose: &'static str,
+    /// What they are, in the plural.
+    what: &'static str,
+    /// How to make room.
+    advice: &'static str,
+}
+
+/// Programs that act for others.
+pub const OAUTH_CLIENTS: RowLimit = RowLimit {
+    rows: Counted::OauthClients,
+    most: 100,
+    whose: "Your account",
+    what: "OAuth clients",
+    advice: "Remove unused ones.",
+};
+
+/// Those of a day: a build needs one, and they are removed a day later.
+pub const SOURCES: RowLimit = RowLimit {
+    rows: Counted::Sources,
+    most: 1000,
+    whose: "Your account",
+    what: "upload URLs for source code",
+    advice: "They expire after a day; upload to one that you have.",
+};
+
+/// Uploads for a later release. Slugs of builds are released at once.
+pub const UNUSED_SLUGS: RowLimit = RowLimit {
+    rows: Counted::UnusedSlugs,
+    most: 100,
+    whose: "This app",
+    what: "slugs that no release has",
+    advice: "Release them. Those without an archive are removed after a day.",
+};
+
+/// A large company.
+pub const TEAM_MEMBERS: RowLimit = RowLimit {
+    rows: Counted::TeamMembers,
+    most: 5000,
+    whose: "This team",
+    what: "members",
+    advice: "Remove some, or create another team.",
+};
+
+/// Each can keep an account that nobody has ever used.
+pub const TEAM_INVITATIONS: RowLimit = RowLimit {
+    rows: Counted::TeamInvitations,
+    most: 1000,
+    whose: "This team",
+    what: "invitations",
+    advice: "Cancel some, or wait until they are accepted.",
+};
+
+/// More people are a team's business.
+pub const COLLABORATORS: RowLimit = RowLimit {
+    rows: Counted::Collaborators,
+    most: 1000,
+    whose: "This app",
+    what: "collaborators",
+    advice: "Remove some, or transfer the app to a team.",
+};
+
+/// Sessions and codes of an account, its log sessions for an app, and ended transfers of an app: the newest so many.
+pub const MOST_KEPT: i64 = 100;
+
+/// Fails if `of`, an account, app or team, has as many rows as it can have. The caller inserts the next one in the same
+/// transaction; concurrent calls wait for that.
+pub async fn admit(tx: &mut PgConnection, limit: &RowLimit, of: Uuid) -> Result<()> {
+    let RowLimit { rows, most, whose, what, advice } = limit;
+    let has = store::row_limits::row_count(tx, *rows, of).await?;
+    match has < *most {
+        true => Ok(()),
+        false => Err(Error::quota(format!("{whose} has {has} {what}; the maximum is {most}. {advice}"))),
+    }
+}

@@ -1,0 +1,131 @@
+//! Waits for what happens to the dynos' processes: that they exit, and that web processes accept connections. Wakes the
+//! supervisor, which then need not ask the driver for every dyno in each of its runs.
+//!
+//! Nothing here has to survive a restart: the driver is asked for a dyno that is not watched.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use api::ids::RunId;
+use spool::Pause;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::Platform;
+
+/// Between two attempts to connect to a starting process: a small program listens within milliseconds.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// How long an attempt may take.
+const ACCEPTS: Duration = Duration::from_millis(200);
+
+/// The watched processes. Dropping it ends the watch.
+#[derive(Default)]
+pub(super) struct Watch {
+    known: Arc<Known>,
+    end: CancellationToken,
+}
+
+/// By run.
+type Known = Mutex<HashMap<RunId, Process>>;
+
+#[derive(Default)]
+struct Process {
+    /// Or could not be waited for.
+    has_ended: bool,
+    is_probed: bool,
+    /// Where it accepts connections.
+    accepts: Option<SocketAddr>,
+}
+
+impl Watch {
+    /// Waits for a process to exit, unless it is watched already.
+    pub fn begin(&self, platform: &Platform, run: RunId) {
+        let mut all = lock(&self.known);
+        if all.contains_key(&run) {
+            return;
+        }
+        all.insert(run, Process::default());
+        let (platform, known) = (platform.clone(), self.known.clone());
+        self.spawn(async move {
+            if let Err(err) = platform.driver().wait(run).await {
+                tracing::debug!(dyno.run = %run, "could not wait for a process to exit: {err}");
+            }
+            if let Some(process) = lock(&known).get_mut(&run) {
+                process.has_ended = true;
+            }
+            platform.wake_dynos();
+        });
+    }
+
+    /// Finds out when a watched process accepts connections, unless that has begun. `address` is asked for if it is not
+    /// known yet.
+    pub fn probe(&self, platform: &Platform, run: RunId, address: Option<SocketAddr>) {
+        let mut all = lock(&self.known);
+        let Some(process) = all.get_mut(&run).filter(|process| !process.is_probed) else { return };
+        process.is_probed = true;
+        let (platform, known) = (platform.clone(), self.known.clone());
+        self.spawn(async move { probe(&platform, &known, run, address).await });
+    }
+
+    /// Whether a process is watched and has not exited.
+    pub fn runs(&self, run: RunId) -> bool {
+        lock(&self.known).get(&run).is_some_and(|process| !process.has_ended)
+    }
+
+    /// Where a process accepts connections, once it does.
+    pub fn accepts(&self, run: RunId) -> Option<SocketAddr> {
+        lock(&self.known).get(&run)?.accepts
+    }
+
+    /// Forgets all other processes.
+    pub fn keep(&self, runs: &HashSet<RunId>) {
+        lock(&self.known).retain(|run, _| runs.contains(run));
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let end = self.end.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = end.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end.cancel();
+    }
+}
+
+async fn probe(platform: &Platform, known: &Known, run: RunId, mut address: Option<SocketAddr>) {
+    let mut pause = Pause::between(SHORTEST_PAUSE, LONGEST_PAUSE);
+    while lock(known).get(&run).is_some_and(|process| !process.has_ended) {
+        if address.is_none() {
+            address = platform.driver().status(run).await.ok().flatten().and_then(|status| status.handle.addr);
+        }
+        if let Some(address) = address
+            && accepts(address).await
+        {
+            if let Some(process) = lock(known).get_mut(&run) {
+                process.accepts = Some(address);
+            }
+            return platform.wake_dynos();
+        }
+        tokio::time::sleep(pause.take()).await;
+    }
+}
+
+async fn accepts(address: SocketAddr) -> bool {
+    matches!(tokio::time::timeout(ACCEPTS, TcpStream::connect(address)).await, Ok(Ok(_)))
+}
+
+fn lock(known: &Known) -> MutexGuard<'_, HashMap<RunId, Process>> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
+}

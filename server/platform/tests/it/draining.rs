@@ -1,0 +1,122 @@
+//! Dynos that are stopped while requests are in progress.
+
+use std::os::unix::net::UnixListener;
+
+use base::Kind;
+use serde_json::json;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use uuid::Uuid;
+
+use crate::{
+    dynos::{long_ago, routes, runs},
+    world::{World, until},
+};
+
+/// An app with a web dyno that the router knows. Its run.
+async fn served(t: &World) -> Uuid {
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let handle = t.driver.running("web.1").unwrap().handle;
+    until("the router knows it", async || match routes(t) {
+        known if known == [handle.addr.unwrap()] => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    handle.id
+}
+
+/// A request to the app, which its dyno never answers.
+async fn ask(t: &World) -> TcpStream {
+    let mut client = TcpStream::connect(t.platform.config().listen).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: dusk.localhost\r\n\r\n").await.unwrap();
+    until("the router has the request", async || {
+        let counters = t.platform.router().counters().await.unwrap();
+        if counters.apps.iter().any(|app| app.inflight == 1) { Ok(()) } else { Err(format!("{:?}", counters.apps)) }
+    })
+    .await;
+    client
+}
+
+/// Scales the app to nothing, and waits until the router has a table without its dyno.
+async fn scale_down(t: &World) {
+    t.owner.patch("/apps/dusk/formation/web", json!({ "quantity": 0 })).await;
+    until("the router has a table without it", async || match routes(t) {
+        known if known.is_empty() => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+}
+
+/// Waits until the supervisor has looked again, from beginning to end.
+async fn look_again(t: &World) {
+    let before = runs(t).await;
+    until("the supervisor has looked again", async || {
+        t.platform.publish(Kind::Formation, Uuid::nil());
+        let now = runs(t).await;
+        if now >= before + 2 { Ok(()) } else { Err(format!("{now} runs")) }
+    })
+    .await;
+}
+
+async fn got_sigterm(t: &World, run: Uuid) {
+    until("it got SIGTERM", async || {
+        let signals = t.driver.signals();
+        if signals == [(run, 15)] { Ok(()) } else { Err(format!("{signals:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dyno_gets_sigterm_when_its_last_request_has_ended_even_from_another_server() {
+    let t = World::start().await;
+    let run = served(&t).await;
+    let client = ask(&t).await;
+    scale_down(&t).await;
+    look_again(&t).await;
+    assert!(t.driver.signals().is_empty());
+    // It is no longer shown.
+    t.dynos("dusk", &[]).await;
+
+    t.platform.stop(false).await;
+    let t = t.again().await;
+    look_again(&t).await;
+    assert!(t.driver.signals().is_empty());
+    drop(client);
+    got_sigterm(&t, run).await;
+    t.log_with("dusk", "Stopping all processes with SIGTERM").await;
+}
+
+#[tokio::test]
+async fn without_requests_a_dyno_gets_sigterm_when_the_router_has_a_table_without_it() {
+    let t = World::start().await;
+    let run = served(&t).await;
+    t.owner.patch("/apps/dusk/formation/web", json!({ "quantity": 0 })).await;
+    got_sigterm(&t, run).await;
+    assert!(routes(&t).is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_end_does_not_keep_a_dyno_for_ever() {
+    let t = World::start().await;
+    let run = served(&t).await;
+    let _client = ask(&t).await;
+    scale_down(&t).await;
+    look_again(&t).await;
+    assert!(t.driver.signals().is_empty());
+    long_ago(&t, "stopping_at", || t.driver.signals().starts_with(&[(run, 15)])).await;
+}
+
+#[tokio::test]
+async fn a_router_that_does_not_respond_does_not_keep_a_dyno_for_ever() {
+    let t = World::start().await;
+    let run = served(&t).await;
+    let socket = t.platform.config().run.join("router.sock");
+    std::fs::remove_file(&socket).unwrap();
+    // Connecting succeeds, and nobody reads what is sent.
+    let _silent = UnixListener::bind(&socket).unwrap();
+    t.owner.dyno_stop("dusk", "web.1").await.unwrap();
+    look_again(&t).await;
+    assert!(t.driver.signals().is_empty());
+    long_ago(&t, "stopping_at", || t.driver.signals().starts_with(&[(run, 15)])).await;
+}

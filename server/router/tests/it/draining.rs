@@ -1,0 +1,156 @@
+//! Dynos that are taken out of the table while requests are in progress.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use futures::{SinkExt, StreamExt};
+use router::AppState::{NoWeb, Up};
+use router::{AppRoute, Control, InUse};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{accept_async, client_async};
+use uuid::Uuid;
+
+use crate::support::*;
+
+/// A dyno that answers a request for each permit that it is given, and counts those that came.
+struct Held {
+    dyno: Dyno,
+    came: Arc<AtomicUsize>,
+    permits: Arc<Semaphore>,
+}
+
+impl Held {
+    async fn new() -> Held {
+        let (came, permits) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let (count, wait) = (came.clone(), permits.clone());
+        let dyno = Dyno::script(move |mut conn, _| {
+            let (count, wait) = (count.clone(), wait.clone());
+            async move {
+                while let Some(head) = conn.head().await {
+                    conn.body(&head).await;
+                    count.fetch_add(1, SeqCst);
+                    wait.acquire().await.unwrap().forget();
+                    conn.send(&ok("at last")).await;
+                }
+            }
+        })
+        .await;
+        Held { dyno, came, permits }
+    }
+
+    /// Begins a request on a connection of its own. They are answered in the order in which they came.
+    async fn ask(&self, world: &World) -> Conn<TcpStream> {
+        let before = self.came.load(SeqCst);
+        let mut client = world.client().await;
+        client.send(&get("/")).await;
+        eventually("a request at the dyno", || (self.came.load(SeqCst) > before).then_some(())).await;
+        client
+    }
+}
+
+/// Takes all dynos of the shop out of the table.
+async fn empty(control: &Control) -> InUse {
+    control.put(&shop(NoWeb, &[])).await.unwrap()
+}
+
+async fn busy(world: &World) -> Vec<SocketAddr> {
+    world.control.in_use().await.unwrap().busy
+}
+
+/// Waits until one of these dynos is free.
+fn drained(world: &World, dynos: &[SocketAddr]) -> JoinHandle<InUse> {
+    let (control, dynos) = (world.control.clone(), dynos.to_vec());
+    tokio::spawn(async move { control.drained(&dynos).await.unwrap() })
+}
+
+#[tokio::test]
+async fn a_dyno_is_busy_until_its_last_request_has_been_answered() {
+    let (held, idle) = (Held::new().await, Dyno::saying("hello").await);
+    let world = World::start().await;
+    world.shop(Up, &[held.dyno.addr]).await;
+    let clients = [held.ask(&world).await, held.ask(&world).await];
+    world.shop(Up, &[idle.addr]).await;
+    assert_eq!(world.get("/").await.body, "hello");
+    assert_eq!(empty(&world.control).await, InUse { version: 7, busy: vec![held.dyno.addr] });
+
+    let waiting = drained(&world, &[held.dyno.addr]);
+    for mut client in clients {
+        assert_eq!(busy(&world).await, [held.dyno.addr]);
+        held.permits.add_permits(1);
+        assert_eq!(client.answer().await.body, "at last");
+    }
+    assert_eq!(waiting.await.unwrap(), InUse { version: 7, busy: Vec::new() });
+    assert_eq!(held.came.load(SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_stream_keeps_a_dyno_busy_until_its_client_leaves() {
+    let held = Held::new().await;
+    let world = World::start().await;
+    world.shop(Up, &[held.dyno.addr]).await;
+    let client = held.ask(&world).await;
+    assert_eq!(empty(&world.control).await.busy, [held.dyno.addr]);
+    let waiting = drained(&world, &[held.dyno.addr]);
+    drop(client);
+    assert!(waiting.await.unwrap().busy.is_empty());
+}
+
+#[tokio::test]
+async fn a_websocket_does_not_keep_a_dyno_busy() {
+    let dyno = Dyno::script(|conn, _| async move {
+        let mut socket = accept_async(conn.stream).await.unwrap();
+        while let Some(Ok(message)) = socket.next().await {
+            if message.is_text() && socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let world = World::start().await;
+    world.shop(Up, &[dyno.addr]).await;
+    let (mut socket, _) = client_async("ws://shop.apps.test/", world.client().await.stream).await.unwrap();
+    assert!(empty(&world.control).await.busy.is_empty());
+    // It goes on all the same.
+    socket.send(Message::text("hello")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_several_dynos_hears_of_the_first() {
+    let (slow, quick) = (Held::new().await, Held::new().await);
+    let world = World::start().await;
+    let mut clients = Vec::new();
+    for held in [&slow, &quick] {
+        world.shop(Up, &[held.dyno.addr]).await;
+        clients.push(held.ask(&world).await);
+    }
+    let mut both = vec![slow.dyno.addr, quick.dyno.addr];
+    both.sort();
+    let mut found = empty(&world.control).await.busy;
+    found.sort();
+    assert_eq!(found, both);
+    let waiting = drained(&world, &both);
+    quick.permits.add_permits(1);
+    assert_eq!(waiting.await.unwrap().busy, [slow.dyno.addr]);
+    // One is free already.
+    assert_eq!(drained(&world, &both).await.unwrap().busy, [slow.dyno.addr]);
+}
+
+#[tokio::test]
+async fn dynos_of_an_app_that_is_gone_are_waited_for_too() {
+    let held = Held::new().await;
+    let world = World::start().await;
+    world.shop(Up, &[held.dyno.addr]).await;
+    let mut client = held.ask(&world).await;
+    let mut routes = shop(Up, &[]);
+    routes.apps = vec![AppRoute { app_id: Uuid::nil(), name: "other".into(), ..routes.apps.remove(0) }];
+    assert_eq!(world.control.put(&routes).await.unwrap().busy, [held.dyno.addr]);
+    let waiting = drained(&world, &[held.dyno.addr]);
+    held.permits.add_permits(1);
+    assert_eq!(client.answer().await.body, "at last");
+    assert!(waiting.await.unwrap().busy.is_empty());
+}
