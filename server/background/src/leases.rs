@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::ids::{JobId, LeaseId};
+use api::ids::{JobId, LeaseId, ServerId};
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::sync::{oneshot, watch};
 
@@ -22,7 +22,7 @@ const LEASE: Duration = Duration::from_secs(15);
 pub struct Leases {
     held: Arc<Held>,
     duration: Duration,
-    server: Option<Uuid>,
+    server: Option<ServerId>,
     /// Dropped with the last clone, which the thread notices.
     _thread: Arc<oneshot::Sender<()>>,
 }
@@ -125,12 +125,12 @@ impl Leases {
 
     /// The same leases, as those of the server with this id: when it is started again, it [takes over](crate::take_over)
     /// the jobs that it has left.
-    pub fn of_server(self, server: Uuid) -> Self {
+    pub fn of_server(self, server: ServerId) -> Self {
         Self { server: Some(server), ..self }
     }
 
     /// The server that has the leases, if it is known.
-    pub(crate) fn server(&self) -> Option<Uuid> {
+    pub(crate) fn server(&self) -> Option<ServerId> {
         self.server
     }
 

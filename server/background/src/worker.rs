@@ -3,11 +3,11 @@
 use std::{collections::HashMap, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
+use api::ids::ServerId;
 use futures::FutureExt as _;
 use sqlx::PgPool;
 use tokio::sync::{Notify, Semaphore};
 use tracing::Instrument as _;
-use uuid::Uuid;
 
 use crate::{
     Failure, Job, Kind, Leases, Progress, Steps,
@@ -124,7 +124,7 @@ impl Worker {
 
 /// Releases the jobs of the earlier process of this server, which is dead, immediately instead of when their leases
 /// expire. Jobs of other servers are left alone. Call it before this process starts its workers.
-pub async fn take_over(pool: &PgPool, server: Uuid) -> sqlx::Result<()> {
+pub async fn take_over(pool: &PgPool, server: ServerId) -> sqlx::Result<()> {
     sqlx::query("update jobs set lease_until = now() where state = 'running' and server_id = $1")
         .bind(server)
         .execute(pool)

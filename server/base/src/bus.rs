@@ -103,7 +103,7 @@ impl Recorded {
     }
 
     /// The app whose viewers it concerns; `None` if it concerns everybody.
-    pub fn app(&self) -> Option<Uuid> {
+    pub fn app(&self) -> Option<AppId> {
         match self {
             Self::Anything => None,
             Self::Event { app, .. } => *app,
@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn an_event_is_published_as_its_kinds_and_its_noun() {
-        let (bus, dusk) = (Bus::default(), Uuid::from_u128(1));
+        let (bus, dusk) = (Bus::default(), AppId::from_u128(1));
         let mut message = Message::of(&bus);
         message.add_event("collaborator.delete", &Subject::app(dusk, "dusk"));
         let changed = [Kind::App, Kind::Rights].map(|kind| Changed::new(kind, Some(dusk)));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use api::ids::ServerId;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use crate::{bus::Bus, rate_limits::RateLimits, secrets::Secrets, server_id, settings::Settings, slots::Slots};
 
@@ -27,7 +27,7 @@ pub struct Base(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
-    server_id: Uuid,
+    server_id: ServerId,
     db: PgPool,
     secrets: Secrets,
     outbound: outbound::Client,
@@ -68,7 +68,7 @@ impl Base {
     }
 
     /// The id of this server among those of its database. It is the same after a restart.
-    pub fn server_id(&self) -> Uuid {
+    pub fn server_id(&self) -> ServerId {
         self.0.server_id
     }
 

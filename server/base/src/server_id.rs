@@ -6,18 +6,18 @@
 
 use std::path::Path;
 
-use uuid::Uuid;
+use api::ids::ServerId;
 
 use crate::secrets::write_private;
 
 /// Reads the id from `file`, which is created at the first start. One that cannot be read is replaced: what it was
 /// written to is then taken over when its lease has expired.
-pub(crate) fn load(file: &Path) -> anyhow::Result<Uuid> {
+pub(crate) fn load(file: &Path) -> anyhow::Result<ServerId> {
     let known = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
     if let Some(id) = known {
         return Ok(id);
     }
-    let id = Uuid::now_v7();
+    let id = ServerId::now_v7();
     write_private(file, &id.to_string())?;
     Ok(id)
 }

@@ -160,12 +160,12 @@ pub async fn hold(tx: &mut sqlx::PgConnection, account: AccountId) -> Result<boo
 }
 
 /// As [`hold`], for the accounts kept by a team. Returns their ids.
-pub async fn hold_of_team(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<Vec<Uuid>> {
+pub async fn hold_of_team(tx: &mut sqlx::PgConnection, team: TeamId) -> Result<Vec<AccountId>> {
     Ok(store::accounts::account_hold_invited_by_team(tx, team).await?)
 }
 
 /// As [`release`], for accounts that are held.
-pub async fn release_all(tx: &mut Change, accounts: &[Uuid]) -> Result<()> {
+pub async fn release_all(tx: &mut Change, accounts: &[AccountId]) -> Result<()> {
     for row in store::accounts::account_delete_all_uninvited(&mut **tx, accounts, Utc::now()).await? {
         gone(tx, &row);
     }

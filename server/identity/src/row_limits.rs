@@ -4,14 +4,14 @@
 //! the database. They are the same for everybody, and far above what anybody needs. The list of them is here; for what
 //! makes room by itself, because the oldest goes, [`MOST_KEPT`] is the limit.
 
+use api::ids::{AccountId, AppId, TeamId};
 use base::{Error, Result};
 use sqlx::PgConnection;
 use store::row_limits::Counted;
-use uuid::Uuid;
 
-/// A limit, and what its error says.
-pub struct RowLimit {
-    rows: Counted,
+/// A limit for those with such an id, and what its error says.
+pub struct RowLimit<Id> {
+    rows: fn(Id) -> Counted,
     most: i64,
     /// Who has them.
     whose: &'static str,
@@ -22,7 +22,7 @@ pub struct RowLimit {
 }
 
 /// Programs that act for others.
-pub const OAUTH_CLIENTS: RowLimit = RowLimit {
+pub const OAUTH_CLIENTS: RowLimit<AccountId> = RowLimit {
     rows: Counted::OauthClients,
     most: 100,
     whose: "Your account",
@@ -31,7 +31,7 @@ pub const OAUTH_CLIENTS: RowLimit = RowLimit {
 };
 
 /// Those of a day: a build needs one, and they are removed a day later.
-pub const SOURCES: RowLimit = RowLimit {
+pub const SOURCES: RowLimit<AccountId> = RowLimit {
     rows: Counted::Sources,
     most: 1000,
     whose: "Your account",
@@ -40,7 +40,7 @@ pub const SOURCES: RowLimit = RowLimit {
 };
 
 /// Uploads for a later release. Slugs of builds are released at once.
-pub const UNUSED_SLUGS: RowLimit = RowLimit {
+pub const UNUSED_SLUGS: RowLimit<AppId> = RowLimit {
     rows: Counted::UnusedSlugs,
     most: 100,
     whose: "This app",
@@ -49,7 +49,7 @@ pub const UNUSED_SLUGS: RowLimit = RowLimit {
 };
 
 /// A large company.
-pub const TEAM_MEMBERS: RowLimit = RowLimit {
+pub const TEAM_MEMBERS: RowLimit<TeamId> = RowLimit {
     rows: Counted::TeamMembers,
     most: 5000,
     whose: "This team",
@@ -58,7 +58,7 @@ pub const TEAM_MEMBERS: RowLimit = RowLimit {
 };
 
 /// Each can keep an account that nobody has ever used.
-pub const TEAM_INVITATIONS: RowLimit = RowLimit {
+pub const TEAM_INVITATIONS: RowLimit<TeamId> = RowLimit {
     rows: Counted::TeamInvitations,
     most: 1000,
     whose: "This team",
@@ -67,7 +67,7 @@ pub const TEAM_INVITATIONS: RowLimit = RowLimit {
 };
 
 /// More people are a team's business.
-pub const COLLABORATORS: RowLimit = RowLimit {
+pub const COLLABORATORS: RowLimit<AppId> = RowLimit {
     rows: Counted::Collaborators,
     most: 1000,
     whose: "This app",
@@ -80,9 +80,9 @@ pub const MOST_KEPT: i64 = 100;
 
 /// Fails if `of`, an account, app or team, has as many rows as it can have. The caller inserts the next one in the same
 /// transaction; concurrent calls wait for that.
-pub async fn admit(tx: &mut PgConnection, limit: &RowLimit, of: Uuid) -> Result<()> {
+pub async fn admit<Id>(tx: &mut PgConnection, limit: &RowLimit<Id>, of: Id) -> Result<()> {
     let RowLimit { rows, most, whose, what, advice } = limit;
-    let has = store::row_limits::row_count(tx, *rows, of).await?;
+    let has = store::row_limits::row_count(tx, rows(of)).await?;
     match has < *most {
         true => Ok(()),
         false => Err(Error::quota(format!("{whose} has {has} {what}; the maximum is {most}. {advice}"))),

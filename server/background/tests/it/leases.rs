@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api::ids::ServerId;
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Leases, Registry, Steps, Worker, enqueue, run_next, take_over, testing};
 use serde::{Deserialize, Serialize};
@@ -182,7 +183,7 @@ async fn a_job_that_is_not_stopped_yet_is_not_begun_again_by_the_same_server() {
 #[tokio::test]
 async fn a_server_that_starts_takes_over_its_own_jobs_and_not_those_of_another_server() {
     let (pool, notes) = (store::testing::pool().await, Notes::default());
-    let (here, there) = (Uuid::now_v7(), Uuid::now_v7());
+    let (here, there) = (ServerId::now_v7(), ServerId::now_v7());
     let worker = running(&pool, Leases::start(&pool).unwrap().of_server(there), &notes).await;
     let registry = Registry::default().with::<Wait>(notes.clone());
     take_over(&pool, here).await.unwrap();

@@ -286,7 +286,7 @@ async fn a_worker_takes_up_what_a_dead_one_held_and_what_is_new() {
                 server_id = subject",
     )
     .await;
-    background::take_over(&w.pool, held.dish).await.unwrap();
+    background::take_over(&w.pool, held.dish.into()).await.unwrap();
     let waker = testing::waker(&w.pool).await;
     let worker = background::Worker::start(w.pool.clone(), w.registry(), 4, w.leases(), waker);
     let new = Cook::new(How::Well);

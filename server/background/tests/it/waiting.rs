@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api::ids::ServerId;
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Leases, Registry, Steps, Worker, enqueue, enqueue_at, run_next, testing, wake};
 use chrono::Utc;
@@ -204,7 +205,7 @@ async fn a_wait_survives_the_server() {
     let job = h.enqueue().await;
     assert!(h.run().await);
     background::requeue_all(&h.pool, &background::Leases::start(&h.pool).unwrap()).await.unwrap();
-    background::take_over(&h.pool, Uuid::now_v7()).await.unwrap();
+    background::take_over(&h.pool, ServerId::now_v7()).await.unwrap();
     assert_eq!(h.row(&job).await, row("pending", 0, Some("the ship"), false));
     // A server that dies while the job looks again.
     h.wake(&job).await;

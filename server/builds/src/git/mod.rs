@@ -45,7 +45,7 @@ pub(crate) async fn unless_destroyed<T>(builds: &Builds, app: AppId, outcome: Re
 
 /// Packs a repository, if that is worthwhile. Its size is recorded afterwards: while it is packed, its objects exist
 /// twice, and a push that ended then has recorded that.
-async fn pack(builds: &Builds, app: Uuid) -> anyhow::Result<()> {
+async fn pack(builds: &Builds, app: AppId) -> anyhow::Result<()> {
     match builds.git().pack(app).await? {
         true => note_size(builds, app).await,
         false => Ok(()),

@@ -270,12 +270,12 @@ mod tests {
 
     #[test]
     fn as_many_come_to_their_end_as_fit() {
-        let (reservations, bob, app) = (Reservations::default(), Uuid::from_u128(2), Uuid::from_u128(3));
+        let (reservations, bob, app) = (Reservations::default(), AccountId::from_u128(2), AppId::from_u128(3));
         let owner = quotas::owner(Some(bob), None);
         let left = |room, push| reservations.left(room, (push, bob), |taken| taken.owner == owner);
         let (whole, mut room, mut landed) = (12 << 20, 30u64 << 20, 0);
         // What each has sent so far.
-        let mut pushes: Vec<_> = (1..=5).map(|push| (Uuid::from_u128(10 + push), 0u64)).collect();
+        let mut pushes: Vec<_> = (1..=5).map(|push| (PushId::from_u128(10 + push), 0u64)).collect();
         for (push, _) in &pushes {
             let bytes = next(0, left(room, *push));
             reservations.all().push(Reserved { push: *push, by: bob, app, owner, bytes, waits: false });
@@ -304,9 +304,9 @@ mod tests {
 
     #[test]
     fn of_those_of_an_owner_that_lack_space_only_the_oldest_waits() {
-        let (reservations, app) = (Reservations::default(), Uuid::from_u128(3));
-        let [old, new, other] = [4, 5, 6].map(Uuid::from_u128);
-        let [ada, bob] = [1, 2].map(Uuid::from_u128);
+        let (reservations, app) = (Reservations::default(), AppId::from_u128(3));
+        let [old, new, other] = [4, 5, 6].map(PushId::from_u128);
+        let [ada, bob] = [1, 2].map(AccountId::from_u128);
         for (push, of) in [(old, ada), (new, ada), (other, bob)] {
             let owner = quotas::owner(Some(of), None);
             reservations.all().push(Reserved { push, by: of, app, owner, bytes: 1, waits: false });

@@ -43,14 +43,14 @@ impl Reservations {
     }
 
     /// Sets what a push has reserved.
-    pub(super) fn resize(&self, push: Uuid, bytes: u64) {
+    pub(super) fn resize(&self, push: PushId, bytes: u64) {
         if let Some(taken) = self.all().iter_mut().find(|taken| taken.push == push) {
             taken.bytes = bytes;
         }
     }
 
     /// Releases what a push has reserved.
-    pub(super) fn release(&self, push: Uuid) {
+    pub(super) fn release(&self, push: PushId) {
         self.all().retain(|taken| taken.push != push);
         self.changed.notify_waiters();
     }
@@ -58,7 +58,7 @@ impl Reservations {
     /// Lets a push that lacks space wait for others to release some; `false` if an older one of the same owner's waits
     /// for it. Several could wait for one another, each with a part of the space that one of them needs: only the
     /// oldest waits, and newer ones end.
-    pub(super) fn may_wait(&self, push: Uuid) -> bool {
+    pub(super) fn may_wait(&self, push: PushId) -> bool {
         let mut all = self.all();
         let Some(at) = all.iter().position(|taken| taken.push == push) else { return false };
         let owner = all[at].owner;
@@ -72,7 +72,7 @@ impl Reservations {
     }
 
     /// Notes that a push waits no longer.
-    pub(super) fn stop_waiting(&self, push: Uuid) {
+    pub(super) fn stop_waiting(&self, push: PushId) {
         if let Some(taken) = self.all().iter_mut().find(|taken| taken.push == push) {
             taken.waits = false;
         }

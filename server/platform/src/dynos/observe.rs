@@ -1,12 +1,11 @@
 //! Observes running dynos and records their states: up, crashed, removed.
 
-use api::dynos::DynoState;
+use api::{dynos::DynoState, ids::RunId};
 use base::Kind;
 use chrono::Utc;
 use dyno::{Exit, Phase};
 use futures::{StreamExt as _, stream};
 use store::dynos::Row;
-use uuid::Uuid;
 
 use super::{exit_sentence, plan, watch::Watch};
 use crate::{Platform, ingest};
@@ -67,7 +66,7 @@ async fn look(platform: &Platform, watch: &Watch, row: Row) -> anyhow::Result<Op
 }
 
 /// How a process has exited; `None` if it runs.
-async fn exit(platform: &Platform, run: Uuid) -> anyhow::Result<Option<Exit>> {
+async fn exit(platform: &Platform, run: RunId) -> anyhow::Result<Option<Exit>> {
     Ok(match platform.driver().status(run).await?.map(|status| status.phase) {
         Some(Phase::Exited(exit)) => Some(exit),
         Some(Phase::Starting | Phase::Running) => None,

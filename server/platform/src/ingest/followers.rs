@@ -90,7 +90,7 @@ impl Ingest {
     }
 
     /// Notes that the output of a dyno that has ended could not be read. Whether the first time is so long ago.
-    pub(super) fn has_failed_for(&self, run: Uuid, time: Duration) -> bool {
+    pub(super) fn has_failed_for(&self, run: RunId, time: Duration) -> bool {
         let mut all = self.lock();
         let Some(followed) = all.get_mut(&run) else { return true };
         followed.failing_since.get_or_insert_with(Instant::now).elapsed() >= time

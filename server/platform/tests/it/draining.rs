@@ -2,10 +2,10 @@
 
 use std::os::unix::net::UnixListener;
 
+use api::ids::{AppId, RunId};
 use base::Kind;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
-use uuid::Uuid;
 
 use crate::{
     dynos::{long_ago, routes, runs},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// An app with a web dyno that the router knows. Its run.
-async fn served(t: &World) -> Uuid {
+async fn served(t: &World) -> RunId {
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
     t.dynos("dusk", &["web.1 up v2"]).await;
@@ -52,14 +52,14 @@ async fn scale_down(t: &World) {
 async fn look_again(t: &World) {
     let before = runs(t).await;
     until("the supervisor has looked again", async || {
-        t.platform.publish(Kind::Formation, Uuid::nil());
+        t.platform.publish(Kind::Formation, AppId::nil());
         let now = runs(t).await;
         if now >= before + 2 { Ok(()) } else { Err(format!("{now} runs")) }
     })
     .await;
 }
 
-async fn got_sigterm(t: &World, run: Uuid) {
+async fn got_sigterm(t: &World, run: RunId) {
     until("it got SIGTERM", async || {
         let signals = t.driver.signals();
         if signals == [(run, 15)] { Ok(()) } else { Err(format!("{signals:?}")) }

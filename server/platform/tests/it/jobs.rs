@@ -246,7 +246,7 @@ async fn another_server_that_starts_leaves_the_jobs_of_this_one_alone() {
         let found = sqlx::query_as::<_, (String, i32, i32, Option<Uuid>)>(running).fetch_optional(&t.db).await;
         found.unwrap()
     };
-    let expected = Some(("running".to_owned(), 1, 0, Some(t.platform.server_id())));
+    let expected = Some(("running".to_owned(), 1, 0, Some(t.platform.server_id().get())));
     until("the build runs", async || match job().await {
         now if now == expected => Ok(()),
         now => Err(format!("{now:?}")),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use api::ids::AppId;
 use futures::{SinkExt, StreamExt};
 use router::AppState::{NoWeb, Up};
 use router::{AppRoute, Control, InUse};
@@ -12,7 +13,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{accept_async, client_async};
-use uuid::Uuid;
 
 use crate::support::*;
 
@@ -147,7 +147,7 @@ async fn dynos_of_an_app_that_is_gone_are_waited_for_too() {
     world.shop(Up, &[held.dyno.addr]).await;
     let mut client = held.ask(&world).await;
     let mut routes = shop(Up, &[]);
-    routes.apps = vec![AppRoute { app_id: Uuid::nil(), name: "other".into(), ..routes.apps.remove(0) }];
+    routes.apps = vec![AppRoute { app_id: AppId::nil(), name: "other".into(), ..routes.apps.remove(0) }];
     assert_eq!(world.control.put(&routes).await.unwrap().busy, [held.dyno.addr]);
     let waiting = drained(&world, &[held.dyno.addr]);
     held.permits.add_permits(1);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use api::ids::AppId;
 use router::{AppRoute, AppState, Backend, Config, Router, Routes, Sockets};
 use spool::{Cursor, Reader};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +14,6 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 use crate::support::*;
 
@@ -86,7 +86,7 @@ async fn run(mut child: Child, stopped: oneshot::Receiver<()>) -> anyhow::Result
 /// Apps that share a dyno, each with connections of its own.
 fn apps(dyno: SocketAddr) -> Routes {
     let app = |n: usize| AppRoute {
-        app_id: Uuid::from_u128(n as u128),
+        app_id: AppId::from_u128(n as u128),
         name: format!("app{n}"),
         hosts: vec![],
         state: AppState::Up,
@@ -141,7 +141,7 @@ async fn ask_all(world: &World) {
 }
 
 /// The number of lines of each app.
-fn lines(world: &World) -> BTreeMap<Uuid, usize> {
+fn lines(world: &World) -> BTreeMap<AppId, usize> {
     let mut reader = Reader::new(&router::spool_dir(world.dir.path()), Cursor::default());
     let mut lines = BTreeMap::new();
     loop {
@@ -158,8 +158,8 @@ fn lines(world: &World) -> BTreeMap<Uuid, usize> {
     }
 }
 
-fn all_apps(each: usize) -> BTreeMap<Uuid, usize> {
-    (0..APPS).map(|n| (Uuid::from_u128(n as u128), each)).collect()
+fn all_apps(each: usize) -> BTreeMap<AppId, usize> {
+    (0..APPS).map(|n| (AppId::from_u128(n as u128), each)).collect()
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn with_as_many_clients_as_possible_the_control_socket_and_the_log_work() 
         }
     }
     world.stop().await;
-    let expected = [(0, 1), (1, REQUESTS)].map(|(n, lines)| (Uuid::from_u128(n), lines));
+    let expected = [(0, 1), (1, REQUESTS)].map(|(n, lines)| (AppId::from_u128(n), lines));
     assert_eq!(lines(&world), BTreeMap::from(expected));
     assert!(std::fs::read_dir(router::spool_dir(world.dir.path())).unwrap().count() > 1);
 }

@@ -55,7 +55,7 @@ pub async fn upload_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sql
 
 /// Lets the leases of this server expire, as if none had been renewed after `since`, because its earlier process is dead:
 /// whoever uploads to one of these URLs takes it over at once. Those of other servers are left alone.
-pub async fn upload_take_over(db: impl PgExecutor<'_>, server: Uuid, since: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn upload_take_over(db: impl PgExecutor<'_>, server: ServerId, since: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update uploads set updated_at = least(updated_at, $2) where server_id = $1")
         .bind(server)
         .bind(since)

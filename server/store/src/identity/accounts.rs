@@ -113,7 +113,7 @@ pub async fn account_delete_uninvited(db: &mut PgConnection, id: AccountId, now:
 /// Like [`account_delete_uninvited`], for several accounts, which the caller has locked. Returns those that it deleted.
 pub async fn account_delete_all_uninvited(
     db: impl PgExecutor<'_>,
-    ids: &[Uuid],
+    ids: &[AccountId],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Row>> {
     let delete = format!("delete from accounts a where id = any($2) and invited and not {STANDS} returning a.*");
@@ -128,7 +128,7 @@ pub async fn account_list_uninvited(db: impl PgExecutor<'_>, now: DateTime<Utc>)
 
 /// Locks the accounts kept by `team` until the end of the transaction, in the order of their ids, which it returns:
 /// members and invitees who have never signed in.
-pub async fn account_hold_invited_by_team(db: impl PgExecutor<'_>, team: TeamId) -> sqlx::Result<Vec<Uuid>> {
+pub async fn account_hold_invited_by_team(db: impl PgExecutor<'_>, team: TeamId) -> sqlx::Result<Vec<AccountId>> {
     sqlx::query_scalar(
         "select id from accounts a where invited and (
              exists (select 1 from team_members m where m.account_id = a.id and m.team_id = $1)

@@ -151,7 +151,7 @@ pub async fn oauth_code_used(
 }
 
 /// Deletes all codes that an account has given but the newest `most`.
-pub async fn oauth_code_trim(db: impl PgExecutor<'_>, account: Uuid, most: i64) -> sqlx::Result<()> {
+pub async fn oauth_code_trim(db: impl PgExecutor<'_>, account: AccountId, most: i64) -> sqlx::Result<()> {
     sqlx::query(
         "delete from oauth_codes where account_id = $1 and id not in (
              select id from oauth_codes where account_id = $1 order by created_at desc, id desc limit $2)",

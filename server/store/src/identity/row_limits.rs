@@ -1,39 +1,36 @@
 //! Rows of which an account, an app or a team can have only so many: their number.
 
+use api::ids::{AccountId, AppId, TeamId};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 /// What is counted, and of what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
     /// OAuth clients of an account.
-    OauthClients,
+    OauthClients(AccountId),
     /// Upload URLs for source code of an account.
-    Sources,
+    Sources(AccountId),
     /// Slugs of an app that were never released.
-    UnusedSlugs,
+    UnusedSlugs(AppId),
     /// Members of a team.
-    TeamMembers,
+    TeamMembers(TeamId),
     /// Invitations to a team.
-    TeamInvitations,
+    TeamInvitations(TeamId),
     /// Collaborators of an app.
-    Collaborators,
+    Collaborators(AppId),
 }
 
-/// The number of these rows of an account, app or team. Concurrent calls for the same wait until the transaction ends, and
+/// The number of these rows. Concurrent calls for the same wait until the transaction ends, and
 /// count what it has written.
-pub async fn row_count(db: &mut PgConnection, rows: Counted, of: Uuid) -> sqlx::Result<i64> {
-    sqlx::query("select pg_advisory_xact_lock(7312, hashtext($1))")
-        .bind(format!("{rows:?} of {of}"))
-        .execute(&mut *db)
-        .await?;
-    let count = match rows {
-        Counted::OauthClients => "select count(*) from oauth_clients where account_id = $1",
-        Counted::Sources => "select count(*) from sources where account_id = $1",
-        Counted::UnusedSlugs => "select count(*) from slugs where app_id = $1 and not released",
-        Counted::TeamMembers => "select count(*) from team_members where team_id = $1",
-        Counted::TeamInvitations => "select count(*) from team_invitations where team_id = $1",
-        Counted::Collaborators => "select count(*) from collaborators where app_id = $1",
+pub async fn row_count(db: &mut PgConnection, rows: Counted) -> sqlx::Result<i64> {
+    sqlx::query("select pg_advisory_xact_lock(7312, hashtext($1))").bind(format!("{rows:?}")).execute(&mut *db).await?;
+    let (count, of) = match rows {
+        Counted::OauthClients(id) => ("select count(*) from oauth_clients where account_id = $1", id.get()),
+        Counted::Sources(id) => ("select count(*) from sources where account_id = $1", id.get()),
+        Counted::UnusedSlugs(id) => ("select count(*) from slugs where app_id = $1 and not released", id.get()),
+        Counted::TeamMembers(id) => ("select count(*) from team_members where team_id = $1", id.get()),
+        Counted::TeamInvitations(id) => ("select count(*) from team_invitations where team_id = $1", id.get()),
+        Counted::Collaborators(id) => ("select count(*) from collaborators where app_id = $1", id.get()),
     };
     sqlx::query_scalar(count).bind(of).fetch_one(db).await
 }

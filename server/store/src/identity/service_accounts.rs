@@ -96,18 +96,18 @@ pub async fn service_account_retire(
 /// Like [`service_account_retire`], for all service accounts of a team. Returns their ids.
 pub async fn service_account_retire_all(
     db: &mut PgConnection,
-    team: Uuid,
+    team: TeamId,
     now: DateTime<Utc>,
-) -> sqlx::Result<Vec<Uuid>> {
+) -> sqlx::Result<Vec<AccountId>> {
     let delete = sqlx::query_scalar("delete from service_accounts where team_id = $1 returning id");
-    let accounts: Vec<Uuid> = delete.bind(team).fetch_all(&mut *db).await?;
+    let accounts: Vec<AccountId> = delete.bind(team).fetch_all(&mut *db).await?;
     if !accounts.is_empty() {
         retire(db, &accounts, now).await?;
     }
     Ok(accounts)
 }
 
-async fn retire(db: &mut PgConnection, accounts: &[Uuid], now: DateTime<Utc>) -> sqlx::Result<()> {
+async fn retire(db: &mut PgConnection, accounts: &[AccountId], now: DateTime<Utc>) -> sqlx::Result<()> {
     for table in ["oauth_authorizations", "collaborators", "team_members"] {
         let delete = sqlx::AssertSqlSafe(format!("delete from {table} where account_id = any($1)"));
         sqlx::query(delete).bind(accounts).execute(&mut *db).await?;

@@ -224,7 +224,7 @@ pub async fn sign_in_link_use(
 }
 
 /// Ends all sessions of an account but the `most` used last.
-pub async fn session_trim(db: impl PgExecutor<'_>, account: Uuid, most: i64) -> sqlx::Result<()> {
+pub async fn session_trim(db: impl PgExecutor<'_>, account: AccountId, most: i64) -> sqlx::Result<()> {
     sqlx::query(
         "delete from sessions where account_id = $1 and id not in (
              select id from sessions where account_id = $1 order by last_seen_at desc, id desc limit $2)",
@@ -237,7 +237,7 @@ pub async fn session_trim(db: impl PgExecutor<'_>, account: Uuid, most: i64) -> 
 }
 
 /// Deletes all links of an account but the newest `most`.
-pub async fn sign_in_link_trim(db: impl PgExecutor<'_>, account: Uuid, most: i64) -> sqlx::Result<()> {
+pub async fn sign_in_link_trim(db: impl PgExecutor<'_>, account: AccountId, most: i64) -> sqlx::Result<()> {
     sqlx::query(
         "delete from sign_in_links where account_id = $1 and id not in (
              select id from sign_in_links where account_id = $1 order by created_at desc, id desc limit $2)",

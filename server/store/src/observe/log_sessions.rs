@@ -38,7 +38,7 @@ pub async fn log_session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Res
 }
 
 /// Deletes all sessions of an account for an app but the newest `most`.
-pub async fn log_session_trim(db: impl PgExecutor<'_>, app: Uuid, account: Uuid, most: i64) -> sqlx::Result<()> {
+pub async fn log_session_trim(db: impl PgExecutor<'_>, app: AppId, account: AccountId, most: i64) -> sqlx::Result<()> {
     sqlx::query(
         "delete from log_sessions where app_id = $1 and account_id = $2 and id not in (
              select id from log_sessions where app_id = $1 and account_id = $2

@@ -94,7 +94,7 @@ pub async fn app_transfer_end(
 }
 
 /// Deletes all ended transfers of an app but the newest `most`.
-pub async fn app_transfer_trim(db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sqlx::Result<()> {
+pub async fn app_transfer_trim(db: impl PgExecutor<'_>, app: AppId, most: i64) -> sqlx::Result<()> {
     sqlx::query(
         "delete from app_transfers where app_id = $1 and state <> 'pending' and id not in (
              select id from app_transfers where app_id = $1 and state <> 'pending'

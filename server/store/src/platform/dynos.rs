@@ -196,7 +196,7 @@ pub async fn dyno_stop(db: impl PgExecutor<'_>, app: AppId, which: Which<'_>, no
 }
 
 /// Begins to stop these dynos, unless that has begun before.
-pub async fn dyno_withdraw(db: impl PgExecutor<'_>, dynos: &[Uuid], now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn dyno_withdraw(db: impl PgExecutor<'_>, dynos: &[DynoId], now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update dynos set stopping_at = $2 where id = any($1) and stopping_at is null")
         .bind(dynos)
         .bind(now)
@@ -206,7 +206,7 @@ pub async fn dyno_withdraw(db: impl PgExecutor<'_>, dynos: &[Uuid], now: DateTim
 }
 
 /// Records that a dyno got SIGTERM. From now on, `stopping_at` is that time.
-pub async fn dyno_down(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn dyno_down(db: impl PgExecutor<'_>, id: DynoId, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update dynos set state = 'down', stopping_at = $2, updated_at = $2 where id = $1")
         .bind(id)
         .bind(now)

@@ -279,11 +279,14 @@ pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: AppId, now: DateTi
     Ok(())
 }
 
+/// The app, the slug and the set of config vars of a release that was deleted.
+type Gone = (AppId, Option<SlugId>, ConfigSetId);
+
 /// Deletes the oldest releases of each app, with what only they had: slugs and sets of config vars. The newest `kept`
 /// stay, and so do the current one, those that have not ended, and those of dynos. Locks their apps. Returns how many were
 /// deleted.
 pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64> {
-    let many: Vec<Uuid> = sqlx::query_scalar("select app_id from releases group by app_id having count(*) > $1")
+    let many: Vec<AppId> = sqlx::query_scalar("select app_id from releases group by app_id having count(*) > $1")
         .bind(kept)
         .fetch_all(&mut *db)
         .await?;
@@ -292,7 +295,7 @@ pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64
     }
     let lock = "select 1 from apps where id = any($1) order by id for update";
     sqlx::query(lock).bind(&many).execute(&mut *db).await?;
-    let gone: Vec<(Uuid, Option<Uuid>, Uuid)> = sqlx::query_as(
+    let gone: Vec<Gone> = sqlx::query_as(
         "with ends as (select app_id, max(version) as newest, max(version) filter (where status = 'succeeded') as live
                        from releases where app_id = any($2) group by app_id)
          delete from releases r using ends e
@@ -310,9 +313,9 @@ pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64
 }
 
 /// Deletes the slugs and sets of config vars that only these releases had, by app.
-async fn forget(db: &mut PgConnection, gone: &[(Uuid, Option<Uuid>, Uuid)]) -> sqlx::Result<()> {
-    let slugs: Vec<Uuid> = gone.iter().filter_map(|(_, slug, _)| *slug).collect();
-    let (apps, configs): (Vec<Uuid>, Vec<Uuid>) = gone.iter().map(|(app, _, config)| (*app, *config)).unzip();
+async fn forget(db: &mut PgConnection, gone: &[Gone]) -> sqlx::Result<()> {
+    let slugs: Vec<SlugId> = gone.iter().filter_map(|(_, slug, _)| *slug).collect();
+    let (apps, configs): (Vec<AppId>, Vec<ConfigSetId>) = gone.iter().map(|(app, _, config)| (*app, *config)).unzip();
     sqlx::query(
         "delete from slugs s where s.id = any($1)
              and not exists (select 1 from releases r where r.app_id = s.app_id and r.slug_id = s.id)",
@@ -334,7 +337,7 @@ async fn forget(db: &mut PgConnection, gone: &[(Uuid, Option<Uuid>, Uuid)]) -> s
 }
 
 /// Computes the running totals of these apps' releases again, as the trigger `total_of_releases` does for a new one.
-async fn add_up(db: &mut PgConnection, apps: &[Uuid]) -> sqlx::Result<()> {
+async fn add_up(db: &mut PgConnection, apps: &[AppId]) -> sqlx::Result<()> {
     sqlx::query(
         "with parts as (
              select r.id, r.app_id, r.version, octet_length(r.config) + case

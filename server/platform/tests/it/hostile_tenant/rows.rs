@@ -1,7 +1,9 @@
 //! Attempts to fill the database with rows that cost nothing: each kind has a limit, or the oldest goes.
 
+use std::{fmt::Debug, str::FromStr};
+
+use api::ids::{AccountId, AppId, TeamId};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::{
     sessions::sign_in,
@@ -11,17 +13,19 @@ use crate::{
 
 /// Those who have the rows.
 struct Ids {
-    me: Uuid,
-    app: Uuid,
-    team: Uuid,
+    me: AccountId,
+    app: AppId,
+    team: TeamId,
 }
 
 impl Ids {
     async fn of(t: &World) -> Self {
-        let id = |answer: Answer| answer.json()["id"].as_str().unwrap().parse().unwrap();
-        let app = id(t.stranger.post("/apps", json!({ "name": "dawn" })).await);
-        let team = id(t.stranger.post("/teams", json!({ "name": "acme" })).await);
-        let me = id(t.stranger.get("/account").await);
+        fn id<Id: FromStr<Err: Debug>>(answer: &Answer) -> Id {
+            answer.json()["id"].as_str().unwrap().parse().unwrap()
+        }
+        let app = id(&t.stranger.post("/apps", json!({ "name": "dawn" })).await);
+        let team = id(&t.stranger.post("/teams", json!({ "name": "acme" })).await);
+        let me = id(&t.stranger.get("/account").await);
         Self { me, app, team }
     }
 
@@ -144,7 +148,7 @@ async fn the_oldest_makes_room_where_nobody_should_be_refused() {
     )
     .await;
     assert_eq!(t.stranger.post("/apps/dawn/log-sessions", log).await.status, 201);
-    let owner: Uuid = sqlx::query_scalar("select id from accounts where admin").fetch_one(&t.db).await.unwrap();
+    let owner = t.owner.account_info().await.unwrap().id;
     let of_owner = Ids { me: owner, ..ids };
     of_owner
         .run(

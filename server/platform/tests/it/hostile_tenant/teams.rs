@@ -3,7 +3,7 @@
 
 use api::{
     app_transfers::AppTransferCreate,
-    ids::BuildId,
+    ids::{BuildId, TeamId},
     team_members::{Role, TeamMemberSave},
 };
 use chrono::Utc;
@@ -148,7 +148,7 @@ async fn nobody_gets_uploads_and_builds_beyond_the_quotas_with_an_app() {
 }
 
 /// Adds people who were invited and never came to a team, half of them as members, and service accounts.
-async fn fill(t: &World, team: Uuid, people: i32) {
+async fn fill(t: &World, team: TeamId, people: i32) {
     for sql in [
         "with made as (
              insert into accounts (id, email, admin, invited, created_at, updated_at)
@@ -169,7 +169,7 @@ async fn fill(t: &World, team: Uuid, people: i32) {
          insert into service_accounts (id, team_id, name, created_at, updated_at)
          select id, $1, split_part(email, '@', 1), now(), now() from made",
     ] {
-        sqlx::query(sql).bind(team).bind(people).execute(&t.db).await.unwrap();
+        sqlx::query(sql).bind(team.get()).bind(people).execute(&t.db).await.unwrap();
     }
 }
 

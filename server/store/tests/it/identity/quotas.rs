@@ -98,7 +98,7 @@ async fn a_release_adds_its_config_and_a_slug_that_was_not_released_before() {
         assert_eq!(used().await, (unused, 3 * 42 + config * (n as i64 + 1)), "{n}");
     }
     // As it was before they were summed, and with releases of then.
-    let migration = include_str!("../../../../migrations/0032_releases_totals.sql");
+    let migration = include_str!("../../../../../migrations/0032_releases_totals.sql");
     let back = "drop function total_of_releases cascade;
         alter table releases drop column total_bytes;
         alter table slugs drop column released;

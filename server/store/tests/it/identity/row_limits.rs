@@ -1,6 +1,13 @@
 //! Row limits: every count, and what makes room by itself.
 
-use api::{app_transfers::TransferState, team_members::Role};
+use api::{
+    app_transfers::TransferState,
+    ids::{
+        AccountId, AppId, AppTransferId, CollaboratorId, FormationId, LogSessionId, OauthClientId, OauthCodeId,
+        ServerId, SessionId, SignInLinkId, SourceId, TeamId, TeamInvitationId, TeamMemberId, UploadId,
+    },
+    team_members::Role,
+};
 use serde_json::json;
 use store::{
     accounts, app_transfers, builds, formation, log_sessions, oauth_clients, releases, row_limits::*, service_accounts,
@@ -15,9 +22,9 @@ impl World {
         sqlx::query_scalar(query).fetch_one(&self.db).await.unwrap()
     }
 
-    async fn oauth_client(&self) -> Uuid {
+    async fn oauth_client(&self) -> OauthClientId {
         let row = oauth_clients::Row {
-            id: Uuid::now_v7(),
+            id: OauthClientId::now_v7(),
             account_id: self.account.id,
             name: "Bot".into(),
             redirect_uri: "https://example.com".into(),
@@ -34,18 +41,18 @@ impl World {
 #[tokio::test]
 async fn rows_are_counted_for_those_who_have_them() {
     let w = World::start().await;
-    let (me, app, team) = (w.account.id, w.app("dusk").await, Uuid::now_v7());
+    let (me, app, team) = (w.account.id, w.app("dusk").await, TeamId::now_v7());
     let bob = account("bob@example.com");
     accounts::account_create(&w.db, &bob).await.unwrap();
     store::teams::team_create(&w.db, team, "acme", me, at(0)).await.unwrap();
     w.oauth_client().await;
-    store::sources::source_create(&w.db, Uuid::now_v7(), me, at(0)).await.unwrap();
+    store::sources::source_create(&w.db, SourceId::now_v7(), me, at(0)).await.unwrap();
     slugs::slug_create(&w.db, &w.slug_row(app, None)).await.unwrap();
     let released = w.slug(app).await;
     w.release(app, "succeeded", Some(released)).await;
-    store::team_members::team_member_save(&w.db, Uuid::now_v7(), team, me, Role::Admin, at(0)).await.unwrap();
+    store::team_members::team_member_save(&w.db, TeamMemberId::now_v7(), team, me, Role::Admin, at(0)).await.unwrap();
     let new = store::team_invitations::New {
-        id: Uuid::now_v7(),
+        id: TeamInvitationId::now_v7(),
         team,
         account: bob.id,
         role: Role::Viewer,
@@ -55,18 +62,19 @@ async fn rows_are_counted_for_those_who_have_them() {
     };
     store::team_invitations::team_invitation_save(&w.db, &new).await.unwrap();
     let view = ["view".to_owned()];
-    store::collaborators::collaborator_save(&w.db, Uuid::now_v7(), app, bob.id, &view, at(0)).await.unwrap();
-    for (rows, of) in [
-        (Counted::OauthClients, me),
-        (Counted::Sources, me),
-        (Counted::UnusedSlugs, app),
-        (Counted::TeamMembers, team),
-        (Counted::TeamInvitations, team),
-        (Counted::Collaborators, app),
+    store::collaborators::collaborator_save(&w.db, CollaboratorId::now_v7(), app, bob.id, &view, at(0)).await.unwrap();
+    let (nobody, no_app, no_team) = (AccountId::nil(), AppId::nil(), TeamId::nil());
+    for (rows, others) in [
+        (Counted::OauthClients(me), Counted::OauthClients(nobody)),
+        (Counted::Sources(me), Counted::Sources(nobody)),
+        (Counted::UnusedSlugs(app), Counted::UnusedSlugs(no_app)),
+        (Counted::TeamMembers(team), Counted::TeamMembers(no_team)),
+        (Counted::TeamInvitations(team), Counted::TeamInvitations(no_team)),
+        (Counted::Collaborators(app), Counted::Collaborators(no_app)),
     ] {
         let mut tx = w.db.begin().await.unwrap();
-        assert_eq!(row_count(&mut tx, rows, of).await.unwrap(), 1, "{rows:?}");
-        assert_eq!(row_count(&mut tx, rows, Uuid::now_v7()).await.unwrap(), 0, "{rows:?}");
+        assert_eq!(row_count(&mut tx, rows).await.unwrap(), 1, "{rows:?}");
+        assert_eq!(row_count(&mut tx, others).await.unwrap(), 0, "{others:?}");
     }
 }
 
@@ -74,10 +82,10 @@ async fn rows_are_counted_for_those_who_have_them() {
 async fn two_who_add_a_row_count_one_after_the_other() {
     let w = World::start().await;
     let (mut one, mut other) = (w.db.begin().await.unwrap(), w.db.begin().await.unwrap());
-    assert_eq!(row_count(&mut one, Counted::Sources, w.account.id).await.unwrap(), 0);
-    let counted = row_count(&mut other, Counted::Sources, w.account.id);
+    assert_eq!(row_count(&mut one, Counted::Sources(w.account.id)).await.unwrap(), 0);
+    let counted = row_count(&mut other, Counted::Sources(w.account.id));
     let add = async {
-        store::sources::source_create(&mut *one, Uuid::now_v7(), w.account.id, at(0)).await.unwrap();
+        store::sources::source_create(&mut *one, SourceId::now_v7(), w.account.id, at(0)).await.unwrap();
         one.commit().await.unwrap();
     };
     let (counted, ()) = tokio::join!(counted, add);
@@ -89,9 +97,9 @@ async fn the_newest_sessions_links_and_codes_stay() {
     let w = World::start().await;
     let (me, app, client) = (w.account.id, w.app("dusk").await, w.oauth_client().await);
     for n in 0..4_u8 {
-        let (id, now) = (Uuid::now_v7(), at(i64::from(n)));
+        let now = at(i64::from(n));
         let row = sessions::Row {
-            id,
+            id: SessionId::now_v7(),
             key_hash: vec![n],
             account_id: Some(me),
             data: json!({}),
@@ -102,9 +110,9 @@ async fn the_newest_sessions_links_and_codes_stay() {
             expires_at: at(100),
         };
         sessions::session_create(&w.db, &row).await.unwrap();
-        sessions::sign_in_link_create(&w.db, id, me, None, &[n], at(100), now).await.unwrap();
+        sessions::sign_in_link_create(&w.db, SignInLinkId::now_v7(), me, None, &[n], at(100), now).await.unwrap();
         let row = oauth_clients::Code {
-            id,
+            id: OauthCodeId::now_v7(),
             client_id: client,
             account_id: me,
             code_hash: vec![n],
@@ -119,7 +127,7 @@ async fn the_newest_sessions_links_and_codes_stay() {
         };
         oauth_clients::oauth_code_create(&w.db, &row).await.unwrap();
         let row = log_sessions::Row {
-            id,
+            id: LogSessionId::now_v7(),
             app_id: app,
             params: json!({}),
             expires_at: at(100),
@@ -131,11 +139,11 @@ async fn the_newest_sessions_links_and_codes_stay() {
         log_sessions::log_session_create(&w.db, &row).await.unwrap();
     }
     // Those of others stay.
-    sessions::session_trim(&w.db, Uuid::now_v7(), 0).await.unwrap();
+    sessions::session_trim(&w.db, AccountId::now_v7(), 0).await.unwrap();
     sessions::session_trim(&w.db, me, 2).await.unwrap();
     sessions::sign_in_link_trim(&w.db, me, 2).await.unwrap();
     oauth_clients::oauth_code_trim(&w.db, me, 2).await.unwrap();
-    log_sessions::log_session_trim(&w.db, app, Uuid::now_v7(), 0).await.unwrap();
+    log_sessions::log_session_trim(&w.db, app, AccountId::now_v7(), 0).await.unwrap();
     log_sessions::log_session_trim(&w.db, app, me, 2).await.unwrap();
     for left in [
         "select sum(get_byte(key_hash, 0)) from sessions",
@@ -155,7 +163,7 @@ async fn the_newest_ended_transfers_stay_and_so_does_a_pending_one() {
     accounts::account_create(&w.db, &bob).await.unwrap();
     let mut ids = Vec::new();
     for n in 0..5 {
-        let id = Uuid::now_v7();
+        let id = AppTransferId::now_v7();
         app_transfers::app_transfer_create(&w.db, id, app, ada, bob.id, at(n)).await.unwrap();
         if n < 4 {
             app_transfers::app_transfer_end(&w.db, id, TransferState::Declined, at(n)).await.unwrap();
@@ -174,7 +182,7 @@ async fn few_process_types_of_earlier_slugs_are_remembered() {
     for n in 0..=(formation::MOST_FORMER / 50 + 1) {
         let types = (0..50).map(|m| (format!("t{n}-{m}"), "x".to_owned())).collect();
         let mut db = w.db.acquire().await.unwrap();
-        formation::formation_replace(&mut db, app, &types, Uuid::now_v7, at(n)).await.unwrap();
+        formation::formation_replace(&mut db, app, &types, FormationId::now_v7, at(n)).await.unwrap();
     }
     assert_eq!(w.number("select count(*) from former_formation").await, formation::MOST_FORMER);
     assert_eq!(w.number("select count(*) from former_formation where type like 't0-%'").await, 0);
@@ -190,8 +198,8 @@ async fn slugs_that_were_never_uploaded_are_removed_unless_somebody_is_uploading
         slugs::slug_create(&w.db, &row).await.unwrap();
         ids.push(row.id);
     }
-    let by = (Uuid::now_v7(), Uuid::now_v7());
-    assert!(store::uploads::upload_begin(&w.db, ids[1], by, at(0), at(1)).await.unwrap());
+    let by = (ServerId::now_v7(), UploadId::now_v7());
+    assert!(store::uploads::upload_begin(&w.db, ids[1].get(), by, at(0), at(1)).await.unwrap());
     assert_eq!(slugs::slug_sweep(&w.db, at(9)).await.unwrap(), 1);
     for (id, stays) in ids.into_iter().zip([false, true, true, true]) {
         assert_eq!(slugs::slug_info(&w.db, id).await.unwrap().is_some(), stays);
@@ -252,7 +260,7 @@ async fn the_oldest_builds_go_when_they_have_ended() {
 #[tokio::test]
 async fn a_removed_service_account_goes_unless_history_names_it() {
     let w = World::start().await;
-    let (app, team) = (w.app("dusk").await, Uuid::now_v7());
+    let (app, team) = (w.app("dusk").await, TeamId::now_v7());
     store::teams::team_create(&w.db, team, "acme", w.account.id, at(0)).await.unwrap();
     let bots = ["idle", "busy", "late", "active"].map(|name| account(&format!("{name}@acme.invalid")));
     for (bot, name) in bots.iter().zip(["idle", "busy", "late", "active"]) {

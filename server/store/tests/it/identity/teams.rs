@@ -162,7 +162,7 @@ async fn service_accounts() {
         let bot = account(&format!("{name}@acme.invalid"));
         accounts::account_create(&w.db, &bot).await.unwrap();
         service_account_create(&w.db, bot.id, acme, name, w.account.id, at(1)).await.unwrap();
-        team_member_save(&w.db, Uuid::now_v7(), acme, bot.id, Role::Member, at(1)).await.unwrap();
+        team_member_save(&w.db, TeamMemberId::now_v7(), acme, bot.id, Role::Member, at(1)).await.unwrap();
         all.push(bot.id);
     }
     let mut tx = w.db.begin().await.unwrap();
