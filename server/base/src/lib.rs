@@ -20,6 +20,7 @@ mod paced;
 pub mod pages;
 pub mod rate_limits;
 pub mod recent;
+pub mod recorded;
 pub mod routes;
 pub mod secrets;
 mod server_id;

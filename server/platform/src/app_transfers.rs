@@ -17,7 +17,7 @@ use sqlx::PgConnection;
 use store::app_transfers::{LIST, Row};
 use uuid::Uuid;
 
-use crate::Platform;
+use crate::{Platform, app_refs};
 
 fn shown(row: Row) -> api::app_transfers::AppTransfer {
     api::app_transfers::AppTransfer {
@@ -82,6 +82,7 @@ pub async fn app_transfer_create(
     }
     if app.team_id.is_some() {
         // What one admin has offered, another may offer to somebody else.
+        app_refs::concern_everybody(&mut tx, app.id).await?;
         store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
     }
     let id = Uuid::now_v7();
@@ -155,6 +156,7 @@ pub async fn app_transfer_update(
     }
     let accepts = state == TransferState::Accepted;
     if accepts {
+        app_refs::concern_everybody(&mut tx, row.app_id).await?;
         accept(&mut tx, &row).await?;
     }
     let (action, verb) =

@@ -5,6 +5,7 @@
 
 mod answers;
 mod audit_log;
+mod changes;
 mod connections;
 mod database;
 mod files;
