@@ -1,4 +1,4 @@
-//! Startup of this area: sampling, retention, and telling pages what has changed.
+//! Startup of this area: sampling, retention, and sending changes to pages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,8 +14,8 @@ impl Observe {
         let retention = background::Driver::start(Retention(platform.clone()), every, Arc::new(Notify::new()));
         let observe = Self::new(platform);
         let sampling = tokio::spawn(metrics::sample(observe.platform().clone()));
-        let telling = tokio::spawn(changes::run(observe.clone(), observe.new_events()));
-        observe.platform().also_run(vec![retention], vec![sampling, telling]);
+        let sending = tokio::spawn(changes::run(observe.clone(), observe.new_events()));
+        observe.platform().also_run(vec![retention], vec![sampling, sending]);
         observe
     }
 }

@@ -18,8 +18,8 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// What it means for this account.
-    fn told(&self, account: Uuid, is_admin: bool) -> Changed {
+    /// The part of it that concerns this account.
+    fn for_account(&self, account: Uuid, is_admin: bool) -> Changed {
         if self.events.contains(&Recorded::Anything) {
             return anything();
         }
@@ -51,7 +51,7 @@ impl Default for Followers {
 }
 
 impl Followers {
-    /// Follows changes for an account. `is_admin`: whether it administers the platform, and is told everything.
+    /// Follows changes for an account. `is_admin`: whether it administers the platform, and receives everything.
     pub(super) fn follow(self: &Arc<Self>, account: Uuid, is_admin: bool) -> Follower {
         *self.counts().entry(account).or_default() += 1;
         Follower { batches: self.batches.subscribe(), all: self.clone(), account, is_admin }
@@ -85,7 +85,7 @@ impl Follower {
     /// What has changed next; may be nothing that concerns the account. `None` if there will be no more.
     pub(super) async fn next(&mut self) -> Option<Changed> {
         match self.batches.recv().await {
-            Ok(batch) => Some(batch.told(self.account, self.is_admin)),
+            Ok(batch) => Some(batch.for_account(self.account, self.is_admin)),
             Err(RecvError::Lagged(_)) => Some(anything()),
             Err(RecvError::Closed) => None,
         }

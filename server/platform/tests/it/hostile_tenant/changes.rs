@@ -89,10 +89,10 @@ async fn whoever_has_to_do_with_an_app_is_told_before_and_after() {
     settled(&t, &host).await;
     let mut page_of_ada = page(&t, &host, &ada).await;
     let mut page_of_bob = page(&t, &host, &bob).await;
-    let rename = json!({ "maintenance": true });
+    let maintenance = json!({ "maintenance": true });
     let all = "/apps/dawn/collaborators";
     // Not yet.
-    done(&ada, "PATCH", "/apps/dawn", rename.clone()).await;
+    done(&ada, "PATCH", "/apps/dawn", maintenance.clone()).await;
     mark(&bob).await;
     assert_eq!(told_until(&mut page_of_bob, "source").await, nouns(&["source"]));
     // Now.
@@ -107,7 +107,7 @@ async fn whoever_has_to_do_with_an_app_is_told_before_and_after() {
     // That they are removed, but nothing of what comes later.
     done(&ada, "DELETE", &format!("{all}/bob@example.com"), Value::Null).await;
     assert_eq!(told_until(&mut page_of_bob, "collaborator").await, nouns(&["collaborator"]));
-    done(&ada, "PATCH", "/apps/dawn", rename).await;
+    done(&ada, "PATCH", "/apps/dawn", maintenance).await;
     mark(&bob).await;
     assert_eq!(told_until(&mut page_of_bob, "source").await, nouns(&["source"]));
     // That an app which they can see, or which is offered to them, goes.
