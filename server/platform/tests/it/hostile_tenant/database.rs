@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Waits until this many wait for a lock in the database, and no more come, but for the platform's own work.
-async fn as_many_wait(t: &World, most: i64) {
+pub async fn as_many_wait(t: &World, most: i64) {
     let waiting = async || -> i64 {
         let waiting = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";

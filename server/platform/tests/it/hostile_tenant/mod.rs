@@ -7,6 +7,7 @@ mod answers;
 mod audit_log;
 mod connections;
 mod database;
+mod ended_rights;
 mod files;
 mod fuzz;
 mod identity;
