@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use base::{
     Result,
     bus::{self, Changed},
+    detached::detached,
 };
 use futures::Stream;
 use spool::Pause;
@@ -159,7 +160,8 @@ impl Follow {
             return Ok(false);
         }
         (self.is_due, self.asked) = (false, Instant::now());
-        self.output.has_ended(&self.platform).await
+        let (output, platform) = (self.output, self.platform.clone());
+        detached(async move { output.has_ended(&platform).await }).await?
     }
 
     /// Waits until the file may have grown, or something about the app has changed.
