@@ -1,7 +1,7 @@
-// Requests one page at a fixed rate, open-loop, and measures latency from the scheduled time. Uses raw
-// sockets with few buffers: with node's http, garbage collection took both cores for tens of milliseconds
-// and distorted the results.
-//   node load.mjs PORT PATH COOKIE RATE SECONDS   prints [scheduled time (Unix time, ms), milliseconds until completed] per response as JSON
+// Requests one page at a fixed rate, open-loop, and measures latency from the scheduled time. Uses raw sockets with few
+// buffers: with node's http module, garbage collection used both cores for tens of milliseconds and distorted the
+// results. node load.mjs PORT PATH COOKIE RATE SECONDS   prints [scheduled time (Unix time, ms), milliseconds until
+// completed] per response as JSON
 import net from "node:net";
 
 const [port, path, cookie, rate, seconds] = process.argv.slice(2);

@@ -1,5 +1,5 @@
 // A push of a static site: from `git push` until the new version is served, against git alone with a hook that checks
-// the files out for nginx to serve (what people do without a platform).
+// the files out for nginx to serve (the usual way without a platform).
 import { execFile, execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
@@ -25,7 +25,7 @@ try {
     const [git_ms] = await push(bare);
     const [wharf_ms, at] = await push(`http://x:${world.token}@localhost:${world.port}/site.git`);
     const served_ms = wharf_ms + (await untilServed(version, at));
-    // The first push makes caches and the first dyno, as it does once in an app's life.
+    // The first push creates caches and the first dyno, which happens once per app.
     if (round > 0) {
       timed.git.push(git_ms);
       timed.wharf.push(wharf_ms);
@@ -38,7 +38,7 @@ try {
     "push",
     `## Push of a static site
 
-\`bench/push.sh\`: the release build, a site of ${files + 1} files of which one changes, ${rounds} pushes in turns on the same machine (${busy()}). The peer is git alone: a bare repository whose \`post-receive\` hook checks the files out for a web server. It has no release to roll back to, no isolation, no health check and no log. Ratio: median of Wharf / git per round, ${ratio.toFixed(1)}.
+\`bench/push.sh\`: the release build, a site of ${files + 1} files of which one changes, ${rounds} alternating pushes on the same machine (${busy()}). The peer is git alone: a bare repository whose \`post-receive\` hook checks the files out for a web server. It has no release to roll back to, no isolation, no health check and no log. Ratio: median of Wharf / git per round, ${ratio.toFixed(1)}.
 
 | what | p50 ms | p95 ms |
 | --- | --: | --: |
@@ -84,7 +84,7 @@ async function push(remote) {
   return [at - begin, at];
 }
 
-/** Milliseconds since `at` until the app answers with `version`. */
+/** Milliseconds from `at` until the app serves `version`. */
 async function untilServed(version, at) {
   while (!(await page()).includes(version)) await sleep(5);
   return performance.now() - at;

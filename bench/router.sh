@@ -101,14 +101,19 @@ spent() { # PID
     echo "$total"
 }
 
-measure() { # NAME PID PORT PATH
-    local before after
+measure() { # NAME PID PORT CASE
+    local before after path=/ close=()
+    case $4 in
+    64k) path=/64k ;;
+    new) close=(-H 'Connection: close') ;;
+    esac
     before=$(spent "$2")
-    wrk -t"$threads" -c"$connections" -d"${seconds}s" --latency -H 'Host: bench.apps.test' "http://127.0.0.1:$3$4" >"$work/wrk.out"
+    wrk -t"$threads" -c"$connections" -d"${seconds}s" --latency -H 'Host: bench.apps.test' "${close[@]}" \
+        "http://127.0.0.1:$3$path" >"$work/wrk.out"
     after=$(spent "$2")
     python3 - "$1" "$4" "$work/wrk.out" $((after - before)) >>"$work/results" <<'PY'
 import re, sys
-name, path, out, spent = sys.argv[1], sys.argv[2], open(sys.argv[3]).read(), int(sys.argv[4])
+name, case, out, spent = sys.argv[1], sys.argv[2], open(sys.argv[3]).read(), int(sys.argv[4])
 requests = int(re.search(r"(\d+) requests in", out)[1])
 scale = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
@@ -117,39 +122,40 @@ bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
 sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", out)
 errors = int(bad[1]) if bad else 0
 errors += sum(map(int, sockets.groups())) if sockets else 0
-print(name, path, rate, p50, p99, errors, spent * 1e4 / requests)
+print(name, case, rate, p50, p99, errors, spent * 1e4 / requests)
 PY
     tail -1 "$work/results" >&2
 }
 
 for round in $(seq "$rounds"); do
-    for path in / /64k; do
-        measure nginx "$nginx_pid" "$nginx_port" "$path"
-        measure router "$router_pid" "$router_port" "$path"
+    for case in 13 64k new; do
+        measure nginx "$nginx_pid" "$nginx_port" "$case"
+        measure router "$router_pid" "$router_port" "$case"
     done
 done
-measure direct "${started[0]}" "$backend_port" /
+measure direct "${started[0]}" "$backend_port" 13
 
 python3 - "$work/results" "$root/bench/README.md" "$connections" "$rounds" "$seconds" "$(nproc)" <<'PY'
 import pathlib, re, statistics, sys
 results, readme, connections, rounds, seconds, cores = sys.argv[1:]
 rows = [line.split() for line in open(results)]
-def of(name, path, column):
-    return [float(r[column]) for r in rows if r[0] == name and r[1] == path]
+def of(name, case, column):
+    return [float(r[column]) for r in rows if r[0] == name and r[1] == case]
 text = ["## Router against nginx", "",
-        f"`bench/router.sh`: {connections} keep-alive connections from wrk, {rounds} alternating rounds of {seconds} s, "
-        f"{cores} cores shared by wrk, the backend (nginx) and the proxy; medians. Ratio: median of router / nginx per round.", "",
+        f"`bench/router.sh`: {connections} connections from wrk, {rounds} alternating rounds of {seconds} s, "
+        f"{cores} cores shared by wrk, the backend (nginx) and the proxy; medians. Ratio: median of router / nginx per round. "
+        "New connections: one per request.", "",
         "| response | nginx req/s | router req/s | ratio | nginx p50 / p99 ms | router p50 / p99 ms | nginx CPU µs/req | router CPU µs/req | failed |",
         "| --- | --: | --: | --: | --: | --: | --: | --: | --: |"]
 m = statistics.median
-for path, label in (("/", "13 B"), ("/64k", "64 KiB")):
-    nginx, router = of("nginx", path, 2), of("router", path, 2)
+for case, label in (("13", "13 B"), ("64k", "64 KiB"), ("new", "13 B, new connections")):
+    nginx, router = of("nginx", case, 2), of("router", case, 2)
     ratio = m(r / n for r, n in zip(router, nginx))
-    lat = lambda name: f"{m(of(name, path, 3)):.2f} / {m(of(name, path, 4)):.2f}"
-    failed = int(sum(of("router", path, 5)))
+    lat = lambda name: f"{m(of(name, case, 3)):.2f} / {m(of(name, case, 4)):.2f}"
+    failed = int(sum(of("router", case, 5)))
     text.append(f"| {label} | {m(nginx):,.0f} | {m(router):,.0f} | **{ratio:.2f}** | {lat('nginx')} | {lat('router')} | "
-                f"{m(of('nginx', path, 6)):.0f} | {m(of('router', path, 6)):.0f} | {failed} |")
-direct = of("direct", "/", 2)
+                f"{m(of('nginx', case, 6)):.0f} | {m(of('router', case, 6)):.0f} | {failed} |")
+direct = of("direct", "13", 2)
 text += ["", f"Without a proxy, the backend serves {m(direct):,.0f} 13 B responses per second. "
          "Rates depend on the load of the machine; compare the ratio and CPU per request."]
 block = "<!-- router -->\n" + "\n".join(text) + "\n<!-- /router -->\n"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The start of a dyno against bubblewrap and runc, in turns. Needs root, bubblewrap and runc (Debian: apt-get install
+# The start of a dyno against bubblewrap and runc, alternating. Needs root, bubblewrap and runc (Debian: apt-get install
 # bubblewrap runc). Writes its table into bench/README.md.
 #   bench/starts.sh [ROUNDS]
 set -euo pipefail
@@ -19,8 +19,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 
-# The same program in the peers' usual sandbox: all namespaces, no network. runc's has limits on memory and processes;
-# neither has a network of its own to reach the internet with, nor a disk with a quota.
+# The same program in the peers' usual sandbox: all namespaces, no network. runc's has limits on memory and processes; neither has a network with internet access, nor a disk with a quota.
 bwrap="bwrap --unshare-all --die-with-parent --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp bash -c 'exec true'"
 mkdir -p "$work/bundle/rootfs/usr"
 for link in bin lib lib64; do ln -s "usr/$link" "$work/bundle/rootfs/$link"; done
@@ -40,7 +39,7 @@ peers=("bubblewrap=$bwrap")
 if sh -c "$runc" >/dev/null 2>"$work/runc.log"; then
     peers+=("runc=$runc")
 else
-    echo "runc cannot run here and is left out: $(tail -1 "$work/runc.log")" >&2
+    echo "runc cannot run here and is skipped: $(tail -1 "$work/runc.log")" >&2
 fi
 "$starts" "$work/data" "$rounds" "${peers[@]}" >"$work/results"
 
@@ -52,9 +51,9 @@ names = list(dict.fromkeys(row[0] for row in rows))
 of = lambda name, column: [float(row[column]) for row in rows if row[0] == name]
 worst = lambda values: sorted(values)[int(len(values) * 0.95)]
 text = ["## Start of a dyno against bubblewrap and runc", "",
-        f"`bench/starts.sh`: `bash -c 'exec true'`, {rounds} rounds in turns, {cores} cores (load {os.getloadavg()[0]:.1f}). Started: the dyno's shim has "
+        f"`bench/starts.sh`: `bash -c 'exec true'`, {rounds} alternating rounds, {cores} cores (load {os.getloadavg()[0]:.1f}). Started: the dyno's shim has "
         "set up its sandbox, network, limits and output, and runs the program. Ended: its exit is known and recorded. The peers set up "
-        "no network that reaches the internet, no log and no record. Ratio: median of dyno / peer per round, from begin to end.", "",
+        "no network that reaches the internet, no log and no record. Ratio: median of dyno / peer per round, from start to end.", "",
         "| what | started ms, median | ended ms, median | p95 | dyno / peer |", "| --- | --: | --: | --: | --: |"]
 ended = of("dyno", 2)
 for name in names:

@@ -17,7 +17,8 @@ with parts as (
 )
 update releases r set total_bytes = t.total from totals t where t.id = r.id;
 
--- After `configs_of_releases`, in the order of their names: that one fills in `config`.
+-- After `configs_of_releases`, in the order of their names: that one fills in `config`, the copy of the release's set of
+-- config vars. As long as each release has a copy, copies are what is counted.
 create function total_of_releases() returns trigger language plpgsql as $$
 declare
     slug_bytes bigint;

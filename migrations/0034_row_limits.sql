@@ -1,3 +1,2 @@
--- Rows are counted, and the oldest are removed, whenever another one is added.
-create index sources_account on sources (account_id);
+-- The oldest transfers of an app are removed whenever another one is added.
 create index app_transfers_app on app_transfers (app_id);

@@ -1,18 +1,18 @@
-// Loads the code of bundles, for the console's WASM, which knows this file as __wasm_split.js.
+// Loads the code of bundles for the console's WASM, which imports this file as __wasm_split.js.
 //
-// It stands in for the loader that wasm-split-cli writes, which gets each of some hundred modules
-// by a request of its own. pack.mjs writes the first two constants and, below, what WASM imports.
+// It replaces the loader that wasm-split-cli writes, which fetches each of about a hundred modules separately. pack.mjs
+// writes the first two constants and, below, the exports that the WASM imports.
 import { initSync } from "./console.js";
 
-/** Bundle: its file, the modules in it (name, from, to), and the bundles that it needs. */
+/** For each bundle: its file, the modules in it (name, from, to), and the bundles that it depends on. */
 const BUNDLES = {};
-/** What modules import besides what the first one exports. */
+/** Imports of modules that the first one does not export. */
 const IMPORTS = {};
 
 const loading = {};
 const running = {};
 
-/** Loads a bundle once; what failed is tried again. */
+/** Loads a bundle once; a failed one is retried. */
 function load(name) {
   return (loading[name] ??= run(name).catch((error) => {
     delete loading[name];
@@ -20,7 +20,7 @@ function load(name) {
   }));
 }
 
-/** The file's bytes. Browsers break off what they load when a network comes or goes, so it is tried again. */
+/** The file's bytes. Browsers abort downloads when a network interface is added or removed, so they are retried. */
 async function get(file, left = 3) {
   let answer;
   try {
@@ -43,7 +43,7 @@ async function run(name) {
   await Promise.all([...others, ...own]);
 }
 
-/** What WASM calls: loads, then calls back. */
+/** Called by the WASM: loads, then calls back. */
 function loader(name) {
   return async (callback, data) => {
     const done = await load(name).then(() => true, (error) => console.error(error));

@@ -1,4 +1,4 @@
-//! The status that a page is answered with.
+//! The HTTP status of a page's response.
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ macro_rules! bundles {
     ($($bundle:ident: $($page:ident),+;)+) => {
         $($(
             #[doc = concat!("[`pages::", stringify!($page), "`], of the bundle `", stringify!($bundle), "`.")]
-            #[allow(non_snake_case, reason = "a page has one name")]
+            #[allow(non_snake_case, reason = "a page has the same name everywhere")]
             pub(crate) fn $page() -> Lazy<routes::$page> {
                 Lazy::new()
             }
@@ -34,18 +34,18 @@ macro_rules! bundles {
                     }
 
                     async fn view(_: Self) -> AnyView {
-                        code::$page::$page().await.unwrap_or_else(|_| gone())
+                        code::$page::$page().await.unwrap_or_else(|_| reload_page())
                     }
 
                     async fn preload() {
-                        // A failure recurs in `view`, which shows it.
+                        // If this fails, so does `view`, which reloads the page.
                         let _ = code::$page::load().await;
                     }
                 }
             )+)+
         }
 
-        #[allow(non_snake_case, reason = "a page has one name")]
+        #[allow(non_snake_case, reason = "a page has the same name everywhere")]
         mod code {
             use super::*;
 
@@ -75,7 +75,7 @@ macro_rules! bundles {
     };
 }
 
-// One that is called after another and a part, `app_logs`, is only ever loaded with that other.
+// A bundle whose name extends that of another, such as `app_logs`, is always loaded together with that one.
 bundles! {
     entry: LoginPage, SignInLinkPage, ConsentPage;
     apps: AppsPage;
@@ -130,7 +130,7 @@ pub async fn load(path: &str) -> bool {
 
 /// Shown in place of a page whose code failed to load: the platform may have been upgraded
 /// since. Reloads the page from the server, and with it the new code.
-fn gone() -> AnyView {
+fn reload_page() -> AnyView {
     let here = use_location();
     Effect::new(move |_| {
         let query = here.search.get_untracked();
@@ -163,7 +163,7 @@ mod tests {
                 pages += 1;
             }
         }
-        assert_eq!(pages, ALL.len() - 1, "all but the frame of an app");
+        assert_eq!(pages, ALL.len() - 1, "all except the frame of an app");
         assert!(of("/nowhere").is_empty());
     }
 }

@@ -48,7 +48,7 @@ impl Clock {
         DateTime::from_timestamp_millis(self.now.get_untracked()).unwrap_or_default()
     }
 
-    /// `at` as the wall clock of the reader shows it; the zone is left out on purpose.
+    /// `at` in the reader's local time; the time zone is omitted on purpose.
     pub fn local(self, at: DateTime<Utc>) -> chrono::NaiveDateTime {
         at.naive_utc() + chrono::Duration::minutes(self.offset.get().into())
     }

@@ -45,7 +45,7 @@ pub struct LiveData<T: Datum> {
     first: Resource<Answer>,
     latest: RwSignal<Option<T>>,
     /// Whether the page is hydrated.
-    drawn: RwSignal<bool>,
+    hydrated: RwSignal<bool>,
 }
 
 impl<T: Datum> Clone for LiveData<T> {
@@ -56,7 +56,7 @@ impl<T: Datum> Clone for LiveData<T> {
 impl<T: Datum> Copy for LiveData<T> {}
 
 impl<T: Datum> LiveData<T> {
-    /// Fetches what `key` names, again whenever the key changes, and subscribes to `topic`.
+    /// Fetches the data for `key`, again whenever the key changes, and subscribes to `topic`.
     pub fn new<K>(
         key: impl Fn() -> K + Copy + Send + Sync + 'static,
         fetch: impl Fn(K) -> Asked<T> + Send + Sync + 'static,
@@ -74,11 +74,11 @@ impl<T: Datum> LiveData<T> {
         topic: impl Fn(K) -> Option<Topic> + 'static,
     ) -> Self {
         let first = first(Box::new(key), fetch);
-        let data = Self { first, latest: RwSignal::new(None), drawn: RwSignal::new(false) };
+        let data = Self { first, latest: RwSignal::new(None), hydrated: RwSignal::new(false) };
         let live = Live::of_page();
         let key = Memo::new(move |_| key());
         effect(Box::new(move || {
-            data.drawn.set(true);
+            data.hydrated.set(true);
             data.latest.set(None);
             if let Some(topic) = topic(key.get()) {
                 live.subscribe(topic, move |message| {
@@ -115,7 +115,7 @@ impl<T: Datum> LiveData<T> {
     /// by then is a race, and hydration has to match what the server rendered.
     pub fn get(self) -> Option<T> {
         self.latest.get().or_else(|| {
-            let first = self.drawn.get().then(|| self.first.get().and_then(Result::ok)).flatten();
+            let first = self.hydrated.get().then(|| self.first.get().and_then(Result::ok)).flatten();
             first.and_then(|json| json.read().ok())
         })
     }
@@ -126,11 +126,11 @@ impl<T: Datum> LiveData<T> {
         V: IntoView + 'static,
         F: Fn(Signal<T>) -> V + Clone + Send + Sync + 'static,
     {
-        let drawn = move |answer: Answer| match answer.and_then(|json| json.read()) {
+        let render = move |answer: Answer| match answer.and_then(|json| json.read()) {
             Ok(first) => view(self.current(first)).into_any(),
-            Err(error) => refused(error, Callback::new(move |()| self.refetch())),
+            Err(error) => error_panel(error, Callback::new(move |()| self.refetch())),
         };
-        awaited(self.first, lines, Arc::new(drawn))
+        when_loaded(self.first, lines, Arc::new(render))
     }
 
     /// What is shown: `first`, then the updates.
@@ -147,16 +147,16 @@ impl<T: Datum> LiveData<T> {
     }
 }
 
-fn refused(error: Error, retry: Callback<()>) -> AnyView {
+fn error_panel(error: Error, retry: Callback<()>) -> AnyView {
     ErrorPanel(crate::parts::ErrorPanelProps { error, retry: Some(retry) }).into_any()
 }
 
-/// Shows `drawn` of the response once it arrives. Not generic over the type, nor are the functions below:
-/// browsers load the code once.
-fn awaited(first: Resource<Answer>, lines: usize, drawn: Arc<dyn Fn(Answer) -> AnyView + Send + Sync>) -> AnyView {
+/// Renders the response with `render` once it arrives. Like the functions below, it is not generic over the type, so
+/// that browsers load the code once.
+fn when_loaded(first: Resource<Answer>, lines: usize, render: Arc<dyn Fn(Answer) -> AnyView + Send + Sync>) -> AnyView {
     let suspended = move || {
-        let drawn = drawn.clone();
-        Suspend::new(async move { drawn(first.await) })
+        let render = render.clone();
+        Suspend::new(async move { render(first.await) })
     };
     view! { <Transition fallback=move || view! { <Skeleton lines/> }>{suspended}</Transition> }.into_any()
 }
@@ -188,8 +188,8 @@ pub fn fetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     LiveData::new(key, fetch, |_| None)
 }
 
-/// Data without a topic: refetched whenever something changes that `nouns` name, as in the actions of the audit log, or
-/// [`ANYTHING`](crate::nouns::ANYTHING).
+/// Data without a topic: refetched whenever something named in `nouns` changes. These are the nouns of the audit log's
+/// actions, or [`ANYTHING`](crate::nouns::ANYTHING).
 pub fn refetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     nouns: &'static [&'static str],
     key: impl Fn() -> K + Copy + Send + Sync + 'static,
@@ -199,7 +199,7 @@ pub fn refetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     let first = fetch.clone();
     let data = LiveData::with_fetch(key, Box::new(move |key| first(key)), |_| None);
     if let Some(changes) = use_context::<Changes>() {
-        // A response may arrive after the page was left; the key is disposed then, and reading it would panic.
+        // A response may arrive after the page was left; the key has been disposed by then, and reading it would panic.
         let now = move || (!data.latest.is_disposed()).then(|| untrack(key));
         let on_answer = move |requested: K, json: &str| {
             if now() == Some(requested) {
@@ -220,25 +220,25 @@ pub fn paged<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     key: impl Fn() -> K + Copy + Send + Sync + 'static,
     fetch: impl Fn(K, Option<&str>) -> Asked<Page<T>> + Send + Sync + 'static,
 ) -> LiveData<Page<T>> {
-    let place = place(name);
+    let cursor = cursor(name);
     refetched(
         nouns,
-        move || (key(), place.try_get().flatten()),
+        move || (key(), cursor.try_get().flatten()),
         move |(key, after): (K, Option<String>)| fetch(key, after.as_deref()),
     )
 }
 
 /// The cursor of the list `name` from the query; `None` for the first page.
-pub fn place(name: &'static str) -> Memo<Option<String>> {
+pub fn cursor(name: &'static str) -> Memo<Option<String>> {
     let query = use_query_map();
-    let place = Memo::new(move |_| query.with(|q| q.get(name)).filter(|after| !after.is_empty()));
-    effect_of_place(name, place);
-    place
+    let cursor = Memo::new(move |_| query.with(|q| q.get(name)).filter(|after| !after.is_empty()));
+    scroll_into_view_on_change(name, cursor);
+    cursor
 }
 
-fn effect_of_place(name: &'static str, place: Memo<Option<String>>) {
+fn scroll_into_view_on_change(name: &'static str, cursor: Memo<Option<String>>) {
     Effect::new(move |before: Option<Option<String>>| {
-        let now = place.get();
+        let now = cursor.get();
         if before.is_some_and(|before| before != now) {
             dom::bring(name);
         }
@@ -258,7 +258,7 @@ fn refetch_on_change<K: Clone + PartialEq + Send + Sync + 'static>(
     on_answer: OnAnswer<K>,
 ) {
     Effect::new(move |before: Option<()>| {
-        // Read, not only tracked: a memo that was never read depends on nothing.
+        // Read, not only tracked: a memo that has never been read has no dependencies.
         let _ = count.get();
         if before.is_none() {
             return;

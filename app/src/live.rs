@@ -111,7 +111,7 @@ impl Live {
     /// Subscribes until the current owner is cleaned up. Call it from an effect.
     pub fn subscribe(&self, topic: Topic, sink: impl Fn(Message<'_>) + 'static) -> Subscription {
         let (counts, ended) = (is_of_page(&topic), self.state.ended);
-        // A build's output ends normally; all other topics last as long as one has access.
+        // A build's output ends normally; all other topics last as long as the user has access.
         let ends_well = matches!(topic, Topic::Build { .. });
         let has_ended = Arc::new(AtomicBool::new(false));
         let of_sink = has_ended.clone();
@@ -136,11 +136,11 @@ impl Live {
     }
 }
 
-/// How often things of each kind were changed on the platform, by anybody, since the page was opened.
+/// Counts the changes on the platform since the page was opened, by any user, per kind of thing.
 #[derive(Clone, Copy)]
 pub struct Changes(RwSignal<BTreeMap<String, u32>>);
 
-/// Counts what may have been a change of any kind.
+/// The key that counts possible changes of an unknown kind.
 const UNKNOWN: &str = "?";
 
 impl Changes {
@@ -161,7 +161,7 @@ impl Changes {
         provide_context(changes);
     }
 
-    /// Counts these.
+    /// Adds these changes to the counts.
     pub fn add(self, changed: &Changed) {
         if *changed == Changed::default() {
             return;
@@ -174,7 +174,7 @@ impl Changes {
         });
     }
 
-    /// How often something that these nouns name may have changed.
+    /// How often things with these nouns may have changed.
     pub(crate) fn of(self, nouns: &[&str]) -> u32 {
         self.0.with(|counts| [UNKNOWN].iter().chain(nouns).filter_map(|noun| counts.get(*noun)).sum())
     }

@@ -1,7 +1,6 @@
-//! What lists and values depend on, in the nouns of the audit log's actions: when such things change, they are fetched
-//! again.
+//! What lists and values depend on, as nouns of the audit log's actions: they are refetched when such things change.
 
-/// Whatever has changed.
+/// Any change.
 pub const ANYTHING: &[&str] = &["*"];
 
 /// Teams, the user's role in them, and how many people and apps they have.

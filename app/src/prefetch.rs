@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Hovering for less than this prefetches nothing.
-const RESTS: Duration = Duration::from_millis(65);
+const HOVER_DELAY: Duration = Duration::from_millis(65);
 
 /// A client whose responses are cached for the client of the pages.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ pub(crate) fn watch() {
                 leptos::task::spawn_local(ahead(client.get_value(), to.clone()));
             }
         };
-        set_timeout(still, RESTS);
+        set_timeout(still, HOVER_DELAY);
     };
     // Effects run in the browser only.
     Effect::new(move |_| {

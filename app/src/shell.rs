@@ -24,12 +24,12 @@ const THEME: &str = "try{var d=document.documentElement.dataset,t=localStorage.w
 
 const SPRITE: &str = include_str!("../../public/icons.svg");
 
-/// The whole document. Scripts carry the nonce of this answer, which the server's policy names.
+/// The whole document. Scripts carry the nonce of this response, which is part of the server's content security policy.
 pub fn shell(assets: Assets) -> impl IntoView {
     let nonce = use_nonce();
     let Assets { js, modules, wasm, bundles, css } = assets;
-    // Browsers abort requests when a network interface comes or goes: on the platform's own machine, with
-    // every dyno.
+    // Browsers abort requests when a network interface is added or removed, which on the platform's own machine happens
+    // with every dyno.
     let start = format!(
         "import init,{{hydrate}} from {};\
          const start=left=>init({{module_or_path:{}}}).then(hydrate,why=>{{if(!left)throw why;setTimeout(start,300,left-1)}});\
@@ -37,7 +37,7 @@ pub fn shell(assets: Assets) -> impl IntoView {
         serde_json::Value::from(js.as_str()),
         serde_json::Value::from(wasm.as_str()),
     );
-    // All at once: without these, each would be discovered only after the previous one has loaded.
+    // Loaded in parallel: without these, each would be discovered only after the previous one has loaded.
     let scripts = [js].into_iter().chain(modules);
     let scripts = scripts.map(|js| view! { <link rel="modulepreload" href=js nonce=nonce.clone()/> }).collect_view();
     let code = [wasm].into_iter().chain(bundles).map(|wasm| {

@@ -143,13 +143,13 @@ pub fn bytes_of(part: u64, whole: u64) -> String {
     }
 }
 
-/// `12 %`, `0.4 %`: of one.
+/// `12 %`, `0.4 %`: a fraction of one as a percentage.
 pub fn share(part: f64) -> String {
     let percent = part * 100.0;
     if !(0.05..10.0).contains(&percent) { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
 }
 
-/// `0.05 %`, `3.10 %`, `60 %`: of one, with more digits for small values.
+/// `0.05 %`, `3.10 %`, `60 %`: a fraction of one as a percentage, with more digits for small values.
 pub fn rare(part: f64) -> String {
     match part * 100.0 {
         0.0 => "0 %".into(),
@@ -171,7 +171,7 @@ pub fn queued(place: i64) -> String {
     }
 }
 
-/// A sentence in lower case, for use inside another.
+/// A sentence starting in lower case, for use inside another one.
 pub fn lower(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|c| c.to_ascii_lowercase()).into_iter().chain(chars).collect()
@@ -215,7 +215,7 @@ pub fn initials(who: &str) -> String {
         [one] => one.chars().take(2).collect(),
         [first, .., last] => first.chars().take(1).chain(last.chars().take(1)).collect(),
     };
-    // Unicode case tables are as large as the rest of the page; the CSS does it.
+    // Upper case comes from the CSS: Unicode case tables would be as large as the rest of the page.
     letters.to_ascii_uppercase()
 }
 
@@ -244,13 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn sizes_choose_their_unit() {
+    fn sizes_have_a_suitable_unit() {
         let all: Vec<String> = [0, 512, 1024 * 1024 * 512, 1_288_490_189].into_iter().map(bytes).collect();
         assert_eq!(all, ["0 B", "512 B", "512 MB", "1.2 GB"]);
     }
 
     #[test]
-    fn parts_of_a_whole() {
+    fn parts_are_shown_with_their_limit() {
         let mb = 1 << 20;
         assert_eq!(bytes_of(297 * mb, 512 * mb), "297 of 512 MB");
         assert_eq!(bytes_of(900 * mb, 1024 * mb), "900 MB of 1 GB");

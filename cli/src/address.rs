@@ -60,12 +60,12 @@ impl Address {
     }
 
     /// Whether commands connect to 127.0.0.1 for it.
-    pub fn is_dialled_here(&self) -> bool {
+    pub fn connects_to_loopback(&self) -> bool {
         is_localhost(&self.host) || self.host == "127.0.0.1"
     }
 
     /// Whether both name the same platform; the names of this machine are one.
-    pub fn is_same_place(&self, other: &Self) -> bool {
+    pub fn is_same_platform(&self, other: &Self) -> bool {
         self.port == other.port && (self.host == other.host || (self.is_local() && other.is_local()))
     }
 }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_written_one_way() {
+    fn addresses_are_normalized() {
         for (given, read) in [
             ("http://localhost:5000", "http://localhost:5000"),
             ("http://LOCALHOST:5000/", "http://localhost:5000"),
@@ -117,11 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn names_of_this_machine_are_one_place() {
+    fn names_of_this_machine_are_equivalent() {
         let at = |s: &str| Address::parse(s).unwrap();
-        assert!(at("http://localhost:5000").is_same_place(&at("http://127.0.0.1:5000")));
-        assert!(!at("http://localhost:5000").is_same_place(&at("http://localhost:5001")));
-        assert!(!at("http://a.org").is_same_place(&at("http://b.org")));
+        assert!(at("http://localhost:5000").is_same_platform(&at("http://127.0.0.1:5000")));
+        assert!(!at("http://localhost:5000").is_same_platform(&at("http://localhost:5001")));
+        assert!(!at("http://a.org").is_same_platform(&at("http://b.org")));
         assert!(is_localhost("dusk.localhost") && !is_localhost("localhost.org"));
     }
 }

@@ -30,7 +30,7 @@ impl Transfer {
         let (client, name) = (cx.client()?, self.app.app(cx)?);
         let app = client.app_info(&name).await?;
         let action = Action::start(format!("Transferring {} to {}", named(&name), self.recipient));
-        // The recipient has to accept the app, unless it is the caller.
+        // The recipient has to accept the app, unless the recipient is the caller.
         let is_person = self.recipient.contains('@');
         let takes =
             is_person && app.team.is_some() && client.account_info().await?.email.eq_ignore_ascii_case(&self.recipient);
@@ -84,7 +84,7 @@ pub struct Accept {
 impl Accept {
     /// `apps:transfers:accept`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        answer(cx, &self.app, "Accepting", TransferState::Accepted).await
+        respond(cx, &self.app, "Accepting", TransferState::Accepted).await
     }
 }
 
@@ -98,11 +98,11 @@ pub struct Decline {
 impl Decline {
     /// `apps:transfers:decline`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        answer(cx, &self.app, "Declining", TransferState::Declined).await
+        respond(cx, &self.app, "Declining", TransferState::Declined).await
     }
 }
 
-async fn answer(cx: &Context, app: &str, verb: &str, state: TransferState) -> Result<()> {
+async fn respond(cx: &Context, app: &str, verb: &str, state: TransferState) -> Result<()> {
     let action = Action::start(format!("{verb} {}", named(app)));
     let transfer = cx.client()?.app_transfer_update(app, &AppTransferUpdate { state: state.to_string() }).await?;
     action.finish(cx.json, &transfer)

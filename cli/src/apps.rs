@@ -201,7 +201,7 @@ impl Info {
         heading(&app.name);
         output::pairs(&fields);
         if let Some(held) = held {
-            out!("\n{}", output::paint(output::YELLOW, statuses::sentence(&held, Utc::now())));
+            out!("\n{}", output::paint(output::YELLOW, statuses::held_message(&held, Utc::now())));
         }
         Ok(())
     }
@@ -333,7 +333,7 @@ impl Open {
         if cx.json {
             return output::json(&serde_json::json!({ "url": url }));
         }
-        if has_screen() && start_browser(&url) {
+        if has_display() && start_browser(&url) {
             output::note(format!("Opening {url}"));
         } else {
             out!("{url}");
@@ -343,7 +343,7 @@ impl Open {
 }
 
 /// xdg-open falls back to text browsers, which would take over the terminal.
-fn has_screen() -> bool {
+fn has_display() -> bool {
     ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
 }
 

@@ -51,7 +51,7 @@ fn show(urls: &[String]) {
 }
 
 /// The zero-based position of an index in a list of `length`; one past the end is valid.
-fn place(index: Option<u16>, default: usize, length: usize) -> Result<usize> {
+fn position(index: Option<u16>, default: usize, length: usize) -> Result<usize> {
     match index.map(|index| usize::from(index) - 1) {
         None => Ok(default),
         Some(at) if at <= length => Ok(at),
@@ -62,9 +62,9 @@ fn place(index: Option<u16>, default: usize, length: usize) -> Result<usize> {
     }
 }
 
-/// An error if `urls` contains the buildpack anywhere but at `place`, where it is set.
-fn refuse_another(urls: &[String], place: Option<usize>, buildpack: &str) -> Result<()> {
-    if urls.iter().enumerate().any(|(i, url)| Some(i) != place && short(url) == short(buildpack)) {
+/// An error if `urls` contains the buildpack anywhere but at `position`, where it is set.
+fn reject_duplicate(urls: &[String], position: Option<usize>, buildpack: &str) -> Result<()> {
+    if urls.iter().enumerate().any(|(i, url)| Some(i) != position && short(url) == short(buildpack)) {
         bail!("The buildpack {} is already set on your app.", short(buildpack));
     }
     Ok(())
@@ -86,10 +86,10 @@ impl Set {
     /// `buildpacks:set`
     pub async fn run(self, cx: &Context) -> Result<()> {
         change(cx, &self.app, "set", |urls| {
-            let at = place(self.index, 0, urls.len())?;
-            refuse_another(urls, Some(at), &self.buildpack)?;
+            let at = position(self.index, 0, urls.len())?;
+            reject_duplicate(urls, Some(at), &self.buildpack)?;
             match urls.get_mut(at) {
-                Some(place) => *place = self.buildpack.clone(),
+                Some(old) => *old = self.buildpack.clone(),
                 None => urls.push(self.buildpack.clone()),
             }
             Ok(())
@@ -114,8 +114,8 @@ impl Add {
     /// `buildpacks:add`
     pub async fn run(self, cx: &Context) -> Result<()> {
         change(cx, &self.app, "added", |urls| {
-            refuse_another(urls, None, &self.buildpack)?;
-            let at = place(self.index, urls.len(), urls.len())?;
+            reject_duplicate(urls, None, &self.buildpack)?;
+            let at = position(self.index, urls.len(), urls.len())?;
             urls.insert(at, self.buildpack.clone());
             Ok(())
         })
@@ -201,11 +201,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_is_a_place_in_the_list_or_right_after_it() {
-        assert_eq!(place(None, 1, 1).unwrap(), 1);
-        assert_eq!(place(Some(1), 1, 1).unwrap(), 0);
-        assert_eq!(place(Some(2), 1, 1).unwrap(), 1);
-        let refused = place(Some(5), 1, 1).unwrap_err().to_string();
+    fn an_index_may_be_one_past_the_end() {
+        assert_eq!(position(None, 1, 1).unwrap(), 1);
+        assert_eq!(position(Some(1), 1, 1).unwrap(), 0);
+        assert_eq!(position(Some(2), 1, 1).unwrap(), 1);
+        let refused = position(Some(5), 1, 1).unwrap_err().to_string();
         assert_eq!(refused, "Invalid index. Your app has 1 buildpack, so it must be from 1 to 2.");
     }
 }

@@ -160,7 +160,7 @@ impl Cancel {
         let name = self.app.app(cx)?;
         let client = cx.client()?;
         let build = find(client, &name, self.build.as_deref()).await?;
-        let action = Action::start(format!("Canceling build #{} of {}", build.number, named(&name)));
+        let action = Action::start(format!("Cancelling build #{} of {}", build.number, named(&name)));
         let build = client.build_cancel(&name, &build.id.to_string()).await?;
         action.finish(cx.json, &build)
     }

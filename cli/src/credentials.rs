@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins_are_kept_from_others_and_come_back() {
+    fn logins_are_private_and_round_trip() {
         let dir = env::temp_dir().join(format!("wharf-credentials-{}", std::process::id()));
         let path = dir.join("a/credentials.json");
         assert_eq!(Credentials::read(&path).unwrap(), Credentials::default());

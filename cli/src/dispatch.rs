@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Rejected by the platform: Heroku's exit status.
-const REFUSED: u8 = 2;
+const REJECTED: u8 = 2;
 
 /// Declares the commands: `"name" ["aliases"] => arguments`, in groups.
 macro_rules! commands {
@@ -109,7 +109,7 @@ fn failure(err: &anyhow::Error, cx: &Context) -> ExitCode {
     if let Some(id) = refused.request_id.as_ref().filter(|_| refused.status >= 500) {
         output::fail(format!("Request: {id}"));
     }
-    ExitCode::from(REFUSED)
+    ExitCode::from(REJECTED)
 }
 
 /// The error message, with the name of the missing app or release, and a hint.
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_says_what_it_does_and_none_is_named_twice() {
+    fn every_command_has_a_description_and_unique_names() {
         let commands: Vec<clap::Command> = crate::groups().into_iter().flat_map(|g| g.commands).collect();
         let mut names: Vec<String> = Vec::new();
         for command in &commands {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_with_where_to_look() {
+    fn missing_resources_are_named_with_a_hint() {
         let mut refused = api::Error::new(404, "not_found", "Couldn't find that app.");
         refused.resource = Some("app".into());
         assert_eq!(
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn heroku_users_are_understood() {
+    fn herokus_syntax_is_accepted() {
         for (line, name) in [
             ("wharf apps:create dusk --no-remote", "create"),
             ("wharf config:set A=b C=d -a dusk", "config:set"),

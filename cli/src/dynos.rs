@@ -46,7 +46,7 @@ impl List {
             show(group);
         }
         if let Some(held) = statuses::held(client, &name).await {
-            out!("\n{}", paint(YELLOW, statuses::sentence(&held, Utc::now())));
+            out!("\n{}", paint(YELLOW, statuses::held_message(&held, Utc::now())));
         }
         Ok(())
     }
@@ -89,7 +89,7 @@ fn why(dyno: &Dyno) -> String {
 
 /// One dyno, one process type or all, in the old and new syntax.
 #[derive(Args)]
-struct Which {
+struct DynoFlags {
     /// A dyno (web.1) or a process type (web)
     #[arg(value_name = "DYNO|TYPE")]
     which: Option<String>,
@@ -107,7 +107,7 @@ enum Target {
     Kind(String),
 }
 
-impl Which {
+impl DynoFlags {
     fn target(self) -> Target {
         match (self.which, self.dyno_name, self.process_type) {
             (Some(dyno), ..) if dyno.contains('.') => Target::Dyno(dyno),
@@ -122,7 +122,7 @@ impl Which {
 #[derive(Args)]
 pub struct Restart {
     #[command(flatten)]
-    which: Which,
+    which: DynoFlags,
     #[command(flatten)]
     app: AppFlags,
 }
@@ -155,11 +155,11 @@ impl Restart {
     }
 }
 
-/// Stops dynos; ps:scale's quantities are restored by starting new ones
+/// Stops dynos; new ones are started to restore the quantities set with ps:scale
 #[derive(Args)]
 pub struct Stop {
     #[command(flatten)]
-    which: Which,
+    which: DynoFlags,
     #[command(flatten)]
     app: AppFlags,
 }

@@ -71,7 +71,7 @@ mod tests {
     const STREAM: &str = ": hello\n\nid: 7\ndata: one\n\nid: 8\r\ndata: two\r\ndata: more: ü\r\n\r\nid: 9\ndata: half";
 
     #[test]
-    fn events_are_the_same_however_they_are_cut() {
+    fn events_do_not_depend_on_chunking() {
         for portion in 1..STREAM.len() {
             let mut events = Events::default();
             let mut seen = Vec::new();
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_connection_leaves_nothing_behind() {
+    fn a_broken_connection_discards_partial_events() {
         let mut events = Events::default();
         events.feed(b"id: 1\ndata: half", |_, _| unreachable!("no event is complete"));
         events.restart();

@@ -11,8 +11,8 @@ use crate::{
 
 /// Shows or changes the number of dynos
 ///
-/// web=2 sets the number, worker+1 and worker-1 adjust it, web=3:standard-2x also changes
-/// the size. Changes are applied all or none.
+/// web=2 sets the number, worker+1 and worker-1 adjust it, web=3:standard-2x also changes the size.
+/// Either all changes are applied or none.
 #[derive(Args)]
 pub struct Scale {
     /// Process types and quantities
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn scale_is_herokus_syntax() {
+    fn scale_uses_herokus_syntax() {
         check("web=2", Some(("web", Quantity::To(2), None)));
         check("web=0", Some(("web", Quantity::To(0), None)));
         check("worker+1", Some(("worker", Quantity::By(1), None)));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_for_one_type_or_for_all() {
+    fn sizes_apply_to_one_type_or_all() {
         let sizes = parse_sizes(&["web=Basic".into(), "worker=Standard-2X".into()], &[]).unwrap();
         let sizes: Vec<_> = sizes.iter().map(|u| (u.kind.as_deref(), u.size.as_deref(), u.quantity)).collect();
         assert_eq!(sizes, [(Some("web"), Some("Basic"), None), (Some("worker"), Some("Standard-2X"), None)]);

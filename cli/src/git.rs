@@ -25,7 +25,7 @@ fn app_in(address: &Address, url: &str) -> Option<String> {
     }
     let (at, path) = Address::split(url).ok()?;
     let name = path.trim_start_matches('/').trim_end_matches('/').strip_suffix(".git")?;
-    (at.is_same_place(address) && !name.is_empty() && !name.contains('/')).then(|| name.to_owned())
+    (at.is_same_platform(address) && !name.is_empty() && !name.contains('/')).then(|| name.to_owned())
 }
 
 /// Runs git and returns its output; `None` if it failed, as outside a repository.
@@ -130,7 +130,7 @@ pub fn move_remotes(address: &Address, app: &str, to: Option<&str>) -> Result<Ve
     Ok(moved)
 }
 
-/// How git starts the helper: by name if the shell finds this very program, else by path.
+/// How git starts the helper: by name if the shell resolves it to this executable, otherwise by path.
 fn helper() -> Result<String> {
     let exe = std::env::current_exe().context("find the path of wharf")?;
     let on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn remotes_name_apps_of_their_platform_only() {
+    fn remotes_of_other_platforms_are_ignored() {
         let listed = "remote.origin.url https://github.com/me/dusk.git\n\
                       remote.wharf.url http://localhost:5000/dusk.git\n\
                       remote.staging.url http://wharf:token@127.0.0.1:5000/dusk-staging.git\n\

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn git_asks_for_an_exact_address() {
+    fn the_credential_helper_parses_the_exact_address() {
         let requested = requested_address("protocol=http\nhost=localhost:5000\n\nhost=evil\n");
         assert_eq!(requested, Some(at("http://localhost:5000")));
         assert_ne!(requested, Some(at("https://localhost:5000")));

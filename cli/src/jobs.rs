@@ -1,4 +1,4 @@
-//! `jobs`: the platform's own work that outlives a request, for administrators.
+//! `jobs`: the platform's background work, for administrators.
 
 use anyhow::Result;
 use api::{
@@ -105,13 +105,13 @@ impl Info {
         output::pairs(&[
             ("For", about(&job)),
             ("State", state(&job)),
-            ("Doing", job.note.clone().filter(|_| !job.state.has_ended()).unwrap_or_default()),
+            ("Progress", job.note.clone().filter(|_| !job.state.has_ended()).unwrap_or_default()),
             ("Error", job.error.clone().unwrap_or_default()),
             ("Attempt", job.attempt.to_string()),
             ("Crashes", Some(job.crashes).filter(|n| *n > 0).map(|n| n.to_string()).unwrap_or_default()),
             ("Schedule", job.schedule.clone().unwrap_or_default()),
             ("Created", moment(job.created_at)),
-            ("Began", time(job.started_at)),
+            ("Started", time(job.started_at)),
             ("Ended", time(job.finished_at)),
             ("Cancel", job.cancel_advice.clone().unwrap_or_default()),
             ("Id", job.id.to_string()),
@@ -153,15 +153,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_says_what_there_is_to_know() {
+    fn states_include_details() {
         let (id, now) = ("0b9a1c1e-0000-7000-8000-000000000000", Utc::now());
         let job: Job = serde_json::from_value(serde_json::json!({
-            "id": id, "kind": "x", "subject": id, "state": "running", "progress": 0.256, "waits_for": "the tide",
+            "id": id, "kind": "x", "subject": id, "state": "running", "progress": 0.256, "waits_for": "a slot",
             "attempt": 1, "crashes": 0, "run_at": now, "can_cancel": true, "created_at": now
         }))
         .unwrap();
         assert_eq!(state(&job), "running 26 %");
-        assert_eq!(state(&Job { state: JobState::Waiting, ..job.clone() }), "waiting for the tide");
+        assert_eq!(state(&Job { state: JobState::Waiting, ..job.clone() }), "waiting for a slot");
         let cancelled = Job { cancel_requested_at: Some(Utc::now()), ..job.clone() };
         assert_eq!(state(&cancelled), "running 26 %, being cancelled");
         assert_eq!(state(&Job { state: JobState::Cancelled, ..cancelled }), "cancelled");

@@ -107,7 +107,7 @@ mod tests {
     const LINE: &str = "2010-09-16T15:13:46.677020+00:00 app[web.1]: a]: b";
 
     #[test]
-    fn lines_have_parts() {
+    fn lines_are_split_into_parts() {
         let p = parts(LINE).unwrap();
         assert_eq!((p.at, p.source, p.dyno, p.text), ("2010-09-16T15:13:46.677020+00:00", "app", "web.1", "a]: b"));
         assert!(parts("no log line").is_none() && parts("at app web[x").is_none());
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_do_not_steer_the_terminal() {
+    fn logs_cannot_control_the_terminal() {
         for coloured in [true, false] {
             let mut printer = Printer::new(false, coloured);
             printer.take("t app[web.1]: \x1b]0;title\x07\x1b[2Jx\u{202e}\r\x1b[31mred", None);

@@ -1,8 +1,8 @@
 //! The platform on this machine, for root: its address and its administrator's token.
 //!
-//! Anybody may listen on port 5000 while the platform is down or elsewhere. So the token is never
-//! sent to a port on the assumption that it is ours: it is sent to the server's socket in `/run/wharf`,
-//! which only root can have created, and the server reports its public address there.
+//! While the platform is down or listens elsewhere, any user can listen on port 5000. So the token is never sent to a
+//! port in the hope that it is ours: it is sent to the server's socket in `/run/wharf`, which only root can have
+//! created, and the server reports its public address there.
 
 use std::{
     fs,
@@ -37,7 +37,7 @@ impl Local {
     async fn find_in(run: &Path, token: &str) -> Option<Self> {
         let directories = fs::read_dir(run).ok()?;
         for socket in directories.flatten().map(|entry| entry.path().join(SOCKET)) {
-            if is_roots(&socket).await
+            if is_owned_by_root(&socket).await
                 && let Ok(found) = ask(socket, token).await
             {
                 return Some(found);
@@ -48,7 +48,7 @@ impl Local {
 
     /// Whether commands that connect to `address` reach this platform.
     pub fn is_at(&self, address: &Address) -> bool {
-        let name = |address: &Address| match address.is_dialled_here() {
+        let name = |address: &Address| match address.connects_to_loopback() {
             true => "127.0.0.1".to_owned(),
             false => address.host.clone(),
         };
@@ -65,7 +65,7 @@ async fn ask(socket: PathBuf, token: &str) -> Result<Local> {
 }
 
 /// Whether root listens at `socket`, and nobody else could have created it.
-async fn is_roots(socket: &Path) -> bool {
+async fn is_owned_by_root(socket: &Path) -> bool {
     let owned = |path: &Path| fs::symlink_metadata(path).is_ok_and(|of| of.uid() == 0 && of.mode() & 0o022 == 0);
     let Some(folder) = socket.parent().filter(|folder| owned(folder)) else { return false };
     if !folder.parent().is_some_and(owned) {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_the_platforms_or_it_is_not() {
+    fn only_addresses_of_the_platform_match() {
         let local = |url: &str| Local { address: Address::parse(url).unwrap(), email: String::new() };
         let at = |ours: &str, wanted: &str| local(ours).is_at(&Address::parse(wanted).unwrap());
         assert!(at("http://localhost:5000", "http://localhost:5000"));
@@ -91,7 +91,7 @@ mod tests {
         for (ours, wanted) in [
             ("http://localhost:5000", "http://localhost:5001"),
             ("http://localhost:5000", "https://localhost:5000"),
-            // Another listener may have this one.
+            // Another program may listen there.
             ("http://localhost:5000", "http://[::1]:5000"),
             ("http://localhost:5000", "http://127.0.0.2:5000"),
             ("http://localhost:5000", "http://wharf.example.com:5000"),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_others_could_have_made_is_not_asked() {
+    async fn a_socket_not_owned_by_root_gets_no_request() {
         use std::os::unix::fs::PermissionsExt;
         let run = std::env::temp_dir().join(format!("wharf-local-{}", std::process::id()));
         let folder = run.join("a");
@@ -112,7 +112,7 @@ mod tests {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(Local::find_in(&run, "secret").await.is_none());
         let connection = tokio::time::timeout(std::time::Duration::ZERO, listener.accept()).await;
-        assert!(connection.is_err(), "it was asked");
+        assert!(connection.is_err(), "it got a request");
         fs::remove_dir_all(run).unwrap();
     }
 }

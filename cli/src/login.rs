@@ -103,7 +103,10 @@ impl Login {
                 return Ok(Some((address, credentials::Login { email: local.email, token })));
             }
             Some(local) => format!("It is only valid for the platform at {}.", local.address),
-            None => format!("No platform that runs here on {} responds, so it was not sent anywhere.", dir.display()),
+            None => format!(
+                "No running platform on this machine uses {}, so the token was not sent anywhere.",
+                dir.display()
+            ),
         };
         let why = format!("The administrator's token in {} is not used. {why}", dir.join("admin-token").display());
         if self.data.is_some() {
@@ -126,7 +129,7 @@ impl Login {
             );
         }
         if token.contains(char::is_whitespace) {
-            bail!("A token is one word. Copy all of it, without spaces.");
+            bail!("A token does not contain spaces. Copy all of it, and nothing else.");
         }
         Ok(token)
     }

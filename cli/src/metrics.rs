@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sparklines_show_gaps_and_the_most() {
+    fn sparklines_show_gaps_and_the_maximum() {
         assert_eq!(blocks(&[Some(0.0), None, Some(5.0), Some(10.0), None]), "▁ ▅█");
         assert_eq!(blocks(&[Some(0.0), Some(0.0)]), "▁▁");
         assert_eq!(blocks(&[None, None]), "");

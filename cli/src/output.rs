@@ -34,25 +34,25 @@ pub fn write_exactly(text: &str) {
 }
 
 /// Writes to stderr, ignoring errors.
-fn write_aside(text: &str) {
+fn write_stderr(text: &str) {
     let mut stderr = std::io::stderr().lock();
     stderr.write_all(sanitize::text(text).as_bytes()).and_then(|()| stderr.flush()).ok();
 }
 
 /// Prints a note about the result to stderr.
 pub fn note(text: impl Display) {
-    write_aside(&format!("{text}\n"));
+    write_stderr(&format!("{text}\n"));
 }
 
 /// Prints a warning to stderr.
 pub fn warn(text: impl Display) {
-    let arrow = Aside.paint("33", " ▸    Warning:");
+    let arrow = Stderr.paint("33", " ▸    Warning:");
     note(format!("{arrow} {text}"));
 }
 
-/// Prints why the command failed, in the format of Heroku's CLI.
+/// Prints the reason why the command failed, in the format of Heroku's CLI.
 pub fn fail(text: impl Display) {
-    let arrow = Aside.paint("31", " ▸   ");
+    let arrow = Stderr.paint("31", " ▸   ");
     for line in text.to_string().lines() {
         note(format!("{arrow} {line}"));
     }
@@ -78,9 +78,9 @@ pub fn is_coloured() -> bool {
     std::io::stdout().is_terminal() && !plain()
 }
 
-struct Aside;
+struct Stderr;
 
-impl Aside {
+impl Stderr {
     fn paint(&self, code: &str, text: &str) -> String {
         let coloured = std::io::stderr().is_terminal() && !plain();
         if coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
@@ -102,7 +102,7 @@ pub const NONE: &str = "";
 
 /// The name of an app, as shown in messages on stderr.
 pub fn app(name: &str) -> String {
-    Aside.paint("35", &format!("⬢ {name}"))
+    Stderr.paint("35", &format!("⬢ {name}"))
 }
 
 /// `=== text`, followed by an empty line.
@@ -119,7 +119,7 @@ pub struct Action {
 impl Action {
     /// Announces the action.
     pub fn start(what: impl Display) -> Self {
-        write_aside(&format!("{what}... "));
+        write_stderr(&format!("{what}... "));
         Self { open: true }
     }
 
@@ -128,7 +128,7 @@ impl Action {
         self.done_with("");
     }
 
-    /// Reports success, and prints `result` as JSON if that is wanted.
+    /// Reports success, and prints `result` as JSON if requested.
     pub fn finish(self, as_json: bool, result: &impl Serialize) -> Result<()> {
         self.done();
         if as_json { json(result) } else { Ok(()) }
@@ -138,7 +138,7 @@ impl Action {
     pub fn done_with(mut self, result: impl Display) {
         let result = result.to_string();
         let comma = if result.is_empty() { "" } else { ", " };
-        write_aside(&format!("done{comma}{result}\n"));
+        write_stderr(&format!("done{comma}{result}\n"));
         self.open = false;
     }
 }
@@ -146,7 +146,7 @@ impl Action {
 impl Drop for Action {
     fn drop(&mut self) {
         if self.open {
-            write_aside(&format!("{}\n", Aside.paint("31", "!")));
+            write_stderr(&format!("{}\n", Stderr.paint("31", "!")));
         }
     }
 }
@@ -284,7 +284,7 @@ pub fn confirm(name: &str, given: Option<&str>, what: &str) -> Result<()> {
         }
         None => {
             warn(what);
-            write_aside(&format!("To proceed, type {name} or run again with --confirm {name}\n> "));
+            write_stderr(&format!("To proceed, type {name} or run again with --confirm {name}\n> "));
             read_line()?
         }
     };
@@ -296,7 +296,7 @@ pub fn confirm(name: &str, given: Option<&str>, what: &str) -> Result<()> {
 
 /// Prompts for one line.
 pub fn ask(question: &str) -> Result<String> {
-    write_aside(question);
+    write_stderr(question);
     read_line()
 }
 

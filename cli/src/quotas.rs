@@ -14,7 +14,7 @@ use crate::{
 
 /// Selects the owner of quotas.
 #[derive(Args)]
-pub struct Whose {
+pub struct OwnerFlags {
     /// The quotas of a team
     #[arg(short, long, value_name = "TEAM", conflicts_with_all = ["user", "default"])]
     team: Option<String>,
@@ -26,9 +26,9 @@ pub struct Whose {
     default: bool,
 }
 
-impl Whose {
+impl OwnerFlags {
     /// The owner, as part of a sentence.
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         match (&self.team, &self.user) {
             (Some(team), _) => format!("the team {team}"),
             (None, Some(user)) => user.clone(),
@@ -59,13 +59,13 @@ impl Whose {
 #[derive(Args)]
 pub struct List {
     #[command(flatten)]
-    whose: Whose,
+    owner: OwnerFlags,
 }
 
 impl List {
     /// `quotas`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        show(cx, &self.whose.list(cx.client()?).await?, self.whose.default)
+        show(cx, &self.owner.list(cx.client()?).await?, self.owner.default)
     }
 }
 
@@ -76,14 +76,14 @@ pub struct Set {
     #[arg(required = true, value_name = "NAME=VALUE")]
     pairs: Vec<String>,
     #[command(flatten)]
-    whose: Whose,
+    owner: OwnerFlags,
 }
 
 impl Set {
     /// `quotas:set`
     pub async fn run(self, cx: &Context) -> Result<()> {
         let update = self.pairs.iter().map(|pair| parse(pair)).collect::<Result<QuotaUpdate>>()?;
-        change(cx, &self.whose, "Setting", &update).await
+        change(cx, &self.owner, "Setting", &update).await
     }
 }
 
@@ -94,17 +94,17 @@ pub struct Unset {
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
     #[command(flatten)]
-    whose: Whose,
+    owner: OwnerFlags,
 }
 
 impl Unset {
     /// `quotas:unset`
     pub async fn run(self, cx: &Context) -> Result<()> {
         if let Some(name) = self.names.iter().find(|name| name.contains('=')) {
-            bail!("{name} is not the name of a quota. Give names only: wharf quotas:unset apps");
+            bail!("{name} is not the name of a quota. Use names only: wharf quotas:unset apps");
         }
         let update: QuotaUpdate = self.names.iter().map(|name| (name.clone(), None)).collect();
-        change(cx, &self.whose, "Resetting", &update).await
+        change(cx, &self.owner, "Resetting", &update).await
     }
 }
 
@@ -120,17 +120,17 @@ fn parse(pair: &str) -> Result<(String, Option<i64>)> {
     }
 }
 
-async fn change(cx: &Context, whose: &Whose, doing: &str, update: &QuotaUpdate) -> Result<()> {
+async fn change(cx: &Context, owner: &OwnerFlags, doing: &str, update: &QuotaUpdate) -> Result<()> {
     let client = cx.client()?;
     let names: Vec<&str> = update.keys().map(String::as_str).collect();
-    let action = Action::start(format!("{doing} {} of {}", names.join(", "), whose.in_words()));
-    let mut now = whose.update(client, update).await?;
+    let action = Action::start(format!("{doing} {} of {}", names.join(", "), owner.describe()));
+    let mut now = owner.update(client, update).await?;
     action.done();
     now.retain(|quota| update.contains_key(&quota.name));
-    show(cx, &now, whose.default)
+    show(cx, &now, owner.default)
 }
 
-/// An amount for people: sizes in the unit that they would choose.
+/// A human-readable amount: sizes in a suitable unit.
 fn amount(quota: &Quota, n: i64) -> String {
     quotas::bytes(&quota.name, n).map_or_else(|| n.to_string(), output::bytes)
 }
@@ -151,14 +151,14 @@ fn show(cx: &Context, all: &[Quota], is_default: bool) -> Result<()> {
     }
     let most = |quota: &Quota| quota.most.map_or_else(|| "no limit".into(), |most| amount(quota, most));
     if is_default {
-        let mut table = Table::new(&["Quota", "At most", ""]);
+        let mut table = Table::new(&["Quota", "Limit", ""]);
         for quota in all {
             table.row([(&quota.name).into(), most(quota).into(), Cell::new(&quota.description, DIM)]);
         }
         table.print();
         return Ok(());
     }
-    let mut table = Table::new(&["Quota", "Used", "At most", "", ""]);
+    let mut table = Table::new(&["Quota", "Used", "Limit", "", ""]);
     for quota in all {
         table.row([
             (&quota.name).into(),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nearly_full_is_seen() {
+    fn nearly_full_quotas_are_coloured() {
         let quota = |used, most| Quota { name: "apps".into(), description: String::new(), most, used, is_own: false };
         let all = [quota(1, Some(10)), quota(8, Some(10)), quota(10, Some(10)), quota(0, Some(0)), quota(9, None)];
         assert_eq!(all.map(|q| colour(&q)), [GREEN, YELLOW, RED, RED, NONE]);

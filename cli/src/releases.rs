@@ -188,7 +188,7 @@ impl Cancel {
             None => running(client, &name).await?,
         };
         let version = release.version;
-        let action = Action::start(format!("Canceling the release command of v{version} of {}", named(&name)));
+        let action = Action::start(format!("Cancelling the release command of v{version} of {}", named(&name)));
         let release = client.release_cancel(&name, &release.id.to_string()).await?;
         action.finish(cx.json, &release)
     }
@@ -269,19 +269,19 @@ async fn before(client: &Client, app: &str, releases: &[Release], current: Optio
     )
 }
 
-/// Releases before the current one that succeeded and have code, newest first: one without code
-/// would stop everything, so it has to be named.
+/// Releases before the current one that succeeded and have code, newest first: one without code would stop everything,
+/// so it has to be given explicitly.
 fn candidates<'a>(releases: &'a [Release], current: Option<&'a Release>) -> impl Iterator<Item = &'a Release> {
     let limit = current.map_or(i32::MAX, |c| c.version);
     releases.iter().filter(move |r| r.version < limit && r.eligible_for_rollback && r.slug.is_some())
 }
 
-/// Notes that a release is waiting for its release command, if so.
+/// Prints a note if a release is waiting for its release command.
 pub fn note_phase(release: &Release, app: &str) {
     let version = release.version;
     if release.status.is_pending() {
         note(format!(
-            "The release command of v{version} runs. v{version} takes effect when it succeeds: \
+            "The release command of v{version} is running. v{version} takes effect when it succeeds: \
              wharf releases:output v{version} --app {app}"
         ));
     }
@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_lose_their_v() {
+    fn the_v_of_versions_is_removed() {
         assert_eq!(version("v12"), "12");
         assert_eq!(version("12"), "12");
         assert_eq!(version("v"), "v");

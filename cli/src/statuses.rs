@@ -34,12 +34,12 @@ pub async fn held(client: &Client, app: &str) -> Option<HeldRelease> {
 /// Warns that the newest release does not start, so that visitors do not see the change.
 pub fn warn_if_held(held: Option<&HeldRelease>) {
     if let Some(held) = held {
-        output::warn(sentence(held, Utc::now()));
+        output::warn(held_message(held, Utc::now()));
     }
 }
 
 /// `web.1 runs v4: v6 does not start (Process exited with status 3), next start in 40s. To roll back: …`
-pub fn sentence(held: &HeldRelease, now: DateTime<Utc>) -> String {
+pub fn held_message(held: &HeldRelease, now: DateTime<Utc>) -> String {
     let why = held.last_exit.as_deref().map(|exit| format!(" ({exit})")).unwrap_or_default();
     let next = held.next_start_at.map(|at| format!(", next start {}", next_try(at, now))).unwrap_or_default();
     let HeldRelease { version, serving, dyno, .. } = held;
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_held_release_is_told_with_the_way_back() {
+    fn a_held_release_is_reported_with_the_rollback() {
         let now = Utc::now();
         let mut held = HeldRelease {
             version: 6,
@@ -70,13 +70,13 @@ mod tests {
         };
         let text = "web.1 runs v4: v6 does not start (Process exited with status 3), next start in 40s. \
                     To roll back: wharf rollback v4";
-        assert_eq!(sentence(&held, now), text);
+        assert_eq!(held_message(&held, now), text);
         (held.last_exit, held.next_start_at) = (None, None);
-        assert_eq!(sentence(&held, now), "web.1 runs v4: v6 does not start. To roll back: wharf rollback v4");
+        assert_eq!(held_message(&held, now), "web.1 runs v4: v6 does not start. To roll back: wharf rollback v4");
     }
 
     #[test]
-    fn a_try_that_is_due_is_now() {
+    fn a_due_restart_is_shown_as_now() {
         let now = Utc::now();
         for (milliseconds, text) in [(-3000, "now"), (0, "now"), (999, "now"), (1000, "in 1s"), (61_000, "in 1m")] {
             assert_eq!(next_try(now + Duration::milliseconds(milliseconds), now), text, "{milliseconds}");

@@ -78,7 +78,7 @@ impl Inner {
             Some(sender) => sender,
             None => self.connect().await?,
         };
-        let response = sender.send_request(make()?).await.map_err(|err| broke(&self.address, &err))?;
+        let response = sender.send_request(make()?).await.map_err(|err| connection_lost(&self.address, &err))?;
         let reply = read(&self.address, response).await?;
         self.idle.lock().expect("nothing panics while it holds the lock").push(sender);
         moved(&self.address, &reply)?;
@@ -112,7 +112,7 @@ pub async fn open(url: &str, headers: &[(&'static str, String)]) -> Result<Respo
     let request = build(&address, "GET", &path, headers, Vec::new())?;
     let answer = timeout(ANSWER, sender.send_request(request)).await;
     match answer {
-        Ok(response) => response.map_err(|err| broke(&address, &err)),
+        Ok(response) => response.map_err(|err| connection_lost(&address, &err)),
         Err(_) => Err(Error::unreachable(format!("{address} did not respond in time."))),
     }
 }
@@ -150,7 +150,7 @@ async fn read(address: &Address, response: Response<Incoming>) -> Result<Reply, 
             output::warn(text);
         }
     }
-    let body = response.into_body().collect().await.map_err(|err| broke(address, &err))?;
+    let body = response.into_body().collect().await.map_err(|err| connection_lost(address, &err))?;
     Ok(Reply { body: body.to_bytes().to_vec(), ..reply })
 }
 
@@ -212,8 +212,9 @@ async fn handshake<S>(address: &Address, stream: S) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|err| broke(address, &err))?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|err| connection_lost(address, &err))?;
     // Ends when the sender is dropped; errors show up in the response.
     tokio::spawn(connection);
     Ok(sender)
@@ -242,6 +243,6 @@ fn untrusted(address: &Address, err: &std::io::Error) -> Error {
     ))
 }
 
-fn broke(address: &Address, err: &hyper::Error) -> Error {
+fn connection_lost(address: &Address, err: &hyper::Error) -> Error {
     Error::unreachable(format!("The connection to {address} was lost: {err}. Try again."))
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Local, NaiveDate, NaiveDateTime, TimeZone, Utc}
 /// Parses `text` as a time. A duration means that long before `now`.
 pub fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     let text = text.trim();
-    let found = stretch(text).and_then(|ago| now.checked_sub_signed(ago)).or_else(|| absolute(text));
+    let found = duration(text).and_then(|ago| now.checked_sub_signed(ago)).or_else(|| absolute(text));
     match found {
         Some(at) => Ok(at),
         None => {
@@ -16,7 +16,7 @@ pub fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
 }
 
 /// `90s`, `10m`, `1h30m`, `2d`, `1w`.
-fn stretch(text: &str) -> Option<Duration> {
+fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::zero();
     while !rest.is_empty() {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stretches_lie_in_the_past() {
+    fn durations_are_before_now() {
         let now = Utc::now();
         for (text, seconds) in
             [("30s", 30), ("10m", 600), ("2h", 7200), ("1d", 86_400), ("1h30m", 5400), ("1w", 604_800)]
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_read_and_nonsense_is_not() {
+    fn dates_are_parsed_and_invalid_ones_rejected() {
         let now = Utc::now();
         let at = parse("2026-01-31T18:00:00+01:00", now).unwrap();
         assert_eq!(at.to_rfc3339(), "2026-01-31T17:00:00+00:00");

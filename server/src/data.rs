@@ -47,8 +47,8 @@ const OF_POSTGRES: [&str; 3] = ["postgres", "postgres.new", "pg"];
 const RUNS: &str = "/run/wharf";
 const NETWORK: &str = "/run/wharf/network";
 
-/// Creates the data directory and the run directory, or fails with what is wrong with them.
-/// Stores the real path of the data directory in `settings`.
+/// Creates the data directory and the run directory; an error says what is wrong with them. Stores
+/// the real path of the data directory in `settings`.
 pub fn prepare(settings: &mut Settings) -> Result<()> {
     settings.resolve()?;
     if let Some(why) = trouble(&settings.data, settings.master_key.is_some()) {

@@ -60,7 +60,7 @@ enum Command {
     GitHook { hook: OsString },
 }
 
-/// Runs the role that the command line names. `site` returns the files of the console's front end, by name.
+/// Runs the role given on the command line. `site` returns the files of the console's front end by name.
 pub fn main(site: Embedded) -> ExitCode {
     console::embed(site);
     // Files created by any role are private to its user, from the first one on.

@@ -89,7 +89,7 @@ pub fn postgres_user() -> Result<User> {
     }
 }
 
-/// An error unless we are root.
+/// Fails unless running as root.
 pub fn must_be_root() -> Result<()> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());

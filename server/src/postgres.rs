@@ -127,7 +127,7 @@ impl Postgres {
         Process::spawn(command.into())
     }
 
-    /// A program of Postgres, run as the user `postgres`, with nothing of our environment.
+    /// A program of Postgres, run as the user `postgres`, with an empty environment.
     fn program(&self, name: &str) -> Result<Command> {
         let user = machine::postgres_user()?;
         let mut command = Command::new(self.bin.join(name));
@@ -157,7 +157,7 @@ impl Postgres {
         let mut single = self.program("postgres")?;
         single.args(["--single", "-j", "-D"]).arg(aside).arg("postgres").stdin(Stdio::piped());
         run(single, format!("create database {DATABASE};\n\n").as_bytes())?;
-        // Empty, or we would not be here.
+        // Empty; otherwise this code is not reached.
         let _ = fs::remove_dir(&self.cluster);
         fs::rename(aside, &self.cluster).context("move it into place")?;
         let parent = self.cluster.parent().unwrap_or(Path::new("/"));

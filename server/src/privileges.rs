@@ -16,7 +16,7 @@ use seccompiler::{
 pub fn give_up(user: u32, folders: &[&Path]) -> Result<()> {
     become_user(user).context("switch to another user")?;
     confine_files(folders).context("restrict access to files")?;
-    filter_calls().context("filter system calls")?;
+    filter_calls().context("install the filter on system calls")?;
     // SAFETY: plain system call, which is expected to fail.
     if unsafe { libc::setuid(0) } == 0 {
         bail!("Root privileges could be regained.");
@@ -26,7 +26,7 @@ pub fn give_up(user: u32, folders: &[&Path]) -> Result<()> {
 
 fn become_user(user: u32) -> io::Result<()> {
     let done = |result: i64| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
-    // SAFETY: plain system calls; the two arrays are as the kernel's header has them.
+    // SAFETY: plain system calls; the two arrays are laid out as in the kernel's header.
     unsafe {
         done(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).into())?;
         done(libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0).into())?;

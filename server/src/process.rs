@@ -26,7 +26,7 @@ use tokio::{
 pub enum Process {
     /// Started by us.
     Child(Child, i32),
-    /// Adopted: its parent is gone.
+    /// Adopted: its parent has exited.
     Taken(AsyncFd<OwnedFd>, i32),
 }
 
@@ -45,7 +45,7 @@ impl Process {
 
     /// Adopts a running process. Fails if there is none.
     pub fn take_up(pid: i32) -> Result<Process> {
-        // SAFETY: the call takes two numbers; a descriptor that it returns is ours alone.
+        // SAFETY: the call takes two numbers; a returned descriptor is owned by nobody else.
         let fd = unsafe {
             let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
             if fd < 0 {
@@ -76,7 +76,7 @@ impl Process {
         }
     }
 
-    /// Sends it a signal; does nothing if it is gone.
+    /// Sends it a signal; does nothing if it has exited.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let sent = match self {
             // Not reaped yet, so the pid cannot have been reused.
@@ -116,7 +116,7 @@ impl Process {
     }
 }
 
-/// How a process ended, in words.
+/// A description of how a process ended.
 pub fn ending(status: Option<ExitStatus>) -> String {
     match status.map(|s| (s.code(), s.signal())) {
         Some((Some(code), _)) => format!("exited with status {code}"),
@@ -125,8 +125,7 @@ pub fn ending(status: Option<ExitStatus>) -> String {
     }
 }
 
-/// Whether process `pid` runs the same file as we do: neither another version nor a
-/// file that has been replaced since.
+/// Whether process `pid` runs the same file as we do: neither another version nor a file that has since been replaced.
 pub fn runs_our_file(pid: i32) -> bool {
     let file = |who: &str| fs::metadata(format!("/proc/{who}/exe")).map(|m| (m.dev(), m.ino())).ok();
     let ours = file("self");

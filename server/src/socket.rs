@@ -45,7 +45,7 @@ async fn ask(run: &Path, request: Request<Full<Bytes>>) -> Result<Bytes> {
     let body = answer.into_body().collect().await.context("read the server's response")?.to_bytes();
     driving.abort();
     if !status.is_success() {
-        bail!("the server answered {status}: {}", String::from_utf8_lossy(&body));
+        bail!("the server responded with {status}: {}", String::from_utf8_lossy(&body));
     }
     Ok(body)
 }

@@ -63,7 +63,7 @@ impl Supervised {
         Supervised { order, task: tokio::spawn(supervisor.supervise(process, start)) }
     }
 
-    /// Stops it and waits until it is gone; kills it immediately when `hurry` resolves.
+    /// Stops it and waits until it has exited; kills it immediately when `hurry` resolves.
     pub async fn stop(mut self, stop: Stop, hurry: impl Future<Output = ()>) {
         self.order.send_replace(Some(stop));
         tokio::select! {
@@ -149,7 +149,7 @@ impl Supervisor {
                     }
                     return;
                 }
-                // Told to hurry.
+                // A fast stop was requested.
                 Ok(()) = self.orders.changed() => {}
             }
         }

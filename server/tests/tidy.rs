@@ -1,4 +1,4 @@
-//! The rules of the house that a machine can check. The names of what offends are the message.
+//! House rules that a machine can check. The messages name the offending files and items.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 #[path = "tidy/circles.rs"]
@@ -28,7 +28,7 @@ fn crates() -> BTreeMap<String, PathBuf> {
     folders.map(|folder| (folder.file_name().unwrap().to_string_lossy().into_owned(), folder)).collect()
 }
 
-/// Every file below a folder, without what is built or fetched.
+/// Every file below a folder, except built or downloaded ones.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
@@ -42,7 +42,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Our Rust files: where they are from the top, and their text.
+/// Our Rust files: the path from the root, and the text.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for folder in ["app", "cli", "server", "bench", "style"] {
@@ -50,7 +50,7 @@ fn sources() -> Vec<(String, String)> {
     }
     found.retain(|file| file.extension().is_some_and(|ending| ending == "rs"));
     found.sort();
-    // Apps that builds are tested with are not ours to tidy.
+    // Sample apps for tests of builds are exempt.
     let ours = |file: &Path| {
         !file.components().any(|part| ["fixtures", "samples", "buildpacks"].iter().any(|f| part.as_os_str() == *f))
     };
@@ -74,7 +74,7 @@ fn none(rule: &str, offenders: Vec<String>) {
     assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
 }
 
-/// The crates of ours in `[dependencies]`, not those for tests.
+/// Our crates in `[dependencies]`, without those for tests.
 fn dependencies(manifest: &str) -> Vec<String> {
     let section = manifest.split("\n[dependencies]\n").nth(1).unwrap_or_default();
     let section = section.split("\n[").next().unwrap_or_default();
@@ -208,7 +208,7 @@ fn files_are_short() {
 /// Lines of a crate of the server, without tests.
 const MOST_LINES: usize = 9000;
 
-/// Whoever changes a crate waits for all of it to be built, and has to know where in it to look.
+/// A change to a crate rebuilds all of it, and large crates are hard to navigate.
 #[test]
 fn crates_of_the_server_are_small() {
     let sources = sources();
@@ -241,7 +241,7 @@ fn functions_are_short() {
         for (at, line) in lines.iter().enumerate().filter(|(_, line)| begins_function(line)) {
             let indent = &line[..line.len() - line.trim_start().len()];
             let end = format!("{indent}}}");
-            // A function without a body, or on one line, ends where it begins.
+            // A function without a body, or on one line, ends on the line where it begins.
             let head_ends = lines[at..].iter().position(|l| l.ends_with([';', '{', '}'])).unwrap_or(0);
             if !lines[at + head_ends].ends_with('{') {
                 continue;
@@ -267,7 +267,7 @@ fn nothing_is_left_for_later() {
     let mut found = Vec::new();
     for (file, text) in sources() {
         for (at, line) in text.lines().enumerate() {
-            // With the number of an issue it is a plan, not a hole.
+            // With an issue number, it is a plan and not a gap.
             if later.iter().any(|word| line.contains(word)) && !line.contains('#') {
                 found.push(format!("{file}:{}: {}", at + 1, line.trim()));
             }
@@ -288,8 +288,8 @@ fn sql_is_written_only_in_store_and_background() {
     none("SQL is written only in store", elsewhere.map(|(file, _)| file).collect());
 }
 
-/// Whoever changes something publishes it, and the bus wakes the reconcilers of every server. By hand, one is woken on
-/// this server alone: for what only this server knows.
+/// Committing a change publishes it, and the bus wakes the reconcilers of every server. An explicit wake-up reaches
+/// this server alone, and is only for state that only this server knows.
 #[test]
 fn changes_are_published_and_wake_nobody_by_hand() {
     let of_this_host = [
@@ -343,7 +343,7 @@ fn engines_do_not_know_the_database() {
     none("engines are told, they do not read the database", wrong);
 }
 
-/// A client of another crate's would ask whatever address it is given.
+/// The HTTP client of another crate would connect to any address.
 #[test]
 fn only_outbound_asks_other_hosts() {
     let clients = ["reqwest", "ureq", "isahc", "surf", "curl", "hyper-rustls", "awc"];
@@ -356,7 +356,7 @@ fn only_outbound_asks_other_hosts() {
     none("addresses that people gave are asked by outbound", wrong);
 }
 
-/// Where routes are registered, each says what it needs of a token; axum's own way does not ask.
+/// Each route declares the token scope that it needs; axum's own registration does not require that.
 #[test]
 fn routes_are_registered_with_what_they_need() {
     let elsewhere = sources().into_iter().filter(|(file, text)| {
@@ -473,7 +473,7 @@ fn every_route_and_every_job_has_its_test() {
     if jobs == 0 || crashed < jobs {
         wrong.push(format!("{jobs} jobs, but {crashed} tests that crash one anywhere"));
     }
-    // That test reads the list of routes, and fails for one that it does not know.
+    // That test reads the list of routes, and fails for an unknown one.
     if !below("server/platform/tests/").any(|text| text.contains("route_list()")) {
         wrong.push("no test of permissions goes through the list of routes".to_owned());
     }

@@ -336,7 +336,7 @@ mod tests {
     use super::browser;
 
     #[test]
-    fn user_agents_become_words() {
+    fn user_agents_are_described() {
         let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
         assert_eq!(browser(agent), "Chrome on Linux");
         assert_eq!(browser("curl/8.5.0"), "curl/8.5.0");

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    data::{LiveData, client, fetched, place},
+    data::{LiveData, client, cursor, fetched},
     parts::{Ago, Avatar, Each, Icon, LiveMark, Show, dom},
     words,
 };
@@ -34,13 +34,13 @@ pub const OLDER: &str = "older";
 #[derive(Clone, PartialEq)]
 enum Item {
     /// With the build that created it.
-    Release(Box<Release>, Option<Made>),
+    Release(Box<Release>, Option<BuildSummary>),
     Build(Box<Build>),
 }
 
 /// The build of a release: its number, and the first line of the commit's message.
 #[derive(Clone, Debug, PartialEq)]
-struct Made {
+struct BuildSummary {
     number: i32,
     message: Option<String>,
 }
@@ -55,7 +55,7 @@ impl Ticks {
             Some(at) => drop(all.remove(at)),
             None => {
                 all.push(version);
-                // A third one replaces the one that was selected first.
+                // Selecting a third one deselects the first.
                 let over = all.len().saturating_sub(2);
                 all.drain(..over);
             }
@@ -71,7 +71,7 @@ impl Item {
         }
     }
 
-    /// Changes with everything that is shown, so that a changed item is rerendered.
+    /// A key that changes with everything shown, so that a changed item is rerendered.
     fn key(&self) -> String {
         match self {
             Self::Release(r, build) => format!("{}{:?}{}{:?}{build:?}", r.id, r.status, r.current, r.error),
@@ -89,13 +89,13 @@ impl Item {
 
 /// A page of the timeline, and the start of the next one.
 #[derive(Clone, PartialEq)]
-struct Stretch {
+struct TimelinePage {
     items: Vec<Item>,
     older: Option<String>,
 }
 
 /// The positions in both lists from the query.
-fn places(older: Option<&str>) -> (Option<String>, Option<String>) {
+fn cursors(older: Option<&str>) -> (Option<String>, Option<String>) {
     let number = |text: &str| text.parse::<u32>().ok().map(|n| n.to_string());
     let (release, build) = older.and_then(|text| text.split_once('.')).unwrap_or_default();
     (number(release), number(build))
@@ -103,7 +103,12 @@ fn places(older: Option<&str>) -> (Option<String>, Option<String>) {
 
 /// Merges two pages and the live updates; a build that became a release is part of it. Where one
 /// page ends earlier than the other, the rest of the other belongs to the next page.
-fn stretch(releases: &Page<Release>, builds: &Page<Build>, status: Option<&AppStatus>, from: Option<&str>) -> Stretch {
+fn merge_pages(
+    releases: &Page<Release>,
+    builds: &Page<Build>,
+    status: Option<&AppStatus>,
+    from: Option<&str>,
+) -> TimelinePage {
     let ends = [
         releases.next.as_ref().and(releases.items.last()).map(|r| r.created_at),
         builds.next.as_ref().and(builds.items.last()).map(|b| b.created_at),
@@ -113,7 +118,7 @@ fn stretch(releases: &Page<Release>, builds: &Page<Build>, status: Option<&AppSt
     let mut items = items(&releases.items, &builds.items, status.filter(|_| from.is_none()));
     items.retain(|item| end.is_none_or(|end| item.at() >= end));
     let after = end.map(|end| {
-        let (mut release, mut build) = places(from);
+        let (mut release, mut build) = cursors(from);
         for shown in releases.items.iter().filter(|r| r.created_at >= end) {
             release = Some(shown.version.to_string());
         }
@@ -122,8 +127,8 @@ fn stretch(releases: &Page<Release>, builds: &Page<Build>, status: Option<&AppSt
         }
         format!("{}.{}", release.unwrap_or_default(), build.unwrap_or_default())
     });
-    // A page without an end would be followed by itself.
-    Stretch { items, older: after.filter(|after| from != Some(after)) }
+    // Without an end of its own, a page would link to itself as the next one.
+    TimelinePage { items, older: after.filter(|after| from != Some(after)) }
 }
 
 fn items(releases: &[Release], builds: &[Build], status: Option<&AppStatus>) -> Vec<Item> {
@@ -145,7 +150,7 @@ fn items(releases: &[Release], builds: &[Build], status: Option<&AppStatus>) -> 
     let made = |release: &Release| {
         let id = release.id.get();
         let build = all_builds.iter().find(|b| b.release.is_some_and(|r| r.id == id))?;
-        Some(Made { number: build.number, message: build.source_blob.version_description.clone() })
+        Some(BuildSummary { number: build.number, message: build.source_blob.version_description.clone() })
     };
     let mut items: Vec<Item> = all_releases.iter().map(|r| Item::Release(Box::new(r.clone()), made(r))).collect();
     items.extend(
@@ -171,17 +176,17 @@ pub fn ActivityPage() -> impl IntoView {
     let app = ThisApp::of_page();
     let (for_releases, for_builds) = (client(), client());
     let query = use_query_map();
-    let older = place(OLDER);
+    let older = cursor(OLDER);
     let releases: LiveData<Page<Release>> = fetched(
         move || (app.name.get(), older.get()),
         move |(name, older): (String, Option<String>)| {
-            for_releases.release_page(&name, places(older.as_deref()).0.as_deref())
+            for_releases.release_page(&name, cursors(older.as_deref()).0.as_deref())
         },
     );
     let builds: LiveData<Page<Build>> = fetched(
         move || (app.name.get(), older.get()),
         move |(name, older): (String, Option<String>)| -> Asked<Page<Build>> {
-            for_builds.build_page(&name, places(older.as_deref()).1.as_deref())
+            for_builds.build_page(&name, cursors(older.as_deref()).1.as_deref())
         },
     );
     let compared = Memo::new(move |_| query.with(|q| q.get("compare")).as_deref().and_then(pair));
@@ -230,7 +235,7 @@ fn Timeline(
     let show = RwSignal::new(Show::All);
     let all = Memo::new(move |_| {
         let (status, from) = (app.status.get(), older.get());
-        releases.with(|r| builds.with(|b| stretch(r, b, status.as_ref(), from.as_deref())))
+        releases.with(|r| builds.with(|b| merge_pages(r, b, status.as_ref(), from.as_deref())))
     });
     let shown = Memo::new(move |_| {
         let fits = |item: &Item| match show.get() {
@@ -288,7 +293,7 @@ fn Timeline(
 }
 
 #[component]
-fn ReleaseItem(app: ThisApp, release: Release, made: Option<Made>) -> impl IntoView {
+fn ReleaseItem(app: ThisApp, release: Release, made: Option<BuildSummary>) -> impl IntoView {
     let clock = Clock::of_page();
     let ticks: Ticks = expect_context();
     let code = made.is_some() || release.commit.is_some();

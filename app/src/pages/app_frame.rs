@@ -36,7 +36,7 @@ impl ThisApp {
             |app| Some(Topic::App { app }),
         );
         let rights = RwSignal::new(Vec::new());
-        // Parsed once for all readers: each time parses the whole response.
+        // Parsed once for all readers, because each call parses the whole response.
         Effect::new(move |_| {
             if let Some(status) = status.get()
                 && rights.with_untracked(|rights| *rights != status.permissions)
@@ -243,7 +243,7 @@ mod tests {
     use super::{TABS, tab};
 
     #[test]
-    fn the_address_chooses_the_tab() {
+    fn the_path_selects_the_tab() {
         assert_eq!(tab("/apps/shop", "shop"), 0);
         assert_eq!(TABS[tab("/apps/shop/logs", "shop")].1, "Logs");
         assert_eq!(TABS[tab("/apps/shop/settings/", "shop")].1, "Settings");

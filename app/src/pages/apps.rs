@@ -11,7 +11,7 @@ use leptos::{either::Either, prelude::*};
 use uuid::Uuid;
 
 use crate::{
-    data::{LiveData, client, fetched, place},
+    data::{LiveData, client, cursor, fetched},
     live::{Live, Message},
     parts::{Ago, Avatar, Crumb, Deck, Each, Glyph, Icon, LiveMark, PageHead, Pager, Spark, Status, Tone, condition},
     words,
@@ -21,7 +21,7 @@ use crate::{
 #[component]
 pub fn AppsPage() -> impl IntoView {
     let client = client();
-    let place = place(LIST);
+    let place = cursor(LIST);
     let apps: LiveData<Page<AppSummary>> =
         fetched(move || place.get(), move |after: Option<String>| client.app_summary_page(after.as_deref()));
     let live_apps = live_apps();
@@ -290,7 +290,7 @@ fn Row(id: Uuid, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
     (move || row.get().map(|app| view! { <tr role="row">{cells(app)}</tr> })).into_any()
 }
 
-/// The share of failed requests from which it is shown.
+/// The share of failed requests from which on it is shown.
 const MANY: f64 = 0.001;
 
 fn cells(app: AppSummary) -> AnyView {

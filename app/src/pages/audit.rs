@@ -75,7 +75,7 @@ fn Verified() -> impl IntoView {
     });
     view! {
         {move || match found.get() {
-            None => Either::Left(view! { <span>"Every change, in a sealed hash chain"</span> }),
+            None => Either::Left(view! { <span>"Every change, in a tamper-evident hash chain"</span> }),
             Some((holds, message)) => Either::Right(view! {
                 <span class=if holds { "proof ok" } else { "proof bad" } role="status"><Glyph name=if holds { "seal" } else { "bad" }/><span>{message}</span></span>
             }),
@@ -117,12 +117,12 @@ fn Fields() -> impl IntoView {
     .into_any()
 }
 
-/// The choice of a kind of subject.
+/// The select for the kind of subject.
 #[component]
 fn Kinds(chosen: String) -> impl IntoView {
     let option = |kind: &SubjectKind| {
         let name = kind.as_str();
-        view! { <option value=name selected=name == chosen>{in_words(name)}</option> }
+        view! { <option value=name selected=name == chosen>{describe(name)}</option> }
     };
     view! {
         <div class="field" style="flex:1 1 140px">
@@ -136,7 +136,7 @@ fn Kinds(chosen: String) -> impl IntoView {
     .into_any()
 }
 
-fn in_words(kind: &str) -> String {
+fn describe(kind: &str) -> String {
     kind.replace('_', " ")
 }
 
@@ -182,7 +182,7 @@ fn EventRow(event: Event) -> impl IntoView {
             </td>
             <td role="cell" class="mono small full-s" style="overflow-wrap:anywhere" data-l="subject">
                 {event.subject}
-                {event.subject_kind.map(|kind| view! { <div class="meta">{in_words(&kind)}</div> })}
+                {event.subject_kind.map(|kind| view! { <div class="meta">{describe(&kind)}</div> })}
             </td>
             <td role="cell" class="meta full-s" style="overflow-wrap:anywhere" data-l="via">{from}</td>
             <td role="cell" class="sha r full-s" data-l="hash" title=event.hash>{hash}</td>

@@ -37,7 +37,7 @@ pub fn BuildPage() -> impl IntoView {
         <Deck title crumbs>
             <div class="page">
                 {build.show(4, move |build| {
-                    // If the status contains the build, it is newer: it is updated live.
+                    // If the status contains the build, that one is newer, because it is updated live.
                     let found = Memo::new(move |_| {
                         let n = number.get();
                         let data = app.status.get().and_then(|s| s.builds.into_iter().find(|b| b.number == n));

@@ -38,7 +38,7 @@ mod tests {
     use super::title;
 
     #[test]
-    fn titles_are_the_beginnings_of_what_codes_mean() {
+    fn titles_are_prefixes_of_meanings() {
         assert_eq!(title("H12"), "Request timeout");
         assert_eq!(title("H14"), "No web dynos running");
         assert_eq!(title("X1"), "");

@@ -140,7 +140,7 @@ fn commits(title: &'static str, all: &[Commit], more: bool) -> Option<AnyView> {
     })
 }
 
-/// A measure of both, and how it changed. `None` where one of them was not measured.
+/// A metric of both releases, and its change. `None` unless it was measured for both.
 fn impact(c: &ReleaseChanges) -> Option<AnyView> {
     let (a, b) = (c.impact_before?, c.impact_after?);
     let ms = |f: &Impact| f.p95_ms;
@@ -181,7 +181,7 @@ fn measure(name: &'static str, a: Option<f64>, b: Option<f64>, formatter: fn(f64
     .into_any()
 }
 
-/// More is worse for all of these. Less than three per cent is noise.
+/// For all of these, higher is worse. Changes below three per cent are noise.
 fn change(a: Option<f64>, b: Option<f64>) -> (&'static str, String) {
     let (Some(a), Some(b)) = (a, b) else { return ("faint", "–".into()) };
     if a == b {
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_name_two_releases() {
+    fn comparisons_are_parsed() {
         assert_eq!(pair("v3..v12"), Some((3, 12)));
         assert_eq!(pair("12..3"), Some((3, 12)));
         for bad in ["", "v3", "v3..", "v3..v3", "v0..v1", "a..b"] {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_with_their_direction() {
+    fn changes_have_a_direction() {
         assert_eq!(change(Some(100.0), Some(120.0)), ("t-warn", "+20.0 %".into()));
         assert_eq!(change(Some(100.0), Some(80.0)), ("t-ok", "−20.0 %".into()));
         assert_eq!(change(Some(0.0), Some(0.0)), ("faint", "no change".into()));

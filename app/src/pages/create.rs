@@ -1,4 +1,4 @@
-//! Create an app: a name, then the commands to push; and what an empty account shows.
+//! Creating an app: a name, then the commands to push; and the page of an account without apps.
 
 mod form;
 
@@ -51,7 +51,7 @@ fn AtOnce() -> impl IntoView {
         <section class="sec">
             <h2>"Included with every app"</h2>
             <ul class="effects dim">
-                <li><Icon name="rollback"/><span>"Every push is a numbered release you can go back to"</span></li>
+                <li><Icon name="rollback"/><span>"Every push is a numbered release that you can roll back to"</span></li>
                 <li><Icon name="restart"/><span>"New dynos are up before traffic switches to them"</span></li>
                 <li><Icon name="logs"/><span>"One log for app, router and platform, kept across releases"</span></li>
                 <li><Icon name="lock"/><span>"A separate user, network and limits"</span></li>
@@ -242,7 +242,7 @@ fn Waiting() -> impl IntoView {
     .into_any()
 }
 
-/// The state of a build in a word.
+/// The label for the state of a build.
 #[component]
 pub fn BuildWord(state: BuildStatus) -> impl IntoView {
     use crate::parts::{Status, Tone};

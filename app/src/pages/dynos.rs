@@ -15,7 +15,7 @@ use crate::{
     words,
 };
 
-/// The tone and the word for the state of a dyno.
+/// The tone and the label for the state of a dyno.
 pub fn dyno_state(state: DynoState) -> (Tone, &'static str) {
     match state {
         DynoState::Starting => (Tone::Busy, "Starting"),
@@ -27,7 +27,7 @@ pub fn dyno_state(state: DynoState) -> (Tone, &'static str) {
     }
 }
 
-/// The dyno `name` as it is now.
+/// The current state of the dyno `name`.
 pub fn dyno_of(status: Signal<AppStatus>, name: String) -> Memo<Option<Dyno>> {
     Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == name).cloned()))
 }

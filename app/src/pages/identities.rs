@@ -1,4 +1,4 @@
-//! The user's sign-in methods: a section of the account page, with accounts that wait to be linked.
+//! The user's sign-in methods: a section of the account page, with accounts waiting to be linked.
 
 use api::{
     client::{Page, segment},
@@ -12,7 +12,7 @@ use leptos_router::hooks::use_query_map;
 use crate::{
     clock::Clock,
     data::{LiveData, client, fetched, paged, refetched},
-    pages::refusals::sentence,
+    pages::refusals::message,
     parts::{Ago, ConfirmDialog, Each, Glyph, Icon, Pager, Show, Toasts, act},
     words,
 };
@@ -145,7 +145,7 @@ fn NotLinked(options: Signal<SignInOptions>) -> impl IntoView {
         let (why, name) = query.with(|q| (q.get("error"), q.get("provider")));
         let title =
             options.with(|o| o.providers.iter().find(|p| Some(&p.name) == name.as_ref()).map(|p| p.title.clone()));
-        Some(sentence(&why?, &title.unwrap_or_else(|| "the provider".into())))
+        Some(message(&why?, &title.unwrap_or_else(|| "the provider".into())))
     };
     move || {
         why().map(|why| {
@@ -156,7 +156,7 @@ fn NotLinked(options: Signal<SignInOptions>) -> impl IntoView {
     }
 }
 
-/// An account that waits to be linked or declined. The forms work without scripts.
+/// An account waiting to be linked or declined. The forms work without scripts.
 #[component]
 fn Proposal(proposal: IdentityProposal, proposals: LiveData<Vec<IdentityProposal>>, identities: List) -> impl IntoView {
     let (busy, toasts, clock) = (RwSignal::new(false), Toasts::of_page(), Clock::of_page());
@@ -181,7 +181,7 @@ fn Proposal(proposal: IdentityProposal, proposals: LiveData<Vec<IdentityProposal
     };
     let whose = match proposal.email {
         Some(email) => Either::Left(view! { " says that you are "<b style="overflow-wrap:anywhere">{email}</b>"." }),
-        None => Either::Right(" knows you there."),
+        None => Either::Right(" has an account for you."),
     };
     let label = format!("Link {}", proposal.title);
     let left = move || words::short_span((proposal.expires_at - clock.now()).num_seconds());

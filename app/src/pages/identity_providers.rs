@@ -46,7 +46,7 @@ fn list(domains: &str) -> Vec<String> {
 }
 
 /// The description of a rule.
-fn words(rule: &IdentityRule) -> String {
+fn describe(rule: &IdentityRule) -> String {
     let who = match (&rule.domain, &rule.group) {
         (Some(domain), _) => format!("Anyone with an address at {domain}"),
         (None, group) => format!("Anyone in the group {}", group.as_deref().unwrap_or_default()),
@@ -118,7 +118,7 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
                         let without: Vec<_> = rules.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, r)| r.clone()).collect();
                         let drop = Callback::new(move |()| save.run(IdentityProviderUpdate { rules: Some(without.clone()), ..Default::default() }));
                         view! {
-                            <li class="row"><span>{words(rule)}</span><span class="push"></span>
+                            <li class="row"><span>{describe(rule)}</span><span class="push"></span>
                                 <ActButton class="btn gho sm".to_owned() busy on_click=drop>"Remove rule"</ActButton></li>
                         }
                     }).collect_view()}

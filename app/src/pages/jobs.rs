@@ -20,7 +20,7 @@ use crate::{
     words,
 };
 
-/// States to show: in the query, and in words.
+/// The states to show: the value in the query, and the label.
 const CHOICES: [(&str, &str); 5] = [
     ("", "All"),
     ("unfinished", "Unfinished"),
@@ -88,7 +88,7 @@ fn Jobs() -> impl IntoView {
         <section class="sec" id="jobs" aria-labelledby="jobs-h">
             <div class="sec-h">
                 <h2 id="jobs-h">"Jobs"</h2>
-                <span class="meta">"newest first; removed a week after they have ended"</span>
+                <span class="meta">"newest first; removed a week after they end"</span>
                 <nav class="seg push" aria-label="State">{CHOICES.map(choice).into_iter().collect_view()}</nav>
             </div>
             {jobs.show(8, move |list| view! { <List list/> })}
@@ -109,7 +109,7 @@ fn List(list: Signal<Page<Job>>) -> impl IntoView {
                 <thead role="rowgroup"><tr role="row">
                     <th role="columnheader">"Job"</th><th role="columnheader">"State"</th>
                     <th role="columnheader">"Progress"</th><th role="columnheader" class="r">"Attempt"</th>
-                    <th role="columnheader">"Began"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
+                    <th role="columnheader">"Started"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                 </tr></thead>
                 <tbody role="rowgroup">
                     <Each each=move || list.with(|p| p.items.clone()) key let:job><Row job list/></Each>
@@ -121,7 +121,7 @@ fn List(list: Signal<Page<Job>>) -> impl IntoView {
     .into_any()
 }
 
-/// The tone and the word of a state.
+/// The tone and the label of a state.
 fn status(job: &Job) -> (Tone, &'static str) {
     match job.state {
         state if !state.has_ended() && job.cancel_requested_at.is_some() => (Tone::Busy, "Cancelling"),
@@ -140,7 +140,7 @@ fn Row(job: Job, list: Signal<Page<Job>>) -> impl IntoView {
     let clock = Clock::of_page();
     let (tone, word) = status(&job);
     let id = job.id;
-    // Changes every second, without redrawing the rest of the row.
+    // Updated every second, without rerendering the rest of the row.
     let reported = Memo::new(move |_| {
         list.with(|p| p.items.iter().find(|job| job.id == id).map(|job| (job.progress, job.note.clone())))
     });

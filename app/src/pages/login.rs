@@ -13,14 +13,14 @@ use crate::{
     data::{client, fetched},
     pages::{
         passwords::{PasswordForm, REFUSED},
-        refusals::sentence,
+        refusals::message,
     },
     parts::{Cmd, Glyph, Icon},
 };
 
 /// The description of `next`; `None` if it is not a page of the console. Links to this page can come from
 /// anywhere and must not be able to put text on it.
-fn place_of(next: &str) -> Option<&'static str> {
+fn destination(next: &str) -> Option<&'static str> {
     let path = next.split(['?', '#']).next()?.strip_prefix('/')?;
     match path.split('/').collect::<Vec<_>>().as_slice() {
         ["apps"] => Some("the apps"),
@@ -59,13 +59,13 @@ fn Ways(options: SignInOptions) -> impl IntoView {
     domains.sort();
     domains.dedup();
     let (has_buttons, has_password) = (!options.providers.is_empty(), options.password);
-    let refused = RwSignal::new(error.map(|why| sentence(&why, &title)));
+    let refused = RwSignal::new(error.map(|why| message(&why, &title)));
     let lead = match (has_buttons, has_password) {
         (true, _) => "Use your team's identity provider.",
         (false, true) => "Use your password and a code, or a one-time link.",
         (false, false) => "Use a one-time link. No password needed.",
     };
-    let there = next.as_deref().and_then(place_of);
+    let there = next.as_deref().and_then(destination);
     view! {
         <div class="lbox">
             <div class="stack g3">
@@ -168,17 +168,17 @@ fn Harbour() -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
-    use super::place_of;
+    use super::destination;
 
     #[test]
-    fn what_an_address_says_is_not_repeated() {
-        assert_eq!(place_of("/apps/shop/logs?q=1"), Some("a page of an app"));
-        assert_eq!(place_of("/account"), Some("your account"));
-        assert_eq!(place_of("/apps/call-0900-1234-to-unlock"), Some("a page of an app"));
+    fn text_from_the_url_is_not_shown() {
+        assert_eq!(destination("/apps/shop/logs?q=1"), Some("a page of an app"));
+        assert_eq!(destination("/account"), Some("your account"));
+        assert_eq!(destination("/apps/call-0900-1234-to-unlock"), Some("a page of an app"));
         for hostile in
             ["//evil.test/apps", "/\\evil.test", "https://evil.test/apps", "/your-account-is-locked", "/", ""]
         {
-            assert_eq!(place_of(hostile), None, "{hostile}");
+            assert_eq!(destination(hostile), None, "{hostile}");
         }
     }
 }

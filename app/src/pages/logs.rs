@@ -22,10 +22,10 @@ const FIRST_LINES: u32 = 100;
 
 /// The position in the log.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Place {
+pub enum Position {
     /// At the end, live.
     Newest,
-    /// From a moment on.
+    /// From a point in time on.
     At(DateTime<Utc>),
     /// At a line, which is selected.
     Line(u64),
@@ -35,7 +35,7 @@ pub enum Place {
 #[derive(Clone, Copy)]
 pub struct Reading {
     pub filter: RwSignal<LogFilter>,
-    pub place: RwSignal<Place>,
+    pub position: RwSignal<Position>,
 }
 
 impl Reading {
@@ -56,19 +56,19 @@ impl Reading {
             regex: of("regex"),
             ..Default::default()
         };
-        let at = of("at").and_then(|at| at.parse::<DateTime<Utc>>().ok()).map(Place::At);
-        let place = of("line").and_then(|n| n.parse().ok()).map(Place::Line).or(at).unwrap_or(Place::Newest);
-        Self { filter: RwSignal::new(filter), place: RwSignal::new(place) }
+        let at = of("at").and_then(|at| at.parse::<DateTime<Utc>>().ok()).map(Position::At);
+        let position = of("line").and_then(|n| n.parse().ok()).map(Position::Line).or(at).unwrap_or(Position::Newest);
+        Self { filter: RwSignal::new(filter), position: RwSignal::new(position) }
     }
 
     /// The query string that leads back here.
     pub fn address(self) -> String {
         let filter = self.filter.get();
         let level = filter.level.map(|l| if l == LogLevel::Error { "error" } else { "warn" }.to_owned());
-        let (line, at) = match self.place.get() {
-            Place::Newest => (None, None),
-            Place::At(at) => (None, Some(at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))),
-            Place::Line(n) => (Some(n.to_string()), None),
+        let (line, at) = match self.position.get() {
+            Position::Newest => (None, None),
+            Position::At(at) => (None, Some(at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))),
+            Position::Line(n) => (Some(n.to_string()), None),
         };
         let all = [
             ("q", filter.text),
@@ -85,24 +85,24 @@ impl Reading {
     }
 }
 
-/// The request for the page of lines at a place.
-pub fn page_at(filter: &LogFilter, place: Place, lines: u32) -> LogLinesQuery {
+/// The request for the page of lines at a position.
+pub fn page_at(filter: &LogFilter, position: Position, lines: u32) -> LogLinesQuery {
     let mut query = LogLinesQuery { filter: filter.clone(), lines: Some(lines), ..Default::default() };
-    match place {
-        Place::Newest => {}
-        Place::At(at) => {
+    match position {
+        Position::Newest => {}
+        Position::At(at) => {
             query.filter.since = Some(at);
             query.after = Some(0);
         }
         // Some lines before it, for context.
-        Place::Line(n) => query.after = Some(n.saturating_sub(u64::from(lines / 4).max(1))),
+        Position::Line(n) => query.after = Some(n.saturating_sub(u64::from(lines / 4).max(1))),
     }
     query
 }
 
 /// The request of a log that is opened without a filter.
 pub fn newest_lines() -> LogLinesQuery {
-    page_at(&LogFilter::default(), Place::Newest, FIRST_LINES)
+    page_at(&LogFilter::default(), Position::Newest, FIRST_LINES)
 }
 
 /// `/apps/:app/logs`
@@ -114,7 +114,7 @@ pub fn LogsPage() -> impl IntoView {
     let first = fetched(
         move || app.name.get(),
         move |name: String| {
-            let query = page_at(&reading.filter.get_untracked(), reading.place.get_untracked(), FIRST_LINES);
+            let query = page_at(&reading.filter.get_untracked(), reading.position.get_untracked(), FIRST_LINES);
             client.log_line_list(&name, &query)
         },
     );

@@ -126,7 +126,7 @@ pub fn refresh(app: ThisApp, range: RwSignal<Range>, metrics: LiveData<Metrics>,
     });
 }
 
-/// A series of one value of each point.
+/// A series with one value per point.
 fn series(m: &Metrics, name: &str, colour: &'static str, value: impl Fn(&MetricPoint) -> Option<f64>) -> Series {
     let places = grid(&m.points, |p| p.at, m.from, m.to, m.step);
     Series {
@@ -330,7 +330,7 @@ mod tests {
     use super::lines_of;
 
     #[test]
-    fn codes_lead_to_their_lines() {
+    fn codes_link_to_their_log_lines() {
         assert_eq!(lines_of("H12"), "/logs?q=code%3DH12");
         assert_eq!(lines_of("R14"), "/logs?q=Error%20R14");
     }

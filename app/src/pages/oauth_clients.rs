@@ -26,7 +26,7 @@ fn meaning(scope: &str) -> &'static str {
     }
 }
 
-/// The authorization request in the query string.
+/// The authorization request from the query string.
 fn consent_query() -> ConsentQuery {
     let map = use_query_map().get();
     let field = |name: &str| map.get(name).filter(|t| !t.is_empty());

@@ -29,7 +29,7 @@ use crate::{
 pub fn OverviewPage() -> impl IntoView {
     let app = ThisApp::of_page();
     app.status.show(6, move |status| {
-        // Decided when the page is opened, so that a first push is shown to its end.
+        // Decided when the page is opened, so that a first push stays visible until it has finished.
         let first = Memo::new(move |before: Option<&bool>| match before {
             Some(true) => true,
             _ => status.with(|s| !is_deployed(s)),
@@ -65,7 +65,7 @@ fn Overview(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
 
 /// Totals of the last points, for the row of figures.
 #[derive(Clone, PartialEq, Default)]
-struct Sums {
+struct Totals {
     requests: Vec<f64>,
     p95: Vec<f64>,
     errors: Vec<f64>,
@@ -82,24 +82,24 @@ fn requests(p: &MetricPoint) -> u64 {
     p.requests_2xx + p.requests_3xx + p.requests_4xx + p.requests_5xx
 }
 
-fn sums(metrics: &Metrics) -> Sums {
+fn totals(metrics: &Metrics) -> Totals {
     let step = metrics.step.max(1) as f64;
-    let mut sums = Sums::default();
+    let mut totals = Totals::default();
     for p in &metrics.points {
         let (max, quota) = p.processes.values().fold((0, 0), |(m, q), x| (m.max(x.memory_max), q.max(x.memory_quota)));
-        sums.requests.push(requests(p) as f64 / step);
-        sums.p95.push(p.p95_ms.unwrap_or(0.0));
-        sums.errors.push(p.requests_5xx as f64);
-        sums.memory.push(max as f64);
-        sums.total += requests(p);
-        sums.failed += p.requests_5xx;
-        sums.last_p95 = p.p95_ms.or(sums.last_p95);
+        totals.requests.push(requests(p) as f64 / step);
+        totals.p95.push(p.p95_ms.unwrap_or(0.0));
+        totals.errors.push(p.requests_5xx as f64);
+        totals.memory.push(max as f64);
+        totals.total += requests(p);
+        totals.failed += p.requests_5xx;
+        totals.last_p95 = p.p95_ms.or(totals.last_p95);
         if max > 0 {
-            (sums.last_memory, sums.quota) = (max, quota);
+            (totals.last_memory, totals.quota) = (max, quota);
         }
-        sums.per_second = requests(p) as f64 / step;
+        totals.per_second = requests(p) as f64 / step;
     }
-    sums
+    totals
 }
 
 #[component]
@@ -113,8 +113,8 @@ fn Figures(app: ThisApp) -> impl IntoView {
     view! {
         <section class="sec" aria-label="Traffic">
             {metrics.show(2, move |metrics| {
-                let sums = Memo::new(move |_| metrics.with(sums));
-                let line = move |f: fn(&Sums) -> Vec<f64>| Signal::derive(move || sums.with(f));
+                let totals = Memo::new(move |_| metrics.with(totals));
+                let line = move |f: fn(&Totals) -> Vec<f64>| Signal::derive(move || totals.with(f));
                 view! {
                     <div class="sec-h">
                         <h2>"The last hour"</h2>
@@ -124,17 +124,17 @@ fn Figures(app: ThisApp) -> impl IntoView {
                     <div class="card" style="overflow:hidden">
                         <div class="figs" style="border:0;border-radius:0">
                             <Figure label="Requests" line=line(|s| s.requests.clone()) colour="--c1"
-                                value=Signal::derive(move || sums.with(|s| (words::short_number(s.per_second), "/s".into())))
-                                detail=Signal::derive(move || sums.with(|s| format!("{} total", words::thousands(s.total))))/>
+                                value=Signal::derive(move || totals.with(|s| (words::short_number(s.per_second), "/s".into())))
+                                detail=Signal::derive(move || totals.with(|s| format!("{} total", words::thousands(s.total))))/>
                             <Figure label="Response, p95" line=line(|s| s.p95.clone()) colour="--c1"
-                                value=Signal::derive(move || sums.with(|s| s.last_p95.map_or_else(unknown, |ms| in_two(words::milliseconds(ms)))))
-                                detail=Signal::derive(move || sums.with(|s| if s.last_p95.is_some() { "of the latest requests".into() } else { "no requests".to_owned() }))/>
+                                value=Signal::derive(move || totals.with(|s| s.last_p95.map_or_else(unknown, |ms| in_two(words::milliseconds(ms)))))
+                                detail=Signal::derive(move || totals.with(|s| if s.last_p95.is_some() { "of the latest requests".into() } else { "no requests".to_owned() }))/>
                             <Figure label="Errors" line=line(|s| s.errors.clone()) colour="--bad-dot"
-                                value=Signal::derive(move || sums.with(|s| in_two(words::rare(s.failed as f64 / s.total.max(1) as f64))))
-                                detail=Signal::derive(move || sums.with(|s| format!("{} of {}", words::thousands(s.failed), words::thousands(s.total))))/>
+                                value=Signal::derive(move || totals.with(|s| in_two(words::rare(s.failed as f64 / s.total.max(1) as f64))))
+                                detail=Signal::derive(move || totals.with(|s| format!("{} of {}", words::thousands(s.failed), words::thousands(s.total))))/>
                             <Figure label="Memory, max" line=line(|s| s.memory.clone()) colour="--c2"
-                                value=Signal::derive(move || sums.with(|s| if s.quota == 0 { unknown() } else { in_two(words::share(s.last_memory as f64 / s.quota as f64)) }))
-                                detail=Signal::derive(move || sums.with(|s| if s.quota == 0 { "not measured".into() } else { words::bytes_of(s.last_memory, s.quota) }))/>
+                                value=Signal::derive(move || totals.with(|s| if s.quota == 0 { unknown() } else { in_two(words::share(s.last_memory as f64 / s.quota as f64)) }))
+                                detail=Signal::derive(move || totals.with(|s| if s.quota == 0 { "not measured".into() } else { words::bytes_of(s.last_memory, s.quota) }))/>
                         </div>
                         <div style="padding:4px 16px 10px;border-top:1px solid var(--line)">
                             {move || metrics.with(|m| view! { <Rail events=m.events.clone() from=m.from to=m.to/> })}

@@ -299,7 +299,7 @@ pub fn PasswordSwitch() -> impl IntoView {
                     </div>
                     <div class="card"><div class="in stack g2 small">
                         <p>{move || if now.get().enabled {
-                            "Users can set a password on their account page, and sign in with it and a code from an authenticator app. Those who have lost theirs sign in with a link."
+                            "Users can set a password on their account page, and sign in with it and a code from an authenticator app. Anyone who has lost theirs can sign in with a link."
                         } else {
                             "Password sign-in is off. Existing passwords stay stored but cannot be used; existing sessions continue."
                         }}</p>

@@ -47,7 +47,7 @@ fn Platform(info: Signal<PlatformInfo>) -> impl IntoView {
                 <Reconcilers info/>
                 <Jobs info/>
             </div>
-            <aside class="stack g6" aria-label="Evidence">
+            <aside class="stack g6" aria-label="Health">
                 <Checks info/>
                 <Disk info/>
             </aside>
@@ -126,7 +126,7 @@ fn Reconciler(name: String, info: Signal<PlatformInfo>) -> impl IntoView {
     let failed = Memo::new(move |_| row.with(|r| r.as_ref().map(|r| r.failed.clone()).unwrap_or_default()));
     let of = move |f: fn(&ReconcilerInfo) -> String| row.with(|r| r.as_ref().map(f).unwrap_or_default());
     let done = move || of(|r| r.done.join(" · "));
-    let state = move || if failed.with(Vec::is_empty) { (Tone::Ok, "Good") } else { (Tone::Bad, "Failed") };
+    let state = move || if failed.with(Vec::is_empty) { (Tone::Ok, "OK") } else { (Tone::Bad, "Failed") };
     view! {
         <tr role="row">
             <td role="cell" class="w">

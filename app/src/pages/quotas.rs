@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_somebodys_and_a_name_a_teams() {
+    fn addresses_are_users_and_names_are_teams() {
         assert_eq!(Whose::named(" ada@acme.test "), Some(Whose::User("ada@acme.test".into())));
         assert_eq!(Whose::named("crew"), Some(Whose::Team("crew".into())));
         assert_eq!(Whose::named("  "), None);

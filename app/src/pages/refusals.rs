@@ -1,7 +1,7 @@
 //! Messages for failed sign-ins and failed linking of accounts.
 
 /// The message for an error code. `from` is the provider's name on its button.
-pub fn sentence(why: &str, from: &str) -> String {
+pub fn message(why: &str, from: &str) -> String {
     match why {
         "expired" => "This link has expired. Links are valid for 30 minutes; create a new one.".into(),
         "used" => "This link has already been used. Links work once; create a new one.".into(),

@@ -21,7 +21,7 @@ pub fn phase_text(release: &Release) -> Option<String> {
     }
 }
 
-/// Cancels the release phase of a release, for whoever may deploy.
+/// Cancels the release phase of a release, for users who may deploy.
 #[component]
 pub fn CancelPhase(app: ThisApp, version: i32) -> impl IntoView {
     let busy = RwSignal::new(false);

@@ -23,7 +23,7 @@ use crate::{
 /// Pending changes by process type: quantity and size.
 type Changes = BTreeMap<String, (Option<i32>, Option<String>)>;
 
-/// The process type that cannot be scaled: the release phase.
+/// The process type of the release phase, which cannot be scaled.
 const RELEASE: &str = "release";
 
 /// `/apps/:app/resources`
@@ -190,8 +190,8 @@ fn ProcessType(
     .into_any()
 }
 
-/// The changes in words: `worker to 3`, `web to Standard-2X`.
-fn in_words(changes: &Changes) -> String {
+/// A description of the changes: `worker to 3`, `web to Standard-2X`.
+fn describe(changes: &Changes) -> String {
     let one = |(kind, (count, size)): (&String, &(Option<i32>, Option<String>))| {
         let what: Vec<String> = count.map(|n| n.to_string()).into_iter().chain(size.clone()).collect();
         format!("{kind} to {}", what.join(" × "))
@@ -215,7 +215,7 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
                 })
                 .collect()
         });
-        let summary = changes.with_untracked(in_words);
+        let summary = changes.with_untracked(describe);
         let request = client.formation_batch_update(&app.name.get_untracked(), &FormationBatchUpdate { updates });
         act(busy, "Could not scale", request, move |formation| {
             changes.try_set(Changes::new());
@@ -241,7 +241,7 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
     view! {
         <Show when=move || !changes.with(Changes::is_empty)>
             <div class="bulk float" role="region" aria-label="Unapplied changes">
-                <span><b>{move || words::count(changes.with(Changes::len), "change", "changes")}": "</b>{move || changes.with(in_words)}</span>
+                <span><b>{move || words::count(changes.with(Changes::len), "change", "changes")}": "</b>{move || changes.with(describe)}</span>
                 <span class="meta">{effect}</span>
                 <span class="push row">
                     <button class="btn gho sm" type="button" on:click=move |_| changes.set(Changes::new())>"Discard"</button>
@@ -317,10 +317,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_said_in_words() {
+    fn changes_are_described() {
         let mut changes = Changes::new();
         changes.insert("web".into(), (None, Some("Standard-2X".into())));
         changes.insert("worker".into(), (Some(3), None));
-        assert_eq!(in_words(&changes), "web to Standard-2X, worker to 3");
+        assert_eq!(describe(&changes), "web to Standard-2X, worker to 3");
     }
 }

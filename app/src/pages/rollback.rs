@@ -25,7 +25,7 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
             toasts.done(format!("Released v{}: {}", release.version, release.description));
         });
     });
-    // A page has many of these: the dialog is created when first opened, and kept so that it can close.
+    // A page has many of these, so the dialog is created only when first opened, and kept so that it can close.
     let wanted = Memo::new(move |before: Option<&bool>| before == Some(&true) || open.get());
     let deploys = ThisApp::of_page().may("deploy");
     view! {

@@ -1,6 +1,6 @@
 //! The page of a one-time link: the account, and the button that signs in. Works without scripts.
 //!
-//! The page only asks. The form uses up the secret; the API accepts it only from this page.
+//! Opening the page has no effect. Submitting its form uses up the secret; the API accepts it only from this page.
 
 use api::{client::segment, sessions::SignInLinkInfo};
 use leptos::{either::Either, prelude::*};
@@ -19,7 +19,7 @@ pub fn SignInLinkPage() -> impl IntoView {
     let client = client();
     let secret = use_params_map().with_untracked(|params| params.get("secret").unwrap_or_default());
     let action = format!("/login/{}", segment(&secret));
-    // An invalid link is a response too.
+    // An invalid link is not an error of the page.
     let link: LiveData<Option<SignInLinkInfo>> =
         fetched(|| (), move |()| client.sign_in_link_info(&secret).or(|err| err.status == 404, "null"));
     view! {
@@ -60,7 +60,7 @@ fn Offer(link: SignInLinkInfo, action: String) -> impl IntoView {
                 <button class="btn pri" type="submit"><Icon name="user" size="i-s"/><span class="clip" style="line-height:1.6">"Sign in as "{email}</span></button>
             </div>
         </form>
-        <p class="meta">"If somebody else sent you this link and this is not your account, close the page. Nothing has happened."</p>
+        <p class="meta">"If somebody else sent you this link and this is not your account, close the page. You have not been signed in."</p>
     }
     .into_any()
 }

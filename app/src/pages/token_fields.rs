@@ -4,7 +4,7 @@ use api::authorizations::AuthorizationCreate;
 use leptos::prelude::*;
 
 /// Lifetimes of a new token: the label and the value for the API.
-const LIVES: [(&str, &str); 4] =
+const LIFETIMES: [(&str, &str); 4] =
     [("30 days", "2592000"), ("90 days", "7776000"), ("1 year", "31536000"), ("no expiry", "never")];
 /// Scopes of a new token, the default first.
 const SCOPES: [(&str, &str); 4] = [
@@ -24,7 +24,7 @@ pub struct Chosen {
 impl Chosen {
     /// The default: apps with their config vars, for 90 days.
     pub fn usual() -> Self {
-        Self { scope: RwSignal::new(SCOPES[0].0.to_owned()), life: RwSignal::new(LIVES[1].1.to_owned()) }
+        Self { scope: RwSignal::new(SCOPES[0].0.to_owned()), life: RwSignal::new(LIFETIMES[1].1.to_owned()) }
     }
 
     /// The request that creates the token.
@@ -53,7 +53,7 @@ pub fn TokenFields(
             {scopes.map(|(value, word)| view! { <option value=value selected=value == SCOPES[0].0>{word}</option> }).collect_view()}
         </select>
         <select class="select" aria-label=format!("Lifetime of {of}") on:change=move |ev| chosen.life.set(event_target_value(&ev))>
-            {LIVES.into_iter().map(|(word, value)| view! { <option value=value selected=value == LIVES[1].1>{word}</option> }).collect_view()}
+            {LIFETIMES.into_iter().map(|(word, value)| view! { <option value=value selected=value == LIFETIMES[1].1>{word}</option> }).collect_view()}
         </select>
     }
     .into_any()

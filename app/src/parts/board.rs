@@ -78,7 +78,7 @@ fn all(of: &Element, selector: &str) -> Vec<Element> {
     (0..found.length()).filter_map(|i| found.item(i)?.dyn_into().ok()).collect()
 }
 
-/// Moves the focus by stages and cards. Whether it moved.
+/// Moves the focus by stages and cards. Returns whether it moved.
 fn step(board: &Element, across: i32, down: i32) -> bool {
     let stages: Vec<Vec<Element>> = all(board, ".lane").iter().map(|lane| all(lane, ".kc .name")).collect();
     let focused = document().active_element();
@@ -114,7 +114,7 @@ mod tests {
     use super::{id_of, next};
 
     #[test]
-    fn arrows_pass_over_empty_stages_and_stop_at_the_ends() {
+    fn arrows_skip_empty_stages_and_stop_at_the_ends() {
         let heights = [2, 0, 1];
         assert_eq!(next(&heights, None, 0, 1), Some((0, 0)));
         assert_eq!(next(&heights, Some((0, 1)), 1, 0), Some((2, 0)));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_have_addresses() {
+    fn stages_have_ids() {
         assert_eq!(id_of("Review apps"), "stage-review-apps");
     }
 }

@@ -118,7 +118,7 @@ mod tests {
     use super::class_of;
 
     #[test]
-    fn lines_look_like_what_they_are() {
+    fn lines_are_classified() {
         assert_eq!(class_of("-----> Node.js app detected"), "h");
         assert_eq!(class_of(" !     Push rejected"), "e");
         assert_eq!(class_of("       added 3 packages"), "");

@@ -19,7 +19,7 @@ pub fn Cmd(#[prop(into)] line: Signal<String>) -> impl IntoView {
     .into_any()
 }
 
-/// Copies `text`, and shows so for a moment.
+/// Copies `text`, and briefly confirms it.
 #[component]
 pub fn CopyButton(#[prop(into)] text: Signal<String>, #[prop(into)] label: String) -> impl IntoView {
     let copied = RwSignal::new(false);

@@ -7,12 +7,12 @@ use super::{ActButton, Dialog, Glyph};
 /// The button, its confirmation and its action.
 #[component]
 pub fn ConfirmDialog(
-    /// The verb on the button and on the confirming one: `Remove`.
+    /// The verb on the button and on the confirmation button: `Remove`.
     verb: &'static str,
     /// The object, for the question and for screen readers.
     #[prop(into)]
     what: String,
-    /// The question, if verb and object do not make one.
+    /// The question, if it is not just verb and object.
     #[prop(into, optional)]
     question: Option<String>,
     /// The consequences, one sentence each.

@@ -50,7 +50,7 @@ pub fn remember(key: &str, value: Option<&str>) {
     }
 }
 
-/// Whether a text field has the focus, where letters are text and not commands.
+/// Whether a text field has the focus, so that letters are text and not commands.
 pub fn typing() -> bool {
     document().active_element().is_some_and(|e| {
         matches!(e.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT") || e.has_attribute("contenteditable")
@@ -95,7 +95,7 @@ pub fn is_backdrop(ev: &web_sys::MouseEvent) -> bool {
     ev.target().is_some_and(|t| t.dyn_ref::<web_sys::HtmlDialogElement>().is_some())
 }
 
-/// Moves the focus to the first link of the next row of a table or list. Whether there is one.
+/// Moves the focus to the first link of the next row of a table or list. Returns whether there is one.
 pub fn step_rows(by: i32) -> bool {
     let Ok(found) = document().query_selector_all("#main tbody tr a.name, #main .tl a, #main .list a") else {
         return false;

@@ -1,5 +1,5 @@
-//! A keyed list: Leptos's `For`, compiled once for all item types, so that browsers load
-//! one of it and not one for each list.
+//! A keyed list: Leptos's `For`, compiled once for all item types, so that browsers load it once instead of once per
+//! list.
 
 use std::{fmt::Debug, sync::Arc};
 

@@ -210,14 +210,14 @@ fn PlatformFoot() -> impl IntoView {
 pub fn Deck(
     #[prop(into)] title: Signal<String>,
     #[prop(into)] crumbs: Signal<Vec<Crumb>>,
-    /// As high as the window: the content scrolls by itself.
+    /// As tall as the window: the content scrolls on its own.
     #[prop(into, optional)]
     fixed: Signal<bool>,
     children: Children,
 ) -> impl IntoView {
     let Drawer(drawer) = expect_context();
     let main = NodeRef::<html::Main>::new();
-    // The server writes the title last, when a page under load may already have been disposed.
+    // The server writes the title last; under load, the page may have been disposed by then.
     let first = title.get_untracked();
     view! {
         <Title text=move || title.try_get().unwrap_or_else(|| first.clone())/>

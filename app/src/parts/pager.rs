@@ -37,7 +37,7 @@ pub fn Pager(
     .into_any()
 }
 
-/// The query with another place in the list `name`.
+/// The query with another position in the list `name`.
 fn with(query: &ParamsMap, name: &'static str, after: Option<String>) -> String {
     let mut query = query.clone();
     query.remove(name);
@@ -52,10 +52,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_keeps_the_rest_of_the_address() {
+    fn paging_preserves_the_rest_of_the_url() {
         let mut query = ParamsMap::new();
         query.insert("q", "a b".into());
-        // The server escapes all but letters and digits, a browser a little less: both lead to the same place.
+        // The server escapes all but letters and digits, a browser a little less: both lead to the same page.
         assert_eq!(with(&query, "rows", Some("x~1".into())), "?q=a%20b&rows=x%7E1");
         query.insert("rows", "old".into());
         assert_eq!(with(&query, "rows", Some("new".into())), "?q=a%20b&rows=new");

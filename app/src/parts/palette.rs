@@ -1,4 +1,5 @@
-//! The command palette: every page, app and action by a few letters; and the page's keyboard.
+//! The command palette, which finds every page, app and action by a few letters; and the keyboard shortcuts of the
+//! page.
 
 use leptos::{ev, html, prelude::*};
 use leptos_router::{
@@ -41,18 +42,18 @@ pub fn FindButton() -> impl IntoView {
 struct Choice {
     icon: &'static str,
     text: String,
-    does: Does,
+    action: Action,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Does {
+enum Action {
     Go(String),
     Theme,
     Help,
 }
 
 fn go(icon: &'static str, text: impl Into<String>, to: impl Into<String>) -> Choice {
-    Choice { icon, text: text.into(), does: Does::Go(to.into()) }
+    Choice { icon, text: text.into(), action: Action::Go(to.into()) }
 }
 
 /// The pages of an app, with search terms.
@@ -78,8 +79,8 @@ fn choices(typed: &str, apps: &[String], here: Option<&str>, is_admin: bool) -> 
         go("plus", "New app", "/apps/new"),
         go("team", "Teams", "/teams"),
         go("user", "Account, tokens and sessions", "/account"),
-        Choice { icon: "sun", text: "Switch light and dark".into(), does: Does::Theme },
-        Choice { icon: "more", text: "Keyboard shortcuts".into(), does: Does::Help },
+        Choice { icon: "sun", text: "Switch light and dark".into(), action: Action::Theme },
+        Choice { icon: "more", text: "Keyboard shortcuts".into(), action: Action::Help },
     ]);
     if is_admin {
         all.extend(super::visitor::ADMIN_PAGES.map(|(to, icon, text)| go(icon, text, to)));
@@ -130,7 +131,7 @@ fn app_of(path: &str) -> Option<String> {
     (!name.is_empty() && name != "new").then(|| name.to_owned())
 }
 
-/// Handles the keys of every page. Whether the key was one of them.
+/// Handles the shortcuts of every page. Returns whether the key was one of them.
 fn keyed(
     ev: &ev::KeyboardEvent,
     keyboard: Keyboard,
@@ -227,10 +228,10 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
     });
     let run = Callback::new(move |choice: Choice| {
         open.set(false);
-        match choice.does {
-            Does::Go(to) => navigate(&to, NavigateOptions::default()),
-            Does::Theme => theme::choose(Some(if theme::shown() == "dark" { "light" } else { "dark" })),
-            Does::Help => keyboard.help.set(true),
+        match choice.action {
+            Action::Go(to) => navigate(&to, NavigateOptions::default()),
+            Action::Theme => theme::choose(Some(if theme::shown() == "dark" { "light" } else { "dark" })),
+            Action::Help => keyboard.help.set(true),
         }
     });
     let keyed = move |ev: ev::KeyboardEvent| {
@@ -346,14 +347,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_says_which_app_it_is_about() {
+    fn the_app_is_taken_from_the_path() {
         assert_eq!(app_of("/apps/shop/logs").as_deref(), Some("shop"));
         assert_eq!(app_of("/apps/new"), None);
         assert_eq!(app_of("/platform"), None);
     }
 
     #[test]
-    fn every_word_has_to_fit() {
+    fn every_word_has_to_match() {
         let found = choices("shop log", &[], Some("shop"), false);
         assert_eq!(found.iter().map(|c| c.text.as_str()).collect::<Vec<_>>(), ["shop, logs"]);
     }

@@ -20,12 +20,12 @@ pub fn marker(kind: &str) -> (&'static str, &'static str) {
 }
 
 /// Where `at` lies between `from` and `to`, in per cent.
-pub fn place(at: DateTime<Utc>, from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
+pub fn axis_percent(at: DateTime<Utc>, from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
     let whole = (to - from).num_milliseconds().max(1) as f64;
     (at - from).num_milliseconds() as f64 * 100.0 / whole
 }
 
-/// Labels are to the right of their mark, and to its left from this position.
+/// Labels are to the right of their mark; from this position on, to its left.
 const FLIP: f64 = 85.0;
 /// The width of a label in per cent.
 const ROOM: f64 = 14.0;
@@ -36,7 +36,7 @@ fn is_free(places: &[f64], i: usize) -> bool {
     let after = places.get(i + 1).copied().unwrap_or(f64::INFINITY);
     let before = i.checked_sub(1).map_or(f64::NEG_INFINITY, |i| places[i]);
     match x > FLIP {
-        // To the left there may be a mark, or the label of one.
+        // To the left there may be another mark or its label.
         true => x - before > ROOM * 2.0 || (x - before > ROOM && !(i > 0 && is_free(places, i - 1))),
         false => after - x > ROOM,
     }
@@ -54,7 +54,7 @@ pub fn Rail(events: Vec<MetricEvent>, from: DateTime<Utc>, to: DateTime<Utc>) ->
     };
     let placed: Vec<(f64, MetricEvent)> = events
         .into_iter()
-        .map(|event| (place(event.at, from, to), event))
+        .map(|event| (axis_percent(event.at, from, to), event))
         .filter(|(x, _)| (0.0..=100.0).contains(x))
         .collect();
     let places: Vec<f64> = placed.iter().map(|(x, _)| *x).collect();
@@ -82,7 +82,7 @@ mod tests {
     use super::is_free;
 
     #[test]
-    fn labels_lie_on_nothing() {
+    fn labels_do_not_overlap() {
         let free = |places: &[f64]| (0..places.len()).map(|i| is_free(places, i)).collect::<Vec<_>>();
         assert_eq!(free(&[10.0, 12.0, 40.0, 100.0]), [false, true, true, true]);
         assert_eq!(free(&[80.0, 90.0]), [false, false]);

@@ -1,4 +1,4 @@
-//! Status: a glyph and a word. The shape conveys it, the colour repeats it.
+//! Status: a glyph and a label. The shape conveys the status, the colour repeats it.
 
 use api::statuses::Condition;
 use leptos::prelude::*;
@@ -28,7 +28,7 @@ impl Tone {
     }
 }
 
-/// The tone and the word for the condition of an app.
+/// The tone and the label for the condition of an app.
 pub fn condition(condition: Condition, up: i32, wanted: i32) -> (Tone, String) {
     match condition {
         Condition::Empty => (Tone::Idle, "Not deployed".into()),
@@ -44,10 +44,10 @@ pub fn condition(condition: Condition, up: i32, wanted: i32) -> (Tone, String) {
     }
 }
 
-/// A glyph with its word.
+/// A glyph with its label.
 #[component]
 pub fn Status(#[prop(into)] tone: Signal<Tone>, #[prop(into)] word: Signal<String>) -> impl IntoView {
-    // One closure: each costs the server and the browser more than the element that it is in.
+    // A single closure: each one costs the server and the browser more than the element around it.
     let drawn = move || {
         let name = tone.get().name();
         view! {

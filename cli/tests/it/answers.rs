@@ -81,7 +81,8 @@ fn a_release_that_waits_for_its_release_command_is_told() {
     ]);
     let said = at(&home, &platform, &["config:set", "A=1"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    let phase = "The release command of v5 runs. v5 takes effect when it succeeds: wharf releases:output v5 --app dusk";
+    let phase =
+        "The release command of v5 is running. v5 takes effect when it succeeds: wharf releases:output v5 --app dusk";
     for words in ["done, v5\n", phase, "web.1 runs v4: v6 does not start (Process exited with status 3)"] {
         assert!(said.err.contains(words), "{words}: {}", said.err);
     }
@@ -108,7 +109,7 @@ fn the_release_phase_that_runs_is_cancelled() {
     ]);
     let said = at(&home, &platform, &["releases:cancel"]);
     assert_eq!((said.code, platform.changes()), (Some(0), vec![fifth.to_owned()]), "{}", said.err);
-    assert!(said.err.contains("Canceling the release command of v5 of ⬢ dusk... done"), "{}", said.err);
+    assert!(said.err.contains("Cancelling the release command of v5 of ⬢ dusk... done"), "{}", said.err);
     let said = at(&home, &platform, &["releases:cancel", "v6"]);
     assert_eq!((said.code, platform.changes()), (Some(0), vec![sixth.to_owned()]), "{}", said.err);
 

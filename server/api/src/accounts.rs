@@ -51,11 +51,11 @@ pub struct AccountUpdate {
 /// *Wharf:* changes to an account by an administrator of the platform.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct UserUpdate {
-    /// Whether it is suspended. Its sessions, tokens and links end for good in either case: after
-    /// reinstatement, the user has to sign in again.
+    /// Whether it is suspended. Its sessions, tokens and links end permanently: after reinstatement, the user has to
+    /// sign in again.
     #[serde(default, deserialize_with = "crate::refs::loose_bool", skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
-    /// Whether it administers the platform. Set by a person: no provider rule changes it.
+    /// Whether it administers the platform. Setting it counts as a person's decision, which no provider rule changes.
     #[serde(default, deserialize_with = "crate::refs::loose_bool", skip_serializing_if = "Option::is_none")]
     pub admin: Option<bool>,
 }

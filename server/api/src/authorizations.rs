@@ -27,7 +27,7 @@ pub struct Authorization {
     /// *Wharf:* when the token was last used.
     #[serde(default)]
     pub last_used_at: Option<DateTime<Utc>>,
-    /// *Wharf:* when the token expires; absent if only by revocation.
+    /// *Wharf:* when the token expires; absent if it lasts until it is revoked.
     #[serde(default)]
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -56,8 +56,8 @@ pub struct AuthorizationCreate {
     pub description: Option<String>,
     #[serde(default)]
     pub scope: Option<Vec<String>>,
-    /// Seconds; a number or, from some clients, a string. `never` lasts until revoked, which is the default for
-    /// requests by programs; tokens requested by a browser last ninety days by default.
+    /// Seconds; a number or, from some clients, a string. With `never`, the token lasts until it is revoked, which is
+    /// the default for requests by programs; tokens requested by a browser last ninety days by default.
     #[serde(default)]
     pub expires_in: Option<serde_json::Value>,
 }

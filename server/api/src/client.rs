@@ -141,7 +141,7 @@ impl<T> Asked<T> {
         self.answer
     }
 
-    /// Replaces an error that `fits` with the JSON `instead`.
+    /// Replaces an error that satisfies `fits` with the JSON `instead`.
     pub fn or<U>(self, fits: fn(&Error) -> bool, instead: &'static str) -> Asked<U> {
         Asked::new(async move {
             match self.answer.await {
@@ -262,9 +262,9 @@ fn of(app: &str, rest: &str) -> String {
 }
 
 calls! {
-    /// My account.
+    /// The caller's account.
     account_info() -> Account: "GET" "/account".into();
-    /// Changes my own account.
+    /// Changes the caller's account.
     account_update(update: &AccountUpdate) -> Account: "PATCH" "/account".into(), update;
     /// Creates a token, which is only in this response.
     authorization_create(create: &AuthorizationCreate) -> Authorization: "POST" "/oauth/authorizations".into(), create;
@@ -354,14 +354,14 @@ calls! {
     /// Changes the permissions of a collaborator.
     collaborator_update(app: &str, who: &str, update: &CollaboratorUpdate) -> Collaborator:
         "PATCH" format!("/teams/apps/{}/collaborators/{}", segment(app), segment(who)), update;
-    /// Offers one of my apps to a user.
+    /// Offers one of the caller's apps to a user.
     app_transfer_create(create: &AppTransferCreate) -> AppTransfer: "POST" "/account/app-transfers".into(), create;
-    /// Accepts or declines a transfer to me.
+    /// Accepts or declines a transfer to the caller.
     app_transfer_update(id: &str, update: &AppTransferUpdate) -> AppTransfer:
         "PATCH" format!("/account/app-transfers/{}", segment(id)), update;
     /// Withdraws a transfer.
     app_transfer_delete(id: &str) -> AppTransfer: "DELETE" format!("/account/app-transfers/{}", segment(id));
-    /// Creates a team, with me as its admin.
+    /// Creates a team, with the caller as its admin.
     team_create(create: &TeamCreate) -> Team: "POST" "/teams".into(), create;
     /// One team.
     team_info(team: &str) -> Team: "GET" format!("/teams/{}", segment(team));
@@ -422,9 +422,9 @@ calls! {
     /// Revokes a token of a service account.
     service_account_authorization_delete(team: &str, who: &str, id: &str) -> Authorization:
         "DELETE" format!("/teams/{}/service-accounts/{}/authorizations/{}", segment(team), segment(who), segment(id));
-    /// Unlinks an identity from my account.
+    /// Unlinks an identity from the caller's account.
     identity_delete(id: &str) -> Value: "DELETE" format!("/account/identities/{}", segment(id));
-    /// Accepts a pending identity for my account.
+    /// Accepts a pending identity for the caller's account.
     identity_proposal_accept(id: &str) -> Identity:
         "POST" format!("/account/identity-proposals/{}/accept", segment(id));
     /// Declines a pending identity.
@@ -441,15 +441,15 @@ calls! {
     /// Removes an identity provider.
     identity_provider_delete(name: &str) -> IdentityProvider:
         "DELETE" format!("/identity-providers/{}", segment(name));
-    /// The state of my password.
+    /// The state of the caller's password.
     password_info() -> Password: "GET" "/account/password".into();
-    /// Starts setting my password; the TOTP secret is only in this response.
+    /// Starts setting the caller's password; the TOTP secret is only in this response.
     password_create(create: &PasswordCreate) -> PasswordEnrolment: "POST" "/account/password".into(), create;
     /// Confirms the new password; the recovery codes are only in this response.
     password_confirm(proof: &PasswordProof) -> RecoveryCodes: "POST" "/account/password/actions/confirm".into(), proof;
-    /// Changes my password.
+    /// Changes the caller's password.
     password_update(update: &PasswordUpdate) -> Password: "PATCH" "/account/password".into(), update;
-    /// Removes my password.
+    /// Removes the caller's password.
     password_delete(proof: &PasswordProof) -> Password: "DELETE" "/account/password".into(), proof;
     /// Signs this browser in.
     password_sign_in(sign_in: &PasswordSignIn) -> SignedIn: "POST" "/login/password".into(), sign_in;
@@ -483,7 +483,7 @@ calls! {
     session_delete(id: &str) -> Value: "DELETE" format!("/account/sessions/{}", segment(id));
     /// The account of a one-time link; does not use it up.
     sign_in_link_info(secret: &str) -> SignInLinkInfo: "GET" format!("/sign-in-links/{}", segment(secret));
-    /// Ends all my console sessions except this one.
+    /// Ends all console sessions of the caller except this one.
     session_delete_others() -> Value: "DELETE" "/account/sessions".into();
     /// Whether the audit log is intact.
     event_verify() -> EventVerdict: "GET" "/events/verify".into();
@@ -492,11 +492,11 @@ calls! {
 }
 
 lists! {
-    /// My tokens, masked.
+    /// The caller's tokens, masked.
     authorization_list() -> Authorization: "/oauth/authorizations".into();
-    /// All apps I may see.
+    /// All apps visible to the caller.
     app_list() -> App: "/apps".into();
-    /// The status of all apps I may see.
+    /// The status of all apps visible to the caller.
     app_summary_list() -> AppSummary: "/app-statuses".into();
     /// The builds of an app, oldest first.
     build_list(app: &str) -> Build: of(app, "/builds");
@@ -510,7 +510,7 @@ lists! {
     dyno_size_list() -> DynoSize: "/dyno-sizes".into();
     /// The events of an app, newest first.
     event_list(app: &str, max: u32) -> Event: of(app, &format!("/events?max={max}"));
-    /// Without events that merely report the success of an operation already listed.
+    /// Without events that only report the success of an operation that is already listed.
     event_list_news(app: &str, max: u32) -> EventLine: of(app, &format!("/events?max={max}&news=true"));
     /// All events, newest first.
     event_list_all() -> Event: "/events".into();
@@ -520,9 +520,9 @@ lists! {
     feature_list(app: &str) -> Feature: of(app, "/features");
     /// The process types of an app.
     formation_list(app: &str) -> Formation: of(app, "/formation");
-    /// My linked identities.
+    /// The caller's linked identities.
     identity_list() -> Identity: "/account/identities".into();
-    /// My pending identities.
+    /// The caller's pending identities.
     identity_proposal_list() -> IdentityProposal: "/account/identity-proposals".into();
     /// The linked identities of an account, for administrators.
     user_identity_list(user: &str) -> Identity: format!("/users/{}/identities", segment(user));
@@ -532,23 +532,23 @@ lists! {
     log_drain_list(app: &str) -> LogDrain: of(app, "/log-drains");
     /// The bundled samples.
     sample_list() -> Sample: "/samples".into();
-    /// My OAuth clients.
+    /// The caller's OAuth clients.
     oauth_client_list() -> OauthClient: "/oauth/clients".into();
     /// All accounts, for administrators.
     user_list() -> Account: "/users".into();
     /// The default quotas.
     quota_list() -> Quota: "/quotas".into();
-    /// Quotas and usage of an account; `~` is oneself.
+    /// Quotas and usage of an account; `~` is the caller.
     user_quota_list(user: &str) -> Quota: format!("/users/{}/quotas", segment(user));
     /// Quotas and usage of a team.
     team_quota_list(team: &str) -> Quota: format!("/teams/{}/quotas", segment(team));
-    /// My console sessions.
+    /// The caller's console sessions.
     session_list() -> Session: "/account/sessions".into();
-    /// Transfers to and from me.
+    /// Transfers to and from the caller.
     app_transfer_list() -> AppTransfer: "/account/app-transfers".into();
-    /// The teams that I am a member of.
+    /// The caller's teams.
     team_list() -> Team: "/teams".into();
-    /// The apps of a team that I may see.
+    /// The apps of a team that are visible to the caller.
     team_app_list(team: &str) -> App: format!("/teams/{}/apps", segment(team));
     /// The permissions on the apps of a team.
     team_access_list(team: &str) -> TeamAccess: format!("/teams/{}/access", segment(team));
@@ -556,7 +556,7 @@ lists! {
     team_member_list(team: &str) -> TeamMember: format!("/teams/{}/members", segment(team));
     /// The pending invitations of a team.
     team_invitation_list(team: &str) -> TeamInvitation: format!("/teams/{}/invitations", segment(team));
-    /// My pending invitations.
+    /// The caller's pending invitations.
     team_invitation_list_own() -> TeamInvitation: "/account/team-invitations".into();
     /// The service accounts of a team.
     service_account_list(team: &str) -> ServiceAccount: format!("/teams/{}/service-accounts", segment(team));

@@ -11,7 +11,7 @@ use crate::{
 };
 
 named! {
-    /// What a collaborator is to an app: its owner, a member of its team, by role, or somebody else.
+    /// The role of a collaborator: the owner of the app, a member of its team (by role), or anybody else.
     pub enum CollaboratorRole {
         Owner = "owner",
         Admin = "admin",

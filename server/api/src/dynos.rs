@@ -15,16 +15,16 @@ named! {
     pub enum DynoState {
         Starting = "starting",
         Up = "up",
-        /// Known to Heroku's clients; not in the database, since Wharf stops no dyno for lack of requests.
+        /// Known to Heroku's clients; not in the database, since Wharf never stops a dyno because it is idle.
         Idle = "idle",
         Crashed = "crashed",
-        /// Its process was told to stop, or has stopped.
+        /// Its process has been signalled to stop, or has exited.
         Down = "down",
     }
 }
 
 impl DynoState {
-    /// Whether its process has ended or was told to.
+    /// Whether its process has exited or has been signalled to stop.
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Crashed | Self::Down)
     }

@@ -24,7 +24,7 @@ pub struct Formation {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Changes several process types at once: all or none.
+/// Changes several process types together: either all or none.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct FormationBatchUpdate {
     pub updates: Vec<FormationUpdate>,

@@ -28,8 +28,8 @@ pub struct IdentityProvider {
     pub kind: ProviderKind,
     pub issuer: String,
     pub client_id: String,
-    /// It is trusted for addresses in these domains, and in domains named by its rules, and signs in no others;
-    /// `*` means any domain.
+    /// It is trusted for addresses in these domains and in domains named by its rules; users with other addresses
+    /// cannot sign in through it. `*` means any domain.
     pub domains: Vec<String>,
     /// Whether an address in `domains` is sufficient to sign in. Otherwise, and for `*`, a rule or an
     /// invitation is required.
@@ -51,8 +51,8 @@ fn yes() -> bool {
     true
 }
 
-/// Whoever has an address in `domain`, or is in `group`, may sign in and gets this. Exactly one of the two is
-/// set.
+/// Users with an address in `domain`, or in the group `group`, may sign in and get the access below. Exactly one of the
+/// two is set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IdentityRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]

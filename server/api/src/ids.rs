@@ -113,7 +113,7 @@ impl FromStr for AppName {
                         lowercase letters, digits, and dashes."
                 .into());
         }
-        // A browser shows what follows in other letters, some of which look like Latin ones.
+        // Browsers display such names in other scripts, some of whose letters look like Latin ones.
         if s.starts_with("xn--") {
             return Err("Name must not start with xn--, the prefix of internationalized host names.".into());
         }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::named::named;
 
 named! {
-    /// Those who may add new people.
+    /// Who may add new people.
     pub enum Inviters {
-        /// Administrators of the platform, nobody else.
+        /// Administrators of the platform only.
         Administrators = "administrators",
         /// Also admins of teams that [invite](crate::teams::Team::invites).
         Teams = "teams",

@@ -1,4 +1,4 @@
-//! *Wharf:* jobs: the platform's own work that outlives a request, for administrators.
+//! *Wharf:* jobs: the platform's background work, for administrators.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,8 @@ named! {
     pub enum JobState {
         /// Due now or at `run_at`, for the first time or again.
         Pending = "pending",
-        /// Waits for something, without holding a worker, until `run_at` at the latest. Not in the database, where such
-        /// a job is pending.
+        /// Waiting for something, without holding a worker, until `run_at` at the latest. Not in the database, where
+        /// such a job is pending.
         Waiting = "waiting",
         Running = "running",
         Succeeded = "succeeded",
@@ -36,18 +36,18 @@ pub struct Job {
     pub kind: String,
     /// The id of what it works for; all zeros for the platform as a whole.
     pub subject: Uuid,
-    /// What that is, for people: `build 3 of dusk`. Absent if it no longer exists.
+    /// A readable name for it: `build 3 of dusk`. Absent if it no longer exists.
     pub about: Option<String>,
     /// The schedule that enqueued it.
     pub schedule: Option<String>,
     pub state: JobState,
-    /// How much is done, between 0 and 1, if it reports that.
+    /// Its progress, between 0 and 1, if it reports any.
     pub progress: Option<f64>,
-    /// What it is doing, in its own words.
+    /// A description of what it is doing.
     pub note: Option<String>,
     /// What it waits for.
     pub waits_for: Option<String>,
-    /// How often it was started. Ending a wait is no attempt.
+    /// How often it was started. Resuming after a wait does not count.
     pub attempt: i32,
     /// How often the server died while it ran: after the fifth time it is given up.
     pub crashes: i32,
@@ -57,12 +57,12 @@ pub struct Job {
     pub error: Option<String>,
     /// Whether it can be cancelled now.
     pub can_cancel: bool,
-    /// Why not, and what to do instead.
+    /// If not, the reason, and what to do instead.
     pub cancel_advice: Option<String>,
     /// When somebody asked for it to be cancelled.
     pub cancel_requested_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
-    /// When it ran first.
+    /// When it was first started.
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
     /// The finished steps, in order. Only in the response about one job.

@@ -55,11 +55,12 @@ pub enum Topic {
     Changes,
 }
 
-/// The nouns of what has changed since the last message; not which ones, since not everybody may know that.
+/// The kinds of things that have changed since the last message, but not which things, since not everybody may know
+/// that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
-    /// As in the actions of the audit log: `team_member` for `team_member.delete`. What belongs to an app is only named
-    /// to those who can see the app.
+    /// Nouns of the audit log's actions: `team_member` for `team_member.delete`. Things that belong to an app are
+    /// reported only to those who can see the app.
     #[serde(default)]
     pub nouns: BTreeSet<String>,
     /// Messages may have been lost: anything may have changed.

@@ -22,7 +22,7 @@ macro_rules! named {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub enum $enum {
             $($(#[$about])* $value,)+
-            /// One that only a newer version knows.
+            /// A value that only a newer version knows.
             #[default]
             Unknown,
         }

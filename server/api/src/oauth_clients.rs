@@ -57,7 +57,7 @@ pub struct ConsentQuery {
     pub code_challenge_method: Option<String>,
 }
 
-/// *Wharf:* the consent that is requested.
+/// *Wharf:* the requested consent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Consent {
     pub client: String,

@@ -89,7 +89,7 @@ pub struct EventAnchor {
     /// The newest event in it.
     pub seq: i64,
     pub at: DateTime<Utc>,
-    /// The event with which it started: earlier removals are not detected.
+    /// The event at which it was created: removals before that are not detected.
     pub since: i64,
 }
 
@@ -115,8 +115,8 @@ pub struct Event {
     /// One human-readable sentence.
     pub summary: String,
     pub data: serde_json::Value,
-    /// The token or session, and the client address. For an app's events, visible to administrators of the
-    /// platform, and to everybody about their own.
+    /// The token or session, and the client address. For an app's events, visible to administrators of the platform;
+    /// users see it for their own events.
     #[serde(default)]
     pub credential: Option<String>,
     #[serde(default)]
@@ -126,7 +126,8 @@ pub struct Event {
     pub hash: Option<String>,
 }
 
-/// An event as a line of an app's overview: what is left out here, its page does not load the code to read.
+/// An event as a line of an app's overview. The omitted fields are not needed there, so its page need not load the code
+/// to parse them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventLine {
     pub at: DateTime<Utc>,

@@ -16,9 +16,9 @@ named! {
         Uploads = "upload_bytes",
         Repositories = "repository_bytes",
         Disk = "disk_bytes",
-        /// Of an account: the teams that it created.
+        /// For an account: the teams that it created.
         Teams = "teams",
-        /// Of a team.
+        /// For a team.
         ServiceAccounts = "service_accounts",
     }
 }
@@ -34,14 +34,14 @@ pub struct Quota {
     pub most: Option<i64>,
     /// Current usage; 0 in the list of default quotas.
     pub used: i64,
-    /// Whether it is set for this very account or team.
+    /// Whether it is set for this account or team itself.
     pub is_own: bool,
 }
 
 /// `PATCH`: quotas by name; `null` resets one to the default.
 pub type QuotaUpdate = BTreeMap<String, Option<i64>>;
 
-/// How many bytes one of what this quota counts is; nothing where things are counted.
+/// The number of bytes per unit of this quota; `None` if it counts things.
 fn unit(name: &str) -> Option<i64> {
     match name.rsplit('_').next() {
         Some("bytes") => Some(1),
@@ -52,8 +52,8 @@ fn unit(name: &str) -> Option<i64> {
 
 const UNITS: [(&str, i64); 5] = [("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10), ("B", 1)];
 
-/// An amount of the quota `name` as people write it: `20`, and of a size also `512 MB` or `20gb`. A number alone is
-/// in the quota's own unit. Nothing for what is no such amount, or no whole number of the unit.
+/// Parses a user-supplied amount of the quota `name`: `20` or, for sizes, `512 MB` or `20gb`. A plain number is in the
+/// quota's own unit. `None` if it is not a valid amount, or not a multiple of the unit.
 pub fn amount(name: &str, text: &str) -> Option<i64> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -68,7 +68,7 @@ pub fn amount(name: &str, text: &str) -> Option<i64> {
     (bytes % own == 0).then_some(bytes / own)
 }
 
-/// The same amount exactly, in the largest unit that it is a whole number of: what [`amount`] reads.
+/// Formats an amount exactly, in the largest unit of which it is a multiple; the inverse of [`amount`].
 pub fn written(name: &str, amount: i64) -> String {
     let Some(bytes) = unit(name).and_then(|own| amount.checked_mul(own)).filter(|bytes| *bytes > 0) else {
         return amount.to_string();
@@ -77,7 +77,7 @@ pub fn written(name: &str, amount: i64) -> String {
     fits.map_or_else(|| amount.to_string(), |(word, unit)| format!("{} {word}", bytes / unit))
 }
 
-/// How many bytes this amount is; nothing where things are counted.
+/// The amount in bytes; `None` if the quota counts things.
 pub fn bytes(name: &str, amount: i64) -> Option<u64> {
     unit(name).map(|own| amount.saturating_mul(own).try_into().unwrap_or_default())
 }

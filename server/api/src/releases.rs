@@ -62,7 +62,7 @@ pub struct Release {
     /// *Wharf:* the commit, if a push or a client named one.
     #[serde(default)]
     pub commit: Option<String>,
-    /// *Wharf:* why it failed: `cancelled by bob@example.com`. While it is pending, why it is about to fail.
+    /// *Wharf:* why it failed: `cancelled by bob@example.com`. While it is pending, the reason why it is about to fail.
     #[serde(default)]
     pub error: Option<String>,
     /// *Wharf:* whether its release phase is waiting for its turn.
@@ -71,7 +71,7 @@ pub struct Release {
 }
 
 impl Release {
-    /// Whether its release phase can be cancelled. Once it has been, it is about to end.
+    /// Whether its release phase can be cancelled. Not if it has already been cancelled and is about to end.
     pub fn may_cancel(&self) -> bool {
         self.status.is_pending() && self.error.is_none()
     }

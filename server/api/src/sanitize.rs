@@ -1,13 +1,13 @@
 //! Sanitizes untrusted text for terminals.
 //!
-//! Log lines, commit messages, names, errors and build output come from people whom the reader need not trust,
-//! and a terminal executes what it receives: it moves the cursor, sets its title and clipboard, and reorders
-//! text. Colours pass. All other control characters are made visible: ESC as `␛`, U+202E as `<U+202E>`. Nothing
-//! is dropped, so nothing can be hidden.
+//! Log lines, commit messages, names, errors and build output come from people whom the reader need not trust, and a
+//! terminal interprets what it receives: it moves the cursor, sets its title and clipboard, and reorders text. Colours
+//! pass. All other control characters are made visible: ESC as `␛`, U+202E as `<U+202E>`. Nothing is dropped, so
+//! nothing can be hidden.
 
 /// Resets all colours.
 const RESET: &str = "\x1b[0m";
-/// The maximum length of a colour sequence, in bytes: everything SGR supports, twice.
+/// The maximum length of a colour sequence, in bytes: twice that of all SGR attributes together.
 const MOST_SGR: usize = 48;
 
 /// Multi-line text: line breaks, tabs and colours pass. Colours end with their line.

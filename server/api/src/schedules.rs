@@ -6,16 +6,16 @@ use uuid::Uuid;
 
 use crate::jobs::JobState;
 
-/// A schedule. The platform comes with its schedules; they cannot be changed.
+/// A schedule. Schedules are built into the platform and cannot be changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     pub id: Uuid,
     pub name: String,
     /// What its job does, in a sentence.
     pub about: String,
-    /// When, as in crontab: `17 * * * *`.
+    /// When it runs, in crontab syntax: `17 * * * *`.
     pub cron: String,
-    /// In which time zone, by its IANA name.
+    /// The time zone, by its IANA name.
     pub zone: String,
     /// The kind of its jobs.
     pub kind: String,
@@ -25,7 +25,7 @@ pub struct Schedule {
     pub last_job: Option<LastJob>,
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastJob {
     pub id: Uuid,

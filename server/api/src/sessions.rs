@@ -15,7 +15,7 @@ pub struct Session {
     pub address: Option<String>,
     pub created_at: DateTime<Utc>,
     pub last_seen_at: DateTime<Utc>,
-    /// When it expires if unused; at the latest ninety days after it began.
+    /// When it expires if unused; at the latest ninety days after its start.
     #[serde(default)]
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -27,7 +27,7 @@ pub struct SignInLink {
     pub expires_at: DateTime<Utc>,
 }
 
-/// The effect of a link, for its confirmation page.
+/// The effect of a link, shown on its confirmation page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignInLinkInfo {
     /// The account it signs in.

@@ -24,21 +24,21 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A person's account, and what belongs to it: sessions, tokens, identities, a password.
+    /// An account, and what belongs to it: sessions, tokens, identities, a password.
     Account = "account",
-    /// An app, and what has no kind of its own in it.
+    /// An app, and everything in it that has no kind of its own.
     App = "app",
     /// The audit log itself. Without id.
     AuditLog = "audit_log",
     /// A build of an app.
     Build = "build",
-    /// The network address of a client that nobody has signed in from. Without id.
+    /// The network address of a client from which nobody has signed in. Without id.
     ClientAddress = "client_address",
-    /// A provider that people sign in through. Without id if the sign-in was refused.
+    /// A provider through which people sign in. Without id if the sign-in was refused.
     IdentityProvider = "identity_provider",
     /// A job of the platform.
     Job = "job",
-    /// A third-party program that acts for people.
+    /// A third-party program that acts on behalf of users.
     OauthClient = "oauth_client",
     /// A release of an app.
     Release = "release",

@@ -21,7 +21,7 @@ named! {
 named! {
     /// Who granted a role or the rights of an administrator.
     pub enum GrantedBy {
-        /// A person: no rule changes it.
+        /// A person: rules do not change it.
         Person = "person",
         /// A rule of an identity provider: it may change at the next sign-in.
         Rule = "rule",

@@ -33,7 +33,7 @@ pub struct Team {
     pub membership_limit: Option<i64>,
     #[serde(default)]
     pub provisioned_licenses: bool,
-    /// *Wharf:* whether its admins may add new people to the platform, if the policy leaves it to teams.
+    /// *Wharf:* whether its admins may add new people to the platform, if the policy allows it for teams.
     #[serde(default)]
     pub invites: bool,
 }
@@ -62,7 +62,7 @@ pub struct TeamAppCreate {
     pub app: AppCreate,
     #[serde(default, deserialize_with = "loose_ref", skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
-    /// A personal app, whatever team is named.
+    /// A personal app, even if a team is given.
     #[serde(default, deserialize_with = "loose_bool", skip_serializing_if = "Option::is_none")]
     pub personal: Option<bool>,
     #[serde(default, deserialize_with = "loose_bool", skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub struct TeamAppCreate {
 pub struct TeamAppUpdate {
     #[serde(default, deserialize_with = "loose_bool", skip_serializing_if = "Option::is_none")]
     pub locked: Option<bool>,
-    /// Name of a team, an email address, or `~` for oneself.
+    /// Name of a team, an email address, or `~` for the caller.
     #[serde(default, deserialize_with = "loose_ref", skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }
@@ -87,6 +87,6 @@ pub struct TeamAccess {
     pub user: crate::refs::UserRef,
     /// `view`, `deploy`, …; empty for no access.
     pub permissions: Vec<String>,
-    /// Whether it was granted for this very app; otherwise it follows from the role.
+    /// Whether it was granted for this app; otherwise it follows from the role.
     pub explicit: bool,
 }

@@ -1,4 +1,4 @@
-//! Puts the areas together: everything that the server consists of, in one file.
+//! Combines the areas: everything that the server consists of, in one file.
 //!
 //! An area is a crate with its own nouns. It has a handle, which dereferences to that of the area below, and defines its
 //! routes and its background work. A new area is added to the lists in this file.
@@ -30,7 +30,7 @@ impl Areas {
     /// Starts every area: connects to the database, migrates the schema and starts the background work.
     ///
     /// # Errors
-    /// A sentence that says what is missing or wrong on this machine.
+    /// A message that says what is missing or wrong on this machine.
     pub async fn start(mut config: Config) -> anyhow::Result<Self> {
         config.platform.host.caller = Some(builds::caller(&config));
         let platform = Platform::open(config.platform.clone()).await?;
@@ -40,7 +40,7 @@ impl Areas {
     /// Like [`Areas::start`], with the given driver. For tests.
     ///
     /// # Errors
-    /// As [`Areas::start`].
+    /// Those of [`Areas::start`].
     pub async fn start_with(config: Config, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
         let platform = Platform::open_with(config.platform.clone(), driver).await?;
         Self::over(platform, config).await

@@ -1,10 +1,11 @@
-//! Bodies of requests: they arrive at a minimal pace, and what a route has not read is read and discarded.
+//! Bodies of requests: they have to arrive at a minimum rate, and the part that a route has not read is read and
+//! discarded.
 //!
-//! Whoever sends a few bytes now and then would otherwise hold for hours what a route gives to a request, such as a slot
-//! for an upload.
+//! Otherwise a client that sends a few bytes from time to time could hold the resources of a request, such as a slot
+//! for an upload, for hours.
 //!
 //! Closing a connection while the client still sends resets it, and the response may be lost. With this, the router can
-//! continue to send until it has the whole response; what it does with its own client is in its `incoming_body`.
+//! continue to send until it has the whole response; its own clients are handled in its `incoming_body`.
 
 use std::{
     future::Future as _,
@@ -24,15 +25,15 @@ use tokio::{
     time::{Instant, Sleep, sleep_until, timeout},
 };
 
-/// By then the router has the answer, or it never gets it.
+/// By then the router has the response, or never will.
 const MOST_TIME: Duration = Duration::from_secs(120);
 
-/// Less than [`PACE`] bytes in this time, about a kilobyte in a second, are as good as nothing. Longer than git waits,
-/// which tells its own clients.
+/// Fewer than [`PACE`] bytes in this time, about a kilobyte per second, count as silence. Longer than the limit of git
+/// requests, which have a message of their own.
 const SILENCE: Duration = Duration::from_secs(75);
 const PACE: usize = 64 << 10;
 
-/// Makes a body one that ends if it is too slow, and of which nothing is left unread.
+/// Wraps a body so that it ends if it is too slow, and so that nothing of it is left unread.
 pub(crate) async fn until_the_end(request: Request) -> Request {
     request.map(|body| match body.is_end_stream() {
         true => body,
@@ -44,10 +45,10 @@ pub(crate) async fn until_the_end(request: Request) -> Request {
 struct UntilTheEnd {
     body: Body,
     silence: Duration,
-    /// How long was waited for the bytes that came since there were [`PACE`] of them.
+    /// The time spent waiting since [`PACE`] bytes had last been received.
     waited: Duration,
     came: usize,
-    /// Since when it is waited for more, and until when.
+    /// The start of the current wait for more bytes, and its deadline.
     waits: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
@@ -66,7 +67,7 @@ impl UntilTheEnd {
         }
     }
 
-    /// Whether it was waited for long enough.
+    /// Whether the time limit is exceeded.
     fn is_too_slow(&mut self, cx: &mut Context<'_>) -> bool {
         let left = self.silence.saturating_sub(self.waited);
         let wait = || {
@@ -173,7 +174,7 @@ mod tests {
         let mut total = 0;
         while let Some(frame) = std::future::poll_fn(|cx| paced.as_mut().poll_frame(cx)).await {
             total += frame.unwrap().into_data().unwrap().len();
-            // What it was waited for is forgotten.
+            // The time spent waiting is reset.
             assert_eq!((paced.waited, paced.came), (Duration::ZERO, 0));
         }
         assert_eq!(total, 20 * PACE);

@@ -69,7 +69,7 @@ pub async fn build(
 /// Stops a build at any point, and removes its dyno, disks and files, including an unfinished slug; its changes to the
 /// app's cache are lost. Does nothing if it does not exist. To be called when no task is running the build.
 pub async fn abandon(driver: &dyn Driver, config: &Config, build: Uuid) -> anyhow::Result<()> {
-    // The app's cache may be another build's by now.
+    // By now, another build may be using the app's cache.
     let workspace = Workspace::new(config, build, Uuid::nil(), 0, &config.tmp.join("no-cache"));
     clear(driver, &workspace, build).await?;
     spawn_blocking(move || workspace.clear_slug())
@@ -154,7 +154,7 @@ impl Run<'_> {
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         };
         if copied.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::TimedOut) {
-            // Dropped, the guard ends the copying with the next file.
+            // When the guard is dropped, copying stops at the next file.
             self.say(" !     Copying the source took too long. Remove patterns from .slugignore, or files.");
             return Err(Error::failed("copying the source took too long"));
         }
@@ -201,7 +201,7 @@ impl Run<'_> {
             limits: self.config.limits,
             port: None,
             raw: true,
-            // We end it before, if we are there.
+            // The server ends it earlier, if it is running.
             time: Some(limit + follow::GRACE * 3),
         };
         let stop = Stop { limit, grace: follow::GRACE, cancel: &self.cancel };
@@ -232,7 +232,7 @@ impl Run<'_> {
             return Ok(());
         }
         if exit.crowded && !exit.oom {
-            // Another time there is more.
+            // A retry may find more memory.
             return Err(anyhow!("the machine ran out of memory, and a process of the build was killed").into());
         }
         for sentence in self.workspace.full() {
@@ -282,7 +282,7 @@ impl Run<'_> {
     async fn pack(&self, process_types: BTreeMap<String, String>) -> Result<Slug, Error> {
         self.say("");
         self.say("-----> Compressing...");
-        self.driver.remove(self.request.build_id).await.context("remove the build dyno")?; // nothing of it may touch the tree any more
+        self.driver.remove(self.request.build_id).await.context("remove the build dyno")?; // none of its processes may change the tree any more
         let workspace = self.workspace.clone();
         let synced = spawn_blocking(move || workspace.sync()).await.context("record the build result")?;
         synced.context("record the build result")?;

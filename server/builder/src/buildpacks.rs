@@ -59,7 +59,7 @@ impl BuiltIn {
         }
     }
 
-    /// By a name of a registry (`heroku/nodejs`, `emk/rust`) or the path of its repository.
+    /// Looks one up by its name in a registry (`heroku/nodejs`, `emk/rust`) or the path of its repository.
     fn find(name: &str) -> Option<BuiltIn> {
         let name = name.to_ascii_lowercase();
         let (owner, rest) = name.split_once('/')?;
@@ -179,8 +179,8 @@ impl Buildpack {
     }
 }
 
-/// The canonical name of a buildpack, for display and storage: `heroku/nodejs` for all names of that built-in one, a
-/// URL as it is. The error is a message for the user.
+/// The canonical name of a buildpack, for display and storage: `heroku/nodejs` for all names of that built-in one; URLs
+/// are unchanged. The error is a message for the user.
 pub fn canonical(buildpack: &str) -> Result<String, String> {
     Ok(match Buildpack::parse(buildpack)? {
         Buildpack::BuiltIn(built_in) => built_in.name().to_owned(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The `PATH` of builds: the platform's toolchains and Debian's.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Variables of the host that builds need for registries in a company network: files with CA certificates.
+/// Variables of the host that builds need to reach registries in a company network: files with CA certificates.
 const AUTHORITIES: [&str; 8] = [
     "CARGO_HTTP_CAINFO",
     "CURL_CA_BUNDLE",
@@ -17,7 +17,7 @@ const AUTHORITIES: [&str; 8] = [
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
 ];
-/// And proxies. Their names are recognized in upper and lower case.
+/// Proxies. Their names are recognised in upper and lower case.
 const PROXIES: [&str; 4] = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"];
 
 /// The complete environment, without the driver's additions.

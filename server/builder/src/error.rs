@@ -7,7 +7,7 @@ pub enum Error {
     /// has the details.
     #[error("{why}")]
     Failed {
-        /// Half a sentence, without a full stop.
+        /// A clause, without a full stop.
         why: String,
     },
     /// The caller cancelled it.
@@ -19,7 +19,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error of the app, as half a sentence.
+    /// An error of the app; `why` is a clause.
     pub(crate) fn failed(why: impl Into<String>) -> Error {
         Error::Failed { why: why.into() }
     }

@@ -8,12 +8,12 @@ use dyno::Output;
 use spool::{Cursor, Entry};
 use tokio::sync::mpsc::UnboundedSender;
 
-/// Between asking a build to stop and killing it.
+/// The grace period between asking a build to stop and killing it.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// A line longer than this is cut.
 const LINE_BYTES: usize = 32 << 10;
 
-/// Sends the lines of a build to whoever follows it.
+/// Sends the lines of a build to its followers.
 pub(crate) struct Lines<'a>(pub &'a UnboundedSender<String>);
 
 #[async_trait]
@@ -39,7 +39,7 @@ impl Output for Lines<'_> {
     }
 }
 
-/// One line as text. Of a line that was overwritten (`\r`), what is visible at the end.
+/// One line as text. If a line was overwritten (`\r`), the text that remains visible.
 fn line(bytes: &[u8]) -> String {
     let text = spool::line_text(bytes, LINE_BYTES);
     let text = text.trim_end_matches(['\r', ' ', '\t']);

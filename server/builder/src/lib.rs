@@ -1,8 +1,8 @@
 //! Turns source code into slugs.
 //!
 //! [`build`] runs the buildpacks of an app in a build dyno and packs the result; [`unpack`] unpacks a slug for the
-//! dynos that run it. Nothing here knows the database: the caller supplies the request, gets each line of output, and a
-//! [`Slug`] or an [`Error`].
+//! dynos that run it. This crate does not use the database: the caller supplies the request, and gets each line of
+//! output and a [`Slug`] or an [`Error`].
 //!
 //! Invariant: an app's code and buildpacks run only in dynos, and their files are never followed through a symbolic
 //! link on the host.

@@ -1,6 +1,6 @@
 //! Masks the secret parts of URLs: user, password and query.
 //!
-//! Lists, build output, the audit log and errors show URLs through this file. Where a URL is used, it is used unmasked.
+//! Lists, build output, the audit log and errors show URLs through this file. Requests use the unmasked URL.
 
 const MASK: &str = "***";
 
@@ -16,7 +16,7 @@ struct Parts<'a> {
 fn parts(address: &str) -> Option<Parts<'_>> {
     let (scheme, rest) = address.split_at(address.find("://")? + 3);
     let (rest, fragment) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
-    // The last @ before the path ends the credentials, which may contain others.
+    // The last @ before the path ends the credentials, which may themselves contain an @.
     let authority = rest.find(['/', '\\', '?']).unwrap_or(rest.len());
     let (credentials, rest) = match rest[..authority].rfind('@') {
         Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
@@ -45,7 +45,7 @@ pub fn without_secrets<'a>(text: &str, addresses: impl IntoIterator<Item = &'a s
         for secret in [found.credentials, password, found.query].into_iter().flatten().filter(|s| s.len() >= 4) {
             text = text.replace(secret, MASK);
         }
-        // A signature or a token may be printed alone; what is shorter may be anything.
+        // A signature or a token may be printed on its own; shorter values could match anything.
         let fields = found.query.into_iter().flat_map(|query| query.split('&'));
         for (_, value) in fields.filter_map(|field| field.split_once('=')).filter(|(_, value)| value.len() >= 16) {
             text = text.replace(value, MASK);

@@ -1,7 +1,7 @@
 //! Packs a built tree as a slug: a reproducible tar.zst.
 //!
 //! Everything is under `./app/`, as in Heroku's slugs. File times are preserved: web servers derive ETags from them,
-//! and Python validates its byte code by them.
+//! and Python uses them to validate its byte code.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -19,7 +19,7 @@ use trees::{Bounds, Dir, Excess, Found, Walk};
 use crate::error::Error;
 use crate::unpack::{allowed, with_names};
 
-/// Bytes of files in one slug, before compression. More is a mistake, and would fill hosts.
+/// Bytes of files in one slug, before compression. More than this is a mistake, and would fill the disks of hosts.
 pub(crate) const UNPACKED_LIMIT: u64 = 8 << 30;
 const LEVEL: i32 = 3;
 
@@ -78,7 +78,7 @@ fn pack_within(tree: &Path, file: &Path, most: &Most, cancel: &CancellationToken
     Ok(Packed { checksum: format!("SHA256:{}", hex::encode(sink.hash.finalize())), size })
 }
 
-/// Why a tree is rejected: half a sentence.
+/// Why a tree is rejected; displayed as a clause.
 #[derive(Clone, Debug, thiserror::Error)]
 enum Unfit {
     #[error("the app's files are larger than {} MB", .0 >> 20)]
@@ -154,7 +154,7 @@ fn append<W: Write>(
     } else if found.is_file() {
         let file = directory.file(found.name.as_ref())?;
         let size = file.metadata()?.len();
-        // A sparse file may claim to have a terabyte: it is not even started.
+        // A sparse file may have a nominal size of a terabyte, so it is rejected before reading.
         if size > most - total {
             return Err(io::Error::other(Unfit::TooLarge(most)));
         }
@@ -178,7 +178,7 @@ fn header(stat: &FileStat, kind: EntryType) -> tar::Header {
     header
 }
 
-/// A file of a known size: if it were shorter now, the archive would be broken.
+/// Reads a file of a known size: if it is shorter now, the archive would be invalid.
 struct Whole<'a> {
     file: io::Take<File>,
     path: &'a Path,

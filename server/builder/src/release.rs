@@ -1,13 +1,13 @@
 //! Parses the output of `bin/release`: YAML, of which only `default_process_types` matters here.
 //!
-//! Own code, since buildpacks print it from shell scripts: a small, flat subset of YAML with block mappings or one
+//! Our own code, since buildpacks print it from shell scripts: a small, flat subset of YAML with block mappings or one
 //! `{…}`, and plain or quoted scalars, for which a YAML library would be one more parser of untrusted input.
 
 use std::collections::BTreeMap;
 
 const KEY: &str = "default_process_types:";
 
-/// The default process types. Unreadable ones are ignored.
+/// The default process types. Invalid ones are ignored.
 pub(crate) fn default_process_types(yaml: &str) -> BTreeMap<String, String> {
     let mut lines = yaml.lines().map(str::trim_end);
     let Some(first) = lines.find(|line| line.starts_with(KEY)) else {

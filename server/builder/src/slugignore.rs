@@ -20,7 +20,7 @@ const MOST_STEPS: u64 = 20_000_000_000;
 pub(crate) struct SlugIgnore {
     patterns: Vec<Pattern>,
     steps: u64,
-    /// What is not supported, to be shown to the user.
+    /// Descriptions of unsupported patterns, for the user.
     pub(crate) problems: Vec<String>,
 }
 

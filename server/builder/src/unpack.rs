@@ -57,7 +57,7 @@ enum Root {
 /// Directories of source code that are never an archive's wrapper.
 const NOT_A_WRAPPING: [&str; 5] = ["app", "dist", "public", "public_html", "src"];
 
-/// Why an archive is rejected: half a sentence.
+/// Why an archive is rejected; displayed as a clause.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error("`{0}` points outside the archive")]
@@ -85,9 +85,9 @@ enum Refused {
 }
 
 /// Unpacks the slug in `file` (tar, plain or with gzip or zstd; everything under `./app/`) to `into`, owned by `uid`,
-/// whose worker does it. `into` is either the whole slug or does not exist; if it exists already, nothing is done. An
-/// archive that is not a slug is an error of the app. If interrupted, it leaves a directory next to `into` whose name
-/// [`is_unfinished`].
+/// in a worker running as that user. `into` is either the whole slug or does not exist; if it exists already, nothing
+/// is done. An archive that is not a slug is an error of the app. If interrupted, it leaves a directory next to `into`
+/// whose name [`is_unfinished`].
 pub async fn unpack(workers: &Workers, file: &Path, into: &Path, uid: u32) -> Result<(), Error> {
     put(workers, file, into, uid, Root::App, UNPACKED_LIMIT).await
 }
@@ -137,7 +137,7 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
         extracted = task.send(workers, file, Some(&temporary), uid) => extracted,
         full = until_full(&temporary) => Err(Error::Other(full)),
     };
-    // What has just been written counts, too, however fast it was.
+    // The final check covers recent writes, however fast they were.
     let done = match extracted.and_then(|dotted| must_have_space(&temporary).map(|()| dotted).map_err(Error::Other)) {
         Ok(dotted) => move_into_place(&temporary, root == Root::Any && !dotted, into).map_err(Error::Other),
         Err(e) => Err(e),
@@ -164,7 +164,7 @@ fn must_have_space(folder: &Path) -> anyhow::Result<()> {
     dyno::disks::must_have_space(folder, 0).context("unpack an archive")
 }
 
-/// Removes a directory in which a worker may write for a moment more, until it has been killed.
+/// Removes a directory in which a worker may still write until it has been killed.
 fn remove(folder: &Path) -> io::Result<()> {
     for _ in 0..20 {
         if trees::remove(folder).is_ok() {
@@ -216,7 +216,7 @@ fn wrapping(directory: &Dir) -> io::Result<Option<PathBuf>> {
     Ok((!is_named && directory.dir(name.as_ref()).is_ok()).then(|| name.into()))
 }
 
-/// Whether a slug is within these bounds, as [`check`] looks.
+/// Whether a slug is within these bounds, like [`check`].
 #[cfg(test)]
 pub(crate) fn is_within(slug: &Path, limit: u64, bounds: Bounds) -> std::result::Result<(), String> {
     let checked = extract(File::open(slug).map_err(|e| e.to_string())?, Checklist::default(), Root::App, limit, bounds);

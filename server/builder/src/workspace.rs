@@ -116,7 +116,7 @@ impl Workspace {
         let full = self.disks.iter().flatten().zip(names).filter_map(|(disk, name)| Some((name, disk.full()?)));
         full.map(|(name, (megabytes, files))| {
             format!(
-                "Disk full: {name} used up {megabytes} MB or {files} files. Reduce the build, or have the limit raised."
+                "Disk full: {name} used up {megabytes} MB or {files} files. Make the build smaller, or ask the operator to raise the limit."
             )
         })
         .collect()
@@ -160,7 +160,7 @@ impl Workspace {
                 Buildpack::Archive { url } => ("archive", url.clone(), ""),
                 Buildpack::Local { reference, .. } => ("local", format!("{LOCAL_PACKS}/{n}"), reference.as_str()),
             };
-            // The separator is not white space, so that empty fields stay fields.
+            // The separator is not white space, so that empty fields are preserved.
             list.push_str(&format!("{n}|{kind}|{}|{reference}|{url}\n", label(name).replace('|', "")));
         }
         fs::write(self.root.join("builder/list"), list)?;
@@ -170,8 +170,8 @@ impl Workspace {
         Ok(())
     }
 
-    /// Changes the owner of a cache of another user, without following links: apps once had other users. Nobody else
-    /// writes to it, because the builds of an app run one by one.
+    /// Changes the owner of a cache of another user, without following links: in earlier versions, apps had other
+    /// users. Nothing else writes to it, because the builds of an app run one at a time.
     fn open_cache(&self) -> io::Result<()> {
         let cache = &self.cache;
         let filled_by = cache.symlink_metadata().map(|found| found.uid());
@@ -234,7 +234,7 @@ impl Workspace {
 pub(crate) fn of_build(name: &str) -> Option<Uuid> {
     let stem = name.split('.').next()?;
     let id = ["build-", "cache-", "slug-"].iter().find_map(|kind| stem.strip_prefix(kind))?;
-    // Uploads are called otherwise, and are not ours.
+    // Uploads have other names, and do not belong to builds.
     (id.len() == 32).then(|| Uuid::parse_str(id).ok()).flatten()
 }
 
@@ -272,7 +272,7 @@ fn readable(config: &Config, path: &Path, request: &Request) -> Result<PathBuf, 
             path.display()
         )
     };
-    // Users who may not use it do not learn whether it exists.
+    // The message does not reveal to other users whether it exists.
     let real = path.canonicalize().map_err(|_| if request.may_use_host { refused() } else { not_theirs() })?;
     if config.local_buildpacks.iter().any(|root| real.starts_with(root)) {
         return Ok(real);

@@ -33,7 +33,7 @@ impl std::fmt::Display for Network {
 impl std::str::FromStr for Network {
     type Err = Error;
 
-    /// From `10.231.0.0/16`; the prefix is 8 to 28.
+    /// Parses `10.231.0.0/16`; the prefix length is 8 to 28.
     fn from_str(text: &str) -> Result<Self, Error> {
         let parsed = text
             .split_once('/')
@@ -77,7 +77,7 @@ impl Network {
         }
     }
 
-    /// The interface of a line of /proc/net/route, if it is not ours and leads into the range.
+    /// The interface in a line of /proc/net/route, if it is not ours and its route overlaps the range.
     pub(crate) fn foreign_route<'a>(&self, line: &'a str) -> Option<&'a str> {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let hex = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::from_be);

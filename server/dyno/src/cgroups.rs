@@ -25,7 +25,7 @@ use crate::{Error, Limits, Stats};
 
 /// The name of the group of all dynos and workers.
 pub const WHARF: &str = "wharf";
-/// The name of the group below it for all dynos, where processes are counted.
+/// The name of the group below it for all dynos, in hierarchies that count processes.
 const DYNOS: &str = "dynos";
 /// The controllers for dynos; the first three are required.
 const CONTROLLERS: [&str; 5] = ["memory", "cpu", "pids", "cpuacct", "freezer"];
@@ -35,7 +35,7 @@ const CONTROLLERS: [&str; 5] = ["memory", "cpu", "pids", "cpuacct", "freezer"];
 pub struct Cgroups {
     hierarchies: Vec<Hierarchy>,
     name: String,
-    /// Whether it is for dynos or for workers.
+    /// Whether these are the groups of dynos, not those of workers.
     of_dynos: bool,
 }
 
@@ -55,7 +55,7 @@ impl Hierarchy {
         CONTROLLERS.iter().any(|c| self.has(c))
     }
 
-    /// Whether all dynos are in one group, because this hierarchy only matters for them as a whole.
+    /// Whether all dynos share one group, because this hierarchy only limits them as a whole.
     fn is_for_all(&self) -> bool {
         !self.v2 && !self.is_for_dynos() && self.has("blkio")
     }
@@ -108,11 +108,11 @@ impl Cgroups {
     pub fn prepare(&self) -> Result<(), Error> {
         for hierarchy in &self.hierarchies {
             let parent = self.parent(hierarchy);
-            make(&parent).map_err(Error::io(format!("make the cgroup {}", parent.display())))?;
+            make(&parent).map_err(Error::io(format!("create the cgroup {}", parent.display())))?;
             let mut above = vec![hierarchy.mount.clone(), parent.clone()];
             if hierarchy.has("pids") {
                 let dynos = parent.join(DYNOS);
-                make(&dynos).map_err(Error::io(format!("make the cgroup {}", dynos.display())))?;
+                make(&dynos).map_err(Error::io(format!("create the cgroup {}", dynos.display())))?;
                 above.push(dynos);
             }
             if hierarchy.v2 && hierarchy.is_for_dynos() {
@@ -120,7 +120,7 @@ impl Cgroups {
             }
             if hierarchy.has("pids") {
                 let weighed = limits::weigh_dynos(hierarchy, &parent.join(DYNOS));
-                weighed.map_err(Error::io("share out the processor"))?;
+                weighed.map_err(Error::io("set the CPU weight of the dynos"))?;
             }
         }
         Ok(())
@@ -138,7 +138,7 @@ impl Cgroups {
         whole::limits(self)
     }
 
-    /// Moves this process out of whatever group it was started in.
+    /// Moves this process out of the group that it was started in.
     pub fn enter_shims(&self) -> io::Result<()> {
         for hierarchy in &self.hierarchies {
             let group = self.parent(hierarchy).join("shims");
@@ -165,14 +165,14 @@ impl Cgroups {
     /// Sends a signal to every process of the dyno.
     pub fn signal(&self, id: impl Display, signal: i32) -> io::Result<()> {
         let mut signalled = Vec::new();
-        // Until a look finds nobody new: processes may be born between look and signal.
+        // Repeated until there are no new processes: some may be forked between listing and signalling.
         for _ in 0..10 {
             let new: Vec<i32> = self.processes(&id)?.into_iter().filter(|p| !signalled.contains(p)).collect();
             if new.is_empty() {
                 break;
             }
             for pid in new {
-                // SAFETY: plain system call. One that is gone already needs no signal.
+                // SAFETY: plain system call. A process that has exited already needs no signal.
                 unsafe { libc::kill(pid, signal) };
                 signalled.push(pid);
             }
@@ -184,7 +184,7 @@ impl Cgroups {
     pub fn remove(&self, id: impl Display) -> io::Result<()> {
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
             let group = self.group_in(hierarchy, &id);
-            // Freshly killed processes are in the group until they are reaped.
+            // Killed processes stay in the group until they are reaped.
             for attempt in 0.. {
                 match fs::remove_dir(&group) {
                     Err(e) if e.raw_os_error() == Some(libc::EBUSY) && attempt < 500 => {
@@ -207,7 +207,7 @@ impl Cgroups {
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
             for entry in fs::read_dir(self.parent(hierarchy))?.flatten() {
                 if is_lost(&entry.file_name().to_string_lossy()) {
-                    // One that somebody is in cannot be removed.
+                    // A group that contains processes cannot be removed.
                     let _ = fs::remove_dir(entry.path());
                 }
             }
@@ -268,8 +268,8 @@ impl Cgroups {
     }
 }
 
-/// A line of mountinfo, if it is a hierarchy with useful controllers. `cpuset` is left out: a new group of it accepts
-/// no process before processors are assigned to it.
+/// A line of mountinfo, if it is a hierarchy with useful controllers. `cpuset` is left out: a new group in it accepts
+/// no process until CPUs are assigned to it.
 fn hierarchy(line: &str) -> Option<Hierarchy> {
     let (before, after) = line.split_once(" - ")?;
     let mount = PathBuf::from(before.split(' ').nth(4)?);
@@ -299,9 +299,9 @@ fn hand_down(hierarchy: &Hierarchy, dir: &Path) -> Result<(), Error> {
     let control = dir.join("cgroup.subtree_control");
     for controller in CONTROLLERS.iter().filter(|c| hierarchy.has(c)) {
         let given = fs::write(&control, format!("+{controller}"));
-        given.map_err(Error::io(format!("hand the cgroup controller `{controller}` down in {}", dir.display())))?;
+        given.map_err(Error::io(format!("delegate the cgroup controller `{controller}` in {}", dir.display())))?;
     }
-    // Dynos as a whole have their share of the disks, where there is such a thing.
+    // Limits the disk share of all dynos together, where the kernel supports it.
     let _ = hierarchy.has("io").then(|| fs::write(&control, "+io"));
     Ok(())
 }

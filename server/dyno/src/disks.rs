@@ -1,8 +1,8 @@
 //! Disks of a fixed size: a file system in a sparse file, so that a tenant's data is limited in bytes and in files,
 //! however it is written and whether or not it still has a name.
 //!
-//! A disk is a copy of an empty file system of its size, which is created once: some hundred kilobytes, while the rest
-//! are holes that fill and open again as the tenant writes and deletes. It has no journal, because it is discarded
+//! A disk is a copy of an empty file system of its size, which is created once: some hundred kilobytes; the rest are
+//! holes, which are allocated and freed as the tenant writes and deletes. It has no journal, because it is discarded
 //! after a crash. It is mounted through a loop device that is released with its mount. Where a machine cannot mount one
 //! (no loop devices, or no `mkfs.ext4`), there are no disks, and only the machine's own disk limits tenants; `wharfd
 //! doctor` reports that.
@@ -31,10 +31,10 @@ const PROGRAM: &str = "mkfs.ext4";
 /// The smallest file system.
 pub const LEAST_BYTES: u64 = 16 << 20;
 
-/// What stays free on the machine's disk, for existing images that may still grow, for the database, and for logs: one
-/// in so many bytes and files,
+/// The space kept free on the machine's disk, for existing images that may still grow, for the database, and for logs:
+/// one in this many bytes and files,
 const RESERVED_SHARE: u64 = 50;
-/// at least and at most so many bytes.
+/// but at least and at most this many bytes.
 const LEAST_RESERVE: u64 = 256 << 20;
 const MOST_RESERVE: u64 = 10 << 30;
 
@@ -69,8 +69,8 @@ pub fn missing(folder: &Path) -> Option<&'static str> {
 }
 
 /// Mounts a small disk whose image is in `folder`, writes to it, and removes it. An error names what is missing, and
-/// what to do: a control device does not mean that there are others, nor that the file system can be mounted through
-/// them.
+/// what to do: the presence of a control device does not mean that there are loop devices, or that the file system can
+/// be mounted through them.
 fn try_out(folder: &Path) -> Result<(), String> {
     if !Path::new("/dev/loop-control").exists() {
         return Err("there are no loop devices (/dev/loop-control); load them with: modprobe loop".to_owned());
@@ -92,8 +92,8 @@ fn try_out(folder: &Path) -> Result<(), String> {
     })
 }
 
-/// Fails like a full disk if less than `bytes` are free below `folder` beyond the reserve, or hardly a file can be created
-/// there: data written to an image while the machine's disk is full is lost without notice.
+/// Fails as on a full disk if less than `bytes` are free below `folder` beyond the reserve, or if inodes are nearly
+/// exhausted: data written to an image while the machine's disk is full is silently lost.
 pub fn must_have_space(folder: &Path, bytes: u64) -> io::Result<()> {
     let found = Fill::of(&File::open(folder)?)?;
     match found.lack(bytes) {
@@ -164,7 +164,7 @@ fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Where data or a hole begins from `at` on; `None` behind the last.
+/// Where the next data or hole at or after `at` begins; `None` after the last.
 fn seek(file: &File, at: u64, whence: i32) -> io::Result<Option<u64>> {
     // SAFETY: plain system call on an open descriptor.
     match unsafe { libc::lseek(file.as_raw_fd(), at as libc::off_t, whence) } {
@@ -177,12 +177,12 @@ fn seek(file: &File, at: u64, whence: i32) -> io::Result<Option<u64>> {
 }
 
 /// Mounts the disk in `image` at the directory `at`, in the mount namespace of this process. Both
-/// paths are the platform's own. The loop device goes when the mount does.
+/// paths are the platform's own. The loop device is detached when it is unmounted.
 pub(crate) fn mount(image: &Path, at: &Path) -> io::Result<()> {
     let image = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(image)?;
     let (device, _open) = attach_loop(&image)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME | MsFlags::MS_SILENT;
-    // What is on it need not outlive a crash: waiting for the machine's disk would be in vain.
+    // Its contents need not survive a crash, so there is no point in waiting for the machine's disk.
     let options = "noinit_itable,discard,nobarrier";
     mount_now(Some(device.as_path()), at, Some("ext4"), flags, Some(options)).map_err(io::Error::from)
 }
@@ -191,7 +191,7 @@ const LOOP_GET_STATUS64: libc::Ioctl = 0x4c05;
 const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
 const LOOP_CONFIGURE: libc::Ioctl = 0x4c0a;
 const AUTOCLEAR: u32 = 4;
-/// Another process may take a device between looking for a free one and using it.
+/// Another process may take the device between the search for a free one and its use.
 const TRIES: u32 = 100;
 
 /// struct loop_info64: five numbers of 64 bits, of which the first two say which file it is, three of 32, the flags,
@@ -208,7 +208,7 @@ impl LoopInfo {
     const EMPTY: Self = Self { info: [0; 5], numbers: [0; 3], flags: 0, rest: [0; 176] };
 }
 
-/// struct loop_config, of which most stays zero.
+/// struct loop_config, most of which stays zero.
 #[repr(C)]
 struct LoopConfig {
     fd: u32,
@@ -222,7 +222,7 @@ fn attach_loop(image: &File) -> io::Result<(PathBuf, File)> {
     let config = LoopConfig {
         fd: image.as_raw_fd() as u32,
         block_size: 0,
-        // Not directly: what was copied a moment ago would have to reach the machine's disk first.
+        // No direct I/O: the data that has just been copied would have to reach the machine's disk first.
         info: LoopInfo { flags: AUTOCLEAR, ..LoopInfo::EMPTY },
         reserved: [0; 8],
     };
@@ -234,11 +234,11 @@ fn attach_loop(image: &File) -> io::Result<(PathBuf, File)> {
         }
         let device = PathBuf::from(format!("/dev/loop{number}"));
         let open = match OpenOptions::new().read(true).write(true).open(&device) {
-            // Somebody who had it a moment ago is still giving it back.
+            // Its previous user has not finished detaching it yet.
             Err(e) if e.raw_os_error() == Some(libc::ENXIO) => continue,
             open => open?,
         };
-        // SAFETY: the structure is as the kernel's header has it and outlives the call.
+        // SAFETY: the structure is laid out as in the kernel's header and outlives the call.
         if unsafe { libc::ioctl(open.as_raw_fd(), LOOP_CONFIGURE, &raw const config) } == 0 {
             return Ok((device, open));
         }
@@ -253,9 +253,9 @@ fn attach_loop(image: &File) -> io::Result<(PathBuf, File)> {
 /// Whether a loop device is attached to `image`. Its number may have been reused by now.
 fn is_loop_of(device: &Path, image: &fs::Metadata) -> bool {
     let mut found = LoopInfo::EMPTY;
-    // Not exclusively: whoever mounts it at this moment would be refused.
+    // Not opened exclusively: a concurrent mount would fail.
     let Ok(open) = File::open(device) else { return false };
-    // SAFETY: the structure is as the kernel's header has it and outlives the call.
+    // SAFETY: the structure is laid out as in the kernel's header and outlives the call.
     let known = unsafe { libc::ioctl(open.as_raw_fd(), LOOP_GET_STATUS64, &raw mut found) } == 0;
     known && found.info[..2] == [image.dev(), image.ino()]
 }
@@ -270,7 +270,7 @@ pub(crate) struct Fill {
 }
 
 impl Fill {
-    /// That of the file system that an open file is on.
+    /// The usage of the file system that contains an open file.
     pub fn of(place: &File) -> io::Result<Fill> {
         let found = nix::sys::statvfs::fstatvfs(place)?;
         let block = found.fragment_size();
@@ -282,18 +282,18 @@ impl Fill {
         })
     }
 
-    /// Whether writing fails, or will soon.
+    /// Whether writes fail, or soon will.
     pub fn is_full(&self) -> bool {
         self.free_bytes < self.bytes / 200 || (self.files > 0 && self.free_files < self.files / 1000 + 1)
     }
 
-    /// What is missing for so many bytes more.
+    /// The shortage that prevents writing this many more bytes.
     fn lack(&self, bytes: u64) -> Option<String> {
         let reserve = (self.bytes / RESERVED_SHARE).clamp(LEAST_RESERVE, MOST_RESERVE);
         if self.free_bytes < reserve.saturating_add(bytes) {
             return Some(format!("{} MB are free, of which {} MB are reserved,", self.free_bytes >> 20, reserve >> 20));
         }
-        // Some file systems have as many files as fit, and count none.
+        // Some file systems have no inode limit, and report zero.
         let is_short = self.files > 0 && self.free_files < self.files / RESERVED_SHARE;
         is_short.then(|| format!("{} of {} files (inodes) are left", self.free_files, self.files))
     }
@@ -343,7 +343,7 @@ mod tests {
     fn a_share_of_the_machine_stays_free() {
         let fill = |bytes, free_bytes, free_files| Fill { bytes, free_bytes, files: 1_000_000, free_files };
         let lack = |fill: Fill, more| fill.lack(more).unwrap_or_default();
-        // Of a small disk more, of a large one less.
+        // A larger share of a small disk, a smaller one of a large disk.
         for (bytes, reserve) in [(1 << 30, 256 << 20), (100 << 30, 2 << 30), (10 << 40, 10 << 30)] {
             assert_eq!(lack(fill(bytes, reserve + 5, 500_000), 5), "");
             assert!(lack(fill(bytes, reserve + 5, 500_000), 6).contains("MB are reserved"));

@@ -28,12 +28,12 @@ pub trait Driver: Send + Sync + 'static {
     /// The resource usage of the dyno; `None` if it is not running.
     async fn stats(&self, id: Uuid) -> Result<Option<Stats>, Error>;
 
-    /// The output of a dyno from a place on, which a batch of an earlier source ended at; the default is the start. It
-    /// has ended when the dyno has exited, or does not exist, and all of it was read. What is read stays until
+    /// The output of a dyno from a cursor on, at which a batch of an earlier source ended; the default is the start. It
+    /// ends when the dyno has exited, or does not exist, and everything has been read. Entries are kept until
     /// [`Source::forget_consumed`].
     fn output(&self, id: Uuid, from: Cursor) -> Box<dyn Source>;
 
-    /// Waits until the dyno has exited. All its output is written by then.
+    /// Waits until the dyno has exited. All its output has been written by then.
     async fn wait(&self, id: Uuid) -> Result<Exit, Error>;
 }
 
@@ -43,7 +43,7 @@ pub enum Error {
     /// There is no such dyno.
     #[error("There is no dyno {0} on this host.")]
     Unknown(Uuid),
-    /// This host lacks something; the sentence says what to do.
+    /// This host lacks a requirement; the message says what to do.
     #[error("{0}")]
     Host(String),
     /// A file or a system call failed.

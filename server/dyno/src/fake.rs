@@ -32,7 +32,7 @@ pub enum Reaction {
     Deaf,
     /// It runs, and SIGTERM does not end it.
     Stubborn,
-    /// It exits at once with this code.
+    /// It exits immediately with this code.
     Exit(i32),
     /// It could not be started, for this reason.
     Fail(String),

@@ -57,7 +57,7 @@ impl Host {
         Budget { memory: memory - reserve, pids: pids - (pids / 10).max(LEAST_PIDS).min(pids / 2) }
     }
 
-    /// The limits in force for all dynos together, of memory and of processes; `None` for one that is not set.
+    /// The limits on memory and processes that are in force for all dynos together; `None` for one that is not set.
     pub fn in_force(&self) -> Result<(Option<u64>, Option<u64>), Error> {
         Ok(Cgroups::of_dynos(&self.group)?.limits())
     }

@@ -41,9 +41,9 @@ pub use worth::Worth;
 
 /// Makes a test's binary usable as the executable of its own shims.
 ///
-/// [`ProcessDriver`] starts shims through /proc/self/exe, which in a test is the test harness: this
-/// puts `shim_main` in front of the harness for the argument `dyno`. Once per binary, at the top
-/// level. Relies on the C library handing the arguments to what runs before `main`, as glibc does.
+/// [`ProcessDriver`] starts shims through /proc/self/exe, which in a test is the test harness: this puts
+/// `shim_main` in front of the harness for the argument `dyno`. Once per binary, at the top level. Relies
+/// on the C library passing the arguments to functions that run before `main`, as glibc does.
 #[macro_export]
 macro_rules! shim_before_main {
     () => {

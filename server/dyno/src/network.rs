@@ -11,7 +11,7 @@
 //! - dynos cannot connect to each other or to this host, except to its name server, if it runs one, and to the
 //!   router's public ports (`allowed_ports`);
 //! - inbound: from this host only, where the router runs;
-//! - packets to an address without a dyno are rejected at once instead of taking the default route.
+//! - packets to an address without a dyno are rejected immediately instead of taking the default route.
 //!
 //! Inside a dyno, IPv6 exists on the loopback interface only. Its resolv.conf has the host's name servers. Those on the
 //! host's own loopback (systemd-resolved, dnsmasq) cannot be reached from a dyno, so their upstream servers are read
@@ -105,7 +105,7 @@ pub(crate) fn enter(lease: &Lease) -> io::Result<()> {
     if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // For interfaces to come, so not for the loopback. Absent in a kernel without IPv6.
+    // For future interfaces, so not for the loopback. Absent in a kernel without IPv6.
     let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
     let mut inside = netlink::Socket::open()?;
     let namespace = File::open("/proc/self/ns/net")?;
@@ -167,7 +167,7 @@ fn reachable_servers(text: &str) -> Vec<Ipv4Addr> {
     servers.filter(|server| !server.is_loopback() && !server.is_unspecified()).take(3).collect()
 }
 
-/// The name servers of the host's programs: without any, one on the host itself.
+/// The name servers that programs on the host use; if none is configured, one on the host itself.
 fn servers_of_host(text: &str) -> Vec<String> {
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let named = text.lines().map(words).filter(|words| words.first().is_some_and(|word| word == "nameserver"));

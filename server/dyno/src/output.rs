@@ -11,7 +11,7 @@ pub(crate) struct Spooled<F> {
 }
 
 impl<F: Fn() -> bool + Send> Spooled<F> {
-    /// Reads the spool in `dir`, which need not exist. Nothing is written to it any more once `has_ended`.
+    /// Reads the spool in `dir`, which need not exist. Once `has_ended` returns true, nothing more is written to it.
     pub fn new(dir: &Path, from: Cursor, has_ended: F) -> Self {
         Self { reader: Reader::new(dir, from), has_ended }
     }
@@ -23,7 +23,7 @@ impl<F: Fn() -> bool + Send> Source for Spooled<F> {
         if !batch.entries.is_empty() || !(self.has_ended)() {
             return Ok(batch);
         }
-        // What it wrote between the two looks.
+        // Entries written between the read and the check.
         let last = self.reader.read_batch(most)?;
         Ok(Batch { is_end: last.entries.is_empty(), ..last })
     }

@@ -56,8 +56,8 @@ impl ProcessDriver {
         network::prepare(host)?;
         raise_open_files();
         let dynos = data.join("dynos");
-        make_private(&dynos).map_err(Error::io(format!("make {}", dynos.display())))?;
-        let dynos = dynos.canonicalize().map_err(Error::io("find the dynos' directory"))?;
+        make_private(&dynos).map_err(Error::io(format!("create {}", dynos.display())))?;
+        let dynos = dynos.canonicalize().map_err(Error::io("resolve the dynos' directory"))?;
         let has_disks = match disks::missing(&dynos) {
             None => true,
             Some(why) => {
@@ -67,7 +67,7 @@ impl ProcessDriver {
         };
         let executable = PathBuf::from("/proc/self/exe");
         let driver = ProcessDriver { dynos, host: host.clone(), cgroups, executable, has_disks };
-        driver.sweep().map_err(Error::io("remove what is left of old dynos"))?;
+        driver.sweep().map_err(Error::io("remove the remains of old dynos"))?;
         Ok(driver)
     }
 
@@ -103,13 +103,13 @@ impl ProcessDriver {
             let exited = state.exit().map_err(Error::io("read the dyno's exit"))?.is_some();
             match (lock, handle) {
                 (_, Some(handle)) if exited => return Ok(handle),
-                // Started before, and its shim has come through or has been lost.
+                // Started earlier, and its shim has finished starting or has been lost.
                 (_, Some(handle)) if !state.is_ordered() => return Ok(handle),
                 (Some(lock), _) => return self.launch(&state, spec, lock),
-                // Somebody else is starting it.
+                // Another driver is starting it.
                 (None, _) if Instant::now() < deadline => std::thread::sleep(PAUSE),
                 (None, _) => {
-                    return Err(Error::Host(format!("Dyno {} is starting but does not come up.", spec.name)));
+                    return Err(Error::Host(format!("Dyno {} did not finish starting in time.", spec.name)));
                 }
             }
         }
@@ -117,7 +117,7 @@ impl ProcessDriver {
 
     fn launch(&self, state: &StateDir, spec: &Spec, lock: File) -> Result<Handle, Error> {
         if self.has_disks {
-            // What an earlier try left may still be mounted: it is removed, not written over.
+            // The image of an earlier attempt may still be mounted, so it is removed, not overwritten.
             let _ = fs::remove_file(state.image());
             disks::make(&self.dynos, &state.image(), spec.limits.disk).map_err(Error::io("create the dyno's disk"))?;
         }
@@ -136,8 +136,8 @@ impl ProcessDriver {
             .stderr(Stdio::from(log))
             .spawn()
             .map_err(Error::io("start a shim"))?;
-        let line = child.stdout.take().expect("it was piped");
-        // The child leaves a grandchild behind and ends; the grandchild is the shim.
+        let line = child.stdout.take().expect("its stdout is piped");
+        // The child forks and exits; the grandchild is the shim.
         child.wait().map_err(Error::io("wait for the shim to detach"))?;
         let taken_over = read_answer(line);
         let exited = state.exit().map_err(Error::io("read the dyno's exit"))?.is_some();
@@ -155,11 +155,11 @@ impl ProcessDriver {
         if !state.path.exists() {
             return self.cgroups.remove(id).map_err(Error::io("remove the dyno's cgroups"));
         }
-        // Holding the lock, nobody can start it anew while it goes.
+        // While the lock is held, nobody can start it again during the removal.
         let _lock = self.kill(&state, id).map_err(Error::io("end the dyno"))?;
         self.cgroups.remove(id).map_err(Error::io("remove the dyno's cgroups"))?;
         if let Some(lease) = state.lease().map_err(Error::io("read the dyno's address"))? {
-            network::release(&lease, &state).map_err(Error::io("give back the dyno's address"))?;
+            network::release(&lease, &state).map_err(Error::io("release the dyno's address"))?;
         }
         let gone = self.dynos.join(format!("{GONE}{id}"));
         fs::rename(&state.path, &gone).map_err(Error::io("remove the dyno's directory"))?;
@@ -175,7 +175,7 @@ impl ProcessDriver {
             if let Some(lock) = state.try_lock()? {
                 return Ok(lock);
             }
-            // The lock is held and so the pid still was the shim's when it was opened.
+            // The lock was held, so the pid was still the shim's when the descriptor was opened.
             if let Some(shim) = shim {
                 send(&shim, libc::SIGKILL);
             }
@@ -257,7 +257,7 @@ impl Driver for ProcessDriver {
     async fn wait(&self, id: Uuid) -> Result<Exit, Error> {
         let state = self.state(id);
         loop {
-            // First the descriptor, then the look: if it runs then, the descriptor is its shim's.
+            // The descriptor is opened before the check: if the dyno still runs then, the descriptor is its shim's.
             let shim = state.pid().and_then(open_pidfd);
             match self.status(id).await?.map(|status| status.phase) {
                 None => return Err(Error::Unknown(id)),
@@ -273,22 +273,22 @@ impl Driver for ProcessDriver {
 }
 
 async fn until_ended(shim: OwnedFd) -> io::Result<()> {
-    // SAFETY: the descriptor is owned by what is registered and closed by nobody else.
+    // SAFETY: the registered value owns the descriptor, and nothing else closes it.
     let registered = unsafe { AsyncFd::register_with_interest(shim, Interest::READABLE) };
     registered.map_err(io::Error::from)?.readable().await.map(drop)
 }
 
-/// Reads the shim's line, with a time limit.
+/// Reads the shim's message, with a time limit.
 fn read_answer(mut line: impl Read + AsRawFd) -> bool {
     let mut polled = libc::pollfd { fd: line.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one entry, as said.
+    // SAFETY: the array has one entry.
     let ready = unsafe { libc::poll(&mut polled, 1, PATIENCE.as_millis() as i32) };
     let mut words = [0; TAKEN_OVER.len()];
     ready > 0 && line.read_exact(&mut words).is_ok() && words == TAKEN_OVER
 }
 
 fn open_pidfd(pid: i32) -> Option<OwnedFd> {
-    // SAFETY: plain system call; a descriptor that it returns is new and nobody else's.
+    // SAFETY: plain system call; a returned descriptor is new and owned by nobody else.
     unsafe {
         let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32;
         (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
@@ -296,7 +296,7 @@ fn open_pidfd(pid: i32) -> Option<OwnedFd> {
 }
 
 fn send(process: &OwnedFd, signal: i32) {
-    // SAFETY: plain system call. That it has ended is as good.
+    // SAFETY: plain system call. It does not matter if the process has already exited.
     unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, 0, 0) };
 }
 
@@ -321,7 +321,7 @@ fn discard(gone: PathBuf) {
 }
 
 /// Raises the machine's limit on open files, as systemd does: it also applies to the database, and dynos are limited by
-/// memory, which open files count towards. Not vital.
+/// memory, which open files count towards. Failures are ignored.
 fn raise_open_files() {
     let _ = fs::write("/proc/sys/fs/file-max", i64::MAX.to_string());
 }

@@ -11,16 +11,16 @@ use crate::Error;
 pub(crate) const CLOSED: [&str; 16] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
-    // Carriers' own, and Alibaba's metadata (100.100.100.200).
+    // Carrier-grade NAT, and Alibaba's metadata service (100.100.100.200).
     "100.64.0.0/10",
     "127.0.0.0/8",
     "168.63.129.16/32",
-    // The link's, and most clouds' metadata (169.254.169.254).
+    // Link-local, and most clouds' metadata services (169.254.169.254).
     "169.254.0.0/16",
     "172.16.0.0/12",
-    // Of protocols, and Oracle's metadata (192.0.0.192).
+    // Protocol assignments, and Oracle's metadata service (192.0.0.192).
     "192.0.0.0/24",
-    // Of documentation and of measurements, which some networks use as private ones.
+    // Documentation and benchmarks, which some networks use as private addresses.
     "192.0.2.0/24",
     "192.168.0.0/16",
     "192.88.99.0/24",
@@ -47,7 +47,7 @@ impl fmt::Display for Range {
 impl FromStr for Range {
     type Err = Error;
 
-    /// From `10.1.0.0/16`, or `10.1.2.3` for this address alone.
+    /// Parses `10.1.0.0/16`, or `10.1.2.3` for a single address.
     fn from_str(text: &str) -> Result<Self, Error> {
         let (base, prefix) = text.trim().split_once('/').unwrap_or((text.trim(), "32"));
         match (base.parse::<Ipv4Addr>(), prefix.parse::<u8>()) {
@@ -62,7 +62,7 @@ impl FromStr for Range {
     }
 }
 
-/// The bits that are the same in all addresses of a range.
+/// The bits that all addresses of the range have in common.
 pub(crate) fn mask(prefix: u8) -> u32 {
     u32::MAX << (32 - u32::from(prefix))
 }

@@ -1,7 +1,7 @@
 //! The process that supervises one dyno: `wharfd dyno STATE_DIR`.
 //!
-//! It has one thread, no parent and no group in common with the server, so it survives whatever happens to that. The
-//! server knows it by its state directory alone.
+//! It has one thread, and shares neither a parent nor a group with the server, so it survives whatever happens to the
+//! server, which knows it only by its state directory.
 //!
 //! ```text
 //! driver ──spawns──→ shim ──clones──→ init (PID 1 inside) ──forks──→ the command
@@ -33,10 +33,10 @@ use crate::{Exit, Worth, network};
 /// The message of a shim to its driver when it has started.
 pub(crate) const TAKEN_OVER: &[u8] = b"taken over\n";
 
-/// Why something could not be done, as a sentence.
+/// An error message: a sentence that says what could not be done, and why.
 type Sentence = String;
 
-/// Turns an IO error into a sentence, with the failed operation: verb and object.
+/// Turns an IO error into a message with the failed operation: verb and object.
 fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
     let what = what.into();
     move |e| format!("Could not {what}: {e}.")
@@ -47,8 +47,8 @@ fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
 /// Only a [`ProcessDriver`](crate::ProcessDriver) can start one: it hands over the lock of the state
 /// directory as standard input.
 pub fn shim_main(args: &[OsString]) -> ! {
-    // SAFETY: plain system calls. What a shim makes on the host is root's alone; what the server left
-    // open is not for a dyno, and nothing of ours is open yet but the three that were handed over.
+    // SAFETY: plain system calls. Files that a shim creates on the host are accessible to root alone; descriptors
+    // inherited from the server are not for a dyno, and of ours only the three passed by the driver are open yet.
     unsafe {
         libc::umask(0o077);
         libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0);
@@ -63,12 +63,12 @@ pub fn shim_main(args: &[OsString]) -> ! {
     };
     let mut cgroups = None;
     let exit = supervise(&state, &driver, &mut cgroups).unwrap_or_else(|sentence| Exit::of_error(sentence, Utc::now()));
-    // It is still there if the command could not be started.
+    // The file still exists if the command could not be started.
     let _ = state.forget_order();
     if let Err(e) = state.write_exit(&exit) {
         eprintln!("{}", doing("record the exit")(e));
     }
-    // Only now, so that a driver that hears nothing finds the exit.
+    // Closed only now, so that a driver that gets no message finds the exit recorded.
     drop(driver);
     if let Some(cgroups) = cgroups {
         clean_up(&state, &cgroups);
@@ -82,10 +82,10 @@ fn fail(sentence: &str) -> ! {
     std::process::exit(1)
 }
 
-/// Leaves the parent, its session and its groups. Returns the lock and the line to the driver.
+/// Detaches from the parent, its session and its groups. Returns the lock and the pipe to the driver.
 fn take_over(state: &StateDir) -> Result<(File, File), Sentence> {
     let lock = take_descriptor(0).map_err(doing("take over the lock"))?;
-    let driver = take_descriptor(1).map_err(doing("take over the line to the driver"))?;
+    let driver = take_descriptor(1).map_err(doing("take over the pipe to the driver"))?;
     let is_the_lock = match (lock.metadata(), fs::metadata(state.lock_path())) {
         (Ok(given), Ok(meant)) => (given.dev(), given.ino()) == (meant.dev(), meant.ino()),
         _ => false,
@@ -96,7 +96,7 @@ fn take_over(state: &StateDir) -> Result<(File, File), Sentence> {
     for _ in 0..2 {
         // SAFETY: this process has one thread; the parent ends without running anything else.
         match unsafe { libc::fork() } {
-            -1 => return Err(doing("leave the server")(io::Error::last_os_error())),
+            -1 => return Err(doing("detach from the server")(io::Error::last_os_error())),
             0 => unsafe { libc::setsid() },
             _ => unsafe { libc::_exit(0) },
         };
@@ -105,10 +105,10 @@ fn take_over(state: &StateDir) -> Result<(File, File), Sentence> {
     Ok((lock, driver))
 }
 
-/// Moves a standard descriptor to where it will not be inherited, and leaves /dev/null there.
+/// Moves a standard descriptor to a number that is not inherited, and replaces it with /dev/null.
 fn take_descriptor(number: i32) -> io::Result<File> {
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    // SAFETY: both are open; the copy is ours alone.
+    // SAFETY: both are open; the copy is owned by nobody else.
     unsafe {
         let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
         if copy < 0 || libc::dup2(null.as_raw_fd(), number) < 0 {
@@ -120,7 +120,7 @@ fn take_descriptor(number: i32) -> io::Result<File> {
 
 /// Starts the command and waits until all processes inside have exited. Stores the host's cgroups in `found`.
 fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Result<Exit, Sentence> {
-    let disk = disk::begin(state).map_err(doing("begin to mount the dyno's disk"))?;
+    let disk = disk::begin(state).map_err(doing("start mounting the dyno's disk"))?;
     let order = state.order().map_err(doing("read spec.json"))?;
     let time = order.spec.time;
     let cgroups = found.insert(Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?);
@@ -217,8 +217,8 @@ fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Exit {
     }
 }
 
-/// Everything inside has exited, so the groups can be removed. The address stays taken until the dyno is removed: the
-/// router may still send to it.
+/// Everything inside has exited, so the groups can be removed. The address stays allocated until the dyno is removed,
+/// because the router may still use it.
 fn clean_up(state: &StateDir, cgroups: &Cgroups) {
     if let Err(e) = cgroups.remove(state.id().unwrap_or_default()) {
         eprintln!("{}", doing("remove the dyno's cgroups")(e));
@@ -234,7 +234,7 @@ struct Pipe {
 impl Pipe {
     fn new() -> io::Result<Pipe> {
         let mut ends = [0; 2];
-        // SAFETY: two descriptors fit; they are new and nobody else's.
+        // SAFETY: the array holds two descriptors; they are new and owned by nobody else.
         unsafe {
             if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
                 return Err(io::Error::last_os_error());
@@ -243,13 +243,13 @@ impl Pipe {
         }
     }
 
-    /// A large pipe that belongs to the app, so that it can open /dev/stdout.
+    /// A large pipe, owned by the app's user, so that the app can open /dev/stdout.
     fn for_output(uid: u32) -> io::Result<Pipe> {
         let pipe = Pipe::new()?;
         let fd = pipe.writer.as_raw_fd();
         // SAFETY: plain system calls on an open descriptor.
         unsafe {
-            // Room is a courtesy: the usual 64 KiB would do.
+            // A larger buffer is optional: the default of 64 KiB would do.
             libc::fcntl(fd, libc::F_SETPIPE_SZ, 256 * 1024);
             if libc::fchown(fd, uid, uid) != 0 {
                 return Err(io::Error::last_os_error());

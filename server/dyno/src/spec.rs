@@ -22,10 +22,10 @@ pub struct Spec {
     pub uid: u32,
     /// Run by bash in /app, after `.profile.d/*.sh` and `.profile`; see also `raw`.
     pub command: String,
-    /// The environment. `DYNO` and `PORT` are set by the driver; `HOME` (/app), `PATH`, `USER`,
-    /// `LANG` and `MEMORY_AVAILABLE` (the quota in MB) are set where they are missing.
+    /// The environment. `DYNO` and `PORT` are set by the driver; `HOME` (/app), `PATH`, `USER`, `LANG` and
+    /// `MEMORY_AVAILABLE` (the quota in MB) are set if they are missing.
     pub env: BTreeMap<String, String>,
-    /// What to run, and further mounts: its root file system, above that of the stack.
+    /// The artifact to run, and further mounts: its root file system on top of the stack's.
     pub root: Mounts,
     /// The resource limits.
     pub limits: Limits,
@@ -104,7 +104,7 @@ impl Default for Limits {
 pub enum Phase {
     /// Its shim is creating its namespaces.
     Starting,
-    /// Its command runs. Whether it listens on its port is another question.
+    /// Its command runs. It need not listen on its port yet.
     Running,
     /// It has ended.
     Exited(Exit),
@@ -124,12 +124,12 @@ pub struct Exit {
     /// Whether the kernel killed one because all dynos together were out of memory.
     #[serde(default)]
     pub crowded: bool,
-    /// A sentence, when the dyno could not be started or was lost with its supervisor.
+    /// A message, if the dyno could not be started or was lost with its shim.
     pub error: Option<String>,
 }
 
 impl Exit {
-    /// An exit that was not caused by the dyno's own command.
+    /// An exit that the dyno's own command did not cause.
     pub(crate) fn of_error(sentence: impl Into<String>, at: DateTime<Utc>) -> Exit {
         Exit { at, code: None, signal: None, oom: false, crowded: false, error: Some(sentence.into()) }
     }
@@ -160,7 +160,7 @@ pub struct Handle {
 /// The current state of a dyno.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Status {
-    /// Which one.
+    /// The dyno.
     pub handle: Handle,
     /// Its phase.
     pub phase: Phase,

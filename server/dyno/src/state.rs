@@ -1,4 +1,4 @@
-//! The state directory of a dyno: what its shim and any driver tell each other.
+//! The state directory of a dyno: the information exchanged between its shim and any driver.
 //!
 //! ```text
 //! spec.json   what to start, with secrets: 0600, gone as soon as the command runs
@@ -119,7 +119,7 @@ impl StateDir {
     }
 
     /// Whether the exit is recorded, or the dyno removed: nothing is written to its spool any more. Cheaper than the
-    /// status, which is what notices that a dyno was lost.
+    /// status; only the latter notices that a dyno was lost.
     pub fn has_ended(&self) -> bool {
         self.path.join("exit.json").exists() || !self.path.exists()
     }
@@ -135,7 +135,7 @@ impl StateDir {
     /// Takes the shim's lock; `None` while a shim, or another driver that is starting one, holds it.
     pub fn try_lock(&self) -> io::Result<Option<File>> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.lock_path())?;
-        // SAFETY: plain system call on a descriptor that is open.
+        // SAFETY: plain system call on an open descriptor.
         match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
             0 => Ok(Some(file)),
             _ => match io::Error::last_os_error() {
@@ -181,7 +181,7 @@ impl StateDir {
                 false => Phase::Running,
             });
         };
-        // The shim may have ended between the two looks.
+        // The shim may have exited between the two checks.
         if let Some(exit) = self.exit()? {
             return Ok(Phase::Exited(exit));
         }
@@ -199,7 +199,7 @@ impl StateDir {
         }
     }
 
-    /// Through a temporary file, so that readers see all of it or nothing.
+    /// Written to a temporary file first, so that readers see all of it or nothing.
     fn write(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
         let temporary = self.path.join(format!("{name}.tmp"));
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;

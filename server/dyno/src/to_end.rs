@@ -1,7 +1,7 @@
 //! Runs a dyno to its end: starts it, passes its output on, and stops it when it is cancelled or takes too long.
 //!
-//! Builds and release phases are run like this. The dyno outlives its caller: whoever calls again after a restart of
-//! the server continues with the same dyno, from where it says that its output stands.
+//! Builds and release phases are run like this. The dyno outlives its caller: calling again after a restart of the
+//! server continues with the same dyno, from the cursor that the caller has stored.
 
 use std::{io, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Driver, Error, Exit, Handle, Spec};
 
-/// How long to wait before output is read again. The end of the dyno is not waited for by polling.
+/// The pause before output is read again. The dyno's exit is not polled.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// Entries in one read.
@@ -33,16 +33,17 @@ pub enum Outcome {
 /// Receives the output of a dyno.
 #[async_trait]
 pub trait Output: Send {
-    /// The dyno is on its way; its output follows, from the returned place on. An error ends the run, but not the dyno.
+    /// The dyno is being started; its output follows, from the returned cursor on. An error ends the run, but not the
+    /// dyno.
     async fn begin(&mut self, handle: &Handle) -> io::Result<Cursor> {
         let _ = handle;
         Ok(Cursor::default())
     }
 
-    /// Takes the next entries, which are not empty, and the place behind them. An error ends the run, but not the dyno.
+    /// Takes the next entries (at least one) and the cursor behind them. An error ends the run, but not the dyno.
     async fn take(&mut self, entries: Vec<Entry>, place: Cursor) -> io::Result<()>;
 
-    /// Whether entries that were taken are let go of, so that they do not fill the disk. Somebody else who reads the
+    /// Whether entries are deleted once they have been taken, so that they do not fill the disk. Another reader of the
     /// same output would miss them.
     fn is_only_reader(&self) -> bool;
 
@@ -55,7 +56,7 @@ pub trait Output: Send {
 
 /// When a dyno is stopped.
 pub struct Stop<'a> {
-    /// How long it may run, from its start on, which may have been before the server restarted.
+    /// How long it may run, counted from its start, which may have been before the server restarted.
     pub limit: Duration,
     /// The time between SIGTERM and SIGKILL.
     pub grace: Duration,
@@ -75,7 +76,7 @@ pub async fn run_to_end(
     output: &mut dyn Output,
 ) -> Result<Outcome, Error> {
     let handle = driver.start(spec).await?;
-    let place = output.begin(&handle).await.map_err(Error::io("begin the output of a dyno"))?;
+    let place = output.begin(&handle).await.map_err(Error::io("start reading the output of a dyno"))?;
     let mut source = driver.output(spec.id, place);
     let has_run = (Utc::now() - handle.started_at).to_std().unwrap_or_default();
     let deadline = Instant::now() + stop.limit.saturating_sub(has_run);
@@ -89,7 +90,7 @@ pub async fn run_to_end(
             () = stop.cancel.cancelled() => break Outcome::Cancelled,
             () = sleep_until(deadline) => break Outcome::TimedOut,
             () = sleep(wait) => {
-                // Once, since one that prints faster than it is read has to be stopped, too.
+                // Only one batch, since a dyno that prints faster than it is read has to be stopped, too.
                 let read;
                 (source, read) = pass_on(source, output).await?;
                 if !matches!(read, Read::Nothing | Read::End) {
@@ -107,7 +108,7 @@ pub async fn run_to_end(
             driver.signal(spec.id, libc::SIGKILL).await?;
             ended = timeout(stop.grace, &mut exited).await;
         }
-        // If even that did not end it, its output has no end, and removing it reports why.
+        // If even that did not stop it, its output has no end, and removing the dyno reports why.
         has_exited = matches!(ended, Ok(Ok(_)));
     }
     pause.reset();
@@ -123,15 +124,15 @@ pub async fn run_to_end(
     }
 }
 
-/// What was read.
+/// The outcome of a read.
 enum Read {
     /// Everything has been read, and there will be no more.
     End,
     /// Nothing for now.
     Nothing,
-    /// All that there is for now.
+    /// All entries available for now.
     Entries,
-    /// A part of what there is.
+    /// Some of the available entries.
     Full,
 }
 

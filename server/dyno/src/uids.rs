@@ -20,7 +20,7 @@ pub const WORKERS: RangeInclusive<u32> = 0x7800_0100..=0x7800_ffff;
 /// Apps: one user each, never reused. The database's sequence `app_uids` counts through them.
 pub const APPS: RangeInclusive<u32> = 0x7801_0000..=0x7ffd_ffff;
 
-/// Whether a process of this user runs on the host.
+/// Whether a process of this user is running on the host.
 pub fn is_running(uid: u32) -> bool {
     let marks = [format!("Uid:\t{uid}\t"), format!("\t{uid}\t")];
     let Ok(processes) = fs::read_dir("/proc") else { return true };

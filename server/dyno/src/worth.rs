@@ -1,13 +1,14 @@
 //! Which processes the kernel kills first when memory runs out.
 //!
-//! Tenants' processes come before ours that process their input, and those before what everybody depends on. This is
-//! the kernel's `oom_score_adj`: thousandths of all memory that are added to, or subtracted from, a process's usage.
+//! Tenants' processes are killed before ours that process their input, and those before the processes that everybody
+//! depends on. This is the kernel's `oom_score_adj`: thousandths of all memory that are added to, or subtracted from, a
+//! process's usage.
 
 /// The importance of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(i32)]
 pub enum Worth {
-    /// A shim, with which its dyno would end; it is small.
+    /// A shim: its dyno would die with it, and it is small.
     Shim = -900,
     /// The server, the router, the database.
     Platform = -500,
@@ -18,7 +19,7 @@ pub enum Worth {
 }
 
 impl Worth {
-    /// Sets it for this process and its future children. Without the permission (lowering the number takes
+    /// Sets it for this process and its future children. Without the permission (lowering the number requires
     /// `CAP_SYS_RESOURCE`), it does nothing.
     pub fn claim(self) {
         let _ = std::fs::write("/proc/self/oom_score_adj", (self as i32).to_string());
@@ -33,7 +34,7 @@ mod tests {
     fn tenants_go_first_and_what_all_depend_on_last() {
         let order = [Worth::Dyno, Worth::Worker, Worth::Platform, Worth::Shim].map(|worth| worth as i32);
         assert!(order.is_sorted_by(|a, b| a > b), "{order:?}");
-        // Else a large worker went before a small dyno.
+        // Otherwise a large worker would be killed before a small dyno.
         assert!(order[0] - order[1] >= 400);
     }
 }

@@ -35,7 +35,7 @@ pub struct Config {
     pub ignored: Vec<String>,
 }
 
-/// A value that is of the expected type, or counts as missing.
+/// A value, or `None` if it is not of the expected type.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Lenient<T> {
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn many_stars_are_no_way_to_keep_a_thread_busy() {
-        // Tried one after the other, this would not end.
+        // With backtracking, this would not terminate.
         assert!(!Pattern::new(&("/**a".repeat(20) + "b")).matches(&"/a".repeat(200)));
     }
 }

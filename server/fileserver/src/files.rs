@@ -27,7 +27,7 @@ pub struct Site {
 pub struct Found {
     pub file: File,
     pub length: u64,
-    /// To the second, as headers have it.
+    /// Truncated to seconds, as in headers.
     pub modified: SystemTime,
     pub tag: String,
     /// The name that determines the content type.
@@ -37,10 +37,10 @@ pub struct Found {
     pub varies: bool,
 }
 
-/// What is at a path.
+/// The result of looking up a path.
 pub enum Place {
     File(PathBuf),
-    /// A redirect: a directory without its slash, or a page with its extension.
+    /// A redirect, for a directory without its slash or a page with its extension.
     Elsewhere(String),
     Nothing,
 }
@@ -153,7 +153,7 @@ fn hash(path: &Path, length: u64) -> Option<u64> {
     }
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(HASHED_BYTES).read_to_end(&mut bytes).ok()?;
-    // Its keys are fixed, so that all dynos agree.
+    // Its keys are fixed, so that all dynos compute the same value.
     let mut hasher = DefaultHasher::new();
     hasher.write(&bytes);
     Some(hasher.finish())

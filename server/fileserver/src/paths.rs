@@ -24,8 +24,8 @@ const NOT_IN_PATHS: AsciiSet = NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// The decoded path of a request, with repeated slashes merged. None if it is not a path, is badly encoded, or leads
-/// upwards.
+/// The decoded path of a request, with repeated slashes merged. `None` if it is not a path, is badly encoded, or leads
+/// outside the root.
 pub fn decode(uri: &Uri) -> Option<String> {
     let raw = uri.path();
     let is_code = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit());
@@ -39,7 +39,7 @@ pub fn decode(uri: &Uri) -> Option<String> {
     (!leads_upwards && !path.contains(['\0', '\\'])).then_some(path)
 }
 
-/// A decoded path as headers contain it.
+/// A decoded path, encoded for headers.
 pub fn encode(path: &str) -> String {
     utf8_percent_encode(path, &NOT_IN_PATHS).to_string()
 }

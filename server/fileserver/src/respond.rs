@@ -32,7 +32,7 @@ const PIECE_BYTES: usize = 64 << 10;
 /// The content of a response.
 enum Content {
     Bytes(Vec<u8>),
-    /// So many bytes of a file, from its current position.
+    /// This many bytes of a file, from its current position.
     File(File, u64),
 }
 
@@ -58,11 +58,11 @@ fn status_only(status: StatusCode) -> Response<Content> {
     response
 }
 
-/// A response in the making.
+/// A response being built.
 struct Answer<'a> {
     site: &'a Site,
     head: &'a Parts,
-    /// Decoded; empty if that is impossible.
+    /// The decoded path; empty if it cannot be decoded.
     path: String,
 }
 
@@ -147,7 +147,7 @@ impl<'a> Answer<'a> {
             headers.append(name, value.clone());
         }
         if !headers.contains_key(header::CACHE_CONTROL) {
-            // Revalidated at every use, and answered with 304 while it is the same.
+            // Revalidated on every use; the response is 304 while the file is unchanged.
             set(headers, header::CACHE_CONTROL, "public, max-age=0, must-revalidate");
         }
         if !headers.contains_key(header::REFERRER_POLICY) {

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::files::Site;
 use crate::respond::respond;
 
-/// Threads for reading files; with those for connections, far below the number that a small dyno may have.
+/// Threads for reading files; together with those for connections, far below the limit of a small dyno.
 const FILE_THREADS: usize = 32;
 const CONNECTION_THREADS: usize = 2;
 const HEAD_BYTES: usize = 32 << 10;
@@ -55,7 +55,7 @@ async fn serve(config: Config, port: u16) -> io::Result<()> {
             sleep(Duration::from_millis(10)).await;
             continue;
         };
-        // Without it, responses are only slower.
+        // If this fails, responses are only slower.
         let _ = stream.set_nodelay(true);
         let site = Arc::clone(&site);
         let service = service_fn(move |request| {

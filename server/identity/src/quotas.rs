@@ -117,7 +117,7 @@ fn reached(owner: Owner, quota: Quota, most: i64, all: i64) -> Error {
     };
     let free = match quota {
         Quota::Disk => "Destroy apps that are no longer needed",
-        _ => "Free some",
+        _ => "Remove some",
     };
     Error::quota(format!(
         "{whose} may have at most {most} {counted} (quota \"{quota}\"); this would make {all}. {free}, or ask a platform \

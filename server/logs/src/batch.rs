@@ -6,9 +6,9 @@
 //! …
 //! ```
 //!
-//! The header contains the length, so that a partially written batch is recognised and discarded
-//! as a whole, and the cursor of the spool it came from, so that lines and cursor are stored by the
-//! same write. `-` stands for no spool, and for no cursor: forget the spool.
+//! The header contains the length, so that a partially written batch is recognised and discarded as
+//! a whole, and the cursor of the spool it came from, so that lines and cursor are stored by the
+//! same write. `-` means no spool; in place of a cursor, that the spool is forgotten.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ use spool::Cursor;
 use crate::line::{Record, clean_name};
 use crate::{Level, NewLine, level};
 
-/// The read cursor of a spool. Without a place the spool is forgotten.
+/// The read cursor of a spool. Without a position, the spool is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub spool: String,

@@ -25,11 +25,11 @@ pub struct Budget {
     breaks: Option<Arc<Breaks>>,
 }
 
-/// What a search does besides, every now and then.
+/// Periodic breaks in a search.
 struct Breaks {
     every: Duration,
     rest: Box<dyn Fn() + Send + Sync>,
-    /// Since when there has been none, and how long all of them were.
+    /// The end of the last break, and the total duration of all breaks.
     so_far: Mutex<(Instant, Duration)>,
 }
 
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Breaks {
 }
 
 impl Breaks {
-    /// Rests, if it is time; and how long all rests were.
+    /// Takes a break if one is due. Returns the total duration of all breaks.
     fn rest(&self) -> Duration {
         let mut so_far = self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = Instant::now();
@@ -59,7 +59,7 @@ impl Budget {
         Budget { until: Some(Instant::now() + time), bytes: Some(Arc::new(AtomicU64::new(bytes))), ..Budget::default() }
     }
 
-    /// The same search, which calls `rest` after each `every` of work. The time spent there does not count.
+    /// The same search, calling `rest` after every period `every` of work. The time spent in it does not count.
     #[must_use]
     pub fn with_breaks(self, every: Duration, rest: impl Fn() + Send + Sync + 'static) -> Budget {
         let so_far = Mutex::new((Instant::now(), Duration::ZERO));

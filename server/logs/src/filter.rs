@@ -42,7 +42,7 @@ impl Matcher {
         })
     }
 
-    /// Whether the block's totals are sufficient: every line passes whose number and time do.
+    /// Whether the block's totals are sufficient, because the filter depends only on number and time.
     pub fn is_open(&self) -> bool {
         self.level == Level::Info
             && self.source.is_none()
@@ -110,7 +110,7 @@ fn compile(pattern: &str, kind: Kind) -> Result<Regex> {
         )));
     }
     let ignore_case = kind == Kind::Text;
-    // Unicode has other letters that case-fold to `s` or `k`, which makes compiling take ten times as long.
+    // Unicode has other letters that case-fold to `s` or `k`, which makes compiling ten times slower.
     let unicode = !(ignore_case && pattern.is_ascii());
     let mut builder = RegexBuilder::new(pattern);
     builder.case_insensitive(ignore_case).unicode(unicode).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES);

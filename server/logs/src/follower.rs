@@ -75,7 +75,7 @@ impl Follower {
         brought
     }
 
-    /// In batches, so that what is in memory is bounded in bytes, too.
+    /// In batches, so that memory is bounded in bytes, too.
     fn bring(&mut self, max: usize) -> Result<usize> {
         let mut brought = 0;
         loop {

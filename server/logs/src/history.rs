@@ -34,7 +34,7 @@ impl History {
 
     /// Like [`History::open`], with custom retention.
     pub fn open_with(dir: &Path, limits: Limits) -> Result<Arc<History>> {
-        std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
+        std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         Ok(Arc::new(History { dir: dir.to_owned(), limits, streams: RwLock::default() }))
     }
 
@@ -43,8 +43,8 @@ impl History {
         self.stream(app).append(&lines, None)
     }
 
-    /// Appends lines read from a spool, and stores its `cursor`, in one write: after a crash both are
-    /// there or neither. `spool` is a name chosen by the caller, such as a dyno's id.
+    /// Appends lines read from a spool, and stores its `cursor`, in one write: after a crash, both exist or neither.
+    /// `spool` is a name chosen by the caller, such as a dyno's id.
     pub fn append_from(&self, app: Uuid, lines: Vec<NewLine>, spool: &str, cursor: Cursor) -> Result<()> {
         let mark = Mark { spool: clean_name(spool), cursor: Some(cursor) };
         self.stream(app).append(&lines, Some(mark))

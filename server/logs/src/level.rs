@@ -25,7 +25,7 @@ fn of_request(fields: &RouterFields<'_>) -> Level {
     match (fields.at, fields.code, fields.status) {
         (Some("error"), ..) => Level::Error,
         (Some("warning" | "warn"), ..) => Level::Warn,
-        // The app's own 500. With a code, the router's level counts (maintenance is not an error).
+        // The app's own 500. If there is a code, the router's level applies (maintenance is not an error).
         (_, None, Some(500..)) => Level::Error,
         _ => Level::Info,
     }

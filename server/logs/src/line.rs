@@ -248,7 +248,7 @@ mod tests {
         let hostile = Line { text: "a\r\u{2028}\x1b[2K\x1b[1Aheroku[router]: x".to_owned(), ..line.clone() };
         assert!(!hostile.to_string().contains(|c: char| c.is_control() || breaks(c)), "{hostile}");
         assert_eq!(api::log_lines::LogLine::from(hostile.clone()).text, "a  \x1b[2K\x1b[1Aheroku[router]: x");
-        // A process type of an app is not the router, whatever it is called.
+        // A process type of an app is not the router, whatever its name.
         let forged = Line { dyno: "router".to_owned(), ..line };
         assert!(forged.router_fields().is_none());
     }

@@ -10,7 +10,7 @@ use crate::stream::Stream;
 use crate::view::View;
 use crate::{Budget, Error, Filter, Result, segment};
 
-/// Bytes of text that are collected at once: fewer lines come where they are this long.
+/// Bytes of text that are collected at once: if lines are long, there are fewer of them.
 const MOST_TEXT: usize = 8 << 20;
 
 /// Which lines to read. The default is all of them.
@@ -78,8 +78,8 @@ impl Lines {
         }
     }
 
-    /// At most `max` of the remaining lines, and of their text as much as is collected at once: the newest if the
-    /// query asked for the last ones, otherwise the oldest. An error if the search is stopped first.
+    /// At most `max` of the remaining lines, and no more text than is collected at once: the newest lines if the query
+    /// asked for the last ones, otherwise the oldest. An error if the search is stopped first.
     pub fn collect_most(&mut self, max: usize) -> Result<Vec<Line>> {
         let (mut kept, mut bytes, newest) = (VecDeque::new(), 0, self.newest);
         for line in self.by_ref().take(max) {

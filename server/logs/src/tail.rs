@@ -11,7 +11,7 @@ use crate::read::Lines;
 use crate::stream::Stream;
 use crate::{Budget, Filter, Result};
 
-/// The text of the lines that are read at once, in bytes.
+/// Bytes of text that are read at once.
 const MOST_BYTES: usize = 64 << 10;
 
 /// Tails an app's log from a given line. Reads from disk: a slow reader costs no memory, and can
@@ -30,8 +30,8 @@ impl Tail {
         Ok(Tail { stream, matcher, newest })
     }
 
-    /// The next matching lines, at most `max`, and no more than wait for a reader in memory; empty if there is nothing
-    /// new, or nothing within the `budget`: the next call resumes there.
+    /// The next matching lines, at most `max`, and no more than may be held in memory for a reader; empty if there is
+    /// nothing new, or nothing within the `budget`: the next call resumes there.
     pub fn read(&mut self, max: usize, budget: &Budget) -> Result<Vec<Line>> {
         let (views, newest) = self.stream.views(&self.matcher)?;
         let mut found = Lines::of(views, Arc::new(self.matcher.clone()), budget.clone());
@@ -46,7 +46,7 @@ impl Tail {
         let seen = match (lines.last(), found.stopped_at()) {
             (Some(last), _) if lines.len() == max || bytes >= MOST_BYTES => last.seq,
             (last, Some(seen)) => last.map_or(seen, |last| seen.max(last.seq)),
-            // Lines that did not match count as seen.
+            // Lines that did not match count as read.
             (_, None) => newest,
         };
         self.matcher.after = seen.max(self.matcher.after);

@@ -5,9 +5,9 @@
 //!                              every 10 s    disk
 //! ```
 //!
-//! All stored data can be merged: samples into a minute, sixty minutes into an hour, and the percentiles of the
-//! hour are those of its requests, not a mean of means. So one store serves every resolution, and a rule can be
-//! replayed over it.
+//! All stored data can be merged: samples into a minute, sixty minutes into an hour, and the percentiles of the hour
+//! are those of its requests, not a mean of means. So one store serves every resolution, and alert rules can be
+//! evaluated over past data.
 //!
 //! All functions that access the disk are synchronous and short; async callers wrap them in `spawn_blocking`.
 //!

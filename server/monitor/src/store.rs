@@ -68,7 +68,7 @@ impl Store {
 
     /// Like [`Store::open`], with custom retention.
     pub fn open_with(dir: &Path, limits: Limits) -> Result<Arc<Store>> {
-        std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
+        std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         Ok(Arc::new(Store {
             dir: dir.to_owned(),
             limits,
@@ -80,7 +80,7 @@ impl Store {
     /// Stores a sample taken at `at`. A sample for an already packed day is dropped.
     pub fn record(&self, app: Uuid, at: DateTime<Utc>, sample: &Sample) -> Result<()> {
         let now_ms = at.timestamp_millis();
-        // It belongs to the middle of its interval, regardless of jitter at its ends.
+        // It is assigned to the middle of its interval, regardless of jitter at either end.
         let at_ms = now_ms - sample.covers.as_millis() as i64 / 2;
         let rollup = Rollup::of(sample);
         let mut record = Vec::new();

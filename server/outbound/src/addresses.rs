@@ -12,7 +12,7 @@ use crate::network::Network;
 pub enum Kind {
     /// The machine itself, by a loopback address.
     Loopback,
-    /// In a network that is not part of the internet.
+    /// In a private network.
     Private,
     /// On the same link, including the metadata services of most clouds.
     LinkLocal,
@@ -22,7 +22,7 @@ pub enum Kind {
     Multicast,
     /// For documentation, benchmarks, obsolete tunnels, or unallocated.
     Reserved,
-    /// Public, but the machine's own, which can reach more of itself than the internet can.
+    /// A public address of this machine, which can reach more of its own services that way than the internet can.
     Own,
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn kind(ip: IpAddr) -> Option<Kind> {
     special.or_else(|| (ip.is_ipv6() && !GLOBAL.contains(ip)).then_some(Kind::Reserved))
 }
 
-/// Addresses of IPv6 that the internet does not have, but for those that stand for one of IPv4 behind NAT64.
+/// IPv6 addresses that are not public, except for those that represent an IPv4 address behind NAT64.
 const UNKNOWN: [&str; 4] = [
     "::-64:ff9a:ffff:ffff:ffff:ffff:ffff:ffff",
     "64:ff9b::1:0:0-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
@@ -95,7 +95,7 @@ const UNKNOWN: [&str; 4] = [
     "8000::/1",
 ];
 
-/// What is not public, as a firewall lists it: networks, and ranges from a first to a last address.
+/// The non-public addresses in a form for firewalls: networks, and ranges from a first to a last address.
 pub fn not_public() -> Vec<String> {
     let special =
         SPECIAL.iter().map(|(network, _)| network).filter(|network| network.is_in(&GLOBAL) || network.is_v4());

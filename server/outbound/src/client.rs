@@ -88,8 +88,8 @@ impl Client {
         Ok(url)
     }
 
-    /// Downloads `url` into `into`. Returns the number of bytes. On an error, the caller has to remove what was
-    /// written before.
+    /// Downloads `url` into `into`. Returns the number of bytes. On an error, the caller has to remove the partial
+    /// download.
     ///
     /// # Errors
     /// If the URL is rejected, the response is not a success, or it is too slow or too large.

@@ -60,7 +60,7 @@ fn amount(bytes: &u64) -> String {
 }
 
 impl Error {
-    /// Whether the platform's rules are the cause, not the other side.
+    /// Whether the cause is the platform's rules, not the other side.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Address(_) | Self::Refused { .. } | Self::Redirect { .. })
     }

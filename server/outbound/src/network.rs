@@ -35,7 +35,7 @@ impl Network {
         self.bits >= other.bits && other.contains(self.first)
     }
 
-    /// The addresses of IPv6 by which one of IPv4 is reached where there is nothing else.
+    /// The IPv6 addresses by which hosts without IPv4 reach an IPv4 network (NAT64).
     pub fn behind_nat64(&self) -> Option<Network> {
         let IpAddr::V4(first) = self.first else { return None };
         let [a, b, c, d] = first.octets().map(u16::from);

@@ -16,7 +16,7 @@ use crate::{
 pub struct Rules {
     /// Non-public networks that are allowed.
     pub networks: Vec<Network>,
-    /// Ports of this machine that requests may connect to, since the internet can. Others may be for the machine alone.
+    /// Ports of this machine that requests may connect to, because they are reachable from the internet anyway.
     pub allowed_ports: Vec<u16>,
 }
 

@@ -95,7 +95,7 @@ enum State {
     Over,
 }
 
-/// What a client holds while git serves it.
+/// The resources that a client holds while git serves it.
 pub struct ClientSlot {
     /// Called when git has exited, before the client gets the end of its response; dropped uncalled if the client has
     /// disconnected.
@@ -251,7 +251,7 @@ fn error(why: &str) -> BytesMut {
     report
 }
 
-/// The first sentence is shown behind each ref.
+/// The first sentence is shown after each ref.
 fn rejections(why: &str, refs: &[Vec<u8>]) -> BytesMut {
     let why = why.split(". ").next().unwrap_or_default().trim_end_matches('.');
     let mut report = BytesMut::new();
@@ -263,14 +263,14 @@ fn rejections(why: &str, refs: &[Vec<u8>]) -> BytesMut {
     report
 }
 
-/// A line for people.
+/// A line of text for the user.
 fn remark(why: &str) -> Bytes {
     let mut out = BytesMut::new();
     line(&mut out, Some(2), format!(" !     {why}\n").as_bytes());
     out.freeze()
 }
 
-/// One pkt-line; with a sideband, if the protocol has them here: 1 is the response, 2 is text for people.
+/// One pkt-line; with a sideband, if the protocol uses them here: 1 is the response, 2 is text for the user.
 fn line(out: &mut BytesMut, band: Option<u8>, text: &[u8]) {
     let length = text.len() + 4 + usize::from(band.is_some());
     out.put_slice(format!("{length:04x}").as_bytes());
@@ -296,7 +296,7 @@ mod tests {
     fn a_line_that_was_cut_is_ended_first() {
         let (whole, remark) = (b"000f\x02 building\n", &b"001a\x02 !     No. Try less.\n"[..]);
         for end in 0..=whole.len() {
-            // Read in parts, of which the last bytes are held back.
+            // Read in parts, the last bytes of which are held back.
             let (mut cut, part) = (Cut::default(), &whole[..end]);
             part.chunks(3).for_each(|part| cut.read(part));
             let (sent, held) = part.split_at(end.saturating_sub(END.len()));

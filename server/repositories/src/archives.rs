@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{branches::is_id, handle::Repositories, plumbing};
 
 impl Repositories {
-    /// Writes the files of a commit to a tar archive, as they are.
+    /// Writes the files of a commit to a tar archive, unchanged.
     pub async fn archive(&self, app: Uuid, commit: &str, file: &Path) -> anyhow::Result<()> {
         if !is_id(commit) {
             bail!("{commit} is not a commit");

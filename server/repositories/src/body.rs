@@ -60,8 +60,8 @@ pub trait SpaceLimit: Send + Sync {
     /// The maximum.
     fn limit(&self) -> u64;
 
-    /// Makes sure that there is space for `bytes` in total, or returns why there is none. May wait for space that others
-    /// release.
+    /// Makes sure that there is space for `bytes` in total, or returns why there is none. May wait for space that
+    /// others release.
     async fn grow(&self, bytes: u64) -> Result<(), String>;
 }
 
@@ -174,7 +174,7 @@ impl Incoming {
                 0 => return Ok(()),
                 read => read,
             };
-            // A trickle of bytes counts as silence: slots and space are for clients that send.
+            // A trickle of bytes counts as silence, so that slots and space are not held by clients that hardly send.
             (waited, came) = (waited + since.elapsed(), came + read);
             if came >= limits::PACE {
                 (waited, came) = (Duration::ZERO, 0);

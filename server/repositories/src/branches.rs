@@ -8,7 +8,7 @@ use crate::{
     inside::{Move, Tip},
 };
 
-/// The branches that are deployed; no other ref is, whatever its name.
+/// The branches that are deployed. Other refs never are, whatever their names.
 pub const DEPLOYED: [&str; 2] = ["refs/heads/main", "refs/heads/master"];
 
 pub(crate) fn is_id(text: &str) -> bool {
@@ -20,7 +20,7 @@ pub(crate) fn is_tip(tip: Option<&str>, id: &str) -> bool {
 }
 
 impl Repositories {
-    /// Moves a branch from `old` to `new`; all zeros stand for no commit. A branch that is already at `new` stays, so
+    /// Moves a branch from `old` to `new`; all zeros mean no commit. A branch that is already at `new` is unchanged, so
     /// that a job can repeat this.
     pub async fn move_ref(&self, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
         let repository = self.ensure(app).await?;
@@ -31,7 +31,7 @@ impl Repositories {
         Ok(())
     }
 
-    /// Whether a branch is at the commit `id`; all zeros stand for a branch that does not exist.
+    /// Whether a branch is at the commit `id`; all zeros mean that the branch does not exist.
     pub async fn is_at(&self, app: Uuid, name: &str, id: &str) -> anyhow::Result<bool> {
         Ok(is_tip(self.tip(app, name).await?.as_deref(), id))
     }

@@ -41,9 +41,9 @@ fn commit(text: &str) -> Option<api::releases::Commit> {
     is_id(id).then(|| api::releases::Commit { id: id.to_owned(), subject, author: line(author, AUTHOR), at })
 }
 
-/// The first `most` characters of a text, as a name is shown.
+/// The first `most` characters of a text, sanitized like a name.
 pub(crate) fn line(text: &str, most: usize) -> String {
-    // git's output is bounded, but sanitizing all of it would be a waste.
+    // git's output is bounded, but there is no need to sanitize all of it.
     let beginning: String = text.chars().take(4 * most).collect();
     let word = sanitize::word(&beginning);
     let word = word.trim();

@@ -1,4 +1,4 @@
-//! A commit of files that nobody pushed: the first one of an app, from a sample.
+//! Creates a commit of files without a push: the first one of an app, from a sample.
 
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
@@ -21,7 +21,7 @@ impl Repositories {
 
     async fn import(&self, app: Uuid, stream: &str) -> anyhow::Result<String> {
         let repository = self.ensure(app).await?;
-        // Two concurrent ones would lock each other's ref.
+        // Two concurrent imports would conflict on the lock of the ref.
         let used = self.of(app);
         let _turn = used.importing.lock().await;
         let writing = self.write(app).await?;

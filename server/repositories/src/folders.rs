@@ -25,7 +25,7 @@ use crate::{
 const UNFINISHED: &str = "unfinished";
 
 impl Repositories {
-    /// Registers a writer of the repository of an app, after removing what killed ones left there.
+    /// Registers a writer of the repository of an app, after removing the leftovers of killed ones.
     pub async fn write(&self, app: Uuid) -> anyhow::Result<Writing> {
         let used = self.of(app);
         let gate = used.gate.lock().await;
@@ -39,7 +39,7 @@ impl Repositories {
         Ok(Writing::new(used))
     }
 
-    /// Sweeps the repository of an app, unless somebody writes to it.
+    /// Sweeps the repository of an app, unless it has a writer.
     pub async fn sweep_if_idle(&self, app: Uuid) -> anyhow::Result<()> {
         let used = self.of(app);
         let _gate = used.gate.lock().await;
@@ -51,14 +51,14 @@ impl Repositories {
         Ok(())
     }
 
-    /// Sweeps a repository; `alone` says that nobody writes to it.
+    /// Sweeps a repository; `alone` means that it has no writers.
     async fn sweep(&self, app: Uuid, alone: bool) -> anyhow::Result<()> {
         let repository = self.ensure(app).await?;
         self.ask(&repository, &Sweep { alone }).await.context("sweep the repository")
     }
 
-    /// Creates the repository of an app on first use: under a temporary name, and then renamed, so that nobody ever
-    /// finds an incomplete one, not even after a kill. Fails if the app is destroyed.
+    /// Creates the repository of an app on first use: under a temporary name, and then renamed, so that an incomplete
+    /// one is never used, not even after a crash. Fails if the app is destroyed.
     pub async fn ensure(&self, app: Uuid) -> anyhow::Result<PathBuf> {
         let folder = self.path(app);
         if tokio::fs::try_exists(&folder).await? {
@@ -75,8 +75,8 @@ impl Repositories {
         let unfinished = folder.with_extension(UNFINISHED);
         self.init(&unfinished).await.context("create the app's repository")?;
         tokio::fs::rename(&unfinished, &folder).await.context("put the app's repository into its place")?;
-        // An app disappears before its files are removed: if it is still there, this will be one of them. Otherwise
-        // that may be over already.
+        // An app's row is removed before its files: if the app still exists, this folder will be removed with them.
+        // Otherwise, their removal may be over already.
         if !self.apps().exists(app).await? {
             trees::remove(&folder).context("remove the repository of a destroyed app")?;
             return Err(destroyed(app));
@@ -112,7 +112,7 @@ pub fn prepare(data: &Path) -> anyhow::Result<()> {
     open(&hooks)?;
     for name in ["proc-receive", "post-receive"] {
         let file = hooks.join(name);
-        // The worker gets this very executable, since an upgrade may have moved its file.
+        // The worker gets a descriptor of the running executable, since an upgrade may have replaced its file.
         std::fs::write(&file, format!("#!/bin/sh\nexec \"$WHARF_EXE\" git-hook {name}\n"))?;
         open(&file)?;
     }
@@ -127,7 +127,7 @@ pub fn prepare(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives a repository to git's user, its top folder last: if that belongs to the user, everything does.
+/// Gives a repository to git's user, its top folder last: if it belongs to that user, everything in it does.
 fn give(repository: &Path) -> std::io::Result<()> {
     if std::fs::symlink_metadata(repository)?.uid() == worker::GIT {
         return Ok(());

@@ -15,14 +15,14 @@ use worker::Workers;
 
 use crate::{limits::GitLimits, measured::Measured};
 
-/// Knows which apps exist.
+/// Reports which apps exist.
 #[async_trait]
 pub trait Apps: Send + Sync {
     /// Whether there is an app with this id that is not being destroyed.
     async fn exists(&self, app: Uuid) -> anyhow::Result<bool>;
 }
 
-/// The repositories of a platform: the current users of each, and what starts workers.
+/// The repositories of a platform: the current users of each, and the handle that starts workers.
 pub struct Repositories {
     data: PathBuf,
     limits: GitLimits,
@@ -40,7 +40,7 @@ pub(crate) struct Use {
     /// Held while it is swept and a writer waits.
     pub gate: tokio::sync::Mutex<()>,
     pub writers: AtomicUsize,
-    /// Whether no killed process has left anything in it.
+    /// Whether it has no leftovers of killed processes.
     pub is_clean: AtomicBool,
     /// Held while it is packed, and while a commit of files is written.
     pub packing: tokio::sync::Mutex<()>,
@@ -70,7 +70,7 @@ impl Repositories {
         &self.workers
     }
 
-    /// Which apps there are.
+    /// Reports which apps exist.
     pub(crate) fn apps(&self) -> &dyn Apps {
         self.apps.as_ref()
     }
@@ -79,10 +79,10 @@ impl Repositories {
         self.uses().entry(app).or_default().clone()
     }
 
-    /// Forgets what it knows of the repositories that are not there, such as those of destroyed apps.
+    /// Removes the state of repositories that do not exist, such as those of destroyed apps.
     pub fn forget_missing(&self) {
         let there: HashSet<Uuid> = self.all().into_iter().collect();
-        // What somebody holds has to stay the same for all of them.
+        // State in use has to stay shared by all its users.
         self.uses().retain(|app, used| there.contains(app) || Arc::strong_count(used) > 1);
     }
 

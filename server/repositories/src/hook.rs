@@ -2,8 +2,8 @@
 //!
 //! `proc-receive` implements git's protocol of that name (see git's `githooks` document) on its standard input and
 //! output, sends the server a request, one line of JSON, over a descriptor of this push alone, and forwards the
-//! server's output to its standard error, which the client shows after `remote:`. The server trusts nothing that a hook
-//! decides; its checks only serve the user.
+//! server's output to its standard error, which the client shows after `remote:`. The server does not trust any
+//! decision of a hook; the hook's checks only give the user better messages.
 //!
 //! The pkt-lines of that protocol are our own code, since crates for the format include an entire implementation of
 //! git.
@@ -21,7 +21,7 @@ use crate::{branches::DEPLOYED, commits::line};
 /// The descriptor of the socket to the server, and that of our own executable.
 pub(crate) const LINE: i32 = 3;
 pub(crate) const EXECUTABLE: i32 = 4;
-/// Maximum number of listed branches; of more, only the number is shown.
+/// Maximum number of listed branches; if there are more, only their number is shown.
 const NAMED: usize = 10;
 
 /// A branch that is pushed.
@@ -31,7 +31,7 @@ pub struct Push {
     pub name: String,
     /// Its commit before; zeros if it did not exist.
     pub old: String,
-    /// The commit that it is to be moved to.
+    /// The commit to which it is to be moved.
     pub new: String,
 }
 
@@ -117,7 +117,7 @@ fn ask(name: &str, old: &str, new: &str) -> Result<(), String> {
     let push = Push { name: name.into(), old: old.into(), new: new.into() };
     let mut question = serde_json::to_vec(&push).map_err(|err| err.to_string())?;
     question.push(b'\n');
-    // SAFETY: the worker gets it there, git leaves it alone, and nothing else here uses it.
+    // SAFETY: the worker gets this descriptor, git does not use it, and nothing else here does.
     let mut server = unsafe { UnixStream::from_raw_fd(LINE) };
     server.write_all(&question).map_err(away)?;
     let lines = BufReader::new(server).split(b'\n');

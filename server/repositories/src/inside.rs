@@ -1,4 +1,4 @@
-//! Queries of a repository, run inside a worker: several git commands for the price of one process, in which untrusted
+//! Queries of a repository, run inside a worker: several git commands at the cost of one worker, in which untrusted
 //! data can do no harm.
 
 use std::{
@@ -84,7 +84,7 @@ pub(crate) struct Inspect {
     pub most_bytes: u64,
 }
 
-/// What was pushed.
+/// The pushed objects.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Inspected {
     /// The commit of the branch before.

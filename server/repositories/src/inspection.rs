@@ -13,11 +13,12 @@ use crate::{
     limits,
 };
 
-/// The message for a client whose push follows another one that it did not know of.
+/// The message for a client whose push follows another one that the client had not seen.
 pub const STALE: &str = " !     Somebody else pushed to this branch at the same time. Fetch and push again.";
 
 impl Repositories {
-    /// The subject of the pushed commit; or why it cannot be deployed: a line for the client, and the verdict.
+    /// The subject of the pushed commit; or why it cannot be deployed: a message for the client, and the reason for
+    /// git.
     pub async fn inspect(&self, app: Uuid, push: &Push) -> Result<std::result::Result<String, (String, &'static str)>> {
         if !DEPLOYED.contains(&push.name.as_str()) || !is_id(&push.new) || !is_id(&push.old) {
             return Ok(Err((" !     Only main and master are deployed.".into(), "not a deployed branch")));

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! Everything that reads or writes a repository runs in a sandboxed worker as git's own user, which sees that one
-//! repository: git itself when it serves clients (`serving`), and our own queries (`inside`). The hook is of kind
-//! `proc-receive`: it decides over `main` and `master` itself, and moves them as the last step of the build, so that a
-//! rejected push has changed nothing.
+//! repository: git itself when it serves clients (`serving`), and our own queries (`inside`). The hook is a
+//! `proc-receive` hook: it handles updates of `main` and `master` itself, which are moved as the last step of the
+//! build, so that a rejected push has changed nothing.
 //!
 //! This crate knows neither routes nor the database: its callers decide which apps exist ([`Apps`]), who may clone or
 //! push, how much space a push has ([`SpaceLimit`]) and what happens afterwards.

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct GitLimits {
     /// Size of a push, in bytes.
     pub push_bytes: u64,
-    /// The files of a commit that is deployed, all together, in bytes.
+    /// Total size of the files of a deployed commit, in bytes.
     pub checkout_bytes: u64,
     /// A repository on disk, in bytes.
     pub repository_bytes: u64,
@@ -29,7 +29,7 @@ impl Default for GitLimits {
     }
 }
 
-/// Files and folders of a commit that is deployed.
+/// Maximum number of files and folders of a deployed commit.
 pub(crate) const MOST_FILES: u64 = 250_000;
 /// Maximum number of refs that one push may change.
 pub(crate) const MOST_REFS: usize = 1_000;

@@ -1,4 +1,4 @@
-//! Runs git: with the platform's configuration alone, sandboxed, on one repository.
+//! Runs git: only with the platform's configuration, sandboxed, on one repository.
 
 use std::{path::Path, time::Duration};
 
@@ -25,7 +25,7 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 7] = [
 /// The configuration of git. The worker limits its memory; these settings keep normal usage below that.
 const SETTINGS: [&str; 22] = [
     "core.hooksPath=/hooks",
-    // git sends what is below these to the hook, too, which refuses it.
+    // git also passes refs below these to the hook, which rejects them.
     "receive.procReceiveRefs=refs/heads/main",
     "receive.procReceiveRefs=refs/heads/master",
     // Only branches and tags: other refs are neither accepted, shown nor followed.
@@ -58,7 +58,7 @@ pub(crate) fn settings() -> impl Iterator<Item = &'static str> {
     SETTINGS.iter().flat_map(|setting| ["-c", *setting])
 }
 
-/// A `git` that reads no configuration but ours.
+/// A `git` that reads no configuration except ours.
 pub(crate) fn git(args: &[&str]) -> Program {
     let program = Program::new("git").args(settings()).args(args.iter().copied());
     ENVIRONMENT.iter().fold(program, |program, (name, value)| program.env(name, *value))
@@ -90,6 +90,6 @@ impl Repositories {
     {
         let order = self.order(repository, Work::Program(git(&[])));
         let answer = self.workers().send(task, order, Lines::default()).await;
-        answer.context("ask git")?.map_err(|why| anyhow!("git: {why}"))
+        answer.context("query git")?.map_err(|why| anyhow!("git: {why}"))
     }
 }

@@ -46,8 +46,8 @@ impl Repositories {
         Ok(process)
     }
 
-    /// Receives a push of at most `most` bytes. The caller decides over it by responding to its hook at the other end
-    /// of the socket; without a response, the hook rejects the push.
+    /// Receives a push of at most `most` bytes. The caller accepts or rejects it by responding to its hook at the other
+    /// end of the socket; without a response, the hook rejects the push.
     pub async fn receive_pack(
         &self,
         app: Uuid,

@@ -10,7 +10,7 @@ use crate::{handle::Repositories, sweep::is_incoming};
 const BELIEVED: Duration = Duration::from_secs(10);
 /// The overhead of a file, in bytes.
 const ENTRY: u64 = 1024;
-/// A packed ref counts as much as one in its own file, since clients are sent it in either case.
+/// A packed ref counts as much as one in its own file, since it is sent to clients in either case.
 const PACKED_REF: u64 = 64;
 
 impl Repositories {
@@ -81,7 +81,7 @@ mod tests {
         let before = size(dir.path());
         let packed = with("packed-refs", &line.repeat(100)) - before;
         assert!(packed >= 100 * loose / 4, "{packed} for 100 packed refs, {loose} for a loose one");
-        // What a push brings is counted by whoever lets it in.
+        // Incoming objects of a push are counted by the code that admits the push.
         let before = with("objects/info/x", "");
         assert_eq!(with("objects/tmp_objdir-incoming-x/pack/p", "much"), before);
     }

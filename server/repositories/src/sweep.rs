@@ -11,10 +11,10 @@ use worker::{Task, TaskFiles};
 
 use crate::plumbing::REPOSITORY;
 
-/// git holds a lock for moments. An older one was left by a killed git.
+/// git holds a lock only briefly. An older one is left over from a killed git.
 const LOCK: Duration = Duration::from_secs(60);
 
-/// Removes what a killed git has left.
+/// Removes the leftovers of a killed git.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Sweep {
     /// Whether the repository is not in use.

@@ -39,8 +39,8 @@ const ANY_AGE: Duration = Duration::from_secs(60);
 /// Maximum age for other requests: no dyno would be closing such a young connection.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// Starts a request to `app`. What needs no waiting is done here, so that the future of [`Exchange::answer`], which is
-/// moved for every request, stays small.
+/// Starts a request to `app`. Everything that does not wait is done here, so that the future of [`Exchange::answer`],
+/// which is moved for every request, stays small.
 pub(crate) fn begin(
     in_flight: InFlight,
     app: Arc<App>,
@@ -51,12 +51,12 @@ pub(crate) fn begin(
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, incoming) = request.into_parts();
     let fits = headers::request_fits(&parts.headers);
-    let crowded = app.stats.inflight.fetch_add(1, Relaxed) >= (in_flight.shared.most_connections / 2) as u64;
+    let crowded = app.stats.inflight.fetch_add(1, Relaxed) >= (in_flight.shared.files.clients / 2) as u64;
     let refused = match headers::take_expectation(&mut parts.headers) {
         _ if refusal.is_some() => refusal.map(|refusal| (Code::H26, refusal.status)),
         Expectation::Unknown => Some((Code::H26, StatusCode::EXPECTATION_FAILED)),
         Expectation::Fine if !fits => Some((Code::H26, StatusCode::BAD_REQUEST)),
-        // What one app may keep of the router, so that others have the rest.
+        // The limits of one app's use of the router, so that enough is left for others.
         Expectation::Fine if crowded => Some((Code::H11, Code::H11.status())),
         Expectation::Fine => None,
     };
@@ -88,7 +88,7 @@ pub(crate) fn begin(
     Box::new(Exchange { record, head: Head::new(parts), upgrade, accept, refused })
 }
 
-/// The head of a request as a dyno gets it, as often as needed.
+/// The head of a request as sent to a dyno, cloned as often as needed.
 struct Head {
     method: Method,
     uri: Uri,
@@ -151,7 +151,7 @@ impl Exchange {
 
     /// Finds a dyno and forwards the request to it.
     async fn run(&mut self) -> Result<Answer, Code> {
-        let mut app = Some(self.record.app.clone());
+        let mut is_first = true;
         let mut tried = Vec::new();
         let mut last_failure = Code::H21;
         let mut repeated = false;
@@ -159,19 +159,19 @@ impl Exchange {
             if tried.len() >= TRIES {
                 return Err(last_failure);
             }
-            let backend = self.find(app.take(), &tried, last_failure).await?;
+            let backend = self.find(std::mem::take(&mut is_first), &tried, last_failure).await?;
             // It may have been taken out of the table since.
             let Some(lease) = Lease::take(&backend) else { continue };
             self.record.lease = Some(lease);
-            let (mut wire, again) = match self.reuse(&backend, repeated).await {
+            let (mut wire, again) = match self.reuse(repeated).await {
                 Some(wire) => wire,
-                None => match self.connect(&backend).await {
+                None => match self.connect().await {
                     Ok(wire) => (wire, Again::Never),
                     Err(Code::H99) => return Err(Code::H99),
                     Err(code) => {
-                        // The dyno took the request and then disconnected: that is the error to report.
+                        // The dyno received the request and then disconnected: that is the error to report.
                         last_failure = if repeated { Code::H13 } else { code };
-                        tried.push(backend);
+                        tried.push(self.backend().clone());
                         continue;
                     }
                 },
@@ -181,7 +181,7 @@ impl Exchange {
             let upload = self.record.upload.as_deref();
             match wire.send(request, upload, self.response_timeouts()).await {
                 Ok(response) => return Ok((wire, response)),
-                // The dyno closed the idle connection in the moment that we took it.
+                // The dyno closed the idle connection just as we took it.
                 Err(Failure::Closed) if again == Again::Maybe && upload.is_none_or(Upload::replayable) => {
                     repeated = true;
                 }
@@ -190,10 +190,16 @@ impl Exchange {
         }
     }
 
-    /// A dyno for this request; waits if the app is starting.
+    /// The dyno that was chosen.
+    fn backend(&self) -> &Arc<Backend> {
+        &self.record.lease.as_ref().expect("a dyno was chosen").backend
+    }
+
+    /// A dyno for this request; waits if the app is starting. `as_routed` uses the app as it was when the request
+    /// arrived.
     async fn find(
         &self,
-        mut app: Option<Arc<App>>,
+        mut as_routed: bool,
         tried: &[Arc<Backend>],
         last_failure: Code,
     ) -> Result<Arc<Backend>, Code> {
@@ -201,17 +207,14 @@ impl Exchange {
         let deadline = self.record.start + shared.config.timeouts.boot;
         let mut place = None;
         loop {
-            // Made before the look at the table, so that no change in between is missed.
+            // Created before the table is read, so that no change in between is missed.
             let changed = shared.changed.notified();
-            let looked_up = app.take();
-            let is_fresh = looked_up.is_none();
-            let app = match looked_up {
-                Some(app) => app,
-                None => {
-                    let table = shared.table.load();
-                    table.apps.get(&self.record.app.id).cloned().ok_or(Code::H14)?
-                }
+            let is_fresh = !std::mem::take(&mut as_routed);
+            let current = match is_fresh {
+                true => Some(shared.table.load().apps.get(&self.record.app.id).cloned().ok_or(Code::H14)?),
+                false => None,
             };
+            let app = current.as_ref().unwrap_or(&self.record.app);
             match app.state {
                 AppState::Maintenance => return Err(Code::H80),
                 AppState::Blank => return Err(Code::H81),
@@ -240,7 +243,7 @@ impl Exchange {
     }
 
     /// An idle connection to the dyno, if this request can use one.
-    async fn reuse(&mut self, backend: &Backend, repeated: bool) -> Option<(Box<Wire>, Again)> {
+    async fn reuse(&mut self, repeated: bool) -> Option<(Box<Wire>, Again)> {
         // The first failure may not have been the dyno's fault; on a new connection, the second certainly is. And
         // a connection that changes its protocol does not return to the pool.
         if repeated || self.upgrade.is_some() {
@@ -250,16 +253,17 @@ impl Exchange {
             true => (ANY_AGE, Again::Maybe),
             false => (YOUNG, Again::Never),
         };
-        let wire = backend.checkout(age).await?;
+        let wire = self.backend().checkout(age).await?;
         self.record.connect = Some(Duration::ZERO);
         Some((wire, again))
     }
 
-    async fn connect(&mut self, backend: &Backend) -> Result<Box<Wire>, Code> {
+    async fn connect(&mut self) -> Result<Box<Wire>, Code> {
         let timeouts = self.record.in_flight.shared.config.timeouts;
         let start = Instant::now();
-        let result = timeout(timeouts.connect, Wire::connect(&backend.address)).await;
+        let result = timeout(timeouts.connect, self.backend().connect()).await;
         self.record.connect = Some(start.elapsed());
+        let backend = self.backend();
         match result {
             Ok(Ok(wire)) => {
                 backend.release();
@@ -321,13 +325,11 @@ impl Exchange {
             };
             return Response::from_parts(parts, tunnel.start());
         }
-        let lease = self.record.lease.as_ref().expect("a dyno has answered");
         let relay = Relay {
             incoming,
             joined: Joined::default(),
             frames: 0,
             wire: Some(wire),
-            backend: lease.backend.clone(),
             upload: self.record.upload.clone(),
             idle,
             streams: false,

@@ -1,37 +1,28 @@
 //! Dynos as the router sees them: idle connections, load, and whether they accept connections.
 
 use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::coop;
-use tokio::time::Instant;
 
+use crate::pool::{BackendPool, Pool};
 use crate::socket::Address;
-use crate::this_worker;
 use crate::timer::now_ms;
 use crate::wire::Wire;
-
-/// Idle connections kept per dyno.
-const IDLE: usize = 256;
-/// Idle connections older than this are closed.
-const IDLE_TIME: Duration = Duration::from_secs(30);
-
-/// Connections of one worker. Boxed, because moving them by value costs more.
-type Idle = Vec<Box<Wire>>;
 
 /// A dyno, or the server.
 pub(crate) struct Backend {
     pub(crate) dyno: String,
     pub(crate) address: Address,
-    /// Per worker, so that a connection stays on the thread that waits for it.
-    idle: Vec<Mutex<Idle>>,
+    idle: BackendPool,
     inflight: AtomicUsize,
     /// Those of them that have become tunnels.
     tunnels: AtomicUsize,
@@ -39,16 +30,16 @@ pub(crate) struct Backend {
     /// Notified when a request to a retired backend has ended.
     ended: Notify,
     quarantined_until_ms: AtomicU64,
-    /// Whether it is quarantined because it did not respond, instead of refusing at once.
+    /// Whether it is quarantined because it did not respond, rather than because it refused the connection.
     timed_out: AtomicBool,
 }
 
 impl Backend {
-    pub(crate) fn new(dyno: String, address: Address, workers: usize) -> Backend {
+    pub(crate) fn new(dyno: String, address: Address, pool: &Arc<Pool>) -> Backend {
         Backend {
             dyno,
             address,
-            idle: (0..workers).map(|_| Mutex::default()).collect(),
+            idle: pool.add_backend(),
             inflight: AtomicUsize::new(0),
             tunnels: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
@@ -61,12 +52,7 @@ impl Backend {
     /// An idle connection that was used within `max_age` and is still open.
     pub(crate) async fn checkout(&self, max_age: Duration) -> Option<Box<Wire>> {
         loop {
-            let mut wire = {
-                let mut idle = self.own();
-                // The last one is the youngest.
-                let old = idle.last()?.idle_since.elapsed() > max_age;
-                if old { None } else { idle.pop() }
-            }?;
+            let mut wire = self.idle.take(max_age)?;
             // Even at the end of a turn, when sockets that are closed look as if they were only silent.
             let closed = coop::unconstrained(poll_fn(|cx| Poll::Ready(wire.drive(cx)))).await;
             if !closed && wire.is_ready() {
@@ -75,26 +61,27 @@ impl Backend {
         }
     }
 
+    /// A new connection.
+    pub(crate) async fn connect(&self) -> io::Result<Box<Wire>> {
+        self.idle.connect(&self.address).await
+    }
+
     /// Returns a connection to the pool, unless it is not reusable.
-    pub(crate) fn checkin(&self, mut wire: Box<Wire>) {
+    pub(crate) fn checkin(&self, wire: Box<Wire>) {
         if !wire.is_ready() || self.retired.load(Relaxed) {
             return;
         }
-        wire.idle_since = Instant::now();
-        let mut idle = self.own();
-        if idle.len() < IDLE {
-            idle.push(wire);
-        }
+        self.idle.keep(wire);
         // It may have been retired since the look above.
         if self.retired.load(Relaxed) {
-            idle.clear();
+            self.idle.close();
         }
     }
 
     /// Closes idle connections permanently. Requests in progress continue, and no others begin.
     pub(crate) fn retire(&self) {
         self.retired.store(true, SeqCst);
-        self.close_idle();
+        self.idle.close();
     }
 
     /// Whether requests are in progress. Tunnels do not count: they do not end by themselves, and an app that gets
@@ -123,19 +110,11 @@ impl Backend {
         }
     }
 
-    /// Closes idle connections that the dyno has closed, or that were unused for long.
-    pub(crate) fn sweep(&self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        for mut idle in self.idle.iter().map(lock) {
-            idle.retain_mut(|wire| wire.idle_since.elapsed() < IDLE_TIME && !wire.drive(&mut cx));
-        }
-    }
-
     pub(crate) fn quarantine(&self, how_long: Duration, timed_out: bool) {
         self.timed_out.store(timed_out, Relaxed);
         let until = now_ms() + how_long.as_millis() as u64;
         self.quarantined_until_ms.store(until, Relaxed);
-        self.close_idle();
+        self.idle.close();
     }
 
     pub(crate) fn release(&self) {
@@ -150,20 +129,6 @@ impl Backend {
             until => until > now_ms(),
         }
     }
-
-    fn close_idle(&self) {
-        for mut idle in self.idle.iter().map(lock) {
-            idle.clear();
-        }
-    }
-
-    fn own(&self) -> MutexGuard<'_, Idle> {
-        lock(&self.idle[this_worker::number()])
-    }
-}
-
-fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
-    idle.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
 /// A request in progress at a backend.
@@ -236,8 +201,8 @@ pub(crate) fn choose(backends: &[Arc<Backend>], tried: &[Arc<Backend>]) -> Choic
     if let Some(found) = turned().find(|b| fit(b)) {
         return Choice::Take(found.clone());
     }
-    // All are quarantined. One that refused does so quickly, and may be back: better to ask again
-    // than to answer for it. One that lets us wait would make everybody wait.
+    // All are quarantined. A dyno that refused connections does so quickly, and may be back, so it is tried again. A
+    // dyno that does not respond would make every request wait.
     match turned().find(|b| fresh(b) && !b.timed_out.load(Relaxed)) {
         Some(found) => Choice::Take(found.clone()),
         None if turned().any(fresh) => Choice::Quarantined,
@@ -264,10 +229,12 @@ fn random_below(n: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Files;
 
     fn backends(n: usize) -> Vec<Arc<Backend>> {
         let address = Address::Tcp(([127, 0, 0, 1], 1).into());
-        (1..=n).map(|i| Arc::new(Backend::new(format!("web.{i}"), address.clone(), 1))).collect()
+        let pool = Pool::new(1, Files::for_backends(1));
+        (1..=n).map(|i| Arc::new(Backend::new(format!("web.{i}"), address.clone(), &pool))).collect()
     }
 
     fn taken(choice: Choice) -> Option<String> {

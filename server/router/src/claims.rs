@@ -1,10 +1,10 @@
-//! Headers that clients must not set: who they are and how they connected, what routers and proxies add, and what only
-//! Wharf's own processes send each other.
+//! Headers that clients must not set: those that state their address or how they connected, those added by routers and
+//! proxies, and those that only Wharf's own processes send each other.
 
 use http::HeaderMap;
 use http::header::HeaderName;
 
-/// Names besides `x-forwarded-…` from which programs read the client's address or the request's real host, scheme or
+/// Names other than `x-forwarded-…` from which programs read the client's address or the request's real host, scheme or
 /// path.
 const WORDS: [&str; 17] = [
     "cf-connecting-ip",

@@ -28,15 +28,15 @@ pub(crate) enum Phase {
 pub(crate) struct Client {
     /// The address of the peer, or the one in its PROXY header.
     pub(crate) ip: IpAddr,
-    /// The same, as it goes into X-Forwarded-For.
+    /// The same, in the form for X-Forwarded-For.
     pub(crate) address: HeaderValue,
     /// Whether its forwarded headers are trusted.
     pub(crate) trusted: bool,
     phase: AtomicU8,
     /// Requests in progress, and bodies being discarded.
     busy: AtomicUsize,
-    /// Since when the client has been the cause of a wait (no complete request, no body, no reading), in milliseconds;
-    /// 0 if it is not.
+    /// Since when the router has been waiting for the client (for a complete request, for a body, or for it to read),
+    /// in milliseconds; 0 if it is not.
     no_request: AtomicU64,
     no_body: AtomicU64,
     no_reader: AtomicU64,
@@ -124,7 +124,7 @@ impl Client {
         self.evicted.store(true, Relaxed);
         self.stall();
         if let Some(fd) = *self.socket() {
-            // SAFETY: the descriptor is open: who closes it takes it away from here first.
+            // SAFETY: the descriptor is open: it is removed from here before it is closed.
             unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
         }
     }

@@ -38,7 +38,7 @@ pub(crate) struct ClientSlots {
     state: Mutex<State>,
 }
 
-/// Clients by address, and by memory address, so that each is found at once when it leaves.
+/// Clients by address, and by memory address, so that each is found in constant time when it leaves.
 #[derive(Default)]
 struct State {
     taken: usize,
@@ -99,7 +99,7 @@ impl ClientSlots {
         let batch = self.all.div_ceil(100);
         let mut left = 0;
         if state.taken >= self.all {
-            // Many at once, because looking through all of them takes time.
+            // Evicts many at a time, because going through all of them takes time.
             if state.leaving == 0 {
                 left = evict(state.groups.values().flat_map(HashMap::values), batch);
             }

@@ -17,9 +17,9 @@ use crate::client_slots::ClientSlot;
 use crate::config::Timeouts;
 use crate::open_connection::OpenConnection;
 use crate::timer::Timer;
-use crate::turns;
+use crate::{turns, writes};
 
-/// Fewer bytes than this within the stall timeout are no progress.
+/// Fewer bytes than this within the stall timeout do not count as progress.
 const LEAST: i32 = 1024;
 
 pub(crate) struct ClientSocket {
@@ -76,7 +76,7 @@ impl ClientSocket {
             return Poll::Pending;
         }
         match phase {
-            // Nothing has been asked, so there is nothing to answer: an end like any other.
+            // There is no request to respond to, so this is a normal end.
             Phase::Waiting => Poll::Ready(Ok(())),
             _ => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
         }
@@ -102,7 +102,7 @@ impl ClientSocket {
             return wrote;
         }
         if turns::is_over() {
-            // Not the client has to be waited for, but the next turn.
+            // The cause of the wait is the end of the turn, not the client.
             return Poll::Pending;
         }
         if self.stall.is_none() {
@@ -116,7 +116,7 @@ impl ClientSocket {
             if stall.queued - queued(&self.stream) < LEAST {
                 break;
             }
-            // There is only more in between than the client takes in that time.
+            // The client does read; there is only more data in between than it reads in that time.
             self.stall = Some(Stall::begin(&self.stream, self.timeouts.idle));
         }
         self.client.stall();
@@ -180,7 +180,7 @@ impl AsyncWrite for ClientSocket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let wrote = writes::poll_write_vectored(Pin::new(&mut self.stream), cx, bufs);
         self.check_writing(cx, wrote)
     }
 

@@ -17,7 +17,7 @@ pub struct Config {
     pub run: PathBuf,
     /// Whether clients use HTTPS, with TLS terminated in front of the router.
     pub tls: bool,
-    /// Trusted proxies: those whose statements about the client count.
+    /// Trusted proxies: those whose information about the client is used.
     pub trusted: Networks,
     /// Whether those use the PROXY protocol, too.
     pub proxy_protocol: bool,

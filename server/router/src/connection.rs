@@ -22,7 +22,7 @@ use crate::client::{Client, Phase};
 use crate::client_slots::{self, ClientSlot, Full};
 use crate::client_socket::ClientSocket;
 use crate::entry;
-use crate::open_connection::OpenConnection;
+use crate::open_connection::{NewConnection, OpenConnection};
 use crate::pages::Page;
 use crate::proxy_protocol::{self, Introduction};
 
@@ -32,27 +32,21 @@ const HEAD_BYTES: usize = 64 * 1024;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves a client until it has no more requests.
-pub(crate) async fn serve(shared: Arc<Shared>, stream: std::net::TcpStream, peer: SocketAddr, opened: OpenConnection) {
-    let mut stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::error!(%error, "could not serve a connection");
-            return;
-        }
-    };
-    if stream.set_nodelay(true).is_err() {
-        // The client has left already.
-        return;
-    }
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    (opened, new): (OpenConnection, NewConnection),
+) {
     let Some((ip, first)) = introduce(&shared, &mut stream, peer).await else { return };
     let client = Arc::new(Client::new(ip, shared.config.trusted.contains(ip)));
     client.set_socket(Some(stream.as_raw_fd()));
     let Some((stream, slot)) = with_slot(&shared, stream, &client).await else { return };
     let socket = ClientSocket::new(stream, first, client.clone(), shared.config.timeouts, (slot, opened));
-    answer_all(&shared, &client, socket).await;
+    answer_all(&shared, &client, socket, new).await;
 }
 
-/// The client, and bytes that were read already. Nothing if a trusted peer sends no PROXY header.
+/// The client, and bytes that were read already. `None` if a trusted peer sends no PROXY header.
 async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) -> Option<(IpAddr, Bytes)> {
     let ip = peer.ip().to_canonical();
     if !shared.config.proxy_protocol || !shared.config.trusted.contains(ip) {
@@ -75,7 +69,7 @@ async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) ->
 
 /// Takes a slot for a connection. A client without one gets an error page, unless there are too many of them.
 async fn with_slot(shared: &Arc<Shared>, stream: TcpStream, client: &Arc<Client>) -> Option<(TcpStream, ClientSlot)> {
-    // A proxy brings the connections of many.
+    // A proxy opens connections for many clients.
     let ip = (!client.trusted).then_some(client.ip);
     let take = || shared.slots.take(ip, client, |n| shared.note_evicted(n, client.ip));
     if let Ok(slot) = take() {
@@ -114,7 +108,7 @@ async fn refuse(mut stream: TcpStream, full: Full) {
     let _ = timeout(FAREWELL, say).await;
 }
 
-async fn answer_all(shared: &Arc<Shared>, client: &Arc<Client>, socket: ClientSocket) {
+async fn answer_all(shared: &Arc<Shared>, client: &Arc<Client>, socket: ClientSocket, new: NewConnection) {
     let service = service_fn(|request| {
         let answer = entry::serve(shared.clone(), client.clone(), request);
         async { Ok::<_, Infallible>(answer.await) }
@@ -127,13 +121,18 @@ async fn answer_all(shared: &Arc<Shared>, client: &Arc<Client>, socket: ClientSo
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let mut is_notified = false;
+    let (mut is_notified, mut new) = (false, Some(new));
     let ended = poll_fn(|cx| {
         client.begin_turn();
-        if !is_notified && shared.stopping.load(Relaxed) {
-            is_notified = true;
-            connection.as_mut().graceful_shutdown();
+        let polled = connection.as_mut().poll(cx);
+        // Its request is counted by now.
+        drop(new.take());
+        if polled.is_ready() || is_notified || !shared.stopping.load(Relaxed) {
+            return polled;
         }
+        // Not before the poll: a request that has arrived is served.
+        is_notified = true;
+        connection.as_mut().graceful_shutdown();
         connection.as_mut().poll(cx)
     })
     .await;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Counts since the router's start. The difference of two is what happened in between, if `since` is equal.
+/// Counts since the router's start. If `since` is equal, the difference of two covers the time in between.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counters {
     /// When the router started.

@@ -113,7 +113,7 @@ impl InFlight {
     }
 }
 
-/// Rejects an ambiguous request. Nothing that follows on the connection is read.
+/// Rejects an ambiguous request. Nothing more is read from the connection.
 fn refuse(refusal: Refusal, request: &Request<IncomingBody>, in_flight: InFlight) -> Work {
     in_flight.shared.note_malformed(in_flight.origin.ip, &refusal.sentence);
     show(Page::bad_request(refusal.sentence).with_status(refusal.status).last(), request, in_flight)

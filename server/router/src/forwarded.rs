@@ -2,7 +2,7 @@
 //!
 //! Each hop appends the peer that it got the request from. So the lists are read from the right, as long as the hops
 //! are trusted: the first one that is not is the client. Everything to the left of it is the client's own claim. An
-//! unreadable entry ends the walk, too.
+//! invalid entry also ends the walk.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -55,7 +55,7 @@ fn walk(entries: impl Iterator<Item = Option<IpAddr>>, trusted: &Networks) -> (O
     found
 }
 
-/// The entries of all lines of a header, the last first. `None` for what is not text.
+/// The entries of all lines of a header, the last first. `None` for entries that are not text.
 fn from_right<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<&'a str>> + use<'a> {
     let lines: Vec<_> = headers.get_all(name).iter().collect();
     lines.into_iter().rev().flat_map(|line| {
@@ -67,7 +67,7 @@ fn from_right<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<It
     })
 }
 
-/// As [`from_right`], for `Forwarded`, in which a comma can be quoted.
+/// Like [`from_right`], for `Forwarded`, in which a comma can be quoted.
 fn from_right_quoted(headers: &HeaderMap) -> impl Iterator<Item = Option<&str>> {
     let lines: Vec<_> = headers.get_all(FORWARDED).iter().collect();
     lines.into_iter().rev().flat_map(|line| match line.to_str() {
@@ -92,7 +92,7 @@ struct Element {
     https: Option<bool>,
 }
 
-/// `for="[2001:db8::1]:4711";proto=https;by=…`. One that says anything twice says nothing.
+/// `for="[2001:db8::1]:4711";proto=https;by=…`. An element with a repeated parameter is ignored.
 fn element_of(text: &str) -> Element {
     let mut element = Element::default();
     let mut seen = Vec::new();

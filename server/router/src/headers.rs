@@ -67,8 +67,8 @@ fn is_end_to_end(name: &HeaderName) -> bool {
         || name.as_str().starts_with("sec-")
 }
 
-/// Normalizes the length: a single plain number. Several equal ones, which hyper accepts, become one; an invalid one is
-/// removed.
+/// Normalizes the length: a single plain number. Several equal values, which hyper accepts, become one; an invalid one
+/// is removed.
 fn settle_length(headers: &mut HeaderMap) {
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
     let plain = |value: &HeaderValue| {
@@ -91,13 +91,13 @@ fn settle_length(headers: &mut HeaderMap) {
 }
 
 fn length(digits: &[u8]) -> Option<u64> {
-    // `parse` would take a sign.
+    // `parse` would accept a sign.
     let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
     digits.parse().ok()
 }
 
-/// Whether a connection can be upgraded to this protocol. Not to another version of HTTP: its requests would bypass the
-/// router's checks.
+/// Whether a connection can be upgraded to this protocol. Upgrades to another version of HTTP are not allowed: its
+/// requests would bypass the router's checks.
 pub(crate) fn may_upgrade(protocol: &HeaderValue) -> bool {
     let words = protocol.to_str().unwrap_or("h2c").to_ascii_lowercase();
     !words
@@ -129,8 +129,8 @@ pub(crate) fn forward(headers: &mut HeaderMap, origin: &Origin, trusted: bool, r
     via(headers);
 }
 
-/// Adds the client's origin to a request for the platform, for rate limits and the audit log. Nobody else's claim
-/// counts, not even a proxy's.
+/// Adds the client's origin to a request for the platform, for rate limits and the audit log. Claims by anybody else
+/// are removed, even those of a proxy.
 pub(crate) fn forward_to_platform(
     headers: &mut HeaderMap,
     origin: &Origin,
@@ -155,7 +155,7 @@ pub(crate) fn via(headers: &mut HeaderMap) {
     headers.insert(VIA, via);
 }
 
-/// The header's values joined with one more.
+/// The header's values, joined with one more.
 fn appended(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> HeaderValue {
     if !headers.contains_key(name) {
         return last.clone();

@@ -1,7 +1,6 @@
 //! A request in progress.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use crate::Shared;
 use crate::client::{Busy, Client};
@@ -19,13 +18,13 @@ pub(crate) struct InFlight {
 
 impl InFlight {
     pub(crate) fn new(client: &Arc<Client>, shared: Arc<Shared>, origin: Origin) -> InFlight {
-        shared.inflight.fetch_add(1, Relaxed);
+        shared.inflight.add();
         InFlight { client: Busy::new(client), shared, origin, slots: Vec::new() }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.shared.inflight.fetch_sub(1, Relaxed);
+        self.shared.inflight.subtract();
     }
 }

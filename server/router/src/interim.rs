@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use http::HeaderMap;
 use hyper::Request;
 
-/// Limits per request: an app that sends more sends no response.
+/// Limits per request: the response of an app that exceeds them is considered invalid.
 const MOST: usize = 100;
 const MOST_BYTES: usize = 64 * 1024;
 

@@ -1,5 +1,5 @@
-//! Joins small frames of a body that are there at the same time, so that a chunk of one byte does not cost a write and a
-//! buffer of its own.
+//! Joins small frames of a body that are available at the same time, so that a chunk of one byte does not cost a write
+//! and a buffer of its own.
 
 use std::mem;
 
@@ -22,7 +22,7 @@ pub(crate) type Item = Option<Result<Frame<Bytes>, hyper::Error>>;
 pub(crate) struct Joined {
     held: Held,
     frames: usize,
-    /// What arrived after them and cannot be joined.
+    /// The item that arrived after them and cannot be joined.
     behind: Option<Item>,
 }
 
@@ -36,8 +36,8 @@ enum Held {
 }
 
 impl Joined {
-    /// Takes what has arrived, and returns what has to be passed on now; `None` if more can be joined. `is_last` says
-    /// whether nothing can follow.
+    /// Takes an item that has arrived, and returns the one to be passed on now; `None` if more can be joined. `is_last`
+    /// means that nothing can follow.
     pub(crate) fn add(&mut self, item: Item, is_last: bool) -> Option<Item> {
         match small(item) {
             Ok(data) => {
@@ -55,7 +55,7 @@ impl Joined {
         }
     }
 
-    /// What arrived after the frames that were passed on last.
+    /// The item that arrived after the frames that were passed on last.
     pub(crate) fn next(&mut self) -> Option<Item> {
         self.behind.take()
     }

@@ -7,8 +7,8 @@
 //! A request is one task from end to end: the client's connection, the choice of a dyno (`apps`), the connection to it
 //! (`wire`), its response (`relay`), its log line (`lines`).
 //!
-//! This crate has no policy about apps. Which dynos take requests, and the response of an app without any, is in the
-//! table.
+//! This crate has no policy about apps: the table determines which dynos get requests, and the response of an app
+//! without any.
 
 mod apps;
 mod backends;
@@ -23,6 +23,7 @@ mod control;
 mod counters;
 mod draining;
 mod entry;
+mod files;
 mod forwarded;
 mod headers;
 mod in_flight;
@@ -31,13 +32,16 @@ mod interim;
 mod joined;
 mod lines;
 mod listen;
+mod lru;
 mod networks;
 mod notices;
 mod open_connection;
 mod origin;
 mod origins;
 mod pages;
+mod per_worker;
 mod platform_hosts;
+mod pool;
 mod proxy_protocol;
 mod queue;
 mod relay;
@@ -56,6 +60,7 @@ mod turns;
 mod upload;
 mod wire;
 mod workers;
+mod writes;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -74,15 +79,19 @@ pub use codes::Code;
 pub use config::{Config, HSTS, Limits, Timeouts, spool_dir, table_dir};
 pub use control::{Control, Error, InUse};
 pub use counters::{AppCounters, Counters, Histogram};
-pub use listen::{Sockets, raise_file_limit};
+pub use files::raise_file_limit;
+pub use listen::Sockets;
 pub use networks::Networks;
 pub use routes::{AppRoute, AppState, Backend, Routes};
 
 use backends::Backend as ServerBackend;
 use client_slots::ClientSlots;
 use draining::Draining;
+use files::Files;
 use notices::Notices;
 use origins::Origins;
+use per_worker::PerWorker;
+use pool::Pool;
 use socket::Address;
 use spooling::Spool;
 use table::Table;
@@ -114,10 +123,13 @@ pub(crate) struct Shared {
     pub(crate) draining: Draining,
     pub(crate) server: Arc<ServerBackend>,
     pub(crate) spool: Spool,
-    pub(crate) inflight: AtomicUsize,
+    /// Requests in progress, and connections that may have one.
+    pub(crate) inflight: PerWorker,
     /// Open connections of clients.
     pub(crate) connections: AtomicUsize,
-    pub(crate) most_connections: usize,
+    pub(crate) files: Arc<Files>,
+    /// Idle connections to dynos and the server.
+    pub(crate) pool: Arc<Pool>,
     /// Connections without a slot: waiting for one, or being rejected.
     pub(crate) hall: Semaphore,
     /// Slots for connections, for requests through trusted proxies, and for requests to the platform.
@@ -146,28 +158,30 @@ impl Router {
         let spool = Spool::open(&dir).with_context(|| format!("open the spool {}", dir.display()))?;
         let folder = table_dir(&config.data);
         std::fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
-        let table = control::load(&config.data, config.workers);
-        let server = Address::Unix(config.run.join(SERVER_SOCKET));
         let limits = config.limits;
-        let most_connections = listen::most_connections(limits.connections);
+        let files = Arc::new(Files::of_process(config.workers, limits.connections));
+        let pool = Pool::new(config.workers, files.clone());
+        let table = control::load(&config.data, &pool);
+        let server = Address::Unix(config.run.join(SERVER_SOCKET));
         let shared = Arc::new(Shared {
             origins: Origins::new(config.tls, sockets.addr().port()),
             table: ArcSwap::from_pointee(table),
             changed: Notify::new(),
             draining: Draining::default(),
-            server: Arc::new(ServerBackend::new("server".to_owned(), server, config.workers)),
+            server: Arc::new(ServerBackend::new("server".to_owned(), server, &pool)),
             spool,
-            inflight: AtomicUsize::new(0),
+            inflight: PerWorker::new(config.workers),
             connections: AtomicUsize::new(0),
-            most_connections,
-            hall: Semaphore::new(listen::HALL),
-            slots: ClientSlots::new(limits.per_address, most_connections),
+            hall: Semaphore::new(files.hall),
+            slots: ClientSlots::new(limits.per_address, files.clients),
             proxied: ClientSlots::new(limits.per_address, usize::MAX),
             platform: ClientSlots::new(limits.platform_per_address, limits.platform),
             notices: Notices::default(),
             stopping: AtomicBool::new(false),
             tunnels: CancellationToken::new(),
             since: Utc::now(),
+            files,
+            pool,
             config,
         });
         Ok(Router { shared, sockets })
@@ -182,13 +196,13 @@ impl Router {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
         let Router { shared, sockets } = self;
         tracing::info!(listen = %sockets.addr(), "the router serves");
-        let (listeners, control) = sockets.split();
-        let listeners = listeners.context("serve on the port")?;
+        let (ports, control) = sockets.split();
         let control = UnixListener::from_std(control).context("serve on the control socket")?;
         let control = tokio::spawn(control::serve(control, shared.clone()));
         let sweeper = tokio::spawn(sweep(shared.clone()));
-        let mut workers = Workers::start(&shared)?;
-        listeners.serve(&shared, &mut workers, shutdown).await;
+        let mut workers = Workers::start(&shared, ports)?;
+        shutdown.await;
+        workers.close_ports().await;
         shared.stopping.store(true, Relaxed);
         shared.tunnels.cancel();
         drain(&shared).await;
@@ -206,12 +220,12 @@ impl Router {
 /// Waits for requests to finish, up to the configured limit.
 async fn drain(shared: &Shared) {
     let all_done = async {
-        while shared.inflight.load(Relaxed) > 0 {
+        while shared.inflight.total() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     if tokio::time::timeout(shared.config.timeouts.drain, all_done).await.is_err() {
-        let left = shared.inflight.load(Relaxed);
+        let left = shared.inflight.total();
         tracing::warn!("{left} requests did not finish in time and are aborted");
     }
 }
@@ -219,10 +233,7 @@ async fn drain(shared: &Shared) {
 async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        shared.server.sweep();
-        for backend in shared.table.load_full().backends() {
-            backend.sweep();
-        }
+        shared.pool.sweep();
     }
 }
 
@@ -230,7 +241,7 @@ impl Shared {
     /// Activates a table. Requests in progress keep their dynos.
     pub(crate) fn apply(&self, routes: &Routes) {
         let previous = self.table.load_full();
-        let next = Arc::new(Table::new(routes, &previous, self.config.workers));
+        let next = Arc::new(Table::new(routes, &previous, &self.pool));
         self.table.store(next.clone());
         self.draining.add(previous.retire_for(&next));
         self.changed.notify_waiters();
@@ -257,8 +268,8 @@ impl Shared {
         for _ in 0..connections {
             self.notices.evicted.count(|n| {
                 tracing::warn!(
-                    "closed {n} slow connections to make room, because the limit per address or in total was reached; \
-                     the last for {ip}"
+                    "closed {n} slow connections to make room because the limit per address or in total was reached; \
+                     the last one for {ip}"
                 );
             });
         }
@@ -268,8 +279,18 @@ impl Shared {
     pub(crate) fn note_refused(&self, ip: IpAddr) {
         self.notices.refused.count(|n| {
             tracing::warn!(
-                "refused {n} connections or requests, because the limit per address was reached; the last of {ip}. \
+                "rejected {n} connections or requests because of the limit per address; the last one from {ip}. \
                  Raise it with --connections-per-address; behind a proxy, see --trusted-proxies"
+            );
+        });
+    }
+
+    /// Records that a connection could not be accepted at once.
+    pub(crate) fn note_out_of_files(&self) {
+        self.notices.out_of_files.count(|n| {
+            tracing::error!(
+                "could not accept connections {n} times, because this process or the system has too many open files; \
+                 they wait. Raise the limit of open files (`ulimit -n`, or LimitNOFILE= in the systemd unit)"
             );
         });
     }
@@ -277,7 +298,7 @@ impl Shared {
     /// Records a malformed or ambiguous request.
     pub(crate) fn note_malformed(&self, ip: IpAddr, why: &dyn std::fmt::Display) {
         self.notices.malformed.count(|n| {
-            tracing::info!(code = "H26", fwd = %ip, "refused {n} malformed requests; the last: {why}");
+            tracing::info!(code = "H26", fwd = %ip, "rejected {n} malformed requests; the last one: {why}");
         });
     }
 }

@@ -1,36 +1,31 @@
 //! The listening sockets: opened while the router has the permissions, served later.
 
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::time::sleep;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 
-use crate::Shared;
 use crate::config::Config;
 use crate::control;
-use crate::open_connection::OpenConnection;
-use crate::workers::Workers;
+use crate::files::raise_file_limit;
 
-const BACKLOG: i32 = 4096;
-const PAUSE: Duration = Duration::from_millis(50);
-/// Connections beyond those with a slot: waiting for one, or being rejected.
-pub(crate) const HALL: usize = 512;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// Everything that needs permissions to open. Created before a router drops them.
 pub struct Sockets {
-    main: StdListener,
+    ports: Ports,
     addr: SocketAddr,
+    control: UnixListener,
+}
+
+/// The sockets for clients.
+pub(crate) struct Ports {
+    main: StdListener,
     /// [::1] in addition to 127.0.0.1: the client decides which one `localhost` means.
     other: Option<StdListener>,
-    pub(crate) control: UnixListener,
 }
 
 impl Sockets {
@@ -46,77 +41,74 @@ impl Sockets {
             false => None,
         };
         let control = control::bind(&config.run)?;
-        Ok(Sockets { main, addr, other, control })
+        Ok(Sockets { ports: Ports { main, other }, addr, control })
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
+
+    pub(crate) fn split(self) -> (Ports, UnixListener) {
+        (self.ports, self.control)
+    }
 }
 
-/// The sockets when they serve.
+/// The sockets for clients, as one worker serves them.
+///
+/// All workers share the same sockets, and thereby one queue of clients. With a socket per worker (`SO_REUSEPORT`), the
+/// kernel would assign each client by a hash, also to a worker that is busy; those queued for a worker that ends would be
+/// reset; and a second program could listen on the port unnoticed.
 pub(crate) struct Listeners {
     main: TcpListener,
     other: Option<TcpListener>,
 }
 
+impl Ports {
+    /// Opens them for a worker with this runtime. They are closed when all workers have dropped theirs.
+    pub(crate) fn open(&self, runtime: &Runtime) -> io::Result<Listeners> {
+        let _runtime = runtime.enter();
+        let main = TcpListener::from_std(self.main.try_clone()?)?;
+        let other = match &self.other {
+            Some(other) => Some(TcpListener::from_std(other.try_clone()?)?),
+            None => None,
+        };
+        Ok(Listeners { main, other })
+    }
+}
+
 impl Listeners {
-    pub(crate) fn new(main: StdListener, other: Option<StdListener>) -> io::Result<Listeners> {
-        Ok(Listeners { main: TcpListener::from_std(main)?, other: other.map(TcpListener::from_std).transpose()? })
-    }
-
-    /// Hands clients to the workers until `shutdown`.
-    pub(crate) async fn serve(
-        self,
-        shared: &Arc<Shared>,
-        workers: &mut Workers,
-        shutdown: impl Future<Output = ()> + Send,
-    ) {
-        let most = shared.most_connections + HALL;
-        let mut shutdown = pin!(shutdown);
-        loop {
-            let full = shared.connections.load(Relaxed) >= most;
-            tokio::select! {
-                accepted = self.accept(), if !full => match accepted {
-                    Ok((stream, peer)) => workers.give((stream, peer, OpenConnection::new(shared))),
-                    Err(error) if is_connections_own(&error) => {}
-                    Err(error) => {
-                        tracing::error!(%error, "could not accept a connection");
-                        sleep(PAUSE).await;
-                    }
-                },
-                () = sleep(PAUSE), if full => {}
-                () = &mut shutdown => return,
-            }
-        }
-    }
-
-    async fn accept(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
-        let (stream, peer) = match &self.other {
+    /// The next client.
+    pub(crate) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        match &self.other {
             None => self.main.accept().await,
             Some(other) => tokio::select! {
                 accepted = self.main.accept() => accepted,
                 accepted = other.accept() => accepted,
             },
-        }?;
-        // Out of this thread's reactor and, later, into that of its worker.
-        Ok((stream.into_std()?, peer))
-    }
-}
-
-impl Sockets {
-    pub(crate) fn split(self) -> (io::Result<Listeners>, UnixListener) {
-        (Listeners::new(self.main, self.other), self.control)
+        }
     }
 }
 
 fn listen(addr: SocketAddr) -> io::Result<StdListener> {
-    // A port whose last connections have not timed out yet can be taken again: std sets SO_REUSEADDR.
+    // A port with connections in TIME_WAIT can be bound again: std sets SO_REUSEADDR.
     let listener = StdListener::bind(addr)?;
     listener.set_nonblocking(true)?;
+    set_nodelay(&listener)?;
     // SAFETY: plain system call on an open socket; it changes the length of the queue.
     match unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) } {
         0 => Ok(listener),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Connections inherit it, which saves a system call for each.
+fn set_nodelay(listener: &StdListener) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let size = size_of_val(&on) as libc::socklen_t;
+    let (fd, value) = (listener.as_raw_fd(), (&raw const on).cast());
+    // SAFETY: the call only reads the number on our stack, whose size it is given.
+    match unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, value, size) } {
+        0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
@@ -142,33 +134,24 @@ fn sentence(addr: SocketAddr, error: &io::Error) -> String {
 }
 
 /// Errors that concern a single connection.
-fn is_connections_own(error: &io::Error) -> bool {
+pub(crate) fn is_of_a_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }
 
-/// Raises this process's limit of open files to what the system allows: root can exceed the limit that it was started
-/// with.
-pub fn raise_file_limit() {
-    const MOST: libc::rlim_t = 1 << 20;
-    let limit = |limit: libc::rlimit| {
-        // SAFETY: the call only reads the struct on our stack.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0 }
-    };
-    let Some(found) = file_limit() else { return };
-    let more = found.rlim_max < MOST && limit(libc::rlimit { rlim_cur: MOST, rlim_max: MOST });
-    if !more {
-        limit(libc::rlimit { rlim_cur: found.rlim_max, ..found });
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_inherit_what_the_listener_has() {
+        let listener = listen("127.0.0.1:0".parse().expect("an address")).expect("a listener");
+        let _client = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
+        let stream = loop {
+            match listener.accept() {
+                Ok((stream, _)) => break stream,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        };
+        assert!(stream.nodelay().expect("an option"));
     }
-}
-
-fn file_limit() -> Option<libc::rlimit> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call only writes the struct on our stack.
-    (unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0).then_some(limit)
-}
-
-/// Half of the open files are for clients, the other half for dynos.
-pub(crate) fn most_connections(wanted: usize) -> usize {
-    let files = file_limit().map_or(1024, |limit| limit.rlim_cur as usize);
-    (files.saturating_sub(HALL + 64) / 2).clamp(16, wanted.max(16))
 }

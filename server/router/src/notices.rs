@@ -15,7 +15,7 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    /// Counts one, and calls `say` with the number since the last call, if that is long ago.
+    /// Counts one, and calls `say` with the number since the last call, unless that was recent.
     pub(crate) fn count(&self, say: impl FnOnce(u64)) {
         let total = self.total.fetch_add(1, Relaxed) + 1;
         let (now, next) = (now_ms(), self.next_ms.load(Relaxed));
@@ -40,6 +40,8 @@ pub(crate) struct Notices {
     pub(crate) refused: Notice,
     /// Requests that are malformed or ambiguous.
     pub(crate) malformed: Notice,
+    /// Connections that could not be accepted at once, because no file was left.
+    pub(crate) out_of_files: Notice,
     /// Trusted peers that sent no PROXY header.
     pub(crate) unintroduced: Notice,
 }

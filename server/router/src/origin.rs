@@ -7,7 +7,7 @@ use http::HeaderValue;
 /// The client, and how it connected.
 pub(crate) struct Origin {
     pub(crate) ip: IpAddr,
-    /// The same, as it goes into X-Forwarded-For.
+    /// The same, in the form for X-Forwarded-For.
     pub(crate) address: HeaderValue,
     /// Whether the client uses TLS with the proxy in front.
     pub(crate) https: bool,

@@ -29,7 +29,7 @@ const POLL: Duration = Duration::from_millis(25);
 const ANY_AGE: Duration = Duration::from_secs(60);
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// Answers a request to one of the platform's hosts.
+/// Responds to a request to one of the platform's hosts.
 pub(crate) async fn serve(in_flight: InFlight, request: Request<IncomingBody>, host: HeaderValue) -> Response<Body> {
     let shared = in_flight.shared.clone();
     let https = in_flight.origin.https;
@@ -110,7 +110,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Forwards the request to the server, and retries while that is restarting, as far as this is safe.
+    /// Forwards the request to the server, with retries while the server is restarting, as far as this is safe.
     async fn run(&self, upgrade: bool) -> Result<(Box<Wire>, Response<Incoming>), Page> {
         let shared = &self.in_flight.shared;
         let is_safe = is_safe(self.head.method());
@@ -124,7 +124,7 @@ impl Exchange {
             };
             let connected = match idle {
                 Some(wire) => Ok(wire),
-                None => Wire::connect(&shared.server.address).await,
+                None => shared.server.connect().await,
             };
             if let Ok(mut wire) = connected {
                 let request = self.request();
@@ -170,7 +170,6 @@ impl Exchange {
             joined: Joined::default(),
             frames: 0,
             wire: Some(wire),
-            backend: shared.server.clone(),
             upload: self.upload,
             idle: shared.config.timeouts.idle,
             streams: true,

@@ -15,7 +15,7 @@ const MOST: usize = 4096;
 /// The contents of the header.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Introduction {
-    /// The client; `None` when the proxy speaks for itself, as for a health check.
+    /// The client; `None` for a connection of the proxy's own, such as a health check.
     pub(crate) ip: Option<IpAddr>,
     /// Bytes received after the header.
     pub(crate) rest: Bytes,

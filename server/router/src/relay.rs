@@ -27,17 +27,26 @@ const UNIT_FRAMES: usize = 4;
 pub(crate) struct BrokenOff;
 
 /// State that lives until the response has been sent.
-#[expect(dead_code, reason = "held for what dropping it does")]
 pub(crate) enum Holding {
     App(Box<Record>),
     Platform(Box<InFlight>),
+}
+
+impl Holding {
+    /// Where the response comes from.
+    fn backend(&self) -> Option<&Backend> {
+        match self {
+            Holding::App(record) => record.lease.as_ref().map(|lease| &*lease.backend),
+            Holding::Platform(in_flight) => Some(&in_flight.shared.server),
+        }
+    }
 }
 
 /// A body that goes to a client.
 pub(crate) enum Body {
     /// The response is 101, and what follows goes through a tunnel.
     Nothing,
-    /// A page of our own, or an empty body.
+    /// One of our own pages, or an empty body.
     Page(Option<Bytes>, #[expect(dead_code, reason = "held until it is sent")] Holding),
     Relay(Box<Relay>),
 }
@@ -49,7 +58,6 @@ pub(crate) struct Relay {
     /// Frames received.
     pub(crate) frames: usize,
     pub(crate) wire: Option<Box<Wire>>,
-    pub(crate) backend: Arc<Backend>,
     pub(crate) holding: Option<Holding>,
     pub(crate) upload: Option<Arc<Upload>>,
     /// The idle timeout of both sides.
@@ -62,7 +70,7 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// The body to send. An empty one ends at once.
+    /// The body to send. An empty one ends immediately.
     pub(crate) async fn into_body(mut self) -> Body {
         if !self.incoming.is_end_stream() {
             return Body::Relay(Box::new(self));
@@ -98,7 +106,7 @@ impl Relay {
         }
     }
 
-    /// What comes next from the dyno, if it is there and the turn of this connection is not over.
+    /// The next item from the dyno, if it is available and the turn of this connection is not over.
     fn arrive(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
         if let Some(item) = self.joined.next() {
             return Poll::Ready(item);
@@ -165,9 +173,11 @@ impl Relay {
 
     /// Returns the connection to the pool if it is reusable.
     fn release(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut wire) = self.wire.take() {
+        if let (Some(mut wire), Some(holding)) = (self.wire.take(), &self.holding) {
             wire.drive(cx);
-            self.backend.checkin(wire);
+            if let Some(backend) = holding.backend() {
+                backend.checkin(wire);
+            }
         }
     }
 

@@ -6,15 +6,15 @@ use hyper::body::Frame;
 /// Larger bodies are not repeated.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// What was sent of a body, as long as that is all of it. Copied into one buffer: a frame is a part of a read buffer,
-/// which is many times larger if the client sends little at a time.
+/// The part of a body that was sent, if all of it is still here. Copied into one buffer: a frame is a slice of a read
+/// buffer, which is many times larger if the client sends little at a time.
 pub(crate) struct Replay {
     sent: BytesMut,
     is_whole: bool,
 }
 
 impl Replay {
-    /// Keeps nothing unless the request may be repeated.
+    /// Stores nothing unless the request may be repeated.
     pub(crate) fn new(may_repeat: bool) -> Replay {
         Replay { sent: BytesMut::new(), is_whole: may_repeat }
     }

@@ -1,7 +1,7 @@
 //! Response headers by which an app could affect other apps.
 //!
-//! To browsers, apps below one domain are the same site, as are the platform's own hosts, if they are below it, too: a
-//! cookie for that domain would be sent to all of them.
+//! To browsers, all apps below one domain are the same site, and so are the platform's own hosts if they are below it:
+//! a cookie for that domain would be sent to all of them.
 
 use http::header::{ALT_SVC, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 
@@ -16,12 +16,12 @@ pub(crate) fn may_concern_others(headers: &HeaderMap) -> bool {
 
 /// Removes what affects other hosts than the requested one from an app's response.
 pub(crate) fn restrict_cookies(headers: &mut HeaderMap, host: &str, table: &Table) {
-    // Which ports and protocols there are is the router's to say.
+    // Only the router determines the available ports and protocols.
     headers.remove(ALT_SVC);
     if headers.contains_key(SET_COOKIE) {
         tame_cookies(headers, table);
     }
-    // It clears the cookies of the whole site.
+    // It would clear the cookies of the whole site.
     if headers.contains_key(CLEAR_SITE_DATA) && table.is_shared(host) {
         headers.remove(CLEAR_SITE_DATA);
     }
@@ -65,6 +65,8 @@ fn without_domain(cookie: &HeaderValue) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Files;
+    use crate::pool::Pool;
     use crate::routes::Routes;
 
     fn tamed(cookie: &'static str) -> String {
@@ -75,7 +77,8 @@ mod tests {
         };
         let mut headers = HeaderMap::new();
         headers.append(SET_COOKIE, HeaderValue::from_static(cookie));
-        restrict_cookies(&mut headers, "shop.apps.wharf.test", &Table::new(&routes, &Table::default(), 1));
+        let pool = Pool::new(1, Files::for_backends(1));
+        restrict_cookies(&mut headers, "shop.apps.wharf.test", &Table::new(&routes, &Table::default(), &pool));
         headers[SET_COOKIE].to_str().expect("text").to_owned()
     }
 

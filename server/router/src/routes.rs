@@ -5,20 +5,20 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The destination of every host. Always sent as a whole, so that it cannot get out of step.
+/// The destination of every host. Always sent as a whole, so that it cannot get out of sync.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routes {
-    /// Chosen by the sender and given back by `GET /routes`; the router does not compare it.
+    /// Chosen by the sender and returned by `GET /routes`; the router does not compare it.
     pub version: u64,
-    /// Hosts of the platform itself. The first is the domain that git remotes are made with.
+    /// Hosts of the platform itself. The first one is the domain in git remotes.
     pub platform_hosts: Vec<String>,
     /// An app called `x` is at `x.<apps_domain>`.
     pub apps_domain: String,
-    /// Every app, those without dynos too.
+    /// All apps, including those without dynos.
     pub apps: Vec<AppRoute>,
 }
 
-/// An app, the hosts it answers on and the dynos that serve it.
+/// An app, its hosts and the dynos that serve it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppRoute {
     /// The prefix of its request lines.
@@ -29,17 +29,17 @@ pub struct AppRoute {
     pub hosts: Vec<String>,
     /// Its response without dynos.
     pub state: AppState,
-    /// Dynos that take requests. While there are any, they do so in every state but maintenance and blank.
+    /// Dynos that get requests. If there are any, they get them in every state except maintenance and blank.
     pub dynos: Vec<Backend>,
 }
 
-/// The response when no dyno can take a request.
+/// The response when no dyno can get a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppState {
     /// Never deployed: H81, the welcome page.
     Blank,
-    /// Maintenance mode: H80, whatever dynos there are.
+    /// Maintenance mode: H80, regardless of dynos.
     Maintenance,
     /// Scaled to 0: H14.
     NoWeb,
@@ -51,7 +51,7 @@ pub enum AppState {
     Up,
 }
 
-/// A dyno that takes requests.
+/// A dyno that gets requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
     /// `web.1`

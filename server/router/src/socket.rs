@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::files::BackendFile;
 use crate::interim::Interim;
-use crate::turns;
+use crate::{turns, writes};
 
 /// Where a connection goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,27 @@ pub(crate) enum Address {
 pub(crate) struct Socket {
     stream: Stream,
     interim: Arc<Interim>,
+    buffers: Arc<Buffers>,
+    _file: BackendFile,
+}
+
+/// The sizes of the buffers that a connection has needed, and holds while it is idle.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    read: AtomicUsize,
+    written: AtomicUsize,
+}
+
+impl Buffers {
+    pub(crate) fn bytes(&self) -> usize {
+        self.read.load(Relaxed) + self.written.load(Relaxed)
+    }
+}
+
+fn note(largest: &AtomicUsize, bytes: usize) {
+    if bytes > largest.load(Relaxed) {
+        largest.store(bytes, Relaxed);
+    }
 }
 
 /// TCP to dynos, Unix to the server.
@@ -34,7 +57,12 @@ enum Stream {
 
 impl Socket {
     /// Connects, with the system's timeout.
-    pub(crate) async fn connect(address: &Address, interim: Arc<Interim>) -> io::Result<Socket> {
+    pub(crate) async fn connect(
+        address: &Address,
+        interim: Arc<Interim>,
+        buffers: Arc<Buffers>,
+        file: BackendFile,
+    ) -> io::Result<Socket> {
         let stream = match address {
             Address::Tcp(addr) => {
                 let stream = TcpStream::connect(addr).await?;
@@ -43,16 +71,17 @@ impl Socket {
             }
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
-        Ok(Socket { stream, interim })
+        Ok(Socket { stream, interim, buffers, _file: file })
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // hyper goes through all that it has read before it reads on.
+        // hyper processes everything that it has read before it reads more.
         if self.interim.is_excessive() {
             return Poll::Ready(Err(io::Error::other("too many interim responses")));
         }
+        note(&self.buffers.read, buf.remaining());
         match &mut self.stream {
             Stream::Tcp(stream) => turns::poll_read(Pin::new(stream), cx, buf),
             Stream::Unix(stream) => turns::poll_read(Pin::new(stream), cx, buf),
@@ -62,6 +91,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        note(&self.buffers.written, buf.len());
         match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -73,9 +103,11 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // The first one is the head, and the buffer that stays.
+        note(&self.buffers.written, bufs.first().map_or(0, |head| head.len()));
         match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Stream::Tcp(stream) => writes::poll_write_vectored(Pin::new(stream), cx, bufs),
+            Stream::Unix(stream) => writes::poll_write_vectored(Pin::new(stream), cx, bufs),
         }
     }
 

@@ -5,13 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use spool::{Entry, Writer};
 use uuid::Uuid;
 
-/// Lines that may wait in memory, and their bytes: a line may have some thousand.
+/// Limits of the lines waiting in memory: their number, and their bytes, since a line may have several thousand.
 const QUEUE: usize = 100_000;
 const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 /// How long lines are batched before they are written.
@@ -81,15 +81,16 @@ impl Spool {
 
     /// Adds a line of `app`, or counts it as dropped when too many wait.
     pub(crate) fn push(&self, app: Uuid, text: &[u8]) {
-        let at = Utc::now();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at_us = now.map_or(0, |since| since.as_micros() as i64);
         let mut state = self.queue.lock();
         if state.lines.ends.len() >= QUEUE || state.lines.text.len() >= QUEUE_BYTES {
-            state.count_dropped(app, at);
+            state.count_dropped(app, Utc::now());
             return;
         }
         let lines = &mut state.lines;
         lines.text.extend_from_slice(text);
-        lines.ends.push((at.timestamp_micros(), lines.text.len()));
+        lines.ends.push((at_us, lines.text.len()));
         if lines.ends.len() == 1 {
             drop(state);
             self.queue.filled.notify_one();
@@ -100,7 +101,7 @@ impl Spool {
         self.queue.lock().dropped_total
     }
 
-    /// Writes the rest and ends the thread. Blocks meanwhile.
+    /// Writes the rest and ends the thread. Blocks until then.
     pub(crate) fn close(&self) {
         self.queue.lock().stopping = true;
         self.queue.filled.notify_one();
@@ -161,7 +162,7 @@ impl Spooler {
         }
     }
 
-    /// Waits for lines. Returns whether this is the last time.
+    /// Waits for lines. Returns whether these are the last ones.
     fn wait(&self) -> bool {
         let mut state = self.queue.lock();
         while state.lines.ends.is_empty() && !state.stopping {

@@ -1,5 +1,6 @@
 //! The live counters: atomics that every request updates.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -9,31 +10,19 @@ use crate::codes::Code;
 use crate::counters::{AppCounters, BUCKETS, Histogram, bucket};
 
 /// Counters of one app. They live as long as the app is in the table.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Stats {
     pub(crate) inflight: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     statuses: [AtomicU64; 5],
     codes: [AtomicU64; Code::ALL.len()],
-    service: Box<[AtomicU64; BUCKETS]>,
-}
-
-impl Default for Stats {
-    fn default() -> Stats {
-        Stats {
-            inflight: AtomicU64::new(0),
-            bytes_in: AtomicU64::new(0),
-            bytes_out: AtomicU64::new(0),
-            statuses: Default::default(),
-            codes: std::array::from_fn(|_| AtomicU64::new(0)),
-            service: Box::new(std::array::from_fn(|_| AtomicU64::new(0))),
-        }
-    }
+    /// Without memory until the first request: most of many apps are idle.
+    service: OnceLock<Box<[AtomicU64; BUCKETS]>>,
 }
 
 impl Stats {
-    /// Counts a finished request. `service` is omitted for websockets, whose duration means nothing.
+    /// Counts a finished request. `service` is omitted for websockets, whose duration is meaningless.
     pub(crate) fn finished(&self, status: u16, code: Option<Code>, service: Option<Duration>) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.statuses[class].fetch_add(1, Relaxed);
@@ -42,7 +31,8 @@ impl Stats {
         }
         if let Some(service) = service {
             let us = u64::try_from(service.as_micros()).unwrap_or(u64::MAX);
-            self.service[bucket(us)].fetch_add(1, Relaxed);
+            let buckets = self.service.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU64::new(0))));
+            buckets[bucket(us)].fetch_add(1, Relaxed);
         }
     }
 
@@ -51,7 +41,7 @@ impl Stats {
             let n = self.codes[*code as usize].load(Relaxed);
             (n > 0).then(|| (code.name().to_owned(), n))
         });
-        let buckets = self.service.iter().enumerate().filter_map(|(i, n)| {
+        let buckets = self.service.get().into_iter().flat_map(|all| all.iter()).enumerate().filter_map(|(i, n)| {
             let n = n.load(Relaxed);
             (n > 0).then_some((i as u16, n))
         });

@@ -1,7 +1,7 @@
 //! Rejects requests that two programs could interpret differently.
 //!
-//! hyper has rejected invalid HTTP by then, and determined the length of the body. What is left is what it accepts:
-//! targets, hosts, methods and codings.
+//! hyper has rejected invalid HTTP by then, and determined the length of the body. What remains to be checked is what
+//! hyper accepts: targets, hosts, methods and codings.
 
 use std::net::Ipv6Addr;
 
@@ -24,7 +24,7 @@ const CONNECT: Refusal =
     refusal(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is not supported; this is not a forward proxy.");
 const TRACE: Refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, "TRACE is not supported.");
 const TARGET: Refusal = refusal(StatusCode::BAD_REQUEST, "The request target is neither a path nor a URL.");
-const CODING: Refusal = refusal(StatusCode::NOT_IMPLEMENTED, "Transfer-Encoding must be a single chunked.");
+const CODING: Refusal = refusal(StatusCode::NOT_IMPLEMENTED, "Transfer-Encoding must be exactly `chunked`.");
 /// About the host, which is checked first, because the error page depends on it.
 pub(crate) const BAD_HOST: Refusal =
     refusal(StatusCode::BAD_REQUEST, "The request must have exactly one Host header with a valid host.");
@@ -75,7 +75,7 @@ pub(crate) fn host<B>(request: &mut Request<B>) -> Option<HeaderValue> {
     let host = match (request.uri().authority(), host_header) {
         (Some(authority), _) => HeaderValue::from_str(authority.as_str()).ok()?,
         (None, Some(host)) => return is_host(host.as_bytes()).then_some(host),
-        // HTTP/1.0 had no hosts; who speaks it means the machine.
+        // HTTP/1.0 has no Host header; its clients mean the machine.
         (None, None) if request.version() == Version::HTTP_10 => HeaderValue::from_static("localhost"),
         (None, None) => return None,
     };
@@ -83,8 +83,8 @@ pub(crate) fn host<B>(request: &mut Request<B>) -> Option<HeaderValue> {
     is_host(host.as_bytes()).then_some(host)
 }
 
-/// Whether this is a name or an address with an optional port: nothing that a program could interpret differently when
-/// it builds a URL.
+/// Whether this is a name or an address with an optional port, which no program can interpret differently when it
+/// builds a URL.
 fn is_host(host: &[u8]) -> bool {
     let (name, port) = match host.iter().position(|b| *b == b']') {
         Some(end) => host.split_at(end + 1),

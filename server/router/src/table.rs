@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use uuid::Uuid;
 
 use crate::backends::Backend;
+use crate::pool::Pool;
 use crate::routes::{AppState, Routes};
 use crate::socket::Address;
 use crate::stats::Stats;
@@ -34,6 +35,8 @@ pub(crate) enum Target {
 
 pub(crate) struct App {
     pub(crate) id: Uuid,
+    /// The id as text: the beginning of its log lines.
+    pub(crate) id_text: Box<str>,
     pub(crate) name: String,
     pub(crate) state: AppState,
     pub(crate) backends: Vec<Arc<Backend>>,
@@ -44,7 +47,7 @@ pub(crate) struct App {
 
 impl Table {
     /// Builds the table for `routes`, keeping connections and counters of `previous`.
-    pub(crate) fn new(routes: &Routes, previous: &Table, workers: usize) -> Table {
+    pub(crate) fn new(routes: &Routes, previous: &Table, pool: &Arc<Pool>) -> Table {
         let mut hosts = HashMap::new();
         let mut apps = HashMap::new();
         for route in &routes.apps {
@@ -56,10 +59,11 @@ impl Table {
                     .flat_map(|app| &app.backends)
                     .find(|b| b.address == address && b.dyno == dyno.dyno)
                     .cloned()
-                    .unwrap_or_else(|| Arc::new(Backend::new(dyno.dyno.clone(), address, workers)))
+                    .unwrap_or_else(|| Arc::new(Backend::new(dyno.dyno.clone(), address, pool)))
             });
             let app = Arc::new(App {
                 id: route.app_id,
+                id_text: route.app_id.to_string().into(),
                 name: route.name.clone(),
                 state: route.state,
                 backends: backends.collect(),
@@ -111,10 +115,6 @@ impl Table {
         is_within(host.as_bytes(), self.apps_domain.as_bytes())
     }
 
-    pub(crate) fn backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
-        self.apps.values().flat_map(|app| &app.backends)
-    }
-
     /// Retires the backends that `next` no longer has, and returns them.
     pub(crate) fn retire_for(&self, next: &Table) -> Vec<Arc<Backend>> {
         let mut retired = Vec::new();
@@ -158,6 +158,7 @@ pub(crate) fn host_name(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Files;
     use crate::routes::AppRoute;
 
     #[track_caller]
@@ -174,7 +175,8 @@ mod tests {
                 dynos: vec![],
             }],
         };
-        let found = match Table::new(&routes, &Table::default(), 1).find(host_name(host)) {
+        let pool = Pool::new(1, Files::for_backends(1));
+        let found = match Table::new(&routes, &Table::default(), &pool).find(host_name(host)) {
             None => "nothing".to_owned(),
             Some(Target::Platform) => "platform".to_owned(),
             Some(Target::App(app)) => app.name.clone(),

@@ -53,7 +53,7 @@ impl Tunnel {
     }
 }
 
-/// Copies bytes until both directions have ended. How a tunnel ends is up to its two sides, and never an error of the
+/// Copies bytes until both directions have ended. However its two sides end a tunnel, that is never an error of the
 /// router.
 async fn join(client: OnUpgrade, wire: Box<Wire>, traffic: &Traffic) -> Option<Code> {
     let Ok(client) = client.await else {

@@ -1,9 +1,9 @@
-//! How much a connection may do before others have their turn.
+//! The amount of work that a connection may do before others have their turn.
 //!
-//! Each time tokio polls a task, it gives it a budget, of which an operation on a socket takes one unit; when it is used
-//! up, all sockets of the task are pending until the other tasks and the reactor have had their turn. But a single read
-//! can bring thousands of chunks, and hyper parses all of them in a loop. So here, what was read takes more of the
-//! budget, by its size.
+//! Each time tokio polls a task, the task gets a budget, of which an operation on a socket consumes one unit; when the
+//! budget is used up, all sockets of the task are pending until the other tasks and the reactor have had their turn.
+//! But a single read can bring thousands of chunks, and hyper parses all of them in a loop. So here, a read consumes
+//! more of the budget, in proportion to its size.
 
 use std::io;
 use std::pin::Pin;
@@ -12,12 +12,12 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop;
 
-/// The most bytes that one read returns: enough for 64 KiB, a common size, together with a head.
+/// Maximum number of bytes per read: enough for 64 KiB, a common size, together with a head.
 const READ_BYTES: usize = 128 * 1024;
-/// Bytes that take a unit of the budget, of which there are 128.
+/// Bytes per unit of the budget, which has 128 units.
 const UNIT_BYTES: usize = 2 * 1024;
 
-/// Reads from a socket, and takes the price of the bytes from the budget.
+/// Reads from a socket, and charges the bytes to the budget.
 pub(crate) fn poll_read(
     socket: Pin<&mut impl AsyncRead>,
     cx: &mut Context<'_>,
@@ -33,7 +33,7 @@ pub(crate) fn poll_read(
     Poll::Ready(Ok(()))
 }
 
-/// Takes units from the budget, as far as there are any.
+/// Consumes units of the budget, as far as there are any.
 pub(crate) fn spend(cx: &mut Context<'_>, units: usize) {
     for _ in 0..units {
         if is_over() {
@@ -67,7 +67,7 @@ mod tests {
         let mut endless = tokio::io::repeat(b'x');
         let mut total = 0;
         poll_fn(|cx| {
-            // Enough for a turn that does not end.
+            // Enough for an endless turn.
             while total < 1 << 30 {
                 let mut buf = ReadBuf::new(&mut buffer);
                 match poll_read(Pin::new(&mut endless), cx, &mut buf) {

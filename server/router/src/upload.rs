@@ -17,9 +17,9 @@ use crate::replay::Replay;
 /// The definition of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// Any byte: an app may wait for a client that sends a little now and then.
+    /// Any byte counts: an app may wait for a client that sends a little from time to time.
     Any,
-    /// A minimum rate, so that nobody keeps a connection busy with a byte now and then.
+    /// A minimum rate, so that a client cannot keep a connection busy with an occasional byte.
     Steady,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Progress {
     pub(crate) last: Instant,
     /// When the body was complete.
     pub(crate) ended: Option<Instant>,
-    /// Since when the client has made no progress, if it is the cause.
+    /// Since when the client has made no progress, if it is the cause of the wait.
     pub(crate) waiting: Option<Instant>,
 }
 
@@ -128,8 +128,8 @@ impl State {
         }
     }
 
-    /// What is to be sent next. Small frames are held for one more turn of the client's connection, which passes one
-    /// frame a turn: so those that it has read already are joined.
+    /// The next item to send. Small frames are held for one more turn of the client's connection, which passes one
+    /// frame per turn, so that frames that have already been read are joined.
     fn poll(&mut self, cx: &mut Context<'_>, client: &Client, pace: Pace) -> Poll<Item> {
         while let Poll::Ready(item) = self.arrive(cx, client, pace) {
             self.turn = client.turn();
@@ -151,7 +151,7 @@ impl State {
         Poll::Pending
     }
 
-    /// What comes next from the client.
+    /// The next item from the client.
     fn arrive(&mut self, cx: &mut Context<'_>, client: &Client, pace: Pace) -> Poll<Item> {
         if let Some(item) = self.joined.next() {
             return Poll::Ready(item);

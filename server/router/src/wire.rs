@@ -17,12 +17,15 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
+use crate::files::BackendFile;
 use crate::interim::Interim;
-use crate::socket::{Address, Socket};
+use crate::socket::{Address, Buffers, Socket};
 use crate::timer::Timer;
 use crate::upload::{RequestBody, Upload};
 
 const RESPONSE_BUFFER: usize = 1024 * 1024;
+/// The memory of a connection, without buffers that have grown.
+const BYTES: usize = 12 * 1024;
 
 /// Why there is no response.
 #[derive(Debug)]
@@ -54,6 +57,7 @@ pub(crate) struct Wire {
     sender: SendRequest<RequestBody>,
     connection: Connection<TokioIo<Socket>, RequestBody>,
     interim: Arc<Interim>,
+    buffers: Arc<Buffers>,
     closed: bool,
     pub(crate) timer: Timer,
     /// When it was returned to the pool.
@@ -61,10 +65,10 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Connects, with the system's timeout.
-    pub(crate) async fn connect(address: &Address) -> io::Result<Box<Wire>> {
-        let interim = Arc::<Interim>::default();
-        let socket = Socket::connect(address, interim.clone()).await?;
+    /// Connects, with the system's timeout. `file` is held as long as the connection is open.
+    pub(crate) async fn connect(address: &Address, file: BackendFile) -> io::Result<Box<Wire>> {
+        let (interim, buffers) = (Arc::<Interim>::default(), Arc::<Buffers>::default());
+        let socket = Socket::connect(address, interim.clone(), buffers.clone(), file).await?;
         let (sender, connection) = Builder::new()
             .max_buf_size(RESPONSE_BUFFER)
             .handshake(TokioIo::new(socket))
@@ -74,6 +78,7 @@ impl Wire {
             sender,
             connection,
             interim,
+            buffers,
             closed: false,
             timer: Timer::default(),
             idle_since: Instant::now(),
@@ -86,6 +91,11 @@ impl Wire {
             self.closed = true;
         }
         self.closed
+    }
+
+    /// The memory that it needs while it is idle, approximately.
+    pub(crate) fn bytes(&self) -> usize {
+        BYTES + self.buffers.bytes()
     }
 
     /// Whether another request can be sent.
@@ -102,7 +112,7 @@ impl Wire {
     ) -> impl Future<Output = Result<Response<Incoming>, Failure>> + 'a {
         let start = Instant::now();
         self.interim.watch(&mut request);
-        // Not in the future below, which would have to carry the request.
+        // Done outside the future below, which would otherwise have to carry the request.
         let response = self.sender.send_request(request);
         async move {
             let mut response = pin!(response);

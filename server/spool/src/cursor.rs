@@ -1,4 +1,4 @@
-//! Places between entries.
+//! Positions between entries.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! An on-disk queue of lines between two processes.
 //!
-//! A spool is a directory of numbered segment files `%020d.spool`. An entry is one line, `<micros since epoch>
-//! <kind> <text>\n`. One process writes ([`Writer`]), another reads ([`Reader`]) and stores its position
-//! ([`Cursor`]), so neither needs the other to be alive. Whoever is given only the entries, wherever the spool is,
-//! reads them from a [`Source`].
+//! A spool is a directory of numbered segment files `%020d.spool`. An entry is one line, `<micros since epoch> <kind>
+//! <text>\n`. One process writes ([`Writer`]), another reads ([`Reader`]) and stores its position ([`Cursor`]), so
+//! neither needs the other to be alive. Code that needs only the entries, wherever the spool is, reads them from a
+//! [`Source`].
 //!
 //! What is not spooled but written to a file as it is, such as the output of a build, is split into lines by [`Lines`].
 //!

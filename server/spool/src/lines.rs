@@ -1,7 +1,7 @@
 //! The lines of an output that comes in chunks, wherever these are cut.
 
-/// The complete lines of an output that comes in chunks. As an iterator, it ends when there is none, and continues after
-/// the next [`Lines::push`].
+/// The complete lines of an output that comes in chunks. As an iterator, it ends when there is none, and continues
+/// after the next [`Lines::push`].
 pub struct Lines {
     most: usize,
     text: Vec<u8>,

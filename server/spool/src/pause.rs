@@ -1,9 +1,8 @@
-//! How long to wait before looking again.
+//! Backoff between polls.
 
 use std::time::Duration;
 
-/// Pauses between looks at something that may have changed: short at first, then twice as long each time, up to a
-/// limit, until there was something.
+/// Pauses between polls: short at first, then doubled each time up to a limit, until something was found.
 #[derive(Clone, Debug)]
 pub struct Pause {
     shortest: Duration,
@@ -12,19 +11,19 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// Begins with the shortest, which must not be zero.
+    /// Starts with the shortest pause, which must not be zero.
     pub const fn between(shortest: Duration, longest: Duration) -> Self {
         Self { shortest, longest, next: shortest }
     }
 
-    /// The pause to make now. The one after it is twice as long, unless it is [reset](Self::reset).
+    /// The next pause. The one after it is twice as long, unless this is [reset](Self::reset).
     pub fn take(&mut self) -> Duration {
         let now = self.next;
         self.next = (now * 2).min(self.longest);
         now
     }
 
-    /// There was something: the next is the shortest again.
+    /// To be called when something was found: the next pause is the shortest again.
     pub fn reset(&mut self) {
         self.next = self.shortest;
     }

@@ -38,8 +38,7 @@ impl Reader {
         Ok(placed.into_iter().map(|(_, entry)| entry).collect())
     }
 
-    /// Like [`Reader::read`], each entry with the cursor behind it: whoever has stored that cursor has had the
-    /// entry.
+    /// Like [`Reader::read`], each entry with the cursor behind it: storing that cursor acknowledges the entry.
     pub fn read_placed(&mut self, max: usize) -> io::Result<Vec<(Cursor, Entry)>> {
         self.read_most(max, usize::MAX).map(|(entries, _)| entries)
     }
@@ -51,7 +50,7 @@ impl Reader {
         Ok(Batch { entries, cursor: self.cursor, is_full, is_end: false })
     }
 
-    /// At most `max` entries, and no further one after `bytes` of text; and whether one of these ended it.
+    /// At most `max` entries, and no further one after `bytes` of text; and whether one of these limits was reached.
     fn read_most(&mut self, max: usize, bytes: usize) -> io::Result<(Vec<(Cursor, Entry)>, bool)> {
         let mut entries = Vec::new();
         let (mut position, mut text) = (0, 0);
@@ -75,7 +74,7 @@ impl Reader {
                 return Ok((entries, false));
             }
             if self.fill()? {
-                continue; // written between the look at the end and the look at the next segment
+                continue; // written between reading the end and looking for the next segment
             }
             let rest = Entry::decode(&self.ahead);
             entries.extend(rest.map(|entry| (self.place(self.ahead.len()), entry)));

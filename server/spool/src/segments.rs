@@ -17,7 +17,7 @@ pub fn open(dir: &Path, number: u64) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path(dir, number))?;
     match file.metadata()?.is_file() {
         true => Ok(file),
-        false => Err(io::Error::other("a segment of the spool is no file")),
+        false => Err(io::Error::other("a segment of the spool is not a regular file")),
     }
 }
 

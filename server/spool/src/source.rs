@@ -4,12 +4,12 @@ use std::io;
 
 use crate::{Cursor, Entry};
 
-/// Entries in their order.
+/// Entries in order.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Batch {
     /// Empty if there is nothing new.
     pub entries: Vec<Entry>,
-    /// The place behind them: whoever has stored it continues there.
+    /// The cursor behind them, from which reading can be resumed.
     pub cursor: Cursor,
     /// Whether there may be more right now.
     pub is_full: bool,
@@ -17,13 +17,13 @@ pub struct Batch {
     pub is_end: bool,
 }
 
-/// Yields entries from a cursor on. Its owner is the only one who reads from it, so it can keep what makes the next
-/// read cheap, such as an open file.
+/// Yields entries from a cursor on. It has only one reader, so it can keep state that makes the next read cheap, such
+/// as an open file.
 ///
 /// Calls are short but block the thread: async callers wrap them in `spawn_blocking`. None waits for new entries.
 pub trait Source: Send {
-    /// The next entries: at most `most`, and about 256 KiB of text. After an error, entries may be missing from what
-    /// this source still yields: open another one at a stored cursor.
+    /// The next entries: at most `most`, and about 256 KiB of text. After an error, this source may skip entries: open
+    /// another one at a stored cursor.
     fn read_batch(&mut self, most: usize) -> io::Result<Batch>;
 
     /// Whether a read would return nothing; cheaper than a read, and sometimes late by a few calls.
@@ -32,7 +32,7 @@ pub trait Source: Send {
     /// Allows everything that was read to be deleted. Call it once the cursor is stored durably.
     fn forget_consumed(&self) -> io::Result<()>;
 
-    /// Deletes what has been written so far, except for the newest part, without reading it. The cost does not depend on
-    /// its size. Returns whether no more will be written; the next read continues with what is left.
+    /// Deletes what has been written so far, except for the newest part, without reading it. The cost does not depend
+    /// on its size. Returns whether no more will be written; the next read continues with what is left.
     fn discard(&mut self) -> io::Result<bool>;
 }

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::{Cursor, Entry, Reader, Writer, segments};
 
@@ -305,4 +306,60 @@ fn a_batch_has_so_many_entries_and_so_much_text_and_the_next_continues_there() {
     assert_eq!(read, (0..200).collect::<Vec<_>>());
     let nothing = Reader::new(dir.path(), cursor).read_batch(70).unwrap();
     assert!(nothing.entries.is_empty() && !nothing.is_full && nothing.cursor == cursor);
+}
+
+const DIR_WITHOUT_FILES: &str = "SPOOL_TEST_WITHOUT_FILES";
+
+/// Entries that are written when no file can be opened, and when it is possible again.
+const WITHOUT_FILES: std::ops::Range<i64> = 0..500;
+const WITH_FILES: std::ops::Range<i64> = 500..40_000;
+
+/// Sets how many files this process can open.
+fn limit_files(files: libc::rlim_t) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls are given a struct on our stack.
+    let results = unsafe {
+        let found = libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = files.min(limit.rlim_max);
+        (found, libc::setrlimit(libc::RLIMIT_NOFILE, &limit))
+    };
+    assert_eq!(results, (0, 0));
+}
+
+/// Does nothing unless started by the test below: the limit is that of a whole process.
+#[test]
+fn process_without_files() {
+    let Some(dir) = std::env::var_os(DIR_WITHOUT_FILES).map(PathBuf::from) else { return };
+    let mut writer = Writer::open(&dir, 1000).unwrap();
+    limit_files(0);
+    for n in WITHOUT_FILES {
+        writer.append(&entry(n)).unwrap();
+    }
+    writer.flush().unwrap();
+    limit_files(1024);
+    for n in WITH_FILES {
+        writer.append(&entry(n)).unwrap();
+    }
+}
+
+#[test]
+fn without_files_a_segment_grows_and_no_line_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "tests::process_without_files"])
+        .env(DIR_WITHOUT_FILES, dir.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let mut reader = Reader::new(dir.path(), Cursor::default());
+    let mut read = Vec::new();
+    loop {
+        let entries = reader.read(1000).unwrap();
+        if entries.is_empty() {
+            break;
+        }
+        read.extend(numbers(entries));
+    }
+    assert_eq!(read, (WITHOUT_FILES.start..WITH_FILES.end).collect::<Vec<_>>());
+    assert!(segments::list(dir.path()).unwrap().len() > 1);
 }

@@ -9,6 +9,8 @@ use crate::{Entry, segments};
 
 /// Entries are written out when this many bytes are buffered.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// After a failed attempt to start a segment, the next one follows when this many bytes have been written.
+const RETRY_BYTES: u64 = 256 * 1024;
 
 /// Appends entries to a spool. One writer per directory at a time.
 ///
@@ -17,6 +19,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub struct Writer {
     dir: PathBuf,
     segment_bytes: u64,
+    /// The length at which the next segment is started: `segment_bytes`, unless that failed.
+    rotate_at: u64,
     total_bytes: u64,
     number: u64,
     file: File,
@@ -46,6 +50,7 @@ impl Writer {
         Ok(Writer {
             dir: dir.to_owned(),
             segment_bytes,
+            rotate_at: segment_bytes,
             total_bytes: u64::MAX,
             number,
             file,
@@ -62,12 +67,12 @@ impl Writer {
     }
 
     /// Appends one entry. On an error (a full disk), this entry and those not yet flushed are dropped; the
-    /// writer stays usable.
+    /// writer stays usable. If no new segment can be started (no open file is left), the current one grows.
     pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
-        if self.length + self.buffer.len() as u64 >= self.segment_bytes {
+        if self.length + self.buffer.len() as u64 >= self.rotate_at {
             self.flush()?;
             if self.length > 0 {
-                self.rotate()?;
+                self.rotate_if_possible()?;
             }
         }
         entry.encode(&mut self.buffer);
@@ -102,6 +107,19 @@ impl Writer {
         self.buffer.clear();
         self.file.set_len(self.length)?;
         Err(error)
+    }
+
+    fn rotate_if_possible(&mut self) -> io::Result<()> {
+        match self.rotate() {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                self.rotate_at = self.length + RETRY_BYTES;
+            }
+            rotated => {
+                rotated?;
+                self.rotate_at = self.segment_bytes;
+            }
+        }
+        Ok(())
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -148,7 +166,7 @@ fn open_segment(dir: &Path, number: u64) -> io::Result<(File, u64)> {
     Ok((file, length))
 }
 
-/// Deletes a file that the other side may already have deleted.
+/// Deletes a file that the reader or writer may already have deleted.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),

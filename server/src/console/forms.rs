@@ -1,4 +1,4 @@
-//! Forms that work without JavaScript: the indispensable ones.
+//! The essential forms, which work without JavaScript.
 //!
 //! Each becomes the same API request that the page's script would have sent, with the visitor's cookie and `Origin`,
 //! and redirects to the page that shows the outcome.

@@ -1,4 +1,4 @@
-//! Renders pages: access to them, the files that they load, and their policies for browsers.
+//! Renders pages: access to them, the files that they load, and their content security policies.
 
 use api::Client;
 use app::Answer;

@@ -18,7 +18,7 @@ use crate::{
 /// The result of one check.
 enum Verdict {
     Good(String),
-    /// Something works less well, or not for some apps.
+    /// Something is degraded, or does not work for some apps.
     Warn(String),
     /// The platform cannot start or cannot run dynos.
     Bad(String),

@@ -11,7 +11,7 @@ pub async fn run(mut settings: Settings) -> Result<()> {
     let result = socket::sign_in_link(&settings).await;
     let link = result.with_context(|| {
         format!(
-            "Wharf is not responding for {}. Start it with wharfd up, or set its directory with --data",
+            "No running Wharf uses the data directory {}. Start it with wharfd up, or set another directory with --data",
             settings.data.display()
         )
     })?;

@@ -1,8 +1,8 @@
 //! Removes a tree with any contents.
 //!
-//! Directories are opened by descriptor and never through a link. At most [`HELD`] of them are open: a deeper
-//! one is first moved to the top of the tree and handled later. So any tree takes the same few descriptors and
-//! the same little memory, and an interrupted removal leaves a tree that can be removed in the same way.
+//! Directories are opened by descriptor and never through a link. At most [`HELD`] of them are open: a deeper one is
+//! first moved to the top of the tree and handled later. So any tree needs the same few descriptors and little memory,
+//! and an interrupted removal leaves a tree that can be removed in the same way.
 
 use std::ffi::CString;
 use std::fs;
@@ -105,7 +105,7 @@ impl Removal<'_> {
         if self.levels.len() >= HELD {
             *self.moved += 1;
             let free = format!(".removed-{}", self.moved);
-            // A name that is taken is left to the next pass, which uses another one.
+            // If the name is taken, the next pass handles the directory under another name.
             return match renameat(here, name.as_c_str(), self.levels[0].fd(), free.as_str()) {
                 Ok(()) | Err(Errno::ENOENT | Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) => Ok(()),
                 Err(e) => Err(e.into()),

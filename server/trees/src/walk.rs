@@ -28,7 +28,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// For everything that becomes an app: source code, slugs, build results.
+    /// For everything that becomes part of an app: source code, slugs, build results.
     pub const APP: Bounds = Bounds { depth: 200, path: 4000, entries: 1_000_000 };
 
     /// Rejects what exceeds the bounds at `path`, relative to the top. All readers and writers of trees use
@@ -44,7 +44,7 @@ impl Bounds {
     }
 }
 
-/// Which limit a tree exceeds, as half a sentence.
+/// The limit that a tree exceeds; displayed as a clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Excess {
     /// See [`Bounds::depth`].

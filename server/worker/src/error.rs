@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a worker failed. This affects one request; the server goes on.
+/// Why a worker failed. This affects only one request.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
     /// The kernel killed one of its processes because they had reached their memory limit.
@@ -40,7 +40,7 @@ pub enum Error {
         /// Its exit status.
         code: i32,
     },
-    /// It could not be started, or was lost; with a message.
+    /// It could not be started, or was lost; contains the message.
     #[error("{0}")]
     Host(String),
 }

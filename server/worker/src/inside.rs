@@ -38,7 +38,7 @@ pub(crate) enum Report {
 
 /// The descriptors of init.
 pub(crate) struct Lines {
-    /// The socket for the order.
+    /// The socket on which the order arrives.
     pub orders: UnixStream,
     /// The pipe for reports.
     pub report: OwnedFd,
@@ -95,7 +95,7 @@ fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Se
 /// Runs as PID 1 of the new namespaces and never returns: prepares what needs no order, waits for one, and executes it.
 pub(crate) fn run(lines: Lines, procs: &[PathBuf], tasks: &Tasks) -> ! {
     let ready = enter_groups(procs).and_then(|()| Filters::new());
-    // Nothing comes when the supervisor, or the server, is gone.
+    // Nothing arrives if the supervisor or the server has exited.
     let Ok((order, files)) = message::receive(&lines.orders) else { exit(1) };
     drop(lines.orders);
     let mut report = File::from(lines.report);
@@ -122,7 +122,7 @@ pub(crate) fn run(lines: Lines, procs: &[PathBuf], tasks: &Tasks) -> ! {
 /// Enters the worker's groups in advance, since that takes the kernel a while.
 fn enter_groups(procs: &[PathBuf]) -> Result<(), Sentence> {
     procs.iter().try_for_each(|file| fs::write(file, "0")).map_err(doing("enter the worker's groups"))?;
-    nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|e| doing("hide the groups")(e.into()))?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|e| doing("create the cgroup namespace")(e.into()))?;
     nix::unistd::sethostname("worker").map_err(|e| doing("set the host name")(e.into()))
 }
 
@@ -130,7 +130,8 @@ fn enter_groups(procs: &[PathBuf]) -> Result<(), Sentence> {
 fn begin(plan: &Plan, files: Files, network: &File, report: RawFd, tasks: &Tasks) -> Result<i32, Sentence> {
     let order = plan.order;
     if order.network == Network::Host {
-        nix::sched::setns(network, CloneFlags::CLONE_NEWNET).map_err(|e| doing("enter the network")(e.into()))?;
+        nix::sched::setns(network, CloneFlags::CLONE_NEWNET)
+            .map_err(|e| doing("join the network namespace")(e.into()))?;
     }
     nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(|e| doing("detach from the host's mounts")(e.into()))?;
     Root { shows: &order.shows, network: order.network }.enter()?;
@@ -146,7 +147,7 @@ fn become_work(plan: &Plan, files: Files, report: RawFd, tasks: &Tasks) -> ! {
     match work(plan, files, report, tasks) {
         Ok(()) => exit(0),
         Err((sentence, report)) => {
-            // SAFETY: it is open, and this process ends with the line.
+            // SAFETY: it is open, and this process exits after writing to it.
             say(&mut unsafe { File::from_raw_fd(report) }, &Report::Trouble(sentence));
             exit(1)
         }
@@ -168,11 +169,12 @@ fn work(plan: &Plan, files: Files, report: RawFd, tasks: &Tasks) -> Result<(), (
     confine_work(plan).map_err(|e| (e, report))?;
     match &order.work {
         Work::Program(program) => {
-            std::env::set_current_dir(&program.folder).map_err(|e| (doing("enter the folder")(e), report))?;
+            std::env::set_current_dir(&program.folder)
+                .map_err(|e| (doing("change to the working directory")(e), report))?;
             Err((execute(plan), report))
         }
         Work::Task { name, words } => {
-            // SAFETY: `arrange` has put them there, and nothing else uses them.
+            // SAFETY: `arrange` has duplicated them to these numbers, and nothing else uses them.
             let given = (0..count).map(|n| unsafe { File::from_raw_fd(3 + n as RawFd) }).collect();
             let answer = tasks.run(name, words.clone(), TaskFiles { files: given }).map_err(|e| (e, report))?;
             // SAFETY: as before.
@@ -187,7 +189,7 @@ fn confine_work(plan: &Plan) -> Result<(), Sentence> {
     limit(&plan.order.limits)?;
     confine::drop_rights(plan.order.user)?;
     plan.filters.apply()?;
-    seccompiler::apply_filter(&plan.stricter).map_err(|e| format!("Could not filter system calls: {e}."))
+    seccompiler::apply_filter(&plan.stricter).map_err(|e| format!("Could not install the filter on system calls: {e}."))
 }
 
 /// Moves the open files to their numbers, closes all others, and returns the pipe to the supervisor, which a program
@@ -198,8 +200,8 @@ fn arrange(files: Files, report: RawFd) -> io::Result<RawFd> {
         .map(|file| file.as_ref().map_or(null.as_raw_fd(), AsRawFd::as_raw_fd));
     let wanted: Vec<RawFd> =
         standard.into_iter().chain(files.more.iter().map(AsRawFd::as_raw_fd)).chain([report]).collect();
-    // SAFETY: plain system calls on open descriptors; the owners of what is closed are not used
-    // again, and are forgotten below.
+    // SAFETY: plain system calls on open descriptors; the owners of the closed ones are not used again, and are
+    // forgotten below.
     unsafe {
         let aside: Vec<RawFd> = wanted.iter().map(|fd| libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, ASIDE)).collect();
         for (place, fd) in aside.iter().enumerate() {
@@ -217,7 +219,7 @@ fn arrange(files: Files, report: RawFd) -> io::Result<RawFd> {
 
 fn limit(limits: &Limits) -> Result<(), Sentence> {
     let cpu = limits.cpu.as_secs().max(1);
-    // A second after the signal that can be told apart comes the one that cannot be ignored.
+    // SIGXCPU, which the supervisor recognises, is followed a second later by SIGKILL, which cannot be ignored.
     let all = [
         (libc::RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes),
         (libc::RLIMIT_NOFILE, limits.open_files, limits.open_files),
@@ -252,11 +254,11 @@ fn say(report: &mut File, what: &Report) {
     let _ = report.write_all(&line);
 }
 
-/// Init closes everything but its pipe to the supervisor.
+/// Init closes everything except its pipe to the supervisor.
 fn keep_only(report: File) -> File {
     let fd = report.into_raw_fd();
-    // SAFETY: what is closed is not used again, because this process only waits; the line goes on
-    // belonging to whom it is returned to.
+    // SAFETY: the closed descriptors are not used again, because this process only waits; the caller keeps the
+    // ownership of the pipe.
     unsafe {
         libc::syscall(libc::SYS_close_range, 0u32, fd as u32 - 1, 0);
         libc::syscall(libc::SYS_close_range, fd as u32 + 1, u32::MAX, 0);

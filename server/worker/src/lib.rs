@@ -2,8 +2,8 @@
 //!
 //! A worker has a single task. It is a process with its own user, without capabilities and new privileges, in its own
 //! namespaces, and sees only the machine's programs and its mounts; its memory, processes, files and time are limited.
-//! When it dies, one [`Error`] has the reason, and nothing else happens. If the waiting caller is dropped, or the
-//! server dies, it is killed with everything below it.
+//! When it dies, an [`Error`] contains the reason, and nothing else is affected. If the waiting caller is dropped, or
+//! the server dies, it is killed with everything below it.
 //!
 //! ```text
 //! server ──spawns──→ supervisor (`wharfd worker`) ──clones──→ init (PID 1 inside) ──forks──→ the work
@@ -37,10 +37,10 @@ pub use workers::{Done, Output, Worker, Workers, from_worker, to_worker};
 /// The first of the workers' users: far above those that Debian assigns, also to containers, and below those of apps.
 pub const USERS: std::ops::RangeInclusive<u32> = dyno::uids::WORKERS;
 
-/// The user of git's processes, who owns the repositories.
+/// The user of git's processes, which owns the repositories.
 pub const GIT: u32 = *USERS.start();
 
-/// The user of downloads, who owns nothing.
+/// The user of downloads, which owns nothing.
 pub const DOWNLOADS: u32 = GIT + 1;
 
 /// Makes a test binary usable as the executable of its own workers.

@@ -1,7 +1,7 @@
 //! The protocol for the order and the open files, from the server to a supervisor and on to init.
 //!
 //! One socket: first the order as JSON, with the files attached to its first bytes, then the end of the server's data.
-//! The supervisor's only response is the outcome. If the server closes the socket, nobody waits for it any more.
+//! The supervisor's only response is the outcome. If the server closes the socket, the caller no longer waits.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
@@ -60,7 +60,7 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<(Order, Lines)> {
         let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags)?;
         for part in message.cmsgs()? {
             if let ControlMessageOwned::ScmRights(new) = part {
-                // SAFETY: the kernel has just made them for us.
+                // SAFETY: the kernel has just created them for us.
                 files.extend(new.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
             }
         }

@@ -12,7 +12,7 @@ pub struct Order {
     pub work: Work,
     /// User and group id of the work.
     pub user: u32,
-    /// The host's files that it sees besides programs and libraries.
+    /// The host's files that it sees in addition to programs and libraries.
     pub shows: Vec<Shown>,
     /// Its network access.
     pub network: Network,

@@ -38,20 +38,20 @@ impl Root<'_> {
         unsafe { libc::umask(0o022) };
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount_on("/", None, None, private, None).map_err(doing("detach from the host's mounts"))?;
-        // Before anything is mounted over them.
+        // Opened before anything is mounted over them.
         let sources =
-            self.shows.iter().map(|shown| open(&shown.from).map_err(doing(format!("find {}", shown.from.display()))));
+            self.shows.iter().map(|shown| open(&shown.from).map_err(doing(format!("open {}", shown.from.display()))));
         let sources: Vec<File> = sources.collect::<Result<_, _>>()?;
         let options = Some("mode=755,size=1m,nr_inodes=1k");
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount_on(POINT, Some("tmpfs"), Some("tmpfs"), flags, options).map_err(doing("mount the root"))?;
         for name in STACK {
-            show(Path::new(name)).map_err(doing(format!("show /{name}")))?;
+            show(Path::new(name)).map_err(doing(format!("mount /{name}")))?;
         }
         self.make_etc().map_err(doing("create /etc"))?;
         make_dev().map_err(doing("create /dev"))?;
         for (shown, source) in self.shows.iter().zip(&sources) {
-            add(shown, source).map_err(doing(format!("show {}", shown.from.display())))?;
+            add(shown, source).map_err(doing(format!("mount {}", shown.from.display())))?;
         }
         make_proc().map_err(doing("create /proc"))?;
         pivot()
@@ -63,7 +63,7 @@ impl Root<'_> {
         let network: &[&str] = if self.network == Network::Host { &ETC_NETWORK } else { &[] };
         ETC.iter().chain(network).try_for_each(|name| {
             let (host, target) = (Path::new("/etc").join(name), at("etc").join(name));
-            // Links are followed: they are the administrator's.
+            // Links are followed: only the administrator can create them.
             match host.canonicalize() {
                 Ok(real) => make_place(&target, real.is_dir()).and_then(|()| bind(&real, &target, false)),
                 Err(_) => Ok(()),

@@ -19,7 +19,7 @@ use crate::{Error, Limits, Tasks};
 
 /// Size limit of reports from inside.
 const MOST_BYTES: usize = 4 << 20;
-/// Without mounts, which are created with the order, to be those of that moment.
+/// Without the mount namespace, which is created with the order, so that it has the host's mounts of that moment.
 const NAMESPACES: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET;
 
 /// Runs a supervisor to its end. To be called before any thread exists.
@@ -29,7 +29,7 @@ pub fn main(tasks: &Tasks) -> ! {
     // SAFETY: plain system calls; standard input is open or the copy fails.
     let control = unsafe {
         libc::umask(0o077);
-        // The server may be gone when it is told the outcome.
+        // The server may have exited when the outcome is sent.
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
         let copy = libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3);
         (copy >= 0).then(|| UnixStream::from(OwnedFd::from_raw_fd(copy)))
@@ -59,7 +59,7 @@ fn supervise(control: &UnixStream, cgroups: &Cgroups, name: &str, tasks: &Tasks)
     let groups = dyno::Limits {
         memory_bytes: limits.memory_bytes,
         memory_max_bytes: limits.memory_bytes,
-        // And init.
+        // And init itself.
         pids: limits.processes + 1,
         ..dyno::Limits::default()
     };
@@ -91,18 +91,19 @@ struct Inside {
 impl Inside {
     /// Creates the group and the namespaces, with init in them.
     fn start(control: &UnixStream, cgroups: &Cgroups, name: &str, tasks: &Tasks) -> Result<Inside, Error> {
-        let procs = cgroups.create(name, &dyno::Limits::default()).map_err(Error::host("make the worker's groups"))?;
-        let network = File::open("/proc/self/ns/net").map_err(Error::host("find the host's network"))?;
-        let pipe = || io::pipe().map_err(Error::host("make a pipe"));
+        let procs =
+            cgroups.create(name, &dyno::Limits::default()).map_err(Error::host("create the worker's groups"))?;
+        let network = File::open("/proc/self/ns/net").map_err(Error::host("open the host's network namespace"))?;
+        let pipe = || io::pipe().map_err(Error::host("create a pipe"));
         let ((reader, report), (alive, held)) = (pipe()?, pipe()?);
-        let (orders, init) = UnixStream::pair().map_err(Error::host("make a socket"))?;
+        let (orders, init) = UnixStream::pair().map_err(Error::host("create a socket"))?;
         // SAFETY: this process has one thread, so the child may do anything.
         let pid = unsafe { libc::syscall(libc::SYS_clone, NAMESPACES | libc::SIGCHLD, 0, 0, 0, 0) } as i32;
         if pid < 0 {
-            return Err(Error::host("make the worker's namespaces")(io::Error::last_os_error()));
+            return Err(Error::host("create the worker's namespaces")(io::Error::last_os_error()));
         }
         if pid == 0 {
-            // SAFETY: the child never comes back to where it would be used.
+            // SAFETY: the child never returns to code that would use it.
             unsafe { libc::close(control.as_raw_fd()) };
             drop((reader, held, orders));
             inside::run(
@@ -117,7 +118,7 @@ impl Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        // SAFETY: the child has not been waited for, so that the number is still its.
+        // SAFETY: the child has not been waited for, so its pid has not been reused.
         unsafe {
             libc::kill(self.pid, libc::SIGKILL);
             libc::waitpid(self.pid, &mut 0, 0);

@@ -5,8 +5,8 @@ use std::fs::File;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A function that runs inside a worker. Its value is the function's input, besides files and directories, and is sent
-/// as JSON.
+/// A function that runs inside a worker. Its value is the function's input, in addition to files and directories, and
+/// is sent as JSON.
 ///
 /// The result comes from a process that untrusted bytes may have taken over: its type should contain no more than is
 /// needed, and the caller has to validate it like any input.

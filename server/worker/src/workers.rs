@@ -38,7 +38,7 @@ pub struct Workers {
     spare: Arc<Mutex<Vec<Supervisor>>>,
 }
 
-/// A supervisor that waits for its order, and has not seen any data.
+/// A supervisor that is waiting for its order and has not received any data.
 #[derive(Debug)]
 struct Supervisor {
     name: String,
@@ -83,7 +83,7 @@ impl Workers {
         Workers::in_group(WHARF)
     }
 
-    /// As [`Workers::new`], with another name for the control group of dynos and workers. For tests.
+    /// Like [`Workers::new`], with another name for the control group of dynos and workers. For tests.
     pub fn in_group(group: &str) -> Result<Workers, Error> {
         let host_error = |e: dyno::Error| Error::Host(e.to_string());
         let cgroups = Cgroups::of_workers(group).map_err(host_error)?;
@@ -120,7 +120,7 @@ impl Workers {
         loop {
             let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(mut spare) = spare else { return self.spawn() };
-            // One may have been killed while it waited.
+            // It may have been killed while it was waiting.
             if matches!(spare.process.try_wait(), Ok(None)) {
                 return Ok(spare);
             }
@@ -136,7 +136,7 @@ impl Workers {
     }
 
     fn spawn(&self) -> Result<Supervisor, Error> {
-        let (control, theirs) = UnixStream::pair().map_err(Error::host("make a socket"))?;
+        let (control, theirs) = UnixStream::pair().map_err(Error::host("create a socket"))?;
         let name = format!("{PREFIX}{}", Uuid::now_v7());
         let process = Command::new(&self.executable)
             .arg0("wharfd")
@@ -158,7 +158,7 @@ impl Workers {
         let (mut complaints, stderr) = from_worker()?;
         let lines = Lines { stdin: Some(stdin), stdout: Some(stdout), stderr: Some(stderr), more: Vec::new() };
         let worker = self.start(order, lines)?;
-        // A program need not read all that it is given.
+        // A program need not read all of its input.
         let write = async move { drop(writer.write_all(input).await) };
         let read = async move {
             let mut bytes = Vec::new();
@@ -173,7 +173,7 @@ impl Workers {
             let _ = tokio::io::copy(&mut complaints, &mut tokio::io::sink()).await;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
-        // What reads too much drops the worker, which ends the others.
+        // Exceeding the limit drops the worker, which ends the other futures.
         let all = async { tokio::try_join!(read, complain, worker.done()) };
         let ((), all) = tokio::join!(write, all);
         all.map(|(stdout, stderr, done)| Output { code: done.code, stdout, stderr })
@@ -233,15 +233,15 @@ fn is_lost(group: &str) -> bool {
 
 /// A pipe into a worker: its end, and ours.
 pub fn to_worker() -> Result<(OwnedFd, pipe::Sender), Error> {
-    let (reader, writer) = std::io::pipe().map_err(Error::host("make a pipe"))?;
-    let writer = pipe::Sender::from_owned_fd(writer.into()).map_err(Error::host("make a pipe"))?;
+    let (reader, writer) = std::io::pipe().map_err(Error::host("create a pipe"))?;
+    let writer = pipe::Sender::from_owned_fd(writer.into()).map_err(Error::host("create a pipe"))?;
     Ok((reader.into(), writer))
 }
 
 /// A pipe out of a worker: our end, and its.
 pub fn from_worker() -> Result<(pipe::Receiver, OwnedFd), Error> {
-    let (reader, writer) = std::io::pipe().map_err(Error::host("make a pipe"))?;
-    let reader = pipe::Receiver::from_owned_fd(reader.into()).map_err(Error::host("make a pipe"))?;
+    let (reader, writer) = std::io::pipe().map_err(Error::host("create a pipe"))?;
+    let reader = pipe::Receiver::from_owned_fd(reader.into()).map_err(Error::host("create a pipe"))?;
     Ok((reader, writer.into()))
 }
 

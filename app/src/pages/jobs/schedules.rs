@@ -1,4 +1,4 @@
-//! The platform's schedules: when they run next, and what became of the last run.
+//! The platform's schedules: the next run, and the outcome of the last one.
 
 use api::{client::Page, jobs::JobState, schedules::Schedule};
 use leptos::{either::Either, prelude::*};
@@ -18,7 +18,7 @@ pub fn Schedules() -> impl IntoView {
         paged("schedules", &["schedule", "job"], || (), move |(), after| client.schedule_page(after));
     view! {
         <section class="sec" id="schedules" aria-labelledby="schedules-h">
-            <div class="sec-h"><h2 id="schedules-h">"Schedules"</h2><span class="meta">"missed runs are made up for by a single run"</span></div>
+            <div class="sec-h"><h2 id="schedules-h">"Schedules"</h2><span class="meta">"a single run makes up for all missed ones"</span></div>
             {schedules.show(3, move |list| view! {
                 <div class="card"><div class="tw"><table role="table" class="table">
                     <thead role="rowgroup"><tr role="row">
@@ -37,7 +37,7 @@ pub fn Schedules() -> impl IntoView {
     .into_any()
 }
 
-/// What of a schedule changes.
+/// The part of a schedule that changes.
 fn key(schedule: &Schedule) -> impl std::fmt::Debug + use<> {
     (schedule.id, schedule.next_run_at, schedule.last_run_at, schedule.last_job.as_ref().map(|job| (job.id, job.state)))
 }

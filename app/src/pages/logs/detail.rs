@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{Place, viewer::Viewer};
+use super::{Position, viewer::Viewer};
 use crate::{
     clock::Clock,
     pages::{app_frame::ThisApp, codes},
@@ -50,7 +50,7 @@ pub fn Detail(viewer: Viewer, app: ThisApp) -> impl IntoView {
                         {request.map(|id| view! {
                             <button class="btn sm" type="button" on:click=move |_| viewer.search(id.clone())>"Lines of this request"</button>
                         })}
-                        <button class="btn sm" type="button" on:click=move |_| viewer.go(Place::At(around))>"Show in context"</button>
+                        <button class="btn sm" type="button" on:click=move |_| viewer.go(Position::At(around))>"Show in context"</button>
                         <a class="btn sm" href=move || app.path(&format!("/metrics?at={moment}"))>"Metrics at " {move || words::clock_time(clock.local(at))}</a>
                         <button class="btn sm gho" type="button" on:click=move |_| dom::copy(&whole)><Icon name="copy" size="i-s"/>"Copy line"</button>
                         <button class="btn sm gho" type="button" on:click=move |_| link()><Icon name="link" size="i-s"/>"Copy link"</button>

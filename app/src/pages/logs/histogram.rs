@@ -7,7 +7,7 @@ use api::{
 use chrono::{DateTime, Duration};
 use leptos::{ev, html, prelude::*};
 
-use super::{Place, Reading, toolbar::lines};
+use super::{Position, Reading, toolbar::lines};
 use crate::{
     clock::Clock,
     data::{client, fetched},
@@ -43,9 +43,9 @@ pub fn Histogram(app: ThisApp, reading: Reading) -> impl IntoView {
                         <button type="button" aria-pressed=move || (minutes.get() == n).to_string() on:click=move |_| minutes.set(n)>{word}</button>
                     }).collect_view()}
                 </span>
-                {move || match reading.place.get() {
-                    Place::At(at) => Some(view! { <span class="push">"from "{words::exact(at)}</span> }.into_any()),
-                    Place::Line(_) | Place::Newest => None,
+                {move || match reading.position.get() {
+                    Position::At(at) => Some(view! { <span class="push">"from "{words::exact(at)}</span> }.into_any()),
+                    Position::Line(_) | Position::Newest => None,
                 }}
             </div>
             {density.show(1, move |density| view! { <Bars app reading density/> })}
@@ -64,7 +64,7 @@ fn Bars(app: ThisApp, reading: Reading, density: Signal<LogDensity>) -> impl Int
     let time_of = move |i: usize| density.with(|d| d.from + (d.to - d.from) * i as i32 / d.buckets.len().max(1) as i32);
     let go = move |i: usize| {
         chosen.set(i);
-        reading.place.set(Place::At(time_of(i)));
+        reading.position.set(Position::At(time_of(i)));
     };
     let clicked = move |ev: ev::MouseEvent| {
         let Some(element) = element.get_untracked() else { return };

@@ -196,11 +196,11 @@ impl Viewer {
     }
 
     /// Goes to another position, without filters.
-    pub fn go(self, place: super::Place) {
+    pub fn go(self, position: super::Position) {
         self.selected.set(None);
         self.follow.set(false);
         self.reading().filter.set(LogFilter::default());
-        self.reading().place.set(place);
+        self.reading().position.set(position);
     }
 }
 

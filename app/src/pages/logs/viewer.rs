@@ -1,4 +1,4 @@
-//! The lines themselves: a window into a ring, drawn once per frame.
+//! The lines themselves: a window onto a ring buffer, drawn once per frame.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -9,7 +9,7 @@ use api::{
 use leptos::{ev, html, prelude::*};
 use send_wrapper::SendWrapper;
 
-use super::{Place, Reading, page_at};
+use super::{Position, Reading, page_at};
 use crate::{
     clock::Clock,
     data::client,
@@ -81,7 +81,7 @@ impl Viewer {
             state: StoredValue::new(None),
             scroller: NodeRef::new(),
             list: NodeRef::new(),
-            follow: RwSignal::new(reading.place.get_untracked() == Place::Newest),
+            follow: RwSignal::new(reading.position.get_untracked() == Position::Newest),
             unseen: RwSignal::new(0),
             missed: RwSignal::new(0),
             selected: RwSignal::new(None),
@@ -106,7 +106,8 @@ impl Viewer {
         let client = StoredValue::new(client());
         let live = Live::of_page();
         Effect::new(move |before: Option<()>| {
-            let (name, filter, place) = (self.app.name.get(), self.reading.filter.get(), self.reading.place.get());
+            let (name, filter, position) =
+                (self.app.name.get(), self.reading.filter.get(), self.reading.position.get());
             let Some(scroller) = self.scroller.get() else { return };
             if before.is_none() || self.state.with_value(Option::is_none) {
                 self.mount(scroller.client_height());
@@ -124,10 +125,10 @@ impl Viewer {
             }
             self.unseen.set(0);
             self.error.set(None);
-            match place {
-                Place::Newest => self.subscribe(&live, name, filter),
-                Place::At(_) | Place::Line(_) => {
-                    self.load(client.get_value(), name, page_at(&filter, place, PAGE), place)
+            match position {
+                Position::Newest => self.subscribe(&live, name, filter),
+                Position::At(_) | Position::Line(_) => {
+                    self.load(client.get_value(), name, page_at(&filter, position, PAGE), position)
                 }
             }
             self.schedule();
@@ -179,8 +180,8 @@ impl Viewer {
         self.schedule();
     }
 
-    /// Loads a page of history; where it belongs follows from the request.
-    fn load(self, client: api::Client, app: String, query: LogLinesQuery, place: Place) {
+    /// Loads a page of history; the request determines where it belongs.
+    fn load(self, client: api::Client, app: String, query: LogLinesQuery, position: Position) {
         let older = query.before.is_some();
         let Some((false, part)) = self.with(|s| (std::mem::replace(&mut s.loading, true), s.part)) else { return };
         let request = client.log_line_list(&app, &query);
@@ -213,7 +214,7 @@ impl Viewer {
             if older && added > 0 {
                 self.shift(added as f64 * ROW_HEIGHT);
             }
-            if let Place::Line(seq) = place {
+            if let Position::Line(seq) = position {
                 self.reveal(seq);
             }
             self.schedule();
@@ -242,14 +243,14 @@ impl Viewer {
 
     /// Scrolls to a line and marks it.
     fn reveal(self, seq: u64) {
-        let Some(Some((place, line))) = self.with(|s| s.ring.find(seq).map(|i| (i, s.ring.get(i).cloned()))) else {
+        let Some(Some((position, line))) = self.with(|s| s.ring.find(seq).map(|i| (i, s.ring.get(i).cloned()))) else {
             return;
         };
         self.follow.set(false);
         self.selected.set(line);
         self.update_height();
         if let Some(scroller) = self.scroller.get_untracked() {
-            let middle = place as f64 * ROW_HEIGHT - f64::from(scroller.client_height()) / 2.0;
+            let middle = position as f64 * ROW_HEIGHT - f64::from(scroller.client_height()) / 2.0;
             scroller.set_scroll_top(middle.max(0.0) as i32);
         }
     }
@@ -281,7 +282,7 @@ impl Viewer {
             let State { ring, rows, .. } = s;
             if let Some(rows) = rows {
                 let first = first.min(ring.len().saturating_sub(rows.len().saturating_sub(3)));
-                rows.draw(ring, first, &rows::Look { offset, search: &search, selected });
+                rows.draw(ring, first, &rows::RowSettings { offset, search: &search, selected });
             }
             // While paused, accept no more lines than fit.
             let credit = if follow || !s.ring.is_full() { std::mem::take(&mut s.undrawn) } else { 0 };
@@ -300,7 +301,7 @@ impl Viewer {
         let Some(scroller) = self.scroller.get_untracked() else { return };
         let top = f64::from(scroller.scroll_top());
         let below = f64::from(scroller.scroll_height() - scroller.client_height()) - top;
-        let live = self.reading.place.get_untracked() == Place::Newest;
+        let live = self.reading.position.get_untracked() == Position::Newest;
         let before = self.with(|s| s.last_top).unwrap_or(0.0);
         if live && below <= 2.0 {
             self.set_follow(true);
@@ -322,22 +323,22 @@ impl Viewer {
         } else {
             return;
         }
-        self.load(client.clone(), self.app.name.get_untracked(), query, Place::Newest);
+        self.load(client.clone(), self.app.name.get_untracked(), query, Position::Newest);
     }
 
     /// Scrolls to the newest line, or keeps the visible lines in place.
     pub fn set_follow(self, on: bool) {
         if on {
             self.unseen.set(0);
-            if self.reading.place.get_untracked() != Place::Newest {
-                self.reading.place.set(Place::Newest);
+            if self.reading.position.get_untracked() != Position::Newest {
+                self.reading.position.set(Position::Newest);
             }
         }
         self.follow.set(on);
         self.schedule();
     }
 
-    /// Marks the line at a place in the window; `y` is in pixels from the top of all lines.
+    /// Marks the line at a position in the window; `y` is in pixels from the top of all lines.
     fn select_at(self, y: f64) {
         let line = self.with(|s| s.ring.get((y / ROW_HEIGHT) as usize).cloned()).flatten();
         if let Some(line) = line {
@@ -347,7 +348,7 @@ impl Viewer {
         }
     }
 
-    /// Marks another line: `by` places further, or the next that `fits`.
+    /// Marks another line: `by` lines further, or the next one that `fits`.
     fn step(self, by: i64, fits: fn(&LogLine) -> bool) {
         let from = self.selected.with_untracked(|line| line.as_ref().map(|l| l.seq));
         let found = self.with(|s| {
@@ -406,7 +407,7 @@ fn window_height() -> i32 {
     window().inner_height().ok().and_then(|h| h.as_f64()).unwrap_or(900.0) as i32
 }
 
-/// The window into the lines, what is shown for the marked one, and the foot.
+/// The window onto the lines, the details of the marked line, and the footer.
 #[component]
 pub fn ViewerView(viewer: Viewer, children: Children) -> impl IntoView {
     let client = client();

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_typed_becomes_numbers() {
+    fn input_is_parsed() {
         let read_all = read(&typed(&[("apps", " 20"), ("memory_mb", "2 GB"), ("dynos", "")])).unwrap();
         assert_eq!(read_all.into_values().collect::<Vec<_>>(), [Some(20), None, Some(2048)]);
         assert_eq!(read(&typed(&[("apps", "2 GB")])).unwrap_err().1, "Enter a whole number.");

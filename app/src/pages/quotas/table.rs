@@ -92,7 +92,7 @@ pub fn QuotaTable(now: Signal<Vec<Quota>>) -> impl IntoView {
         {move || now.with(|all| {
             let is_reached = all.iter().any(|q| q.most.is_some_and(|most| q.used >= most));
             match is_reached {
-                true => Either::Left(view! { <div class="ft">"Once a quota is reached, nothing can be added. Free some, or ask a platform administrator to raise it."</div> }),
+                true => Either::Left(view! { <div class="ft">"When a quota is reached, nothing more can be added. Remove something, or ask a platform administrator to raise the quota."</div> }),
                 false => Either::Right(()),
             }
         })}
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn uses_are_said_in_units_of_people() {
+    fn usage_has_readable_units() {
         assert_eq!(used(&quota("apps", 3, Some(1000))), "3 of 1,000");
         assert_eq!(used(&quota("memory_mb", 512, Some(100 << 10))), "512 MB of 100 GB");
         assert_eq!(used(&quota("upload_bytes", 0, None)), "0, no limit");
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn quotas_that_are_new_have_names_too() {
+    fn unknown_quotas_are_named() {
         assert_eq!(title("memory_mb"), "Memory");
         assert_eq!(title("log_drains"), "Log drains");
         assert_eq!(title(""), "");

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_can_be_read() {
+    fn text_round_trips() {
         let vars: ConfigVars =
             [("A", "plain"), ("B", "two words # no comment"), ("C", "line\nline \"q\" \\"), ("D", "")]
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
@@ -84,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn comments_exports_and_quotes_are_understood() {
+    fn comments_exports_and_quotes_are_parsed() {
         let vars = read("# head\n\nexport A=1 # one\nB='x y'\nC=a#b\n").unwrap();
         let got: Vec<(&str, &str)> = vars.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(got, [("A", "1"), ("B", "x y"), ("C", "a#b")]);
     }
 
     #[test]
-    fn a_bad_line_is_named() {
+    fn an_invalid_line_is_reported() {
         assert_eq!(read("A=1\nnonsense"), Err("Line 2 does not contain =. Use KEY=value.".into()));
         assert!(read("1A=x").is_err_and(|why| why.starts_with("Line 1:")));
     }

@@ -32,7 +32,7 @@ pub fn level(permissions: &[String]) -> &'static str {
     }
 }
 
-/// The verb for a level, before a number of apps.
+/// The verb for a level, followed by a number of apps.
 pub fn verb(level: &str) -> &str {
     if level == "custom" { "custom access to" } else { level }
 }
@@ -149,7 +149,7 @@ pub fn LevelSelect(
     .into_any()
 }
 
-/// Four squares and what they stand for.
+/// A level as four squares, with its label.
 #[component]
 pub fn Level(name: &'static str, text: String) -> impl IntoView {
     let filled = LEVELS.iter().position(|(level, _)| *level == name).map_or(0, |n| n + 1);
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permissions_come_to_a_level() {
+    fn permissions_map_to_levels() {
         for (name, all) in LEVELS {
             assert_eq!(level(&permissions(name)), name, "{all:?}");
         }

@@ -24,7 +24,7 @@ pub fn NewPeople(this: ThisTeam, team: Signal<Team>, is_admin: Signal<bool>) -> 
                 <div class="sec-h"><h2 id="new-people-h">"New users"</h2><span class="meta">"people without an account on this platform"</span></div>
                 {policy.show(1, move |policy| view! {
                     <div class="card">
-                        <p class="in small" role="status">{move || policy.with(|policy| in_words(policy, team.with(|team| team.invites)))}</p>
+                        <p class="in small" role="status">{move || policy.with(|policy| describe(policy, team.with(|team| team.invites)))}</p>
                         {account.show(0, move |account| view! {
                             <Show when=move || account.with(|a| a.admin)><Allow this team policy/></Show>
                         })}
@@ -37,7 +37,7 @@ pub fn NewPeople(this: ThisTeam, team: Signal<Team>, is_admin: Signal<bool>) -> 
 }
 
 /// Who can invite new users to a team with this `invites` flag.
-fn in_words(policy: &InvitationPolicy, invites: bool) -> String {
+fn describe(policy: &InvitationPolicy, invites: bool) -> String {
     let within = match policy.domains.is_empty() {
         true => String::new(),
         false => format!(" with an address at {}", policy.domains.join(" or ")),
@@ -78,19 +78,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_is_said_for_this_team() {
+    fn the_policy_is_described_for_the_team() {
         let policy = |who: Inviters, domains: &[&str]| InvitationPolicy {
             who,
             domains: domains.iter().map(|d| (*d).to_owned()).collect(),
         };
-        assert!(in_words(&policy(Inviters::Administrators, &["a.test"]), true).starts_with("Only administrators"));
-        assert!(in_words(&policy(Inviters::Teams, &[]), false).contains("platform administrators"));
+        assert!(describe(&policy(Inviters::Administrators, &["a.test"]), true).starts_with("Only administrators"));
+        assert!(describe(&policy(Inviters::Teams, &[]), false).contains("platform administrators"));
         assert_eq!(
-            in_words(&policy(Inviters::Teams, &[]), true),
+            describe(&policy(Inviters::Teams, &[]), true),
             "Admins of this team can invite people who are new to the platform."
         );
         assert_eq!(
-            in_words(&policy(Inviters::Domains, &["a.test", "b.test"]), false),
+            describe(&policy(Inviters::Domains, &["a.test", "b.test"]), false),
             "Everybody can invite people with an address at a.test or b.test."
         );
     }

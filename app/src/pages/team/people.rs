@@ -47,7 +47,7 @@ pub fn People(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
 }
 
 /// A member's access to the apps of the team in brief: `all apps`, `deploy 3 apps, view 1 app`.
-fn in_words(access: &[TeamAccess], email: &str, role: Role) -> String {
+fn describe(access: &[TeamAccess], email: &str, role: Role) -> String {
     if role == Role::Admin {
         return "all apps".into();
     }
@@ -124,7 +124,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
                 </Show>
             </td>
             <td role="cell" class="dim" data-l="apps">{move || this.access.get().map(|page| match is_whole.get() && page.next.is_none() || of_role == Role::Admin {
-                true => email.with_value(|e| in_words(&page.items, e, of_role)),
+                true => email.with_value(|e| describe(&page.items, e, of_role)),
                 // If there are many apps, only one page of them is loaded.
                 false => "see access by app".into(),
             })}</td>
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn access_is_said_in_few_words() {
+    fn access_is_summarized() {
         let row = |permissions: &[&str]| TeamAccess {
             app: Ref::default(),
             locked: false,
@@ -218,8 +218,8 @@ mod tests {
             explicit: true,
         };
         let all = [row(&["view", "deploy", "operate"]), row(&["view"]), row(&[]), row(&["view"])];
-        assert_eq!(in_words(&all, "a@b.c", Role::Member), "operate 1 app, view 2 apps");
-        assert_eq!(in_words(&all, "a@b.c", Role::Admin), "all apps");
-        assert_eq!(in_words(&all, "x@b.c", Role::Viewer), "no apps");
+        assert_eq!(describe(&all, "a@b.c", Role::Member), "operate 1 app, view 2 apps");
+        assert_eq!(describe(&all, "a@b.c", Role::Admin), "all apps");
+        assert_eq!(describe(&all, "x@b.c", Role::Viewer), "no apps");
     }
 }

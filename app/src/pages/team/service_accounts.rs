@@ -28,7 +28,7 @@ pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView 
     view! {
         <section class="sec" id="bots" aria-labelledby="bots-h">
             <div class="sec-h"><h2 id="bots-h">"Service accounts"</h2><span class="meta">"programs with their own tokens, which cannot sign in"</span></div>
-            {move || made.get().map(|token| view! { <Made token made/> })}
+            {move || made.get().map(|token| view! { <CreatedToken token made/> })}
             {bots.show(2, move |list| view! {
                 <div class="card">
                     <Show when=move || !list.with(|p| p.items.is_empty()) fallback=|| view! { <p class="in small dim">"None yet."</p> }>
@@ -46,7 +46,7 @@ pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView 
 }
 
 #[component]
-fn Made(token: Authorization, made: RwSignal<Option<Authorization>>) -> impl IntoView {
+fn CreatedToken(token: Authorization, made: RwSignal<Option<Authorization>>) -> impl IntoView {
     let secret = token.access_token.map(|t| t.token).unwrap_or_default();
     view! {
         <div class="card" role="status" style="border-color:var(--accent-line)">
@@ -109,8 +109,8 @@ fn Bot(
     .into_any()
 }
 
-/// The active tokens of a service account, to revoke a leaked one. Loaded on click:
-/// most visits to a team are not about them.
+/// The active tokens of a service account, to revoke a leaked one. Loaded on click: most visits to
+/// a team's page do not need them.
 #[component]
 fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Authorization>>) -> impl IntoView {
     let (client, toasts) = (client(), Toasts::of_page());

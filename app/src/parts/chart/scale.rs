@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn axes_count_in_round_steps() {
+    fn axes_have_round_steps() {
         assert_eq!(Scale::up_to(612.0), Scale { top: 800.0, step: 200.0 });
         assert_eq!(Scale::up_to(0.0).top, 1.0);
         assert_eq!(Scale::up_to(f64::NAN).top, 1.0);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_count_in_powers_of_two() {
+    fn byte_axes_use_powers_of_two() {
         let mb = f64::from(1 << 20);
         assert_eq!(Scale::bytes_up_to(512.0 * mb), Scale { top: 512.0 * mb, step: 128.0 * mb });
         assert_eq!(Scale::bytes_up_to(600.0 * mb), Scale { top: 768.0 * mb, step: 256.0 * mb });
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn points_find_their_place() {
+    fn points_are_assigned_to_grid_positions() {
         let from = DateTime::UNIX_EPOCH;
         let at = |s: i64| from + Duration::seconds(s);
         let got = grid(&[at(0), at(25), at(90)], |t| *t, from, at(60), 10);

@@ -9,7 +9,7 @@ use super::scale::{HEIGHT, Scale, area_path, line_path, moment};
 use crate::parts::Each;
 use crate::{
     clock::Clock,
-    parts::rail::{marker, place},
+    parts::rail::{axis_percent, marker},
     words,
 };
 
@@ -68,7 +68,7 @@ pub fn Chart(
     });
     let count = Memo::new(move |_| series.with(|s| s.first().map_or(0, |s| s.values.len())));
     let scale = Memo::new(move |_| {
-        let most = shown.with(|shown| most(shown, stacked)).max(limit.with(|l| l.as_ref().map_or(0.0, |l| l.0)));
+        let most = shown.with(|shown| maximum(shown, stacked)).max(limit.with(|l| l.as_ref().map_or(0.0, |l| l.0)));
         if bytes { Scale::bytes_up_to(most * 1.05) } else { Scale::up_to(most * 1.05) }
     });
     let has_data = move || series.with(|s| s.iter().any(|s| s.values.iter().any(Option::is_some)));
@@ -79,7 +79,7 @@ pub fn Chart(
             format!("{title}, {unit}. Newest: {}", values.join(", "))
         })
     };
-    // The right edge moves in steps, and a page may take a while to load.
+    // The right edge moves in steps, and the page may take a while to load.
     let ends_now = Memo::new(move |_| {
         let (_, to, step) = frame.range.get();
         (clock.now() - to).num_seconds() < 2 * step.max(30)
@@ -113,7 +113,7 @@ fn newest(series: &Series) -> Option<f64> {
     series.values.iter().rev().find_map(|v| *v)
 }
 
-fn most(shown: &[Series], stacked: bool) -> f64 {
+fn maximum(shown: &[Series], stacked: bool) -> f64 {
     if !stacked {
         return shown.iter().flat_map(|s| s.values.iter().flatten()).copied().fold(0.0, f64::max);
     }
@@ -222,7 +222,7 @@ fn Plot(
         >
             {move || {
                 let (from, to, _) = frame.range.get();
-                frame.events.get().into_iter().map(|e| (place(e.at, from, to), marker(&e.kind).0)).filter(|(x, _)| (0.0..=100.0).contains(x)).map(|(x, tone)| view! {
+                frame.events.get().into_iter().map(|e| (axis_percent(e.at, from, to), marker(&e.kind).0)).filter(|(x, _)| (0.0..=100.0).contains(x)).map(|(x, tone)| view! {
                     <span class=format!("evl {tone}") style=format!("--x:{x:.1}")></span>
                 }).collect_view()
             }}
@@ -310,7 +310,7 @@ fn Tip(frame: Frame, shown: Memo<Vec<Series>>, formatter: fn(f64) -> String, i: 
     let clock = Clock::of_page();
     let (from, to, step) = frame.range.get_untracked();
     let (at, end) = (moment(from, step, i), moment(from, step, i + 1));
-    let side = if place(at, from, to) > 55.0 { "tip l" } else { "tip" };
+    let side = if axis_percent(at, from, to) > 55.0 { "tip l" } else { "tip" };
     let times = untrack(|| {
         let at_clock = |at| match step {
             ..60 => words::clock_seconds(clock.local(at)),

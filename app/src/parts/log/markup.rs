@@ -9,7 +9,7 @@ use crate::parts::ansi;
 /// Longer lines are truncated in the list; the detail panel shows all of them.
 const LONGEST: usize = 1_500;
 
-/// The fields of a logfmt line: `method=GET path="/a b"`. Quotes are taken off.
+/// The fields of a logfmt line: `method=GET path="/a b"`. Quotes are removed.
 pub fn fields(text: &str) -> Vec<(&str, &str)> {
     let mut out = Vec::new();
     let mut rest = text.trim_start();
@@ -84,7 +84,7 @@ pub fn html(line: &LogLine, find: impl FnOnce(&str) -> Option<Vec<Range<usize>>>
     }
     let found = found.unwrap_or_default();
     for run in ansi::runs(text) {
-        // A run is a part of the text.
+        // A run is a slice of the text.
         let start = run.text.as_ptr() as usize - text.as_ptr() as usize;
         let stretch = start..start + run.text.len();
         if run.class.is_empty() {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_stays_text() {
+    fn hostile_text_is_escaped() {
         let got = html(&line("web.1", "<script>alert(1)</script> \u{202e}evil & \u{1b}[31mred"), |_| None);
         assert!(!got.contains("<script>") && !got.contains('\u{202e}'));
         assert!(got.ends_with("<span class=\"t-bad\">red</span>"));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_marked() {
+    fn matches_are_marked() {
         let at = |found: &[Range<usize>]| html(&line("web.1", "An ERROR <b> né"), |_| Some(found.to_vec()));
         assert_eq!(at(&[3..8, 9..12]), "An <mark>ERROR</mark> <mark>&lt;b&gt;</mark> né");
         assert_eq!(at(&[0..2, 13..16]), "<mark>An</mark> ERROR &lt;b&gt; <mark>né</mark>");
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_lines_are_cut() {
+    fn long_lines_are_truncated() {
         assert_eq!(html(&line("web.1", &"ü".repeat(9_000)), |_| None).chars().count(), LONGEST);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use api::log_lines::LogLine;
 
 /// Maximum number of lines. The oldest are dropped first.
-pub const MOST: usize = 50_000;
+pub const CAPACITY: usize = 50_000;
 
 /// Lines in order of their numbers, without duplicates and bounded.
 #[derive(Default)]
@@ -25,7 +25,7 @@ impl Ring {
     pub fn push(&mut self, new: Vec<LogLine>) -> usize {
         let last = self.last();
         self.lines.extend(new.into_iter().filter(|line| last.is_none_or(|last| line.seq > last)));
-        let over = self.lines.len().saturating_sub(MOST);
+        let over = self.lines.len().saturating_sub(CAPACITY);
         self.lines.drain(..over);
         self.evicted += over as u64;
         over
@@ -34,7 +34,7 @@ impl Ring {
     /// Adds older lines at the front, as far as there is room. Returns how many were added.
     pub fn push_older(&mut self, older: Vec<LogLine>) -> usize {
         let first = self.first();
-        let room = MOST - self.lines.len();
+        let room = CAPACITY - self.lines.len();
         let mut added = 0;
         for line in older.into_iter().rev().filter(|line| first.is_none_or(|first| line.seq < first)).take(room) {
             self.lines.push_front(line);
@@ -71,7 +71,7 @@ impl Ring {
 
     /// Whether it is full.
     pub fn is_full(&self) -> bool {
-        self.lines.len() >= MOST
+        self.lines.len() >= CAPACITY
     }
 
     /// The total number of lines dropped at the front: makes positions comparable over time.
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_comes_twice_is_there_once() {
+    fn duplicate_lines_are_dropped() {
         let mut ring = Ring::default();
         ring.push(lines([5, 6]));
         ring.push(lines([6, 7]));
@@ -115,8 +115,8 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let mut ring = Ring::default();
-        assert_eq!(ring.push(lines(1..=MOST as u64 + 10)), 10);
-        assert_eq!((ring.len(), ring.first(), ring.evicted()), (MOST, Some(11), 10));
+        assert_eq!(ring.push(lines(1..=CAPACITY as u64 + 10)), 10);
+        assert_eq!((ring.len(), ring.first(), ring.evicted()), (CAPACITY, Some(11), 10));
         assert_eq!(ring.push_older(lines(1..=10)), 0);
     }
 }

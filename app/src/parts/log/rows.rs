@@ -1,5 +1,5 @@
 //! A fixed pool of rows. Row k shows line i where i mod pool = k, so that scrolling by one line
-//! touches one row. Rows are written straight to the document: no signal each.
+//! touches one row. Rows are written directly to the document, without a signal for each.
 
 use api::log_lines::{LogLevel, LogLine};
 use chrono::Duration;
@@ -25,7 +25,7 @@ struct Row {
 }
 
 /// The settings for drawing rows.
-pub struct Look<'a> {
+pub struct RowSettings<'a> {
     /// Minutes from UTC to the reader's zone.
     pub offset: i32,
     pub search: &'a Search,
@@ -87,14 +87,14 @@ impl Rows {
     }
 
     /// Shows the lines from position `first`.
-    pub fn draw(&mut self, ring: &Ring, first: usize, look: &Look<'_>) {
+    pub fn draw(&mut self, ring: &Ring, first: usize, settings: &RowSettings<'_>) {
         let pool = self.0.len();
         for place in first..first + pool {
-            // Counted over all time, so that lines falling out at the front move no row.
+            // Counted from the very first line, so that dropping lines at the front moves no row.
             let absolute = ring.evicted() + place as u64;
             let row = &mut self.0[(absolute % pool.max(1) as u64) as usize];
             match ring.get(place) {
-                Some(line) => row.show(line, place as u64, look),
+                Some(line) => row.show(line, place as u64, settings),
                 None => row.hide(),
             }
         }
@@ -110,7 +110,7 @@ impl Row {
         }
     }
 
-    fn show(&mut self, line: &LogLine, place: u64, look: &Look<'_>) {
+    fn show(&mut self, line: &LogLine, place: u64, settings: &RowSettings<'_>) {
         let before = self.shows.replace((place, line.seq));
         if before.is_none() {
             self.element.set_hidden(false);
@@ -119,18 +119,18 @@ impl Row {
             let _ =
                 self.element.set_attribute("style", &format!("transform:translateY({}px)", place as f64 * ROW_HEIGHT));
         }
-        let marked = look.selected == Some(line.seq);
+        let marked = settings.selected == Some(line.seq);
         if marked != self.marked {
             self.marked = marked;
             self.element.set_class_name(if marked { "sel" } else { "" });
         }
         if before.map(|b| b.1) != Some(line.seq) {
-            let local = line.at.naive_utc() + Duration::minutes(look.offset.into());
+            let local = line.at.naive_utc() + Duration::minutes(settings.offset.into());
             self.time.set_text_content(Some(&words::clock_millis(local)));
             self.source.set_text_content(Some(&line.dyno));
             self.source.set_class_name(source_class(line));
             self.bar.set_class_name(bar_class(line));
-            self.text.set_inner_html(&html(line, |text| look.search.find(text)));
+            self.text.set_inner_html(&html(line, |text| settings.search.find(text)));
         }
     }
 }

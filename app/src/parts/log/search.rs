@@ -7,7 +7,7 @@ use js_sys::{Reflect, RegExp};
 use wasm_bindgen::JsValue;
 
 /// Maximum number of highlighted matches per line.
-const MOST: usize = 200;
+const MAX_MATCHES: usize = 200;
 
 /// The search as a regular expression of the browser, which supports nearly
 /// everything that the server does; unsupported patterns are not highlighted.
@@ -29,7 +29,7 @@ impl Search {
         let expression = self.0.as_ref()?;
         expression.set_last_index(0);
         let mut found = Vec::new();
-        while found.len() < MOST
+        while found.len() < MAX_MATCHES
             && let Some(hit) = expression.exec(text)
         {
             let start = Reflect::get(&hit, &JsValue::from_str("index")).ok()?.as_f64()? as usize;
@@ -51,7 +51,7 @@ fn expression(pattern: &str) -> Option<RegExp> {
         Some(rest) => (rest, "gi"),
         None => (pattern, "g"),
     };
-    // An invalid pattern throws; through `construct`, it is an error.
+    // An invalid pattern throws; `construct` turns that into an error.
     let built = |flags: &str| {
         let class = Reflect::get(&js_sys::global(), &JsValue::from_str("RegExp")).ok()?;
         let arguments = js_sys::Array::of2(&JsValue::from_str(pattern), &JsValue::from_str(flags));
@@ -96,13 +96,13 @@ mod tests {
     use super::{escaped, in_bytes};
 
     #[test]
-    fn places_are_counted_in_bytes() {
+    fn matches_are_in_bytes() {
         assert_eq!(in_bytes("é🚀 ok", vec![1..3, 4..6]), vec![2..6, 7..9]);
         assert_eq!(in_bytes("ab", vec![0..1, 1..9]), vec![0..1, 1..2]);
     }
 
     #[test]
-    fn text_means_itself() {
+    fn plain_text_is_escaped() {
         assert_eq!(escaped("a.b(c)"), "a\\.b\\(c\\)");
     }
 }

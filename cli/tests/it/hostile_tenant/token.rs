@@ -23,7 +23,7 @@ fn a_login_gives_it_to_no_listener() {
     ] {
         let said = crate::run(home.command(crate::WHARF).args(args).env("WHARF_DATA", &data));
         assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
-        assert!(said.err.contains("is not used. No platform that runs here"), "{}", said.err);
+        assert!(said.err.contains("is not used. No running platform on this machine"), "{}", said.err);
     }
     let said =
         crate::run(home.command(crate::WHARF).arg("login").env("WHARF_DATA", &data).env("WHARF_URL", &platform.url));

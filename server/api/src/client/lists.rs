@@ -31,7 +31,7 @@ use crate::{
     teams::{Team, TeamAccess},
 };
 
-/// The maximum number of pages followed: with 200 rows each, more than anybody reads.
+/// The maximum number of pages followed: with 200 rows each, more than anybody will read.
 const MOST_PAGES: usize = 500;
 /// The maximum size of a complete list in bytes.
 const MOST_BYTES: usize = 64 << 20;
@@ -149,17 +149,17 @@ pages! {
     release_page(app: &str) -> Release: of(app, "/releases"), "version", true;
     /// The collaborators of an app.
     collaborator_page(app: &str) -> Collaborator: of(app, "/collaborators"), "user", false;
-    /// My newest tokens.
+    /// The caller's newest tokens.
     authorization_page() -> Authorization: "/oauth/authorizations".into(), "id", true;
-    /// My console sessions, most recently used first.
+    /// The caller's console sessions, most recently used first.
     session_page() -> Session: "/account/sessions".into(), "last_seen_at", true;
-    /// The accounts at providers that sign me in, the last used first.
+    /// The caller's linked identities, most recently used first.
     identity_page() -> Identity: "/account/identities".into(), "updated_at", true;
-    /// Those that sign somebody in, for administrators.
+    /// The linked identities of an account, for administrators.
     user_identity_page(user: &str) -> Identity: format!("/users/{}/identities", segment(user)), "updated_at", true;
-    /// My OAuth clients.
+    /// The caller's OAuth clients.
     oauth_client_page() -> OauthClient: "/oauth/clients".into(), "id", true;
-    /// Transfers to and from me.
+    /// Transfers to and from the caller.
     app_transfer_page() -> AppTransfer: "/account/app-transfers".into(), "id", true;
     /// The newest matching jobs, for administrators.
     job_page(params: &JobQuery) -> Job: format!("/jobs{}", query(params)), "id", true;
@@ -167,7 +167,7 @@ pages! {
     schedule_page() -> Schedule: "/schedules".into(), "name", false;
     /// All accounts, by address.
     user_page() -> Account: "/users".into(), "email", false;
-    /// My teams, by name.
+    /// The caller's teams, by name.
     team_page() -> Team: "/teams".into(), "name", false;
     /// The members of a team, by address.
     team_member_page(team: &str) -> TeamMember: format!("/teams/{}/members", segment(team)), "email", false;

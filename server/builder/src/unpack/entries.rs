@@ -105,7 +105,7 @@ impl Extended {
         if self.is_sparse || kind.is_gnu_sparse() {
             return Err(Refused::Sparse(shown(&path)));
         }
-        // Two sizes would make two readers see two archives.
+        // With two sizes, two readers would see different archives.
         let is_torn = self.size.is_some_and(|announced| announced != size);
         if is_torn || path.contains(&0) || target.contains(&0) {
             return Err(Refused::Unreadable(io::Error::other(format!("`{}` contradicts itself", shown(&path)))));

@@ -90,7 +90,7 @@ impl<T: Target> Extractor<T> {
             let not_app = || Refused::NotApp(shown(raw.as_os_str().as_encoded_bytes()));
             path = path.strip_prefix("app").map_err(|_| not_app())?.to_owned();
             if path.as_os_str().is_empty() {
-                // Were it a link or a file, all that is below it would be elsewhere.
+                // If it were a link or a file, everything below it would end up elsewhere.
                 self.is_empty &= !kind.is_dir();
                 return if kind.is_dir() { Ok(None) } else { Err(not_app()) };
             }
@@ -110,7 +110,7 @@ impl<T: Target> Extractor<T> {
         } else if kind.is_file() || kind.is_contiguous() {
             return self.file(&mut entry, path);
         } else {
-            return Ok(()); // devices and pipes have no business in source code or a slug
+            return Ok(()); // devices and pipes do not belong in source code or a slug
         };
         done.map_err(|e| fault(e, path))?;
         self.is_empty = false;

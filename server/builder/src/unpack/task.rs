@@ -27,7 +27,7 @@ pub(crate) struct Unpack {
 /// Why it failed.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Fault {
-    /// The archive is invalid: half a sentence.
+    /// The archive is invalid; contains the reason as a clause.
     Archive(String),
     Host(String),
 }

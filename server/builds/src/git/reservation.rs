@@ -86,8 +86,8 @@ impl Reservation {
         outcome
     }
 
-    /// Like [`Reservation::take_more`], without waiting: whether there was enough space. An error if there is not enough
-    /// even without the others.
+    /// Like [`Reservation::take_more`], without waiting: whether there was enough space. An error if there is not
+    /// enough even without the others.
     async fn try_more(&self, bytes: u64) -> Result<bool> {
         let Inner { builds, reservations, push, by, app, limit } = &*self.0;
         builds.git().size(*app).await;

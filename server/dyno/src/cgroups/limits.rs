@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Hierarchy, number, read};
 use crate::Limits;
 
-/// The weight of all dynos together, compared with one worker, where dynos are one group.
+/// The weight of all dynos together, relative to one worker, where dynos are one group.
 const DYNOS_SHARES: u64 = 25 * 1024;
 
 pub(super) fn limit(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io::Result<()> {
@@ -27,15 +27,15 @@ pub(super) fn limit(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io:
 }
 
 /// Limits memory, and memory and swap together. A limit below the usage that cannot be reclaimed is an error without
-/// effect: nothing is killed by it.
+/// effect: no process is killed.
 pub(super) fn limit_memory(hierarchy: &Hierarchy, group: &Path, bytes: u64) -> io::Result<()> {
     if hierarchy.v2 {
         lower_memory_v2(group, bytes)?;
-        // Else it could go on in swap, without limit. No file: no swap.
+        // Otherwise it could use swap without limit. Without the file, there is no swap.
         return optional(&group.join("memory.swap.max"), "0");
     }
-    // Together they may not be below memory alone, so which of the two goes first depends on what they
-    // were. Without accounting of swap the second does not exist.
+    // The combined limit must not be below that of memory alone, so the order of the two writes depends on the old
+    // values. Without swap accounting, the second file does not exist.
     let (memory, both) = (group.join("memory.limit_in_bytes"), group.join("memory.memsw.limit_in_bytes"));
     let _ = optional(&both, &bytes.to_string());
     fs::write(&memory, bytes.to_string())?;
@@ -71,7 +71,7 @@ fn weigh(hierarchy: &Hierarchy, group: &Path, shares: u64) -> io::Result<()> {
     }
 }
 
-/// Gives all dynos together the weight of a few, where workers are next to the group of all dynos.
+/// Gives all dynos together the weight of a few workers, where workers are next to the group of all dynos.
 pub(super) fn weigh_dynos(hierarchy: &Hierarchy, group: &Path) -> io::Result<()> {
     if hierarchy.has("cpu") { weigh(hierarchy, group, DYNOS_SHARES) } else { Ok(()) }
 }
@@ -84,7 +84,7 @@ fn limit_cpu(hierarchy: &Hierarchy, group: &Path, quota_us: u64) -> io::Result<(
     fs::write(group.join("cpu.cfs_quota_us"), quota_us.to_string())
 }
 
-/// v1 shares (2 to 262144) as v2 weight (1 to 10000), in the way that OCI runtimes do it.
+/// v1 shares (2 to 262144) as v2 weight (1 to 10000), as OCI runtimes do.
 fn weight(shares: u64) -> u64 {
     1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
 }

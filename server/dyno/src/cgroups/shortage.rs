@@ -16,7 +16,7 @@ use super::{field, read};
 pub enum Shortage {
     /// The group's own.
     Own,
-    /// That of all groups together, or the machine's: any process could have been killed.
+    /// The limit of all groups together, or the machine's: any process could have been killed.
     Shared,
 }
 
@@ -29,7 +29,7 @@ pub struct MemoryWatch {
 }
 
 impl MemoryWatch {
-    /// Those of a group, and of the group of all groups.
+    /// The files of a group, and of the group of all groups.
     pub(super) fn new(group: &Path, above: &Path, v2: bool) -> MemoryWatch {
         let events = || Ok::<_, io::Error>([listen(above)?, listen(group)?]);
         let events = if v2 { None } else { events().ok().map(|[above, own]| [own, above]) };
@@ -41,7 +41,7 @@ impl MemoryWatch {
     pub fn shortage(&self) -> Option<Shortage> {
         let (kills, own) = match self.v2 {
             true => {
-                // Counts this group alone since Linux 5.2; nobody is below it.
+                // Since Linux 5.2, counts this group alone; there are no groups below it.
                 let events = read(&self.group.join("memory.events.local"));
                 (field(&events, "oom_kill"), field(&events, "oom") > 0)
             }
@@ -65,7 +65,7 @@ impl MemoryWatch {
 
 /// Has the kernel count each shortage of a group and of those above it.
 fn listen(group: &Path) -> io::Result<File> {
-    // SAFETY: plain system call; a descriptor that it returns is new and nobody else's.
+    // SAFETY: plain system call; a returned descriptor is new and owned by nobody else.
     let counter = unsafe {
         match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
             fd @ 0.. => OwnedFd::from_raw_fd(fd),

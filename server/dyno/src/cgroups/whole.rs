@@ -1,8 +1,9 @@
 //! The limits of all dynos together: those of the group above theirs.
 //!
-//! The server, the router and the database are outside that group. So the reserve stays with the machine whatever dynos
-//! and builds do, and if memory runs out inside, the kernel kills one of them. Some processes are reserved for shims
-//! and workers, so that dynos can be started and watched however many processes tenants create.
+//! The server, the router and the database are outside that group. So the reserve remains available to the machine
+//! whatever dynos and builds do, and if memory runs out inside, the kernel kills one of their processes. Some processes
+//! are reserved for shims and workers, so that dynos can be started and supervised however many processes tenants
+//! create.
 
 use std::fs;
 use std::io;
@@ -25,7 +26,7 @@ pub(super) fn limit(cgroups: &Cgroups, budget: &Budget) -> io::Result<()> {
 
 fn limit_in(hierarchy: &Hierarchy, group: &Path, budget: &Budget) -> io::Result<()> {
     if hierarchy.has("blkio") || hierarchy.has("io") {
-        // There is no such file unless a scheduler shares the disks out.
+        // The file exists only if an I/O scheduler supports weights.
         for file in ["blkio.bfq.weight", "blkio.weight", "io.bfq.weight", "io.weight"] {
             let path = group.join(file);
             let _ = path.exists().then(|| fs::write(path, IO_WEIGHT));
@@ -45,7 +46,7 @@ pub(super) fn limits(cgroups: &Cgroups) -> (Option<u64>, Option<u64>) {
     let value = |controller: &str, v1: &str, v2: &str| {
         let hierarchy = cgroups.hierarchies.iter().find(|h| h.has(controller))?;
         let file = if hierarchy.v2 { v2 } else { v1 };
-        // `max`, or a number near what 64 bits hold, stands for none.
+        // `max`, or a number near the maximum of 64 bits, means no limit.
         Some(number(&read(&cgroups.parent(hierarchy).join(file)))).filter(|n| *n > 0 && *n < 1 << 60)
     };
     (value("memory", "memory.limit_in_bytes", "memory.max"), value("pids", "pids.max", "pids.max"))

@@ -44,7 +44,7 @@ impl Lent {
             match mount(&open, &self.at) {
                 Ok(()) => return Ok(()),
                 Err(e) if is_broken(&e) => {}
-                // It is not the content's fault, which is kept for the next time.
+                // The cause is not its contents, which are kept for the next time.
                 Err(e) => {
                     fs::rename(&open, &self.image)?;
                     return Err(e);
@@ -63,14 +63,14 @@ impl Lent {
         let device = device_at(&self.at)?;
         match umount2(&self.at, MntFlags::empty()) {
             Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
-            // Somebody still looks at it; it goes when they do.
+            // A process still uses it; it is detached when that process exits.
             Err(Errno::EBUSY) => umount2(&self.at, MntFlags::MNT_DETACH)?,
             Err(e) => return Err(e.into()),
         }
         let closed = device.is_some_and(|device| keep && is_released(&device, &self.open_image()));
         match closed.then(|| fs::rename(self.open_image(), &self.image)) {
             None => remove(&self.open_image()),
-            // It was thrown away while it was lent.
+            // It was discarded while it was lent.
             Some(Err(e)) if e.kind() == ErrorKind::NotFound => Ok(()),
             Some(kept) => kept,
         }

@@ -1,7 +1,6 @@
 //! The rules for a user of the host with restricted network access.
 //!
-//! Whoever takes over a process of that user cannot connect to the host's own services, private networks or dynos,
-//! whatever code runs in it.
+//! Even a compromised process of that user cannot connect to the host's own services, private networks or dynos.
 
 use super::nft::{list, set, to_ports};
 use crate::Caller;

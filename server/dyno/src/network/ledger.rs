@@ -1,7 +1,7 @@
 //! The slots of the range and their dynos: a directory shared by all data directories of the host.
 //!
-//! It belongs to root alone, as does its lock file, since opening a file is enough to lock it. Waiting for the lock has
-//! a time limit, and the error names its holder.
+//! It belongs to root alone, as does its lock file, since anybody who can open a file can lock it. Waiting for the lock
+//! has a time limit, and the error names its holder.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -42,7 +42,7 @@ fn prepare_at(dir: &Path) -> io::Result<()> {
             false => fs::set_permissions(&path, fs::Permissions::from_mode(0o600)),
         };
         match closed {
-            // A slot was given back meanwhile.
+            // A slot has been released in the meantime.
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
             _ => {}
         }
@@ -88,7 +88,7 @@ impl Ledger {
         in_turn.find(|slot| is_free(&self.entry(*slot)))
     }
 
-    /// Sets where the search for the next one starts.
+    /// Sets the slot at which the next search starts.
     pub fn go_on_after(&self, slot: u32) -> io::Result<()> {
         fs::write(self.dir.join("next"), (slot + 1).to_string())
     }

@@ -1,6 +1,6 @@
 //! The part of rtnetlink that is needed for a veth pair.
 //!
-//! Own code, since it is a handful of messages, and starting `ip` some eight times takes longer than the rest of a
+//! Our own code, since it is a handful of messages, and starting `ip` about eight times takes longer than the rest of a
 //! dyno's start.
 
 use std::io;
@@ -26,7 +26,7 @@ impl Socket {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and owned by nobody else.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(Socket { fd, sequence: 0 })
     }
@@ -68,7 +68,7 @@ impl Socket {
         m.link(0, false);
         m.text(libc::IFLA_IFNAME, name);
         let reply = self.ask(m)?;
-        // Of struct ifinfomsg, the third field.
+        // The third field of struct ifinfomsg.
         let index = reply.get(4..8).and_then(|bytes| bytes.try_into().ok());
         index.map(i32::from_ne_bytes).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
@@ -98,7 +98,7 @@ impl Socket {
     fn ask(&mut self, message: Message) -> io::Result<Vec<u8>> {
         self.sequence += 1;
         let request = message.finish(self.sequence);
-        // SAFETY: the buffer is as long as said.
+        // SAFETY: the length is that of the buffer.
         let sent = unsafe { libc::send(self.fd.as_raw_fd(), request.as_ptr().cast(), request.len(), 0) };
         if sent < 0 {
             return Err(io::Error::last_os_error());
@@ -106,7 +106,7 @@ impl Socket {
         let mut body = Vec::new();
         let mut buffer = vec![0u8; 32 * 1024];
         loop {
-            // SAFETY: the buffer is as long as said.
+            // SAFETY: the length is that of the buffer.
             let read = unsafe { libc::recv(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
             if read < 0 {
                 match io::Error::last_os_error() {
@@ -140,7 +140,7 @@ fn take_replies(mut rest: &[u8], body: &mut Vec<u8>) -> Option<io::Result<()>> {
     None
 }
 
-/// A request being put together.
+/// A request being built.
 struct Message(Vec<u8>);
 
 impl Message {
@@ -177,7 +177,7 @@ impl Message {
         });
     }
 
-    /// An attribute whose value is what `fill` adds.
+    /// An attribute whose value is written by `fill`.
     fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Message)) {
         let start = self.0.len();
         self.raw(&[0; 2]);

@@ -28,7 +28,7 @@ pub(super) struct Rules<'a> {
 
 /// Replaces the whole table in one transaction, and allows dynos' traffic in other firewalls.
 pub(super) fn apply(rules: &Rules) -> Result<(), Error> {
-    // A kernel may not know how to forget connections sooner; the limits hold all the same.
+    // A kernel may not support shorter timeouts for closed connections; the limits hold in any case.
     if let Err(why) = replace_table(&rules.table(true)) {
         replace_table(&rules.table(false))?;
         tracing::info!("connection tracking of dynos uses the default timeouts: {why}");
@@ -40,8 +40,8 @@ pub(super) fn apply(rules: &Rules) -> Result<(), Error> {
 }
 
 /// Docker and ufw drop forwarded packets that they do not know, whatever our table accepts, so iptables needs rules of
-/// its own. They are added even if nothing is in the way yet, because Docker may start later. What our table drops
-/// stays dropped.
+/// its own. They are added even if no other firewall is active yet, because Docker may start later. Packets that our
+/// table drops stay dropped.
 fn pass_iptables() -> Result<(), String> {
     let out = format!("-i {PREFIX}+ -j ACCEPT");
     let back = format!("-o {PREFIX}+ -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT");
@@ -72,8 +72,8 @@ fn replace_table(table: &str) -> Result<(), Error> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(missing)?;
-    let mut stdin = nft.stdin.take().expect("it was piped");
-    // If nft died its own words, below, say more than the broken pipe.
+    let mut stdin = nft.stdin.take().expect("its stdin is piped");
+    // If nft failed, its own output, below, is more useful than the broken pipe.
     let _ = stdin.write_all(table.as_bytes());
     drop(stdin);
     let output = nft.wait_with_output().map_err(Error::io("wait for nft"))?;
@@ -87,7 +87,7 @@ fn replace_table(table: &str) -> Result<(), Error> {
 }
 
 impl Rules<'_> {
-    /// `reject` rather than `drop`, so that clients fail at once instead of hanging.
+    /// `reject` rather than `drop`, so that clients fail immediately instead of hanging.
     fn table(&self, brief: bool) -> String {
         let Rules { range, .. } = self;
         let shares = Shares::of(self.connections, brief);
@@ -169,7 +169,7 @@ table inet wharf {{
         }
     }
 
-    /// Sets of networks, and of the connections per dyno. The number of a list is an integer, as a mark is.
+    /// Sets of networks, and of the connections per dyno. The number of a list has the type of a mark, an integer.
     fn sets(&self) -> String {
         let networks = |name: &str, elements: Vec<String>| nft::set(name, "ipv4_addr", &elements);
         let counters = |name: &str, key: &str, flags: &str| {
@@ -188,7 +188,7 @@ table inet wharf {{
     }
 }
 
-/// New allowed connections are counted; rejected ones use up nothing. Only those beyond the dyno's own share draw from
+/// Allowed new connections are counted; rejected ones do not count. Only those beyond the dyno's own share draw from
 /// the pool.
 fn bounded(shares: &Shares) -> String {
     let Shares { own, each, pool, pace: (pace, burst), pool_pace: (pool_pace, pool_burst) } = shares;
@@ -215,7 +215,7 @@ fn bounded(shares: &Shares) -> String {
     )
 }
 
-/// The number of the list, out of `lists`, that a connection is counted in.
+/// The number of the list, out of `lists`, in which a connection is counted.
 fn list_of(lists: u64) -> String {
     format!("jhash ip saddr . ip daddr . th sport . th dport mod {lists}")
 }

@@ -18,12 +18,13 @@ pub(super) struct Shares {
     pub pool_pace: (u64, u64),
 }
 
-/// For each new connection the kernel walks the list in which its rule counts, in the context of whoever sends the next
-/// packet. So what may be long is divided into lists, by a hash of the connection: for one dyno, and for all of them.
+/// For each new connection, the kernel walks the list in which its rule counts, in the context of the process that
+/// sends the next packet. So potentially long lists are divided by a hash of the connection: that of one dyno, and that
+/// of all of them.
 pub(super) const LISTS: (u64, u64) = (8, 64);
 /// Seconds for which the kernel remembers a closed connection, if that can be set.
 pub(super) const LINGER: u64 = 5;
-/// As [`LINGER`], if it cannot be set.
+/// The default in place of [`LINGER`], if that cannot be set.
 const LINGER_AT_WORST: u64 = 120;
 
 impl Shares {

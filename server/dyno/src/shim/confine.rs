@@ -46,7 +46,7 @@ impl Filters {
     /// Applies them to this process and its descendants, irrevocably.
     pub fn apply(&self) -> Result<(), Sentence> {
         for filter in [&self.allowed, &self.denied] {
-            apply_filter(filter).map_err(|e| format!("Could not filter system calls: {e}."))?;
+            apply_filter(filter).map_err(|e| format!("Could not install the filter on system calls: {e}."))?;
         }
         Ok(())
     }
@@ -78,10 +78,10 @@ fn denied() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError
     };
     rules.insert(libc::SYS_socket, sockets()?);
     rules.insert(libc::SYS_socketpair, vec![except(&[libc::AF_UNIX as u64])?]);
-    // Plain Linux, its uname26 and 32-bit variants, and the question which it is.
+    // Plain Linux, its uname26 and 32-bit variants, and the query for the current one.
     let personalities = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
     rules.insert(libc::SYS_personality, vec![except(&personalities)?]);
-    // Typing into a terminal in somebody else's name.
+    // Faking input to a terminal (TIOCSTI).
     let request = |number| SeccompRule::new(vec![SeccompCondition::new(1, Dword, SeccompCmpOp::Eq, number)?]);
     rules.insert(libc::SYS_ioctl, vec![request(libc::TIOCSTI)?, request(TIOCLINUX)?]);
     Ok(rules)
@@ -92,7 +92,7 @@ const TIOCLINUX: u64 = 0x541c;
 /// The allowed internet protocols: the default of a socket type, ICMP, TCP, UDP and ICMPv6. For any other, the kernel
 /// would load code on request.
 const PROTOCOLS: [u64; 5] = [0, 1, 6, 17, 58];
-/// Interfaces and routes; other netlink protocols concern the host.
+/// Interfaces and routes (NETLINK_ROUTE); other netlink protocols concern the host.
 const NETLINK_ROUTE: u64 = 0;
 
 /// Denied sockets: those of other families, and of other protocols.
@@ -113,23 +113,23 @@ fn sockets() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
 
 /// Becomes the app's user, without capabilities and without ways to regain them.
 pub fn drop_rights(uid: u32) -> Result<(), Sentence> {
-    // SAFETY: plain system calls; the two structures are as the kernel's header has them.
+    // SAFETY: plain system calls; the two structures are laid out as in the kernel's header.
     unsafe {
-        // A keyring of its own, so that the server's session is not to be found. Not vital.
+        // A keyring of its own, so that the server's session keyring is not accessible. Failures are ignored.
         libc::syscall(libc::SYS_keyctl, 1, ptr::null::<libc::c_char>());
         let mut capability = 0;
         while libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) >= 0 {
             check(libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0), "drop a capability")?;
             capability += 1;
         }
-        check(libc::setgroups(0, ptr::null()), "leave the groups")?;
+        check(libc::setgroups(0, ptr::null()), "drop the supplementary groups")?;
         check(libc::setresgid(uid, uid, uid), "change the group")?;
         check(libc::setresuid(uid, uid, uid), "change the user")?;
         let header: [u32; 2] = [0x2008_0522, 0]; // version 3, this process
         let none = [0u32; 6];
         let set = libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr());
         check(set as i32, "drop the capabilities")?;
-        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "refuse new privileges")
+        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
     }
 }
 
@@ -138,7 +138,7 @@ pub fn die_with_parent(alive: &OwnedFd) -> Result<(), Sentence> {
     // SAFETY: plain system calls.
     unsafe {
         check(libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0), "hide init's memory")?;
-        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0), "follow the shim")?;
+        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0), "set the parent death signal")?;
         let mut polled = libc::pollfd { fd: alive.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         libc::poll(&mut polled, 1, 0);
         match polled.revents {
@@ -150,7 +150,7 @@ pub fn die_with_parent(alive: &OwnedFd) -> Result<(), Sentence> {
 
 /// More open files, no core files.
 pub(super) fn limit_resources() {
-    // SAFETY: plain system calls. What fails leaves the limits that there were.
+    // SAFETY: plain system calls. If one fails, the previous limit stays.
     unsafe {
         let mut files = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         libc::getrlimit(libc::RLIMIT_NOFILE, &mut files);

@@ -36,10 +36,10 @@ pub(super) fn begin(state: &StateDir) -> io::Result<Option<Making>> {
                 Ok(disk) => disk.into_raw_fd().to_string(),
                 Err(e) => e.to_string(),
             };
-            // Left open, because closing it would close the shim's, who does it.
+            // Not closed here: the descriptors are shared, and the shim closes it.
             let mut writer = ManuallyDrop::new(fs::File::from(word.writer));
             let _ = writer.write_all(answer.as_bytes());
-            // SAFETY: plain system call; nothing of the shim's is to be run at the end.
+            // SAFETY: plain system call; none of the shim's exit handlers must run.
             unsafe { libc::_exit(0) }
         }
         process => Ok(Some(Making { process, word })),
@@ -54,7 +54,7 @@ impl Making {
         let mut answer = String::new();
         fs::File::from(self.word.reader).read_to_string(&mut answer)?;
         match answer.parse() {
-            // SAFETY: the process opened it in the descriptors that both have, and left it to us.
+            // SAFETY: the process opened it in the descriptor table that both share, and passes its ownership to us.
             Ok(number) => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
             Err(_) => Err(io::Error::other(answer)),
         }

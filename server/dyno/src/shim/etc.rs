@@ -1,4 +1,4 @@
-//! The /etc of a dyno: a selection of this machine's, and a few files of the dyno.
+//! The /etc of a dyno: a selection of this machine's files, and a few files of the dyno's own.
 
 use std::fs;
 use std::io;

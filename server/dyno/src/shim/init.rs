@@ -16,8 +16,8 @@ use crate::Worth;
 use crate::addresses::Lease;
 use crate::state::{Order, StateDir};
 
-/// The namespaces that init is cloned into. The network's is the shim's, the cgroups' is made when
-/// the command has entered its own.
+/// The namespaces that init is cloned into. The network namespace is the shim's; the cgroup namespace is created once
+/// the command has entered its groups.
 pub(super) const NAMESPACES: i32 =
     libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::SIGCHLD;
 
@@ -40,7 +40,7 @@ pub(super) struct Plan {
     filters: confine::Filters,
 }
 
-/// The ends of the pipes that belong inside.
+/// The ends of the pipes that are used inside.
 pub(super) struct Lines {
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
@@ -141,7 +141,7 @@ pub(super) fn run(plan: Plan, lines: Lines) -> ! {
 
 /// Sets up the file system and opens the entry files of the command's groups, which are not visible afterwards.
 fn prepare(plan: &Plan) -> Result<Vec<File>, Sentence> {
-    // SAFETY: plain system call. From here on, what is made is for the dyno's user to see.
+    // SAFETY: plain system call. Files created from here on must be visible to the dyno's user.
     unsafe { libc::umask(0o022) };
     let cgroups: Result<Vec<File>, _> =
         plan.cgroups.iter().map(|file| OpenOptions::new().write(true).open(file)).collect();
@@ -160,14 +160,14 @@ fn become_command(plan: &Plan, lines: &Lines, cgroups: &[File], ready: &mut File
     exit(1)
 }
 
-/// A value of it cannot exist.
+/// The type has no values.
 enum Never {}
 
 fn execute(plan: &Plan, lines: &Lines, cgroups: &[File]) -> Result<Never, Sentence> {
     for mut file in cgroups {
         file.write_all(b"0").map_err(doing("enter the dyno's cgroups"))?;
     }
-    // SAFETY: plain system calls on descriptors that are open.
+    // SAFETY: plain system calls on open descriptors.
     unsafe {
         libc::unshare(libc::CLONE_NEWCGROUP);
         libc::setsid();
@@ -192,7 +192,7 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     pointers.chain([ptr::null()]).collect()
 }
 
-/// Init closes everything but its line to the shim.
+/// Init closes everything except its pipe to the shim.
 fn close_others(kept: i32) {
     let kept = kept as u32;
     // SAFETY: the descriptors that are closed are not used again, because this process only waits.

@@ -22,7 +22,7 @@ const BACKLOG_BYTES: u64 = 1 << 30;
 const LOOK: Duration = Duration::from_secs(1);
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
-/// What is checked while the dyno runs.
+/// The conditions that are checked while the dyno runs.
 pub(super) struct Watched {
     /// Its disk.
     pub disk: Option<File>,
@@ -31,7 +31,7 @@ pub(super) struct Watched {
 
 /// The deadline of a dyno.
 pub(super) struct Deadline {
-    /// PID 1 inside, whose end kills all others.
+    /// PID 1 inside; when it exits, all other processes are killed.
     pub init: i32,
     pub time: Duration,
 }
@@ -47,11 +47,11 @@ pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, watche
     let mut buffer = vec![0; 64 * 1024];
     while streams.iter().any(|stream| stream.fd >= 0) {
         let mut polled = streams.each_ref().map(|stream| libc::pollfd {
-            fd: stream.fd, // a negative one is passed over
+            fd: stream.fd, // poll ignores negative descriptors
             events: libc::POLLIN,
             revents: 0,
         });
-        // SAFETY: as many as said.
+        // SAFETY: the count is that of the array.
         if unsafe { libc::poll(polled.as_mut_ptr(), 2, patience(disk.is_some(), deadline.as_ref())) } < 0 {
             match io::Error::last_os_error() {
                 e if e.kind() == io::ErrorKind::Interrupted => continue,
@@ -68,12 +68,12 @@ pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, watche
         }
         if let Some((_, late)) = deadline.take_if(|(at, _)| *at <= Instant::now()) {
             sink.line(b's', late.sentence().as_bytes());
-            // SAFETY: plain system call. It is a child of ours that nobody has waited for, so the number is its own.
+            // SAFETY: plain system call. It is our child and has not been waited for, so the pid has not been reused.
             unsafe { libc::kill(late.init, libc::SIGKILL) };
         }
         sink.flush();
     }
-    // A full disk may be what it died of.
+    // A full disk may have caused the exit.
     if let Some(disk) = &mut disk {
         disk.look(&mut sink);
         sink.flush();
@@ -106,7 +106,7 @@ impl Disk {
         Disk { place, looked: Instant::now(), reported: false }
     }
 
-    /// Reports once that it is full, and again after it was not.
+    /// Reports once that it is full, and again only after it was not full in between.
     fn look(&mut self, sink: &mut Sink) {
         self.looked = Instant::now();
         let Ok(fill) = Fill::of(&self.place) else { return };
@@ -117,8 +117,8 @@ impl Disk {
     }
 }
 
-/// The destination of lines. On a full disk, lines are lost, but never the dyno; their number is written as soon as
-/// possible.
+/// The destination of lines. On a full disk, lines are lost, but the dyno keeps running; their number is written as
+/// soon as possible.
 struct Sink {
     writer: Writer,
     dropped: u64,
@@ -150,7 +150,7 @@ impl Sink {
     }
 }
 
-/// One pipe, and the beginning of a line whose end has not come.
+/// One pipe, and the beginning of an incomplete line.
 struct Stream {
     kind: u8,
     fd: RawFd,
@@ -163,7 +163,7 @@ impl Stream {
     }
 
     fn read(&mut self, buffer: &mut [u8], sink: &mut Sink) {
-        // SAFETY: the buffer is as long as said.
+        // SAFETY: the length is that of the buffer.
         let read = unsafe { libc::read(self.fd, buffer.as_mut_ptr().cast(), buffer.len()) };
         match read {
             1.. => self.take(&buffer[..read as usize], sink),

@@ -1,8 +1,8 @@
 //! Paths in a tree, opened by descriptor without following a link, and mounts from one to another.
 //!
 //! A tenant controls the contents of a slug, of /app and of /tmp. So a path is looked up once, component by component,
-//! below a known directory; what was found is then mounted, or mounted on, by its descriptor. A path that leads through
-//! a link, at whatever depth, is rejected.
+//! below a known directory; the result is then mounted, or mounted on, by its descriptor. A path that leads through a
+//! link, at any depth, is rejected.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -74,7 +74,7 @@ pub(super) fn host(path: &Path) -> io::Result<OwnedFd> {
 
 fn place(below: BorrowedFd, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { plain(path)? };
-    // Not O_NOFOLLOW, with which a link at the end is opened as itself.
+    // Without O_NOFOLLOW, which would open a link at the end itself.
     match openat2(below, path, how(flags | OFlag::O_PATH)) {
         Ok(fd) => Ok(fd),
         Err(nix::Error::ELOOP) => Err(io::Error::other("it leads through a symbolic link")),
@@ -100,7 +100,7 @@ fn not_plain() -> io::Error {
 
 /// Changes the owner of an open directory.
 fn own(dir: &OwnedFd, uid: u32) -> io::Result<()> {
-    // A place cannot be changed by itself; opening `.` in it leads nowhere else.
+    // The owner of an O_PATH descriptor cannot be changed; opening `.` in it always gives the same directory.
     fchown(openat2(dir, ".", how(OFlag::O_RDONLY | OFlag::O_DIRECTORY))?, Some(uid), Some(uid))
 }
 
@@ -114,15 +114,15 @@ pub(super) fn attach(source: &OwnedFd, target: &OwnedFd, attributes: u64) -> io:
     let tree = detached(source)?;
     let wanted = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let (size, at) = (size_of::<libc::mount_attr>(), libc::AT_EMPTY_PATH);
-    // SAFETY: plain system call on an open descriptor; the structure is as long as said.
+    // SAFETY: plain system call on an open descriptor; the size is that of the structure.
     let set =
         unsafe { libc::syscall(libc::SYS_mount_setattr, tree.as_raw_fd(), c"".as_ptr(), at, &raw const wanted, size) };
     check(set)?;
     put(&tree, target)
 }
 
-/// Bind-mounts `from` at `to`, without set-user-id programs and devices, read-only unless `writable`. Both paths are
-/// out of tenants' control, or lead to an open descriptor.
+/// Bind-mounts `from` at `to`, without set-user-id programs and devices, read-only unless `writable`. Neither path is
+/// under tenants' control, unless it leads to an open descriptor.
 pub fn bind(from: &Path, to: &Path, writable: bool) -> io::Result<()> {
     mount_on(to, from.to_str(), None, MsFlags::MS_BIND, None)?;
     let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
@@ -144,7 +144,7 @@ pub fn mount_on(
 /// A detached mount of `source`.
 pub(super) fn detached(source: &OwnedFd) -> io::Result<OwnedFd> {
     let flags = libc::OPEN_TREE_CLONE | libc::O_CLOEXEC as u32 | libc::AT_EMPTY_PATH as u32;
-    // SAFETY: plain system call on an open descriptor; what it returns is new and nobody else's.
+    // SAFETY: plain system call on an open descriptor; the returned descriptor is new and owned by nobody else.
     unsafe {
         let tree = check(libc::syscall(libc::SYS_open_tree, source.as_raw_fd(), c"".as_ptr(), flags))?;
         Ok(OwnedFd::from_raw_fd(tree as i32))
@@ -154,7 +154,7 @@ pub(super) fn detached(source: &OwnedFd) -> io::Result<OwnedFd> {
 /// Attaches a detached mount to `target`.
 pub(super) fn put(tree: &OwnedFd, target: &OwnedFd) -> io::Result<()> {
     let (empty, how) = (c"".as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH);
-    // SAFETY: plain system call on descriptors that are open.
+    // SAFETY: plain system call on open descriptors.
     check(unsafe { libc::syscall(libc::SYS_move_mount, tree.as_raw_fd(), empty, target.as_raw_fd(), empty, how) })
         .map(drop)
 }

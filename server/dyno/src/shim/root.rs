@@ -74,11 +74,11 @@ impl Root {
     pub fn enter(&self) -> Result<(), Sentence> {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
-            .map_err(|e| doing("part with the host's mounts")(e.into()))?;
+            .map_err(|e| doing("detach from the host's mounts")(e.into()))?;
         let disk = self.make_disk().map_err(doing("create the dyno's disk"))?;
         let new = self.make_top().map_err(doing("mount the root"))?;
         for name in STACK {
-            self.show(&new, Path::new(name)).map_err(doing(format!("show /{name}")))?;
+            self.show(&new, Path::new(name)).map_err(doing(format!("mount /{name}")))?;
         }
         self.make_etc(&new).map_err(doing("create /etc"))?;
         self.make_places(&new, &disk).map_err(doing("create the directories of the root"))?;
@@ -162,18 +162,18 @@ impl Root {
 
     /// The slug, with the dyno's own layer above it.
     fn make_app(&self, new: &Tree, disk: &Tree) -> Result<(), Sentence> {
-        let app = new.dir(Path::new("app")).map_err(doing("find /app"))?;
-        let layer = disk.dir(Path::new("app")).map_err(doing("find the dyno's own files"))?;
+        let app = new.dir(Path::new("app")).map_err(doing("open /app"))?;
+        let layer = disk.dir(Path::new("app")).map_err(doing("open the dyno's writable directories"))?;
         let Artifact::Slug(path) = &self.mounts.artifact else {
             return places::attach(&layer, &app, SAFE).map_err(doing("mount /app"));
         };
         let slug = open_slug(path)?;
-        let work = disk.dir(Path::new("work")).map_err(doing("find the dyno's own files"))?;
+        let work = disk.dir(Path::new("work")).map_err(doing("open the dyno's writable directories"))?;
         let [lower, upper, work] = [&slug, &layer, &work].map(by_descriptor);
         let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount_new("overlay", "overlay", &app, flags, Some(&options))
-            .map_err(doing("lay the dyno's files over the slug"))
+            .map_err(doing("mount the dyno's writable layer over the slug"))
     }
 
     fn make_proc(&self, new: &Tree) -> io::Result<()> {
@@ -207,10 +207,10 @@ impl Root {
         for name in ["pts", "shm"] {
             fs::create_dir(self.at("dev").join(name))?;
         }
-        // Terminals are the machine's: one dyno shall not have them all.
+        // The number of terminals is limited for the whole machine, so each dyno gets a limit.
         let options = format!("newinstance,ptmxmode=0666,mode=620,max={TERMINALS}");
         mount_new("devpts", "devpts", &new.dir(Path::new("dev/pts"))?, flags, Some(&options))?;
-        // What is in it counts as memory of the dyno.
+        // Its contents count towards the memory of the dyno.
         let options = "mode=1777,size=64m,nr_inodes=16k";
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount_new("tmpfs", "tmpfs", &new.dir(Path::new("dev/shm"))?, flags, Some(options))?;
@@ -268,7 +268,7 @@ impl Root {
     }
 }
 
-/// Opens the slug, if it is a directory that no link leads to.
+/// Opens the slug, if it is a directory and its path contains no link.
 fn open_slug(path: &Path) -> Result<OwnedFd, Sentence> {
     let is_dir = |slug: OwnedFd| places::is_dir(&slug).map(|is_dir| is_dir.then_some(slug));
     match places::host(path).and_then(is_dir) {

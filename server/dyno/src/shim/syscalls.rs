@@ -2,7 +2,7 @@
 //!
 //! Based on the defaults of OCI runtimes for a container without capabilities. `ptrace` is allowed: a dyno only sees
 //! its own processes. `clone3` is not, because its flags cannot be filtered; libraries fall back to `clone`. Neither is
-//! asynchronous I/O (`io_setup`), of which the machine has one supply for everybody; programs do without.
+//! asynchronous I/O (`io_setup`), whose limit is shared by the whole machine; programs work without it.
 
 /// Allowed calls.
 pub(super) const ALLOWED: &[i64] = &[

@@ -39,8 +39,8 @@ impl<'a> Copy<'a> {
         Self { platform, app, name, file: outputs::release_file(platform, app, release), open: None }
     }
 
-    /// Copies the rest into the app's log: what the file has and the log had not yet when the server was killed, and the
-    /// end of an output that was cut.
+    /// Copies the rest into the app's log: what the file has and the log had not yet when the server was killed, and
+    /// the end of an output that was cut.
     pub async fn finish(mut self) -> io::Result<()> {
         self.apart(|open| {
             while open.log.step(TURN).map_err(io::Error::other)? > 0 {}

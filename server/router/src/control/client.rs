@@ -43,7 +43,7 @@ pub enum Error {
     Refused { status: u16, message: String },
 }
 
-/// A client of the router of a run directory. It has no lasting connection, so it survives restarts of both.
+/// A client of the router of a run directory. It keeps no connection open, so it survives restarts of both sides.
 #[derive(Clone, Debug)]
 pub struct Control {
     socket: PathBuf,

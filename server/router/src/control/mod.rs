@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ use tokio::sync::Mutex;
 
 use crate::Shared;
 use crate::config::table_dir;
+use crate::files::is_out_of_files;
+use crate::pool::Pool;
 use crate::routes::Routes;
 use crate::table::Table;
 
@@ -59,8 +61,8 @@ pub(crate) fn bind(run: &Path) -> anyhow::Result<StdListener> {
         .recursive(true)
         .mode(0o700)
         .create(run)
-        .with_context(|| format!("make the run directory {}", run.display()))?;
-    // Under another name until its mode is set, so that it is never open to others.
+        .with_context(|| format!("create the run directory {}", run.display()))?;
+    // Bound under another name until its mode is set, so that others can never open it.
     let path = run.join(SOCKET);
     let new = run.join(format!("{SOCKET}.new"));
     let _ = fs::remove_file(&new);
@@ -82,6 +84,8 @@ pub(crate) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
             Ok((stream, _)) => {
                 tokio::spawn(connection(control.clone(), stream));
             }
+            // The connection waits until there is a file for it.
+            Err(error) if is_out_of_files(&error) && control.shared.pool.make_room() => {}
             Err(error) => {
                 tracing::error!(%error, "could not accept a control connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -97,7 +101,7 @@ pub(crate) fn remove(run: &Path) {
 }
 
 /// The table of the last run. Without a usable one, the router serves only the platform's hosts.
-pub(crate) fn load(data: &Path, workers: usize) -> Table {
+pub(crate) fn load(data: &Path, pool: &Arc<Pool>) -> Table {
     let path = table_dir(data).join(ROUTES);
     let routes = match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Routes::default(),
@@ -107,7 +111,7 @@ pub(crate) fn load(data: &Path, workers: usize) -> Table {
         }
         Ok(routes) => routes,
     };
-    Table::new(&routes, &Table::default(), workers)
+    Table::new(&routes, &Table::default(), pool)
 }
 
 fn read(path: &Path) -> io::Result<Routes> {
@@ -121,7 +125,7 @@ fn read(path: &Path) -> io::Result<Routes> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// Writes the table so that a crash at any moment leaves the old one or the new one.
+/// Writes the table atomically: a crash leaves either the old one or the new one.
 fn save(data: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let dir = table_dir(data);
     let path = dir.join(ROUTES);
@@ -135,6 +139,16 @@ fn save(data: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         File::open(&dir)?.sync_all()
     };
     write().with_context(|| format!("write {}", path.display()))
+}
+
+/// Closes idle connections for it, if there are no files left.
+fn save_with_room(shared: &Shared, bytes: &[u8]) -> anyhow::Result<()> {
+    let data = &shared.config.data;
+    let is_out_of_files = |error: &anyhow::Error| error.downcast_ref::<io::Error>().is_some_and(is_out_of_files);
+    match save(data, bytes) {
+        Err(error) if is_out_of_files(&error) && shared.pool.make_room() => save(data, bytes),
+        saved => saved,
+    }
 }
 
 struct Served {
@@ -187,8 +201,8 @@ impl Served {
         };
         let _writing = self.writing.lock().await;
         self.shared.apply(&routes);
-        let data: PathBuf = self.shared.config.data.clone();
-        match tokio::task::spawn_blocking(move || save(&data, &body)).await {
+        let shared = self.shared.clone();
+        match tokio::task::spawn_blocking(move || save_with_room(&shared, &body)).await {
             Ok(Ok(())) => json(&self.in_use()),
             Ok(Err(error)) => {
                 tracing::error!("could not {error:#}");

@@ -5,6 +5,7 @@
 mod control;
 mod draining;
 mod errors;
+mod files;
 mod headers;
 mod hostile_tenant;
 mod limits;

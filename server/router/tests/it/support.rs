@@ -79,6 +79,16 @@ impl World {
         World { control: Control::new(&dir.path().join("run")), dir, addr, stop: Some(stop), run }
     }
 
+    /// A router in another process, which stops when `run` is told to.
+    pub fn of_process(
+        dir: Arc<TempDir>,
+        addr: SocketAddr,
+        stop: oneshot::Sender<()>,
+        run: JoinHandle<anyhow::Result<()>>,
+    ) -> World {
+        World { control: Control::new(&dir.path().join("run")), dir, addr, stop: Some(stop), run }
+    }
+
     /// Stops the router and waits until it has ended.
     pub async fn stop(&mut self) {
         drop(self.stop.take());

@@ -263,3 +263,21 @@ async fn a_stop_lets_requests_finish_and_takes_no_new_ones() {
     assert!(client.ended().await);
     assert!(world.line().await.contains("status=200"));
 }
+
+#[tokio::test]
+async fn clients_that_have_connected_are_served_when_the_router_stops() {
+    let dyno = Dyno::saying("served").await;
+    let mut world = World::on(Arc::new(tempfile::tempdir().unwrap()), patient(), 2).await;
+    world.shop(Up, &[dyno.addr]).await;
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        let mut client = world.client().await;
+        client.send(&get("/")).await;
+        clients.push(client);
+    }
+    world.stop().await;
+    for mut client in clients {
+        assert_eq!(client.answer().await.body, "served");
+    }
+    assert_eq!(world.lines(100).await.len(), 100);
+}

@@ -1,4 +1,4 @@
-//! What the router writes: folders that belong to its user, and what an earlier version left elsewhere.
+//! The router's files: folders that belong to its user, and files that an earlier version left elsewhere.
 
 use std::{
     fs,
@@ -9,13 +9,12 @@ use std::{
 
 use anyhow::{Context, Result};
 
-/// Makes the router's folders. An earlier version, which ran as root, kept the table in DIR/routes.json
-/// and its lines in DIR/spool/router: these come along, so that apps are served at once and no line is
-/// lost.
+/// Creates the router's folders. An earlier version, which ran as root, kept the table in DIR/routes.json and
+/// its lines in DIR/spool/router: these are moved, so that apps are served immediately and no line is lost.
 pub fn prepare(data: &Path, user: u32) -> Result<()> {
     let (table, spool) = (router::table_dir(data), router::spool_dir(data));
     for folder in [&table, &spool] {
-        own(folder, user).with_context(|| format!("make the folder {}", folder.display()))?;
+        own(folder, user).with_context(|| format!("create the folder {}", folder.display()))?;
     }
     let old = data.join("routes.json");
     take_over(&old, &table.join("routes.json"), user).with_context(|| format!("move {}", old.display()))?;
@@ -37,8 +36,8 @@ fn own(folder: &Path, user: u32) -> std::io::Result<()> {
     chown(folder, Some(user), Some(user))
 }
 
-/// Gives a file to the router and moves it, unless there is a newer one. The old places are root's alone,
-/// so that nobody else can have put something there for us to give away.
+/// Gives a file to the router and moves it, unless there is a newer one. Only root can write to the old locations, so
+/// nobody else can have put a file there for us to hand over.
 fn take_over(old: &Path, new: &Path, user: u32) -> std::io::Result<()> {
     let is_file = fs::symlink_metadata(old).is_ok_and(|meta| meta.is_file());
     if !is_file || new.exists() {
@@ -75,7 +74,7 @@ mod tests {
             assert_eq!((found[2].1, found[3].1), (0, 0));
             assert!(!data.join("routes.json").exists() && !data.join("spool/router").exists());
         }
-        // What is newer stays.
+        // Newer files are kept.
         fs::write(data.join("routes.json"), "older").unwrap();
         prepare(data, user).unwrap();
         assert_eq!(fs::read_to_string(router::table_dir(data).join("routes.json")).unwrap(), "old");

@@ -35,7 +35,7 @@ impl Listener {
         fs::set_permissions(&aside, fs::Permissions::from_mode(0o600))
             .and_then(|()| chown(&aside, Some(uids::ROUTER), Some(uids::ROUTER)))
             .context("close the socket to others")?;
-        fs::rename(&aside, path).with_context(|| format!("put {} into place", path.display()))?;
+        fs::rename(&aside, path).with_context(|| format!("move {} into place", path.display()))?;
         Ok(Listener { socket, slots: Arc::new(Semaphore::new(CONNECTIONS)) })
     }
 }

@@ -255,7 +255,7 @@ async fn a_phase_that_hangs_is_cancelled_and_the_next_one_begins() {
     t.dynos("dusk", &["web.1 up v4"]).await;
     let (status, _, message) = t.owner.post("/apps/dusk/releases/v4/actions/cancel", json!({})).await.error();
     assert_eq!(status, 422);
-    assert!(message.starts_with("Release v4 runs no release phase"), "{message}");
+    assert!(message.starts_with("Release v4 does not have a running or waiting release phase"), "{message}");
 }
 
 #[tokio::test]

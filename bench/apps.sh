@@ -1,0 +1,172 @@
+#!/bin/bash
+# Many apps, requested in turn, through a proxy that can open few files: the router against nginx, alternating.
+# Needs nginx and wrk (Debian: apt-get install nginx-light wrk). Writes its table into bench/README.md.
+#   bench/apps.sh [ROUNDS] [SECONDS]
+set -euo pipefail
+
+rounds=${1:-5}
+seconds=${2:-5}
+apps=10000
+files=1024
+connections=64
+threads=2
+root=$(cd "$(dirname "$0")/.." && pwd)
+for program in nginx wrk python3 curl pgrep; do
+    command -v "$program" >/dev/null || {
+        echo "$program is missing. On Debian: apt-get install nginx-light wrk python3 curl" >&2
+        exit 1
+    }
+done
+
+cargo build --release --quiet -p router --example bench_router --manifest-path "$root/Cargo.toml"
+router=${CARGO_TARGET_DIR:-$root/target}/release/examples/bench_router
+
+work=$(mktemp -d)
+chmod 755 "$work"
+started=()
+finish() {
+    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$work"
+}
+trap finish EXIT
+
+read -r backend_port nginx_port router_port < <(python3 - <<'PY'
+import socket
+held = [socket.socket() for _ in range(3)]
+for s in held: s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in held))
+PY
+)
+
+mkdir -p "$work/run" "$work/data/router-table"
+common="pid $work/NAME.pid; error_log $work/NAME.log; daemon off;"
+# Every app has an address of its own, all of which are this backend.
+cat >"$work/backend.conf" <<CONF
+${common//NAME/backend}
+worker_processes auto; worker_rlimit_nofile 65536;
+events { worker_connections 30000; }
+http {
+  access_log off; keepalive_requests 10000000; keepalive_timeout 300s;
+  server { listen 0.0.0.0:$backend_port backlog=4096; location = / { return 200 "Hello, world\n"; } }
+}
+CONF
+# nginx's processes share the files. It keeps no connections to upstreams: those of one upstream would have a bound, all of
+# them together would not, and requests would fail.
+python3 - "$work" "$apps" "$files" "$backend_port" "$nginx_port" "$(nproc)" "${common//NAME/proxy}" <<'PY'
+import json, sys
+work, apps, files, backend, port, cores, common = sys.argv[1:]
+addr = lambda n: f"127.1.{n // 250}.{n % 250 + 1}:{backend}"
+each = int(files) // int(cores)
+upstreams = "\n".join(f"  upstream app{n} {{ server {addr(n)}; }}" for n in range(int(apps)))
+open(f"{work}/proxy.conf", "w").write(f"""{common}
+worker_processes {cores}; worker_rlimit_nofile {each};
+events {{ worker_connections {each - 32}; }}
+http {{
+  log_format router 'method=$request_method path="$uri" host=$host request_id=$request_id fwd="$proxy_add_x_forwarded_for" '
+                    'connect=$upstream_connect_time service=$request_time status=$status bytes=$body_bytes_sent';
+  access_log {work}/access.log router buffer=64k flush=1s;
+  keepalive_requests 10000000;
+  proxy_temp_path {work}/proxy_temp;
+{upstreams}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    server_name ~^(?<app>app[0-9]+)\\.apps\\.test$;
+    location / {{
+      proxy_pass http://$app;
+      proxy_http_version 1.1;
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Forwarded-Port $server_port;
+      proxy_set_header X-Request-Id $request_id;
+      proxy_set_header X-Request-Start $msec;
+    }}
+  }}
+}}
+""")
+routes = [{"app_id": f"00000000-0000-0000-0000-{n:012x}", "name": f"app{n}", "hosts": [], "state": "up",
+           "dynos": [{"dyno": "web.1", "addr": addr(n)}]} for n in range(int(apps))]
+table = {"version": 1, "platform_hosts": ["localhost"], "apps_domain": "apps.test", "apps": routes}
+json.dump(table, open(f"{work}/data/router-table/routes.json", "w"))
+open(f"{work}/turns.lua", "w").write(f"""
+local n = 0
+request = function()
+  n = (n + 1) % {apps}
+  return "GET / HTTP/1.1\\r\\nHost: app" .. n .. ".apps.test\\r\\n\\r\\n"
+end
+""")
+PY
+
+nginx -c "$work/backend.conf" & started+=($!)
+nginx -c "$work/proxy.conf" & started+=($!); nginx_pid=$!
+"$router" "127.0.0.1:$router_port" "$work/data" "$work/run" "$files" >"$work/router.log" 2>&1 & started+=($!); router_pid=$!
+for port in $backend_port $nginx_port $router_port; do
+    curl -fsS --retry 50 --retry-connrefused --retry-delay 1 -o /dev/null -H 'Host: app1.apps.test' "http://127.0.0.1:$port/"
+done
+
+# Memory of a process and its children, in KB.
+memory() { # PID
+    local pid total=0
+    for pid in "$1" $(pgrep -P "$1"); do
+        total=$((total + $(awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup")))
+    done
+    echo "$total"
+}
+
+# Lines of the log that are on disk.
+lines() { # NAME
+    case $1 in
+    nginx) wc -l <"$work/access.log" ;;
+    router) cat "$work"/data/router-spool/*.spool | wc -l ;;
+    esac
+}
+
+measure() { # NAME PID PORT
+    local before
+    before=$(lines "$1")
+    wrk -t"$threads" -c"$connections" -d"${seconds}s" -s "$work/turns.lua" "http://127.0.0.1:$3" >"$work/wrk.out"
+    # Both write their lines within a second.
+    sleep 2
+    python3 - "$1" "$work/wrk.out" "$(memory "$2")" $(($(lines "$1") - before)) >>"$work/results" <<'PY'
+import re, sys
+name, out, memory, lines = sys.argv[1], open(sys.argv[2]).read(), int(sys.argv[3]), int(sys.argv[4])
+requests = int(re.search(r"(\d+) requests in", out)[1])
+rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
+bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", out)
+failed = (int(bad[1]) if bad else 0) + (sum(map(int, sockets.groups())) if sockets else 0)
+print(name, rate, failed, max(0, requests - lines), memory / 1024)
+PY
+    tail -1 "$work/results" >&2
+}
+
+for round in $(seq "$rounds"); do
+    measure nginx "$nginx_pid" "$nginx_port"
+    measure router "$router_pid" "$router_port"
+done
+
+python3 - "$work/results" "$root/bench/README.md" "$apps" "$files" "$connections" "$rounds" "$seconds" "$(nproc)" <<'PY'
+import pathlib, re, statistics, sys
+results, readme, apps, files, connections, rounds, seconds, cores = sys.argv[1:]
+rows = [line.split() for line in open(results)]
+def of(name, column):
+    return [float(r[column]) for r in rows if r[0] == name]
+ratio = statistics.median(r / n for r, n in zip(of("router", 1), of("nginx", 1)))
+text = ["## Many apps and few files", "",
+        f"`bench/apps.sh`: {int(apps):,} apps, each with an address of its own, requested in turn over {connections} keep-alive "
+        f"connections from wrk, through a proxy that can open {files} files; {rounds} alternating rounds of {seconds} s on "
+        f"{cores} cores. Rate: median. Failed requests and missing lines of the log: total. Memory: after the last round. "
+        f"Ratio: median of router / nginx per round, {ratio:.2f}.", "",
+        "| proxy | req/s | failed | lines missing | memory MB |",
+        "| --- | --: | --: | --: | --: |"]
+for name in ("nginx", "router"):
+    text.append(f"| {name} | {statistics.median(of(name, 1)):,.0f} | {sum(of(name, 2)):.0f} | {sum(of(name, 3)):.0f} | "
+                f"{of(name, 4)[-1]:.0f} |")
+block = "<!-- apps -->\n" + "\n".join(text) + "\n<!-- /apps -->\n"
+path = pathlib.Path(readme)
+old = path.read_text() if path.exists() else "# Benchmarks\n"
+new, n = re.subn(r"<!-- apps -->.*?<!-- /apps -->\n", lambda _: block, old, flags=re.S)
+path.write_text(new if n else old.rstrip("\n") + "\n\n" + block)
+print("\n".join(text))
+PY
