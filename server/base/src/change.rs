@@ -55,6 +55,11 @@ impl Change {
         Self { tx, who, subject, events: Vec::new(), message, also: Audience::new(), base }
     }
 
+    /// Whether it was not begun at once: what its caller has read before may no longer be true.
+    pub fn has_waited(&self) -> bool {
+        self.tx.has_waited()
+    }
+
     /// Adds an event to the change: `action` (such as `release.create`) was done to its subject. `summary` is one
     /// sentence, `data` is for programs; neither may contain a secret value. Both are cut if they are too long.
     pub fn record(&mut self, action: &str, summary: impl Into<String>, data: serde_json::Value) {

@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod bus;
 mod change;
 pub mod credential;
+pub mod detached;
 pub mod dyno_sizes;
 pub mod ends;
 pub mod error;

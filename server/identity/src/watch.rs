@@ -12,6 +12,8 @@ use base::{
     secrets::Bearer,
 };
 use futures::future::BoxFuture;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -77,7 +79,7 @@ impl Watch {
         Ok(true)
     }
 
-    /// Waits until access is lost.
+    /// Waits until access is lost. For what is always polled, such as a task; for all else, there is [`Watch::into_lost`].
     pub async fn lost(mut self) {
         let mut most = credential_time_left(&self.base, self.credential).await;
         while self.ends.due(most).await {
@@ -92,9 +94,15 @@ impl Watch {
         }
     }
 
-    /// Like [`Watch::lost`], owned.
+    /// Like [`Watch::lost`], in a task of its own, which ends when the future is dropped. For streams of responses, which
+    /// are polled only as far as their reader reads: a watch that is left alone while it asks the database keeps the
+    /// connection.
     pub fn into_lost(self) -> BoxFuture<'static, ()> {
-        Box::pin(self.lost())
+        let mut task = JoinSet::new();
+        task.spawn(self.lost().in_current_span());
+        Box::pin(async move {
+            task.join_next().await;
+        })
     }
 }
 

@@ -96,9 +96,12 @@ fn written(line: &logs::Line, event: bool) -> String {
 }
 
 /// Resolves when the reader loses access; holds the slot until it is dropped.
-pub(crate) async fn held(slot: Slot, watch: Watch) {
-    watch.lost().await;
-    drop(slot);
+pub(crate) fn held(slot: Slot, watch: Watch) -> impl Future<Output = ()> + Send + 'static {
+    let lost = watch.into_lost();
+    async move {
+        lost.await;
+        drop(slot);
+    }
 }
 
 fn silence(event: bool) -> Bytes {

@@ -1,8 +1,10 @@
 //! Attempts to take all connections to the database.
 
+use axum::body::BodyDataStream;
+use futures::StreamExt as _;
 use serde_json::json;
 
-use crate::world::{World, until};
+use crate::world::{World, path, until};
 
 /// Connections that wait for a lock.
 async fn waiting(t: &World) -> i64 {
@@ -29,4 +31,45 @@ async fn requests_that_wait_for_their_app_leave_connections_to_others() {
     let (answers, ()) = tokio::join!(asked, others);
     // They had to wait, and nothing else: none of them needs a connection that another one has.
     assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
+}
+
+/// Reads what is there of each response, and no more.
+async fn look(responses: &mut [BodyDataStream]) {
+    for response in responses {
+        let _ = futures::poll!(response.next());
+    }
+}
+
+#[tokio::test]
+async fn whoever_stops_reading_a_download_keeps_no_connection() {
+    let t = World::start().await;
+    let source = t.stranger.post("/sources", json!({})).await.json();
+    let url = |which: &str| path(source["source_blob"][which].as_str().unwrap());
+    assert_eq!(t.anonymous.ask("PUT", &url("put_url")).body(vec![0_u8; 1 << 20]).await.status, 200);
+    let get = url("get_url");
+    let open = async |_: usize| t.anonymous.ask("GET", &get).open().await.into_body().into_data_stream();
+    let mut responses = futures::future::join_all((0..40).map(open)).await;
+    look(&mut responses).await;
+    assert_eq!(t.owner.get("/apps").await.status, 200);
+    // Each asks again whether its reader still has access.
+    let token = t.stranger.post("/oauth/authorizations", json!({})).await.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(t.stranger.delete(&format!("/oauth/authorizations/{token}")).await.status, 200);
+    look(&mut responses).await;
+    assert_eq!(t.owner.get("/apps").await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_stops_reading_an_output_keeps_no_connection() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let empty = t.owner.post("/sources", json!({})).await.json();
+    let build = crate::builds::build(&t, "dusk", empty["source_blob"]["get_url"].as_str().unwrap()).await;
+    crate::builds::ended(&t, "dusk", &build).await;
+    let url = path(&build.output_stream_url);
+    let open = async |_: usize| t.anonymous.ask("GET", &url).open().await.into_body().into_data_stream();
+    let mut responses = futures::future::join_all((0..40).map(open)).await;
+    for _ in 0..5 {
+        look(&mut responses).await;
+        assert_eq!(t.stranger.get("/apps").await.status, 200);
+    }
 }

@@ -8,6 +8,7 @@ mod audit_log;
 mod changes;
 mod connections;
 mod database;
+mod ended_rights;
 mod files;
 mod fuzz;
 mod identity;
