@@ -17,7 +17,8 @@ use uuid::Uuid;
 use super::{
     Wanted,
     plan::{self, Step},
-    routing::{self, RouterTable},
+    routing,
+    routing::RouterTable,
     spec, stop,
     watch::Watch,
     world::{Ended, World},
