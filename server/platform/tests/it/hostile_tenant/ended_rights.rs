@@ -105,8 +105,8 @@ fn own() -> [(&'static str, &'static str, Value); 3] {
 
 #[tokio::test]
 async fn whoever_is_suspended_changes_nothing_any_more() {
-    let t = world().await;
-    let answers = answers_after(&t, &own(), async || {
+    let (t, own) = (world().await, own());
+    let answers = answers_after(&t, &own, async || {
         let suspended = t.owner.patch("/users/stranger@example.com", json!({ "suspended": true })).await;
         assert_eq!(suspended.status, 200, "{suspended:?}");
     });
@@ -115,9 +115,9 @@ async fn whoever_is_suspended_changes_nothing_any_more() {
 
 #[tokio::test]
 async fn whoever_had_a_token_changes_nothing_with_it() {
-    let t = world().await;
+    let (t, own) = (world().await, own());
     let token = t.stranger.get("/oauth/authorizations/~").await.json()["id"].as_str().unwrap().to_owned();
-    let answers = answers_after(&t, &own(), async || {
+    let answers = answers_after(&t, &own, async || {
         let ends = sqlx::query("delete from oauth_authorizations where id = $1::uuid").bind(&token);
         assert_eq!(ends.execute(&t.db).await.unwrap().rows_affected(), 1);
     });
