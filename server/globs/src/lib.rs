@@ -81,7 +81,8 @@ mod tests {
     /// Stars are what they are in `static.json`; `+` is a digit, and `<` stands for parts.
     fn pattern(text: &str) -> Pattern {
         let digit = || -> Box<[bool; 256]> { Box::new(std::array::from_fn(|byte| (48..58).contains(&byte))) };
-        let pieces = text.replace("**", "@").bytes().map(|byte| match byte {
+        let text = text.replace("**", "@");
+        let pieces = text.bytes().map(|byte| match byte {
             b'@' => Piece::Anything,
             b'*' => Piece::WithinPart,
             b'+' => Piece::OneOf(digit()),
