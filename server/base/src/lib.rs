@@ -3,6 +3,7 @@
 //! Nothing here has rules about apps, accounts or teams: an area is a crate above this one. There are two exceptions:
 //! the dyno sizes, which quotas and formations share, and that errors of git's requests are text.
 
+pub mod body_budget;
 pub mod bounds;
 pub mod bus;
 mod change;

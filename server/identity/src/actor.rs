@@ -14,6 +14,7 @@ use axum::{
 };
 use base::{
     Base, Error, Result, Subject,
+    body_budget::Authenticated,
     credential::Credential,
     events::{EventActor, Originator},
     rate_limits::Budget,
@@ -112,6 +113,7 @@ where
         )?;
         base.rate_limits().take(account.id, payer, credential, parts.extensions.get::<Budget>())?;
         in_progress::begin(base, parts, payer).await?;
+        parts.extensions.insert(Authenticated);
         Ok(Self {
             account,
             payer,

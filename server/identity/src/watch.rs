@@ -3,15 +3,20 @@
 //! Rights, accounts, tokens and sessions can end while streams, transfers and pushes are in progress. A [`Watch`] is
 //! held next to each of those, and reports that. It asks the database only when [`Ends`] says so.
 
-use std::time::Duration;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use base::{
     Base, Error, Result,
     ends::{Ends, Reader},
     links::Links,
     secrets::Bearer,
+    slots::Slot,
 };
-use futures::future::BoxFuture;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -79,8 +84,14 @@ impl Watch {
         Ok(true)
     }
 
-    /// Waits until access is lost. For what is always polled, such as a task; for all else, there is [`Watch::into_lost`].
-    pub async fn lost(mut self) {
+    /// Resolves when access is lost. Checks it from now on, in a task of its own, whether or not this is polled.
+    pub fn lost(self) -> Lost {
+        let mut task = JoinSet::new();
+        task.spawn(self.until_lost().in_current_span());
+        Lost { task, _slot: None }
+    }
+
+    async fn until_lost(mut self) {
         let mut most = credential_time_left(&self.base, self.credential).await;
         while self.ends.due(most).await {
             most = match self.holds().await {
@@ -93,16 +104,29 @@ impl Watch {
             }
         }
     }
+}
 
-    /// Like [`Watch::lost`], in a task of its own, which ends when the future is dropped. For streams of responses, which
-    /// are polled only as far as their reader reads: a watch that is left alone while it asks the database keeps the
-    /// connection.
-    pub fn into_lost(self) -> BoxFuture<'static, ()> {
-        let mut task = JoinSet::new();
-        task.spawn(self.lost().in_current_span());
-        Box::pin(async move {
-            task.join_next().await;
-        })
+/// The end of the access to something open. It can be part of a response's body, which is polled only as far as its
+/// client reads: a check there would keep its connection to the database. Dropping this ends the checks.
+#[must_use = "dropping it ends the checks"]
+pub struct Lost {
+    task: JoinSet<()>,
+    _slot: Option<Slot>,
+}
+
+impl Lost {
+    /// Holds `slot` until this is dropped.
+    pub fn holding(self, slot: Slot) -> Self {
+        Self { _slot: Some(slot), ..self }
+    }
+}
+
+impl Future for Lost {
+    type Output = ();
+
+    /// Ready when the checks have ended, also by a panic.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.task.poll_join_next(cx).map(drop)
     }
 }
 
