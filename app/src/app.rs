@@ -1,7 +1,7 @@
 //! The app: its pages and what they share.
 
 use leptos::prelude::*;
-use leptos_meta::{Title, provide_meta_context};
+use leptos_meta::{ServerMetaContext, Title, provide_meta_context};
 use leptos_router::{
     SsrMode,
     components::{Outlet, ParentRoute, Redirect, Route, Router, Routes},
@@ -23,8 +23,10 @@ pub fn App() -> impl IntoView {
             let _ = root.set_attribute("data-alive", "");
         }
     });
+    // The server writes the title into the page as it is; a browser sets it as text.
+    let is_html = use_context::<ServerMetaContext>().is_some();
     view! {
-        <Title formatter=|title: String| if title.is_empty() { "Wharf".into() } else { format!("{title} · Wharf") }/>
+        <Title formatter=move |title: String| full_title(&title, is_html)/>
         <Router>
             <Routes fallback=pages::NotFoundPage>
                 <Route path=path!("/login") view=bundles::LoginPage() ssr=SsrMode::Async/>
@@ -60,9 +62,31 @@ pub fn App() -> impl IntoView {
     .into_any()
 }
 
+/// What the browser shows for a page with this title, escaped if it is written as HTML: it may contain what a link says.
+fn full_title(title: &str, is_html: bool) -> String {
+    let full = if title.is_empty() { "Wharf".to_owned() } else { format!("{title} · Wharf") };
+    if is_html { full.replace('&', "&amp;").replace('<', "&lt;") } else { full }
+}
+
 /// Pages that require a session.
 #[component]
 fn Framed() -> impl IntoView {
     prefetch::watch();
     view! { <parts::Frame><Outlet/></parts::Frame> }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::full_title;
+
+    #[test]
+    fn a_title_in_html_is_text() {
+        for (title, text, html) in [
+            ("", "Wharf", "Wharf"),
+            ("dusk", "dusk · Wharf", "dusk · Wharf"),
+            ("</title><i>&lt;", "</title><i>&lt; · Wharf", "&lt;/title>&lt;i>&amp;lt; · Wharf"),
+        ] {
+            assert_eq!((full_title(title, false), full_title(title, true)), (text.to_owned(), html.to_owned()));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Data on a page: fetched once, then updated through the live connection.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{cell::RefCell, future::Future, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use api::{
     Client, Error,
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     live::{Changes, Live, Message},
+    pace::Pace,
     parts::{ErrorPanel, Skeleton, dom},
 };
 
@@ -249,7 +250,7 @@ fn scroll_into_view_on_change(name: &'static str, cursor: Memo<Option<String>>) 
 /// Called with the key and the response.
 type OnAnswer<K> = Arc<dyn Fn(K, &str)>;
 
-/// Fetches again on each change while there is a `key`. After a failed request, the next change
+/// Fetches again on changes, at the pace of [`Pace`], while there is a `key`. After a failed request, the next change
 /// tries again.
 fn refetch_on_change<K: Clone + PartialEq + Send + Sync + 'static>(
     count: Memo<u32>,
@@ -257,12 +258,7 @@ fn refetch_on_change<K: Clone + PartialEq + Send + Sync + 'static>(
     fetch: Arc<dyn Fn(K) -> Pending + Send + Sync>,
     on_answer: OnAnswer<K>,
 ) {
-    Effect::new(move |before: Option<()>| {
-        // Read, not only tracked: a memo that has never been read has no dependencies.
-        let _ = count.get();
-        if before.is_none() {
-            return;
-        }
+    let refetch = move || {
         let (Some(key), on_answer) = (key(), on_answer.clone()) else { return };
         let request = fetch(key.clone());
         leptos::task::spawn_local(async move {
@@ -270,5 +266,29 @@ fn refetch_on_change<K: Clone + PartialEq + Send + Sync + 'static>(
                 on_answer(key, json.0.get());
             }
         });
+    };
+    paced(count, Rc::new(refetch));
+}
+
+/// Calls `run` when `count` changes: at once, or at the end of the pause after the last call.
+fn paced(count: Memo<u32>, run: Rc<dyn Fn()>) {
+    let pace = Rc::new(RefCell::new(Pace::default()));
+    Effect::new(move |before: Option<()>| {
+        // Read, not only tracked: a memo that has never been read has no dependencies.
+        let _ = count.get();
+        if before.is_some() {
+            let pause = pace.borrow_mut().changed();
+            run_and_pause(pause, pace.clone(), run.clone());
+        }
     });
+}
+
+fn run_and_pause(pause: Option<Duration>, pace: Rc<RefCell<Pace>>, run: Rc<dyn Fn()>) {
+    let Some(pause) = pause else { return };
+    run();
+    let at_end = move || {
+        let next = pace.borrow_mut().pause_ended();
+        run_and_pause(next, pace, run);
+    };
+    set_timeout(at_end, pause);
 }

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod data;
 pub mod live;
 mod nouns;
+mod pace;
 mod pages;
 mod parts;
 pub mod prefetch;

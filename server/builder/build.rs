@@ -12,7 +12,9 @@ use std::process::{Command, exit};
 const PROFILE: &str = "fileserver";
 
 fn main() {
-    for file in ["../fileserver/src", "../fileserver/Cargo.toml", "../../Cargo.toml", "../../Cargo.lock"] {
+    for file in
+        ["../fileserver/src", "../fileserver/Cargo.toml", "../globs/src", "../../Cargo.toml", "../../Cargo.lock"]
+    {
         println!("cargo::rerun-if-changed={file}");
     }
     let var = |name: &str| env::var(name).unwrap_or_default();

@@ -131,7 +131,7 @@ fn what_cannot_be_used_is_said_in_a_sentence() {
     fs::write(world.data().join("postgres/PG_VERSION"), "7\n").unwrap();
     check(&mut world.command("up"), "apt-get install postgresql-7");
     check(world.command("up").env("PATH", ""), "apt-get install postgresql-7");
-    check(world.command("login-link").env("PATH", ""), "Wharf is not responding");
+    check(world.command("login-link").env("PATH", ""), "No running Wharf uses the data directory");
     fs::write(world.data().join("postgres/PG_VERSION"), "").unwrap();
     check(&mut world.command("up"), "is damaged");
     let doctor = world.command("doctor").output().unwrap();

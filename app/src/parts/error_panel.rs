@@ -2,11 +2,12 @@
 
 use api::Error;
 use leptos::prelude::*;
+use leptos_meta::Title;
 
 use super::{Icon, Status, Tone};
 use crate::Answer;
 
-/// An error response.
+/// An error response. If something was not found, that is the title of the page, too, which is not to repeat the URL.
 #[component]
 pub fn ErrorPanel(
     error: Error,
@@ -14,7 +15,8 @@ pub fn ErrorPanel(
     #[prop(default = None)]
     retry: Option<Callback<()>>,
 ) -> impl IntoView {
-    if error.is_not_found() {
+    let is_missing = error.is_not_found();
+    if is_missing {
         Answer::with(404);
     }
     let title = match error.status {
@@ -25,7 +27,7 @@ pub fn ErrorPanel(
         _ => "Loading failed",
     };
     let signed_out = error.is_unauthorized();
-    view! {
+    let panel = view! {
         <div class="card" role="alert">
             <div class="in stack g3">
                 <div class="row"><Status tone=Tone::Bad word=title.to_owned()/></div>
@@ -47,5 +49,9 @@ pub fn ErrorPanel(
             </div>
         </div>
     }
-    .into_any()
+    .into_any();
+    match is_missing {
+        true => view! { <Title text="Not found"/> {panel} }.into_any(),
+        false => panel,
+    }
 }

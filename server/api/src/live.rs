@@ -59,8 +59,8 @@ pub enum Topic {
 /// that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
-    /// Nouns of the audit log's actions: `team_member` for `team_member.delete`. Things that belong to an app are
-    /// reported only to those who can see the app.
+    /// Nouns of the audit log's actions: `team_member` for `team_member.delete`. Reported only to those who can see
+    /// what has changed, or could before.
     #[serde(default)]
     pub nouns: BTreeSet<String>,
     /// Messages may have been lost: anything may have changed.

@@ -12,12 +12,14 @@ use std::{
 
 use api::ids::{AccountId, AppId, TeamId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::{Notify, broadcast, mpsc};
 use uuid::Uuid;
 
 use crate::{
     ends::Whose,
     kinds::{self, Kind},
+    recorded::{self, Audience, Recorded},
     subject::{Subject, SubjectKind},
 };
 
@@ -76,41 +78,6 @@ impl Changed {
     }
 }
 
-/// An event of the audit log, reduced to what pages need to know.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Recorded {
-    /// Messages may have been lost: any event may have been recorded.
-    Anything,
-    /// The noun of its action, and the app whose viewers it concerns; `None` if it concerns everybody.
-    Event { noun: String, app: Option<AppId> },
-}
-
-impl Recorded {
-    /// The event of this action on something of `app`. An app that appears or disappears, for anybody, also concerns
-    /// those who no longer see it.
-    fn of(action: &str, app: Option<AppId>) -> Self {
-        let noun = action.split_once('.').map_or(action, |(noun, _)| noun);
-        let is_seen_by_others = noun == "app" || kinds::of_action(action, app.is_some()).contains(&Kind::Rights);
-        Self::Event { noun: noun.to_owned(), app: app.filter(|_| !is_seen_by_others) }
-    }
-
-    /// The noun of its action, if it is known.
-    pub fn noun(&self) -> Option<&str> {
-        match self {
-            Self::Anything => None,
-            Self::Event { noun, .. } => Some(noun),
-        }
-    }
-
-    /// The app whose viewers it concerns; `None` if it concerns everybody.
-    pub fn app(&self) -> Option<AppId> {
-        match self {
-            Self::Anything => None,
-            Self::Event { app, .. } => *app,
-        }
-    }
-}
-
 /// What one server sends to the others. Both lists follow from the same events ([`Message::add_event`]), for two kinds of
 /// readers: streams and reconcilers act on kinds of changes of something, pages refetch by nouns.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -128,11 +95,11 @@ impl Message {
         Self { from: bus.id, ..Self::default() }
     }
 
-    /// Adds what an event of the audit log with this action and subject stands for.
-    pub(crate) fn add_event(&mut self, action: &str, subject: &Subject) {
+    /// Adds what an event of the audit log with this action and subject stands for, which the account `by` has caused.
+    pub(crate) fn add_event(&mut self, action: &str, subject: &Subject, by: Option<AccountId>, data: &Value) {
         let kinds = kinds::of_action(action, subject.app.is_some());
         self.changed.extend(kinds.iter().map(|kind| Changed::of(*kind, subject)));
-        self.recorded.insert(Recorded::of(action, subject.app));
+        self.recorded.insert(Recorded::of(action, subject, by, data));
     }
 
     /// Adds a change that has no event.
@@ -140,15 +107,33 @@ impl Message {
         self.changed.insert(changed);
     }
 
-    /// The message in bounded size: what is too much is replaced by `Anything`.
-    pub(crate) fn bounded(mut self) -> Self {
+    /// The message with a bounded number of changes, and with events that concern `also`, too. Too many changes are
+    /// replaced by `Anything`.
+    pub(crate) fn bounded(mut self, also: &Audience) -> Self {
         if self.changed.len() > MOST_CHANGED {
             self.changed = BTreeSet::from([Changed::new(Kind::Anything, None)]);
         }
-        if self.recorded.len() > MOST_CHANGED {
-            self.recorded = BTreeSet::from([Recorded::Anything]);
-        }
+        self.recorded = recorded::gathered(&self.recorded, also);
         self
+    }
+
+    /// The message as it is sent to other servers: in several parts if its events concern many; none if it is empty.
+    pub(crate) fn parts(&self) -> Vec<String> {
+        let new = || Self { from: self.from, ..Self::default() };
+        let mut parts = vec![Self { changed: self.changed.clone(), ..new() }];
+        let bytes_of = |event: &Recorded| serde_json::to_string(event).map_or(0, |text| text.len() + 1);
+        let mut bytes = self.changed.len() * BYTES_OF_CHANGED;
+        for event in &self.recorded {
+            bytes += bytes_of(event);
+            if bytes > MOST_BYTES {
+                parts.push(new());
+                bytes = bytes_of(event);
+            }
+            if let Some(part) = parts.last_mut() {
+                part.recorded.insert(event.clone());
+            }
+        }
+        parts.iter().filter_map(Self::text).collect()
     }
 
     /// Messages of bounded size, as they are sent to other servers, for changes that belong to different apps: a single
@@ -160,15 +145,19 @@ impl Message {
         changed.chunks(MOST_CHANGED).filter_map(|part| message(part).text()).collect()
     }
 
-    /// The message as it is sent to other servers; `None` if it is empty.
-    pub(crate) fn text(&self) -> Option<String> {
+    /// The message as a single text; `None` if it is empty.
+    fn text(&self) -> Option<String> {
         let is_empty = self.changed.is_empty() && self.recorded.is_empty();
         (!is_empty).then(|| serde_json::to_string(self).unwrap_or_default())
     }
 }
 
-/// The maximum number of changes, and of events, in a message.
+/// The maximum number of changes in a message,
 const MOST_CHANGED: usize = 32;
+/// what one of them takes at most, in bytes,
+const BYTES_OF_CHANGED: usize = 100;
+/// and the maximum size of its changes and events. Postgres's limit for a message is 8,000 bytes.
+const MOST_BYTES: usize = 7500;
 
 /// The subscribers on this server.
 pub(crate) struct Bus {
@@ -259,47 +248,49 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::recorded::Concerned;
 
     fn app(n: u128) -> Changed {
         Changed::new(Kind::App, Some(AppId::from_u128(n)))
     }
 
+    fn event_of(action: &str, n: u128) -> Recorded {
+        Recorded::of(action, &Subject::app(AppId::from_u128(n), "dusk"), Some(AccountId::from_u128(7)), &Value::Null)
+    }
+
     fn event() -> Recorded {
-        Recorded::of("release.create", Some(AppId::from_u128(1)))
+        event_of("release.create", 1)
     }
 
     fn message(bus: &Bus, changed: BTreeSet<Changed>, recorded: BTreeSet<Recorded>) -> Message {
-        Message { from: bus.id, changed, recorded }.bounded()
+        Message { from: bus.id, changed, recorded }.bounded(&Audience::new())
     }
 
     #[test]
-    fn an_event_of_an_app_concerns_its_viewers_unless_who_they_are_has_changed() {
-        let app = Some(AppId::from_u128(1));
-        for (action, of, noun, concerns) in [
-            ("release.create", app, "release", app),
-            ("log_drain.create", app, "log_drain", app),
-            ("app.delete", app, "app", None),
-            ("collaborator.delete", app, "collaborator", None),
-            ("team.update", None, "team", None),
-        ] {
-            assert_eq!(Recorded::of(action, of), Recorded::Event { noun: noun.into(), app: concerns }, "{action}");
-        }
-    }
-
-    #[test]
-    fn a_message_of_many_changes_is_short() {
-        let bus = Bus::default();
-        let events =
-            |n| (0..n).map(|n| Recorded::of("buildpack_installation.update", Some(AppId::from_u128(n)))).collect();
+    fn a_message_of_many_changes_is_sent_in_short_parts() {
+        let (bus, there) = (Bus::default(), Bus::default());
+        let mut recorded = there.recorded.subscribe();
+        let events = |n| (0..n).map(|n| event_of("buildpack_installation.update", n)).collect::<BTreeSet<_>>();
         let most = MOST_CHANGED as u128;
         let of_account = |n| Changed::of_account(Kind::DynoState, AccountId::from_u128(n));
         for changed in [(0..most).map(app).collect(), (0..most).map(of_account).collect()] {
-            let text = message(&bus, changed, events(most)).text().unwrap();
-            // Postgres's limit.
-            assert!(text.len() < 8000, "{}", text.len());
+            let parts = message(&bus, changed, events(most)).parts();
+            for text in &parts {
+                // Postgres's limit.
+                assert!(text.len() < 8000, "{}", text.len());
+                there.receive(text);
+            }
+            let received: BTreeSet<Recorded> = std::iter::from_fn(|| recorded.try_recv().ok()).collect();
+            assert_eq!(received, events(most));
         }
         let many = message(&bus, (0..1001).map(app).collect(), events(1001));
-        assert_eq!((many.changed.len(), many.recorded), (1, BTreeSet::from([Recorded::Anything])));
+        assert_eq!(many.changed.len(), 1);
+        assert!(many.parts().iter().all(|text| text.len() < 8000));
+        // One noun, for the viewers of all these apps and the account that changed them.
+        let to: Audience = many.recorded.iter().flat_map(Recorded::audience).collect();
+        assert_eq!(to.len(), 1002);
+        assert!(many.recorded.iter().all(|event| event.noun() == Some("buildpack_installation")));
+        assert!(Message::of(&bus).parts().is_empty());
     }
 
     #[test]
@@ -417,10 +408,12 @@ mod tests {
     fn an_event_is_published_as_its_kinds_and_its_noun() {
         let (bus, dusk) = (Bus::default(), AppId::from_u128(1));
         let mut message = Message::of(&bus);
-        message.add_event("collaborator.delete", &Subject::app(dusk, "dusk"));
+        let (subject, ada) = (Subject::app(dusk, "dusk"), AccountId::from_u128(2));
+        message.add_event("collaborator.delete", &subject, None, &serde_json::json!({ "account": ada }));
         let changed = [Kind::App, Kind::Rights].map(|kind| Changed::new(kind, Some(dusk)));
         assert_eq!(message.changed, BTreeSet::from(changed));
-        let recorded = Recorded::Event { noun: "collaborator".into(), app: None };
+        let to = Audience::from([Concerned::Account(ada), Concerned::App(dusk)]);
+        let recorded = Recorded::Event { noun: "collaborator".into(), app: None, to: Some(to) };
         assert_eq!(message.recorded, BTreeSet::from([recorded]));
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     },
     kinds::Kind,
     paced::Paced,
+    recorded::{Audience, Concerned},
     subject::Subject,
 };
 
@@ -31,6 +32,7 @@ pub struct Change {
     subject: Subject,
     events: Vec<Row>,
     message: Message,
+    also: Audience,
     base: Base,
 }
 
@@ -49,7 +51,13 @@ impl Base {
 
 impl Change {
     fn new(base: &Base, tx: Paced, who: EventActor, subject: Subject) -> Self {
-        Self { tx, who, subject, events: Vec::new(), message: Message::of(base.bus()), base: base.clone() }
+        let (message, base) = (Message::of(base.bus()), base.clone());
+        Self { tx, who, subject, events: Vec::new(), message, also: Audience::new(), base }
+    }
+
+    /// Whether it was not begun at once: what its caller has read before may no longer be true.
+    pub fn has_waited(&self) -> bool {
+        self.tx.has_waited()
     }
 
     /// Adds an event to the change: `action` (such as `release.create`) was done to its subject. `summary` is one
@@ -61,7 +69,7 @@ impl Change {
 
     /// Like [`Change::record`], for another subject than that of the change.
     pub fn record_of(&mut self, subject: Subject, action: &str, summary: impl Into<String>, data: serde_json::Value) {
-        self.message.add_event(action, &subject);
+        self.message.add_event(action, &subject, self.who.id(), &data);
         self.events.push(entry::row(self.who.clone(), subject, action, summary.into(), data));
     }
 
@@ -79,15 +87,23 @@ impl Change {
     /// says so.
     pub fn publish_end_of(&mut self, account: AccountId) {
         self.message.add(Changed::of_account(Kind::Session, account));
+        self.also_concerns(Concerned::Account(account));
+    }
+
+    /// Makes pages of others refetch, too: of those who lose sight of something with this change. Whom its events concern
+    /// otherwise follows from what is recorded.
+    pub fn also_concerns(&mut self, others: Concerned) {
+        self.also.insert(others);
     }
 
     /// Commits the change, writes its events and publishes what has changed.
     pub async fn commit(self) -> anyhow::Result<()> {
-        let Self { mut tx, events, message, base, .. } = self;
-        let message = message.bounded();
+        let Self { mut tx, events, message, also, base, .. } = self;
+        let message = message.bounded(&also);
         chain::append(base.secrets(), &mut tx, events).await?;
-        if let Some(text) = message.text() {
-            store::bus::change_notify(&mut *tx, &[text]).await.context("publish the change")?;
+        let parts = message.parts();
+        if !parts.is_empty() {
+            store::bus::change_notify(&mut *tx, &parts).await.context("publish the change")?;
         }
         tx.commit().await?;
         base.bus().deliver(&message);

@@ -13,9 +13,10 @@ use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::{
     Base,
-    bus::{Changed, Message, Recorded},
+    bus::{Changed, Message},
     ends::{Ends, Reader},
     kinds::Kind,
+    recorded::Recorded,
 };
 
 /// How long changes without a transaction are collected before they are sent to other servers.

@@ -3,10 +3,12 @@
 //! Nothing here has rules about apps, accounts or teams: an area is a crate above this one. There are two exceptions:
 //! the dyno sizes, which quotas and formations share, and that errors of git's requests are text.
 
+pub mod body_budget;
 pub mod bounds;
 pub mod bus;
 mod change;
 pub mod credential;
+pub mod detached;
 pub mod dyno_sizes;
 pub mod ends;
 pub mod error;
@@ -20,6 +22,7 @@ mod paced;
 pub mod pages;
 pub mod rate_limits;
 pub mod recent;
+pub mod recorded;
 pub mod routes;
 pub mod secrets;
 mod server_id;

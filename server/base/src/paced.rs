@@ -13,26 +13,33 @@ pub struct Paced {
     tx: Transaction<'static, Postgres>,
     /// Released after the transaction has ended.
     slot: Option<Slot>,
+    has_waited: bool,
 }
 
 impl Base {
     /// Begins a transaction without a slot, for the platform's own work.
     pub(crate) async fn begin(&self) -> Result<Paced> {
-        Ok(Paced { tx: self.db().begin().await?, slot: None })
+        Ok(Paced { tx: self.db().begin().await?, slot: None, has_waited: false })
     }
 
     /// Begins a transaction for a request that is charged to `payer`. Waits for one of the slots of changes first, because
     /// waiting for a lock occupies a connection to the database.
     pub async fn begin_for(&self, payer: AccountId) -> Result<Paced> {
         let slot = self.change_slots().take(payer).await?;
-        Ok(Paced { slot: Some(slot), ..self.begin().await? })
+        let has_waited = slot.has_waited() || self.db().num_idle() == 0;
+        Ok(Paced { slot: Some(slot), has_waited, ..self.begin().await? })
     }
 }
 
 impl Paced {
+    /// Whether it was not begun at once: what its caller has read before may no longer be true.
+    pub fn has_waited(&self) -> bool {
+        self.has_waited
+    }
+
     /// Commits the transaction, and releases the slot.
     pub async fn commit(self) -> anyhow::Result<()> {
-        let Self { tx, slot } = self;
+        let Self { tx, slot, .. } = self;
         tx.commit().await.context("use the database")?;
         drop(slot);
         Ok(())

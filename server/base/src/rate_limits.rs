@@ -2,7 +2,7 @@
 //!
 //! All tokens of an account share a bucket, and so do all its sessions: more tokens do not mean more requests, and a
 //! program that sends too many does not lock people out of the console. Service accounts have buckets of their own, and
-//! share another one per creator.
+//! share another one per creator; so do OAuth clients, which send requests without a token.
 
 use std::{
     sync::{
@@ -37,11 +37,13 @@ enum Of {
     Sessions(AccountId),
     /// All service accounts of a creator.
     ServiceAccounts(AccountId),
+    /// All OAuth clients of an account and its service accounts.
+    Clients(AccountId),
 }
 
 impl Of {
     /// The buckets that a request is counted in.
-    fn all(account: AccountId, payer: AccountId, credential: Credential) -> impl Iterator<Item = Self> {
+    fn all(account: AccountId, payer: AccountId, credential: Credential) -> impl Iterator<Item = Self> + Clone {
         let own = match credential {
             Credential::Token(_) => Self::Tokens(account),
             Credential::Session(_) => Self::Sessions(account),
@@ -51,7 +53,7 @@ impl Of {
 
     fn most(self) -> f64 {
         let most = MOST as f64;
-        if matches!(self, Self::Tokens(_)) { most } else { most * FOLD }
+        if matches!(self, Self::Tokens(_) | Self::Clients(_)) { most } else { most * FOLD }
     }
 }
 
@@ -133,15 +135,24 @@ impl RateLimits {
         credential: Credential,
         budget: Option<&Budget>,
     ) -> Result<()> {
+        self.take_from(Of::all(account, payer, credential), budget)
+    }
+
+    /// Counts one request of an OAuth client whose owner is charged to `payer`, or rejects it.
+    pub fn take_for_client(&self, payer: AccountId) -> Result<()> {
+        self.take_from(std::iter::once(Of::Clients(payer)), None)
+    }
+
+    fn take_from(&self, all: impl Iterator<Item = Of> + Clone, budget: Option<&Budget>) -> Result<()> {
         let Ok(mut buckets) = self.buckets.lock() else { return Ok(()) };
-        let left = least(&mut buckets, Of::all(account, payer, credential));
+        let left = least(&mut buckets, all.clone());
         if let Some(budget) = budget {
             budget.0.store((left as i64 - 1).max(0), Ordering::Relaxed);
         }
         if left < 1.0 {
             return Err(Error::rate_limit());
         }
-        for of in Of::all(account, payer, credential) {
+        for of in all {
             if let Some(bucket) = buckets.get(&of) {
                 bucket.left -= 1.0;
             }
@@ -359,6 +370,15 @@ mod tests {
         assert!((4 * MOST..5 * MOST).contains(&bots), "{bots}");
         assert!(all(&limits, ONE, ONE, token) >= MOST, "who made them has their own");
         assert!(all(&limits, BOT, TWO, token) >= MOST, "and so have those of others");
+    }
+
+    #[test]
+    fn clients_of_one_owner_share_a_bucket_of_their_own() {
+        let limits = RateLimits::default();
+        let taken = (0..100_000).take_while(|_| limits.take_for_client(ONE).is_ok()).count();
+        assert!(i64::try_from(taken).unwrap() >= MOST);
+        assert!(limits.take_for_client(TWO).is_ok());
+        assert!(limits.take(ONE, ONE, token(), None).is_ok() && limits.left(ONE, ONE, token()) >= MOST - 2);
     }
 
     #[test]

@@ -52,6 +52,14 @@ pub struct Slot {
     _of_payer: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
     _admitted: Admitted,
+    has_waited: bool,
+}
+
+impl Slot {
+    /// Whether it was not there at once.
+    pub fn has_waited(&self) -> bool {
+        self.has_waited
+    }
 }
 
 /// A slot with several holders; the first one to release it does so for all.
@@ -82,9 +90,10 @@ impl Slots {
     /// Waits for a slot. Fails if the payer has too many in progress and waiting.
     pub async fn take(&self, payer: AccountId) -> Result<Slot> {
         let admitted = self.admit(payer)?;
-        let of_payer = admitted.0.slots.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
-        let of_all = self.all.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
-        Ok(Slot { _of_payer: of_payer, _of_all: of_all, _admitted: admitted })
+        let (of_payer, has_waited_for_own) = acquire(&admitted.0.slots).await?;
+        let (of_all, has_waited_for_others) = acquire(&self.all).await?;
+        let has_waited = has_waited_for_own || has_waited_for_others;
+        Ok(Slot { _of_payer: of_payer, _of_all: of_all, _admitted: admitted, has_waited })
     }
 
     /// Takes a slot at once, or fails.
@@ -98,7 +107,7 @@ impl Slots {
             ))
         };
         let of_all = self.all.clone().try_acquire_owned().map_err(full)?;
-        Ok(Slot { _of_payer: of_payer, _of_all: of_all, _admitted: admitted })
+        Ok(Slot { _of_payer: of_payer, _of_all: of_all, _admitted: admitted, has_waited: false })
     }
 
     fn admit(&self, payer: AccountId) -> Result<Admitted> {
@@ -125,6 +134,14 @@ impl Slots {
     }
 }
 
+/// A permit, and whether it was waited for. Permits that others wait for are not available.
+async fn acquire(of: &Arc<Semaphore>) -> Result<(OwnedSemaphorePermit, bool)> {
+    match of.clone().try_acquire_owned() {
+        Ok(permit) => Ok((permit, false)),
+        Err(_) => Ok((of.clone().acquire_owned().await.map_err(anyhow::Error::new)?, true)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,9 +152,10 @@ mod tests {
         let (ada, bob) = (AccountId::now_v7(), AccountId::now_v7());
         let first = slots.take(ada).await.unwrap();
         let _second = slots.take(ada).await.unwrap();
+        assert!(!first.has_waited());
         let waits = tokio::spawn({
             let slots = slots.clone();
-            async move { slots.take(ada).await.is_ok() }
+            async move { slots.take(ada).await.is_ok_and(|slot| slot.has_waited()) }
         });
         while slots.payers.lock().unwrap()[&ada].count.load(Ordering::Relaxed) < 3 {
             tokio::task::yield_now().await;

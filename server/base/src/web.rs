@@ -25,6 +25,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
+    body_budget::Share,
     bounds,
     error::{Cause, Error, Result, is_contended, is_crowded, is_database_gone, is_disk_full, too_much},
     rate_limits::{Budget, MOST},
@@ -35,9 +36,9 @@ const MOST_JSON: usize = 4 << 20;
 /// Size limit of forms, in bytes: their largest field, percent-encoded, and some more.
 const MOST_FORM: usize = 256 << 10;
 
-/// Reads a body of at most `most` bytes into one buffer; `None` if it has more, or was interrupted. Its frames are not
-/// collected: one can be as short as a byte, and would keep hundreds.
-async fn whole(body: Body, most: usize) -> Option<Vec<u8>> {
+/// Reads a body of at most `most` bytes into one buffer, within `share`; `None` if it has more, or was interrupted. Its
+/// frames are not collected: one can be as short as a byte, and would keep hundreds.
+async fn whole(body: Body, most: usize, share: &mut Share) -> Option<Vec<u8>> {
     let (mut frames, mut whole) = (body.into_data_stream(), Vec::new());
     while let Some(frame) = frames.next().await {
         let frame = frame.ok()?;
@@ -45,6 +46,9 @@ async fn whole(body: Body, most: usize) -> Option<Vec<u8>> {
             return None;
         }
         whole.extend_from_slice(&frame);
+        if !share.grow_to(whole.capacity()) {
+            return None;
+        }
         // Frames that are there already do not keep others waiting.
         consume_budget().await;
     }
@@ -58,9 +62,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     type Rejection = Error;
 
     async fn from_request(req: Request, _: &S) -> Result<Self> {
-        let bytes = whole(req.into_body(), MOST_JSON)
-            .await
-            .ok_or_else(|| Error::bad_request("The request body is too large or was interrupted."))?;
+        let mut share = Share::of(req.extensions());
+        let bytes = whole(req.into_body(), MOST_JSON, &mut share).await;
+        let bytes = bytes.ok_or_else(|| share.error("The request body is too large or was interrupted."))?;
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         let value: Value = serde_json::from_slice(text)
             .map_err(|err| Error::bad_request(format!("The request body is not valid JSON: {err}.")))?;
@@ -78,9 +82,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
     type Rejection = Error;
 
     async fn from_request(req: Request, _: &S) -> Result<Self> {
-        let bytes = whole(req.into_body(), MOST_FORM)
-            .await
-            .ok_or_else(|| Error::bad_request("The form is too large or was interrupted."))?;
+        let mut share = Share::of(req.extensions());
+        let bytes = whole(req.into_body(), MOST_FORM, &mut share).await;
+        let bytes = bytes.ok_or_else(|| share.error("The form is too large or was interrupted."))?;
         let unreadable = |err| Error::bad_request(format!("The form could not be read: {err}."));
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(unreadable)?;
         let mut fields = BTreeMap::new();
@@ -270,11 +274,12 @@ mod tests {
             let frames = std::iter::repeat_n(Ok::<_, std::convert::Infallible>("x"), bytes);
             Body::from_stream(futures::stream::iter(frames))
         };
-        let read = whole(body(5000), 5000).await.unwrap();
+        let share = &mut Share::of(&axum::http::Extensions::new());
+        let read = whole(body(5000), 5000, share).await.unwrap();
         assert!(read.len() == 5000 && read.capacity() < 10_000, "{}", read.capacity());
-        assert!(whole(body(5001), 5000).await.is_none());
+        assert!(whole(body(5001), 5000, share).await.is_none());
         let cut = futures::stream::iter([Ok("x"), Err(std::io::Error::other("cut"))]);
-        assert!(whole(Body::from_stream(cut), 5000).await.is_none());
+        assert!(whole(Body::from_stream(cut), 5000, share).await.is_none());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One build, from source to slug.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -142,19 +143,22 @@ impl Run<'_> {
             self.say(format!(" !     Ignoring .slugignore: {e}"));
             None
         });
-        let ignore = SlugIgnore::parse(&ignore.unwrap_or_default());
+        let mut ignore = SlugIgnore::parse(&ignore.unwrap_or_default());
         for problem in &ignore.problems {
             self.say(format!(" !     .slugignore: {problem}"));
         }
         let (patterns, stop) = (ignore.len(), cancel.clone().drop_guard());
-        let copying = spawn_blocking(move || source::copy(&from, &to, uid, &ignore, &cancel));
-        let Ok(copied) = tokio::time::timeout(self.config.time_limit, copying).await else {
+        let copying = spawn_blocking(move || source::copy(&from, &to, uid, &mut ignore, &cancel));
+        let copied = match tokio::time::timeout(self.config.time_limit, copying).await {
+            Ok(copied) => copied.context("copy the source")?,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        if copied.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::TimedOut) {
             // When the guard is dropped, copying stops at the next file.
             self.say(" !     Copying the source took too long. Remove patterns from .slugignore, or files.");
             return Err(Error::failed("copying the source took too long"));
-        };
+        }
         stop.disarm();
-        let copied = copied.context("copy the source")?;
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }

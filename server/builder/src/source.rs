@@ -17,12 +17,13 @@ const GIT: [&str; 2] = [".git", ".gitmodules"];
 const EMPTIED: [&str; 2] = ["log", "tmp"];
 
 /// Copies `from` to the new directory `to`, owned by `uid`. Links are copied as links, special
-/// files are left out. Returns how many entries `.slugignore` left out.
+/// files are left out. Returns how many entries `.slugignore` left out. Fails with `TimedOut` if comparing them takes too
+/// long.
 pub(crate) fn copy(
     from: &Path,
     to: &Path,
     uid: u32,
-    ignore: &SlugIgnore,
+    ignore: &mut SlugIgnore,
     cancel: &CancellationToken,
 ) -> io::Result<u64> {
     files::make_private(to, uid)?;
@@ -35,8 +36,9 @@ pub(crate) fn copy(
         }
         let text = found.path.to_string_lossy();
         let is_left_out = is_left_out(&text);
-        if is_left_out || ignore.matches(&text, found.is_dir()) {
-            ignored += u64::from(!is_left_out);
+        let is_ignored = !is_left_out && ignore.matches(&text, found.is_dir()).ok_or(io::ErrorKind::TimedOut)?;
+        if is_left_out || is_ignored {
+            ignored += u64::from(is_ignored);
             walk.pass_over();
             continue;
         }
@@ -98,9 +100,9 @@ mod tests {
         fs::set_permissions(from.join("a/b/run"), Permissions::from_mode(0o755)).unwrap();
         symlink("/etc/shadow", from.join("link")).unwrap();
 
-        let ignore = SlugIgnore::parse("/docs\n");
+        let mut ignore = SlugIgnore::parse("/docs\n");
         let uid = nix::unistd::geteuid().as_raw();
-        let ignored = copy(&from, &to, uid, &ignore, &CancellationToken::new()).unwrap();
+        let ignored = copy(&from, &to, uid, &mut ignore, &CancellationToken::new()).unwrap();
 
         assert_eq!(ignored, 1);
         assert!(to.join("log").is_dir() && to.join("tmp").is_dir());

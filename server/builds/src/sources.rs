@@ -187,11 +187,12 @@ fn older_than(folder: &FilePath, age: Duration) -> std::io::Result<Vec<SourceId>
 
 /// `GET /blobs/sources/{secret}`
 pub async fn source_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
-    let (_, id, watch) = opened(&platform, "source get", &secret).await?;
+    let (account, id, watch) = opened(&platform, "source get", &secret).await?;
+    let slot = platform.streams().try_take(payers::of_account(&platform, account).await?)?;
     let file = tokio::fs::File::open(file(&platform, id)).await.map_err(|_| missing())?;
     // With its length, so that the client notices an incomplete download.
     let length = file.metadata().await?.len().to_string();
     let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, length)];
-    let content = ReaderStream::new(file).take_until(watch.into_lost());
+    let content = ReaderStream::new(file).take_until(watch.lost().holding(slot));
     Ok((headers, Body::from_stream(content)).into_response())
 }

@@ -1,13 +1,13 @@
 //! static.json: what is served, and how.
 //!
 //! Values of the wrong type count as missing, as in other implementations of the format. Of several patterns that match
-//! a path, the first one counts, so maps keep their order. No glob crate fits: in those, `**` is special only as an
-//! entire path segment, and brackets and braces have a meaning.
+//! a path, the first one counts, so maps keep their order.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use globs::Piece;
 use hyper::StatusCode;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use indexmap::IndexMap;
@@ -120,7 +120,7 @@ fn root(app: &Path, named: Option<String>) -> Result<PathBuf, String> {
 
 fn entries<T>(map: Field<Map<T>>) -> impl Iterator<Item = (Pattern, T)> {
     let map = map.and_then(Lenient::get).unwrap_or_default();
-    map.into_iter().filter_map(|(pattern, value)| Some((Pattern(pattern), value.get()?)))
+    map.into_iter().filter_map(|(pattern, value)| Some((Pattern::new(&pattern), value.get()?)))
 }
 
 fn redirect((pattern, redirect): (Pattern, Redirect)) -> Option<(Pattern, String, StatusCode)> {
@@ -148,62 +148,23 @@ fn is_header_safe(text: &str) -> bool {
 }
 
 /// A path in which `*` stands for anything within a part, and `**` for anything.
-pub struct Pattern(pub String);
+pub struct Pattern(globs::Pattern);
 
 impl Pattern {
-    pub fn matches(&self, path: &str) -> bool {
-        matches(self.0.as_bytes(), path.as_bytes())
-    }
-}
-
-/// A part of a pattern.
-enum Piece {
-    Byte(u8),
-    /// `*`
-    WithinPart,
-    /// `**`
-    Anything,
-}
-
-fn pieces(mut pattern: &[u8]) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    while let Some((first, rest)) = pattern.split_first() {
-        (pattern, _) = match (first, rest) {
-            (b'*', [b'*', rest @ ..]) => (rest, pieces.push(Piece::Anything)),
-            (b'*', rest) => (rest, pieces.push(Piece::WithinPart)),
-            (byte, rest) => (rest, pieces.push(Piece::Byte(*byte))),
-        };
-    }
-    pieces
-}
-
-/// Tracks all prefixes of the pattern that match the input so far, so that the time grows with the product of both
-/// lengths: backtracking takes hours for a pattern with many stars.
-fn matches(pattern: &[u8], path: &[u8]) -> bool {
-    let pieces = pieces(pattern);
-    let mut begun = vec![false; pieces.len() + 1];
-    begun[0] = true;
-    pass_stars(&pieces, &mut begun);
-    for byte in path {
-        let mut next = vec![false; pieces.len() + 1];
-        for (n, piece) in pieces.iter().enumerate().filter(|(n, _)| begun[*n]) {
-            match piece {
-                Piece::Byte(wanted) if wanted == byte => next[n + 1] = true,
-                Piece::WithinPart if *byte != b'/' => next[n] = true,
-                Piece::Anything => next[n] = true,
-                _ => {}
-            }
+    fn new(text: &str) -> Pattern {
+        let (mut rest, mut pieces) = (text.as_bytes(), Vec::new());
+        while let Some((first, after)) = rest.split_first() {
+            (rest, _) = match (first, after) {
+                (b'*', [b'*', after @ ..]) => (after, pieces.push(Piece::Anything)),
+                (b'*', after) => (after, pieces.push(Piece::WithinPart)),
+                (byte, after) => (after, pieces.push(Piece::Byte(*byte))),
+            };
         }
-        pass_stars(&pieces, &mut next);
-        begun = next;
+        Pattern(globs::Pattern::new(pieces))
     }
-    begun[pieces.len()]
-}
 
-/// A star may match nothing.
-fn pass_stars(pieces: &[Piece], begun: &mut [bool]) {
-    for (n, piece) in pieces.iter().enumerate() {
-        begun[n + 1] |= begun[n] && !matches!(piece, Piece::Byte(_));
+    pub fn matches(&self, path: &str) -> bool {
+        self.0.matches(path.as_bytes(), &mut 0)
     }
 }
 
@@ -231,13 +192,13 @@ mod tests {
             ("/a**b*c", "/a/x/b/c", false),
             ("***", "/a/b", true),
         ] {
-            assert_eq!(Pattern(pattern.into()).matches(path), expected, "{pattern} {path}");
+            assert_eq!(Pattern::new(pattern).matches(path), expected, "{pattern} {path}");
         }
     }
 
     #[test]
     fn many_stars_are_no_way_to_keep_a_thread_busy() {
         // With backtracking, this would not terminate.
-        assert!(!Pattern("/**a".repeat(20) + "b").matches(&"/a".repeat(200)));
+        assert!(!Pattern::new(&("/**a".repeat(20) + "b")).matches(&"/a".repeat(200)));
     }
 }

@@ -17,6 +17,7 @@ use store::{
 
 use crate::{
     actor::Actor,
+    admissions::Admission,
     owned::{Checked, Owned, rights_on},
     rights::{Can, Owner, Role, seeing},
 };
@@ -110,7 +111,16 @@ impl Actor {
         };
         let row = row.ok_or_else(Error::no_app)?;
         let access = store::collaborators::access_info(db, self.account.id, row.id).await?;
-        self.admit(row, &access, can)
+        let app = self.admit(row, &access, can)?;
+        self.remember(Admission::App(app.id, app.rights()));
+        Ok(app)
+    }
+
+    /// Remembers what a change has to check again that had to wait.
+    fn remember(&self, admission: Admission) {
+        if let Some(admissions) = &self.admissions {
+            admissions.add(admission);
+        }
     }
 
     /// Those of the requested apps that are visible to the caller. The query applies the same rules, so that it reads
@@ -140,6 +150,7 @@ impl Actor {
         let found = store::teams::team_info(db, name, self.account.id).await?;
         let team = found.and_then(|found| self.in_team(found)).ok_or_else(Error::no_team)?;
         team.must(can)?;
+        self.remember(Admission::Team(team.id, team.role));
         Ok(team)
     }
 

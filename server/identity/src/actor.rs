@@ -14,7 +14,8 @@ use axum::{
     http::{header, request::Parts},
 };
 use base::{
-    Base, Change, Error, Result, Subject,
+    Base, Error, Result, Subject,
+    body_budget::Authenticated,
     credential::Credential,
     events::{EventActor, Originator},
     rate_limits::Budget,
@@ -27,6 +28,7 @@ use tower_sessions::Session;
 use uuid::Uuid;
 
 use crate::{
+    admissions::Admissions,
     in_progress,
     request::{address, client, origin, reads, same_origin, token},
     scopes::CredentialScope,
@@ -53,6 +55,8 @@ pub struct Actor {
     /// Scheme and host of the request, for URLs in the response: `http://localhost:5000`.
     pub origin: String,
     pub base: Base,
+    /// `None` for an account that has just signed in.
+    pub(crate) admissions: Option<Admissions>,
 }
 
 impl Actor {
@@ -66,12 +70,8 @@ impl Actor {
             address,
             origin: String::new(),
             base: base.clone(),
+            admissions: None,
         }
-    }
-
-    /// Begins a change of `subject` by this actor, once its payer has a slot for it. Changes must not be nested.
-    pub async fn change(&self, subject: Subject) -> Result<Change> {
-        self.base.change_for(self.payer, self.originator(), subject).await
     }
 
     /// The account of this actor, as the subject of a change.
@@ -114,6 +114,7 @@ where
         )?;
         base.rate_limits().take(account.id, payer, credential, parts.extensions.get::<Budget>())?;
         in_progress::begin(base, parts, payer).await?;
+        parts.extensions.insert(Authenticated);
         Ok(Self {
             account,
             payer,
@@ -122,6 +123,7 @@ where
             address: address(&parts.headers),
             origin: origin(base, &parts.headers),
             base: base.clone(),
+            admissions: Some(Admissions::default()),
         })
     }
 }

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use base::{Base, Error, Result, SubjectKind, events::verify, pages, web::Search};
+use base::{Base, Error, Result, SubjectKind, detached::detached, events::verify, pages, web::Search};
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, Utc};
 use store::{
     events::{Filter, Found, LIST, Row},
@@ -85,12 +85,16 @@ pub async fn event_export(
     let filter = filter(&actor, query).await?;
     let lines = futures::stream::try_unfold((base, Some(filter)), |(base, filter)| async move {
         let Some(mut filter) = filter else { return Ok(None) };
-        let Found { rows, is_cut } = store::events::event_find(base.db(), &filter, 1000).await?;
+        let found = detached({
+            let (base, filter) = (base.clone(), filter.clone());
+            async move { store::events::event_find(base.db(), &filter, 1000).await }
+        });
+        let Found { rows, is_cut } = found.await??;
         let is_last = rows.len() < 1000 && !is_cut;
         filter.before = rows.last().map(|row| row.seq);
         let line = |row| serde_json::to_string(&shown(true, row)).map(|line| line + "\n").unwrap_or_default();
         let text: String = rows.into_iter().map(line).collect();
-        Ok::<_, sqlx::Error>(Some((text, (base, Some(filter).filter(|_| !is_last)))))
+        Ok::<_, anyhow::Error>(Some((text, (base, Some(filter).filter(|_| !is_last)))))
     });
     let headers = [
         (header::CONTENT_TYPE, "application/x-ndjson"),

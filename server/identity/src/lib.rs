@@ -5,7 +5,9 @@
 mod access;
 pub mod accounts;
 mod actor;
+mod admissions;
 pub mod authorizations;
+mod changes;
 mod cookie_guard;
 pub mod events;
 mod handle;

@@ -11,6 +11,7 @@ use base::{
     Base, Change, Error, Result,
     names::named_id,
     pages,
+    recorded::Concerned,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -146,6 +147,9 @@ pub async fn team_delete(actor: Actor, Path(team): Path<String>) -> Result<Json<
             named.join(" and "),
             team.name
         )));
+    }
+    for member in store::team_members::team_member_accounts(&mut *tx, team.id).await? {
+        tx.also_concerns(Concerned::Account(member));
     }
     let waiting = invitation_policy::hold_of_team(&mut tx, team.id).await?;
     for bot in store::service_accounts::service_account_retire_all(&mut tx, team.id, Utc::now()).await? {

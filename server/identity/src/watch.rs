@@ -3,7 +3,12 @@
 //! Rights, accounts, tokens and sessions can end while streams, transfers and pushes are in progress. A [`Watch`] is
 //! held next to each of those, and reports that. It asks the database only when [`Ends`] says so.
 
-use std::time::Duration;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use api::ids::{AccountId, AppId};
 use base::{
@@ -11,8 +16,10 @@ use base::{
     ends::{Ends, Reader},
     links::Links,
     secrets::Bearer,
+    slots::Slot,
 };
-use futures::future::BoxFuture;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -78,8 +85,14 @@ impl Watch {
         Ok(true)
     }
 
-    /// Waits until access is lost.
-    pub async fn lost(mut self) {
+    /// Resolves when access is lost. Checks it from now on, in a task of its own, whether or not this is polled.
+    pub fn lost(self) -> Lost {
+        let mut task = JoinSet::new();
+        task.spawn(self.until_lost().in_current_span());
+        Lost { task, _slot: None }
+    }
+
+    async fn until_lost(mut self) {
         let mut most = credential_time_left(&self.base, self.credential).await;
         while self.ends.due(most).await {
             most = match self.holds().await {
@@ -92,10 +105,29 @@ impl Watch {
             }
         }
     }
+}
 
-    /// Like [`Watch::lost`], owned.
-    pub fn into_lost(self) -> BoxFuture<'static, ()> {
-        Box::pin(self.lost())
+/// The end of the access to something open. It can be part of a response's body, which is polled only as far as its
+/// client reads: a check there would keep its connection to the database. Dropping this ends the checks.
+#[must_use = "dropping it ends the checks"]
+pub struct Lost {
+    task: JoinSet<()>,
+    _slot: Option<Slot>,
+}
+
+impl Lost {
+    /// Holds `slot` until this is dropped.
+    pub fn holding(self, slot: Slot) -> Self {
+        Self { _slot: Some(slot), ..self }
+    }
+}
+
+impl Future for Lost {
+    type Output = ();
+
+    /// Ready when the checks have ended, also by a panic.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.task.poll_join_next(cx).map(drop)
     }
 }
 

@@ -6,19 +6,20 @@ use axum::extract::FromRef;
 use base::Base;
 use platform::Platform;
 
-use crate::live::feed_list::Feeds;
+use crate::live::{feed_list::Feeds, followers::Followers};
 
 /// What the routes of this area need. Cheap to clone.
 #[derive(Clone)]
 pub struct Observe {
     platform: Platform,
     feeds: Arc<Feeds>,
+    followers: Arc<Followers>,
 }
 
 impl Observe {
     /// Builds on `platform`.
     pub(crate) fn new(platform: Platform) -> Self {
-        Self { platform, feeds: Arc::default() }
+        Self { platform, feeds: Arc::default(), followers: Arc::default() }
     }
 
     /// The handle of the area below.
@@ -29,6 +30,11 @@ impl Observe {
     /// The feeds of pages.
     pub(crate) fn feeds(&self) -> &Feeds {
         &self.feeds
+    }
+
+    /// Who follows changes.
+    pub(crate) fn followers(&self) -> &Arc<Followers> {
+        &self.followers
     }
 }
 

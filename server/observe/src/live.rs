@@ -3,9 +3,10 @@
 //! Every subscription is authorized like a request, and has its own task; all of them end with the socket, and with the
 //! session that opened it. What many of them show is computed once (`feeds`).
 
-mod changes;
+pub(crate) mod changes;
 pub(crate) mod feed_list;
 mod feeds;
+pub(crate) mod followers;
 mod out;
 
 use std::{
@@ -381,9 +382,9 @@ impl Follow {
         self.feed(FeedSubject::App(id)).await
     }
 
-    /// Sends which kinds of things have changed, of apps only if the caller can see them.
+    /// Sends which kinds of things have changed, if the caller can see them.
     async fn changes(&self) -> Result<()> {
-        let mut events = self.observe.new_events();
+        let mut follower = self.observe.followers().follow(self.actor.account.id, self.actor.account.admin);
         let newest = store::events::event_newest_at(self.observe.db()).await?;
         // A change during rendering is not on the page, and is not announced otherwise.
         let has_missed = newest.is_some_and(|at| chrono::Utc::now() - at < ON_ITS_WAY);
@@ -397,8 +398,8 @@ impl Follow {
             if is_news && !self.changed(&changed).await {
                 return Ok(());
             }
-            let Some(batch) = changes::next(&mut events).await else { return Ok(()) };
-            changed = changes::visible(&self.observe, &self.actor, batch).await;
+            let Some(next) = follower.next().await else { return Ok(()) };
+            changed = next;
         }
     }
 

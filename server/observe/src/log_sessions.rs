@@ -11,7 +11,6 @@ use axum::{
 };
 use base::{
     Error, Result,
-    slots::Slot,
     web::{self, Created, Input},
 };
 use chrono::Utc;
@@ -83,7 +82,7 @@ pub async fn log_session_stream(
     let after: Option<u64> = text("last-event-id").and_then(|id| id.parse().ok());
     let lines = lines(&platform, (payer, row.app_id), &params, after).await?;
     let kind = if events { "text/event-stream" } else { "text/plain; charset=utf-8" };
-    let lines = lines.take_until(held(slot, watch));
+    let lines = lines.take_until(watch.lost().holding(slot));
     let body = Body::from_stream(lines.map(move |chunk| {
         Ok::<_, std::convert::Infallible>(chunk.iter().map(|l| written(l, events)).collect::<String>().into())
             .map(|text: Bytes| if chunk.is_empty() { silence(events) } else { text })
@@ -93,12 +92,6 @@ pub async fn log_session_stream(
 
 fn written(line: &logs::Line, event: bool) -> String {
     if event { web::event(line.seq, &line.to_string()) } else { format!("{line}\n") }
-}
-
-/// Resolves when the reader loses access; holds the slot until it is dropped.
-pub(crate) async fn held(slot: Slot, watch: Watch) {
-    watch.lost().await;
-    drop(slot);
 }
 
 fn silence(event: bool) -> Bytes {

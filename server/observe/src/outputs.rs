@@ -12,10 +12,7 @@ use futures::{Stream, StreamExt as _};
 use identity::{Can, payers, watch::Watch};
 use platform::{Platform, outputs, outputs::follow};
 
-use crate::{
-    lines::{self, BATCH_BYTES},
-    log_sessions::held,
-};
+use crate::lines::{self, BATCH_BYTES};
 
 /// `GET /streams/builds/{secret}`
 pub async fn build_output(
@@ -57,12 +54,12 @@ fn stream(platform: Platform, output: outputs::Output, (slot, watch): (Slot, Wat
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     if text("accept").is_some_and(|a| a.contains("text/event-stream")) {
         let from = text("last-event-id").and_then(|id| id.parse().ok()).unwrap_or(0);
-        return events(follow(platform, output, from).take_until(held(slot, watch)), from);
+        return events(follow(platform, output, from).take_until(watch.lost().holding(slot)), from);
     }
     let from = text("range").and_then(|r| r.strip_prefix("bytes=")?.split('-').next()?.parse().ok()).unwrap_or(0);
     let status = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-    let content = follow(platform, output, from).take_until(held(slot, watch));
+    let content = follow(platform, output, from).take_until(watch.lost().holding(slot));
     (status, headers, Body::from_stream(content)).into_response()
 }
 

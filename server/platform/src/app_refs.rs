@@ -1,7 +1,7 @@
-//! References to apps and their owners in other resources.
+//! References to apps and their owners in other resources and in changes.
 
 use api::ids::AppId;
-use base::{Error, Result};
+use base::{Change, Error, Result, recorded::Concerned};
 use identity::{Owned as _, Owner};
 use store::apps::Row;
 
@@ -23,6 +23,17 @@ pub(crate) fn team_ref(row: &Row) -> Option<api::refs::Ref> {
 /// The reference to the app in other resources.
 pub fn app_ref(row: &Row) -> api::refs::Ref {
     api::refs::Ref { id: row.id.into(), name: row.name.clone() }
+}
+
+/// Makes a change concern everybody to whom the app is visible or offered now, since it may hide the app from them.
+pub(crate) async fn concern_everybody(tx: &mut Change, app: AppId) -> Result<()> {
+    for account in store::apps::app_people(&mut **tx, app).await? {
+        tx.also_concerns(Concerned::Account(account));
+    }
+    if let Some(team) = store::quotas::quota_owner(&mut **tx, app).await?.and_then(|owner| owner.team) {
+        tx.also_concerns(Concerned::Team(team));
+    }
+    Ok(())
 }
 
 /// Reads the row of an app and locks it until the transaction ends: what a request has read before may be outdated, and

@@ -19,7 +19,7 @@ use identity::{Actor, App, Can, Rights, Role, RoleRights as _, quotas, row_limit
 use sqlx::PgConnection;
 use store::app_transfers::{LIST, Row};
 
-use crate::Platform;
+use crate::{Platform, app_refs};
 
 fn shown(row: Row) -> api::app_transfers::AppTransfer {
     api::app_transfers::AppTransfer {
@@ -84,6 +84,7 @@ pub async fn app_transfer_create(
     }
     if app.team_id.is_some() {
         // What one admin has offered, another may offer to somebody else.
+        app_refs::concern_everybody(&mut tx, app.id).await?;
         store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
     }
     let id = AppTransferId::now_v7();
@@ -157,6 +158,7 @@ pub async fn app_transfer_update(
     }
     let accepts = state == TransferState::Accepted;
     if accepts {
+        app_refs::concern_everybody(&mut tx, row.app_id).await?;
         accept(&mut tx, &row).await?;
     }
     let (action, verb) =

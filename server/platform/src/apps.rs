@@ -27,7 +27,7 @@ use store::apps::{Filter, LIST, Row};
 use crate::{
     Platform,
     app_destruction::Destroy,
-    app_refs::{locked, owner_ref, team_ref},
+    app_refs::{self, locked, owner_ref, team_ref},
     collaborators,
     config_layers::Layers,
     config_values::Config,
@@ -218,6 +218,7 @@ pub async fn app_update(
 pub async fn app_delete(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
     let row = actor.app(&app, Can::Manage).await?;
     let mut tx = actor.change(Subject::app(row.id, &row.name)).await?;
+    app_refs::concern_everybody(&mut tx, row.id).await?;
     if !store::apps::app_mark_deleted(&mut *tx, row.id, Utc::now()).await? {
         return Err(Error::no_app());
     }

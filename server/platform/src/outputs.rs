@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use base::{
     Result,
     bus::{self, Changed},
+    detached::detached,
 };
 use futures::Stream;
 use spool::Pause;
@@ -117,7 +118,7 @@ pub fn follow(
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
     let (file, changes) = (output.file(&platform), platform.changes());
     let (is_due, asked, pause) = (true, Instant::now(), Pause::between(SHORTEST_PAUSE, LONGEST_PAUSE));
-    // A file can be no longer, and cannot be read from beyond.
+    // The system has no larger positions.
     let at = from.min(i64::MAX.unsigned_abs());
     let start = Follow { platform, file, output, changes, is_due, asked, at, pause, ended: false };
     futures::stream::unfold(start, |mut follow| async move { follow.next().await.map(|item| (item, follow)) })
@@ -170,7 +171,8 @@ impl Follow {
             return Ok(false);
         }
         (self.is_due, self.asked) = (false, Instant::now());
-        self.output.has_ended(&self.platform).await
+        let (output, platform) = (self.output, self.platform.clone());
+        detached(async move { output.has_ended(&platform).await }).await?
     }
 
     /// Waits until the file may have grown, or something about the app has changed.
@@ -185,9 +187,17 @@ impl Follow {
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(err) => return Err(err),
         };
-        file.seek(SeekFrom::Start(self.at)).await?;
         let mut buffer = vec![0; 64 << 10];
-        let n = file.read(&mut buffer).await?;
+        let read = async {
+            file.seek(SeekFrom::Start(self.at)).await?;
+            file.read(&mut buffer).await
+        };
+        let n = match read.await {
+            Ok(n) => n,
+            // A client can name any position, also one that is larger than a file of this file system can be.
+            Err(err) if err.kind() == std::io::ErrorKind::InvalidInput => return Ok(None),
+            Err(err) => return Err(err),
+        };
         buffer.truncate(n);
         self.at += n as u64;
         Ok((n > 0).then(|| buffer.into()))

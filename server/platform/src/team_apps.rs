@@ -73,6 +73,7 @@ async fn lock(actor: &Actor, app: &App, locked: bool) -> Result<()> {
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let mut row = app_refs::locked(&mut tx, app.id).await?;
     row.locked = locked;
+    app_refs::concern_everybody(&mut tx, app.id).await?;
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
     let summary = format!("{} the app for members of the team.", if locked { "Locked" } else { "Unlocked" });
     tx.record("app.lock", summary, serde_json::json!({ "locked": locked }));
@@ -97,6 +98,7 @@ async fn give(actor: &Actor, app: &App, owner: &str) -> Result<()> {
     if (now.owner_id, now.team_id) != (app.owner_id, app.team_id) {
         return Err(Error::conflict(format!("The owner of app {} has just changed.", app.name)));
     }
+    app_refs::concern_everybody(&mut tx, app.id).await?;
     store::apps::app_set_owner(&mut *tx, app.id, account, team, Utc::now()).await?;
     quotas::admit_all(&mut tx, quotas::owner(account, team)).await?;
     store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;

@@ -7,6 +7,7 @@ mod inside;
 mod leftovers;
 mod memory;
 mod other_apps;
+mod pages;
 mod quota;
 mod strays;
 mod tokens;

@@ -26,6 +26,11 @@ pub struct EventActor {
 }
 
 impl EventActor {
+    /// The account; `None` for the platform and for visitors.
+    pub(crate) fn id(&self) -> Option<AccountId> {
+        self.id
+    }
+
     /// The platform itself.
     pub fn platform() -> Self {
         Self { id: None, name: "wharf".into(), credential: None, address: None }

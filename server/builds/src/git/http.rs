@@ -44,7 +44,7 @@ impl Guest {
         let slot = SharedSlot::new(builds.git().slots().try_take(self.actor.payer)?);
         let watch = self.actor.watch(self.app.id, Can::Deploy).await?;
         let held = slot.clone();
-        Ok((ClientSlot { release: Box::new(move || held.release()), lost: watch.into_lost() }, slot))
+        Ok((ClientSlot { release: Box::new(move || held.release()), lost: Box::pin(watch.lost()) }, slot))
     }
 }
 

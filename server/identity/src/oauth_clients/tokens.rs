@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::{oauth_clients as clients, oauth_clients::Row};
 
-use crate::{authorizations, request, subjects};
+use crate::{authorizations, payers, request, subjects};
 
 /// Validity of a client's token (devcenter "OAuth").
 const LIFE: Duration = Duration::hours(8);
@@ -65,6 +65,13 @@ impl IntoResponse for Wrong {
             }
         }
     }
+}
+
+/// A client that has authenticated itself.
+struct Caller {
+    client: Row,
+    /// Who is charged for its requests: its owner, who has the secret. Whoever the tokens are for sends nothing.
+    payer: AccountId,
 }
 
 /// The fields of a form.
@@ -126,20 +133,20 @@ pub async fn token_delete(State(base): State<Base>, headers: HeaderMap, Form(for
 }
 
 async fn delete(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<(), Wrong> {
-    let client = client(base, headers, form).await?;
+    let caller = caller(base, headers, form).await?;
     let hash = secrets::hash(form.get("token").map_or("", String::as_str));
-    let mut tx = begin(base, headers, &client).await?;
-    if let Some(of) = clients::oauth_grant_delete(&mut *tx, client.id, &hash).await? {
-        note(headers, &mut tx, &client, of, "authorization.delete", "revoked its token").await?;
+    let mut tx = begin(base, headers, &caller).await?;
+    if let Some(of) = clients::oauth_grant_delete(&mut *tx, caller.client.id, &hash).await? {
+        note(headers, &mut tx, &caller.client, of, "authorization.delete", "revoked its token").await?;
     }
     Ok(tx.commit().await?)
 }
 
 async fn make(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<NewTokens, Wrong> {
-    let client = client(base, headers, form).await?;
+    let caller = caller(base, headers, form).await?;
     let made = match form.get("grant_type").map(String::as_str) {
-        Some("authorization_code") => exchange(base, headers, &client, form).await,
-        Some("refresh_token") => refresh(base, headers, &client, form).await,
+        Some("authorization_code") => exchange(base, headers, &caller, form).await,
+        Some("refresh_token") => refresh(base, headers, &caller, form).await,
         _ => {
             let message = "grant_type must be authorization_code or refresh_token.";
             Err(Wrong::Protocol(StatusCode::BAD_REQUEST, "unsupported_grant_type", message))
@@ -155,8 +162,8 @@ fn tries(headers: &HeaderMap) -> String {
     format!("OAuth clients from {}", request::client(request::address(headers).as_deref()))
 }
 
-/// The calling client: by HTTP Basic, or by the form. The secret alone is enough, as on Heroku.
-async fn client(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<Row, Wrong> {
+/// The calling client, whose request is counted: by HTTP Basic, or by the form. The secret alone is enough, as on Heroku.
+async fn caller(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<Caller, Wrong> {
     let tries = tries(headers);
     let basic = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Basic "));
     let basic = basic.and_then(|v| String::from_utf8(BASE64_STANDARD.decode(v).ok()?).ok());
@@ -167,7 +174,11 @@ async fn client(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<Row, 
     let found = clients::oauth_client_by_secret(base.db(), &secrets::hash(&secret)).await?;
     match found.filter(|client| id.is_none_or(|id| id == client.id.to_string())) {
         // Too long to be guessed: a valid secret is not locked out by others behind the same address.
-        Some(client) => Ok(client),
+        Some(client) => {
+            let payer = payers::of_account(base, client.account_id).await?;
+            base.rate_limits().take_for_client(payer)?;
+            Ok(Caller { client, payer })
+        }
         None if base.rate_limits().is_locked(&tries) => Err(Error::too_many_refused().into()),
         None => {
             base.rate_limits().failed(&tries, FREE);
@@ -176,9 +187,9 @@ async fn client(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<Row, 
     }
 }
 
-async fn exchange(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields) -> Result<NewTokens, Wrong> {
-    let now = Utc::now();
-    let mut tx = begin(base, headers, client).await?;
+async fn exchange(base: &Base, headers: &HeaderMap, caller: &Caller, form: &Fields) -> Result<NewTokens, Wrong> {
+    let (client, now) = (&caller.client, Utc::now());
+    let mut tx = begin(base, headers, caller).await?;
     let code = secrets::hash(form.get("code").map_or("", String::as_str));
     let code = clients::oauth_code_by_hash(&mut *tx, &code).await?.filter(|code| code.client_id == client.id);
     let code = code.ok_or(GRANT)?;
@@ -223,11 +234,11 @@ async fn exchange(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields)
     Ok(NewTokens { authorization: row.id, account: code.account_id, scope: code.scope, token, refresh })
 }
 
-async fn refresh(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields) -> Result<NewTokens, Wrong> {
-    let now = Utc::now();
+async fn refresh(base: &Base, headers: &HeaderMap, caller: &Caller, form: &Fields) -> Result<NewTokens, Wrong> {
+    let (client, now) = (&caller.client, Utc::now());
     let old = form.get("refresh_token").cloned().unwrap_or_default();
     let (row, token) = authorizations::make(AccountId::nil(), "", Vec::new(), Some(now + LIFE), now);
-    let mut tx = begin(base, headers, client).await?;
+    let mut tx = begin(base, headers, caller).await?;
     let (hash, ends) = (secrets::hash(&old), now + LIFE);
     let found = clients::oauth_grant_refresh(&mut *tx, client.id, &hash, &row.token_hash, &row.hint, ends, now).await?;
     let (authorization, account, scope) = found.ok_or(GRANT)?;
@@ -239,9 +250,9 @@ async fn refresh(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields) 
 }
 
 /// Begins a change by a client, for a person who is not known yet.
-async fn begin(base: &Base, headers: &HeaderMap, client: &Row) -> Result<Change> {
-    let who = EventActor::visitor(Some(&client.name), request::address(headers));
-    base.change(who, subjects::oauth_client(client)).await
+async fn begin(base: &Base, headers: &HeaderMap, caller: &Caller) -> Result<Change> {
+    let who = EventActor::visitor(Some(&caller.client.name), request::address(headers));
+    base.change_for(caller.payer, who, subjects::oauth_client(&caller.client)).await
 }
 
 /// Records what a client did for a person, with its authorization.

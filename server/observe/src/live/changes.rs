@@ -1,22 +1,41 @@
-//! Changes for one person: the kinds of things, without those of apps that they cannot see.
+//! Changes for followers: whom they concern is looked up once for each batch of events and all followers together, so that
+//! the number of queries depends neither on the number of events nor on that of sockets.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use api::{ids::AppId, live::Changed};
-use base::bus::Recorded;
-use identity::Actor;
+use api::ids::AccountId;
+use base::recorded::{Audience, Concerned, Recorded};
 use tokio::sync::broadcast::{
     Receiver,
     error::{RecvError, TryRecvError},
 };
 
+use super::followers::Batch;
 use crate::Observe;
 
 /// Events within this time are sent together.
 const TOGETHER: Duration = Duration::from_millis(250);
 
+/// Sends events to those whom they concern, until it is dropped.
+pub(crate) async fn run(observe: Observe, mut events: Receiver<Recorded>) {
+    while let Some(events) = next(&mut events).await {
+        let followers = observe.followers().accounts();
+        if followers.is_empty() {
+            continue;
+        }
+        let batch = match includes(&observe, &followers, &events).await {
+            Ok(includes) => Batch { events, includes },
+            Err(err) => {
+                tracing::warn!("could not look up whom changes concern, so all pages refetch: {err:#}");
+                Batch { events: BTreeSet::from([Recorded::Anything]), includes: BTreeSet::new() }
+            }
+        };
+        observe.followers().send(batch);
+    }
+}
+
 /// The next events; `None` if there will be no more.
-pub(super) async fn next(events: &mut Receiver<Recorded>) -> Option<BTreeSet<Recorded>> {
+async fn next(events: &mut Receiver<Recorded>) -> Option<BTreeSet<Recorded>> {
     let first = match events.recv().await {
         Ok(event) => event,
         Err(RecvError::Lagged(_)) => Recorded::Anything,
@@ -33,27 +52,39 @@ pub(super) async fn next(events: &mut Receiver<Recorded>) -> Option<BTreeSet<Rec
     }
 }
 
-/// The events that `actor` may know about.
-pub(super) async fn visible(observe: &Observe, actor: &Actor, batch: BTreeSet<Recorded>) -> Changed {
-    if batch.contains(&Recorded::Anything) {
-        return anything();
+/// Which followers are among which teams, viewers and companions that these events concern.
+async fn includes(
+    observe: &Observe,
+    followers: &[AccountId],
+    events: &BTreeSet<Recorded>,
+) -> anyhow::Result<BTreeSet<(AccountId, Concerned)>> {
+    let (mut teams, mut apps, mut companions) = (Vec::new(), Vec::new(), Vec::new());
+    for concerned in events.iter().flat_map(Recorded::audience).collect::<Audience>() {
+        match concerned {
+            Concerned::Team(id) => teams.push(id),
+            Concerned::App(id) => apps.push(id),
+            Concerned::Companions(id) => companions.push(id),
+            Concerned::Everybody | Concerned::Account(_) => {}
+        }
     }
-    let apps = batch.iter().filter_map(Recorded::app).collect::<BTreeSet<_>>();
-    let apps = apps.into_iter().collect::<Vec<_>>();
-    let Ok(apps) = visible_apps(observe, actor, &apps).await else { return anything() };
-    let visible = batch.iter().filter(|event| event.app().is_none_or(|app| apps.contains(&app)));
-    Changed { nouns: visible.filter_map(Recorded::noun).map(str::to_owned).collect(), anything: false }
-}
-
-fn anything() -> Changed {
-    Changed { anything: true, ..Changed::default() }
-}
-
-async fn visible_apps(observe: &Observe, actor: &Actor, apps: &[AppId]) -> base::Result<Vec<AppId>> {
-    if apps.is_empty() {
-        return Ok(Vec::new());
+    let (db, mut found) = (observe.db(), BTreeSet::new());
+    if !teams.is_empty() {
+        let members = store::team_members::team_member_among(db, followers, &teams).await?;
+        found.extend(members.into_iter().map(|(who, team)| (who, Concerned::Team(team))));
     }
-    let _turn = observe.feeds().turns.take(actor.payer).await?;
-    let permissions = identity::seeing();
-    Ok(store::apps::app_visible(observe.db(), &actor.viewer(&permissions), apps).await?)
+    let mut shared = Vec::new();
+    if !companions.is_empty() {
+        let members = store::team_members::team_member_companions(db, followers, &companions).await?;
+        found.extend(members.into_iter().map(|(who, other)| (who, Concerned::Companions(other))));
+        shared = store::collaborators::collaborator_shared(db, &companions).await?;
+        apps.extend(shared.iter().map(|(_, app)| *app));
+    }
+    if !apps.is_empty() {
+        for (who, app) in store::apps::app_viewers(db, followers, &identity::seeing(), &apps).await? {
+            found.insert((who, Concerned::App(app)));
+            let with = shared.iter().filter(|(_, of)| *of == app);
+            found.extend(with.map(|(other, _)| (who, Concerned::Companions(*other))));
+        }
+    }
+    Ok(found)
 }

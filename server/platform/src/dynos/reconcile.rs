@@ -19,7 +19,8 @@ use store::dynos::Row;
 use super::{
     Wanted,
     plan::{self, Step},
-    routing::{self, RouterTable},
+    routing,
+    routing::RouterTable,
     spec, stop,
     watch::Watch,
     world::{Ended, World},

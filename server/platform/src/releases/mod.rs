@@ -78,11 +78,12 @@ pub async fn create_for(
     if phase && !new.is_admitted {
         admit(&mut *tx, new.app).await?;
     }
-    // A release takes up space for good. To go back is always allowed.
-    if !new.is_admitted && !matches!(config, Config::Restore(_)) {
+    let restored = if let Config::Restore(set) = &config { Some(*set) } else { None };
+    let config = config_values::settle(platform.secrets(), tx, new.app, config).await?;
+    // A release takes up space for good, unless it only refers to what an earlier one has: going back is always allowed.
+    if !new.is_admitted && restored != Some(config) {
         quotas::admit_for_app(tx, new.app, Quota::Disk, 0).await?;
     }
-    let config = config_values::settle(platform.secrets(), tx, new.app, config).await?;
     let id = new.id.unwrap_or_else(ReleaseId::now_v7);
     let row = store::releases::New {
         id,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use api::{ids::AppId, live::Topic, log_sessions::LogSessionCreate};
 use base::{
     Kind, Subject,
-    bus::{Changed, Recorded},
+    bus::Changed,
     events::EventActor,
+    recorded::{Concerned, Recorded},
 };
 use futures::StreamExt as _;
 use platform::Platform;
@@ -71,8 +72,10 @@ async fn what_one_server_changes_is_shown_by_another() {
     t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1" })).await;
     told(&mut changes, Changed::new(Kind::Release, Some(app))).await;
     socket.value(1, |v| v["releases"][0]["version"] == 2).await;
-    let noun = |noun: &str, app| Recorded::Event { noun: noun.into(), app };
-    assert_eq!(events.recv().await.unwrap(), noun("config_vars", Some(app)));
+    let owner = t.owner.account_info().await.unwrap().id;
+    let to = Some([Concerned::Account(owner), Concerned::App(app)].into());
+    let expected = Recorded::Event { noun: "config_vars".into(), app: Some(app), to };
+    assert_eq!(events.recv().await.unwrap(), expected);
 
     t.owner.patch("/apps/dusk", json!({ "name": "dawn" })).await;
     told(&mut changes, Changed::new(Kind::App, Some(app))).await;

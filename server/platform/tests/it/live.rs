@@ -83,6 +83,25 @@ pub async fn open(host: &str, headers: &[(&'static str, String)]) -> Result<Sock
     }
 }
 
+/// Waits until pages are no longer told that anything may have changed because the server has just begun to listen to
+/// others.
+pub async fn settled(t: &World, host: &str) {
+    crate::bus::listening(t).await;
+    let account = t.stranger.account_info().await.unwrap().id.get();
+    let mut socket = open(host, &bearer(t.stranger.token.as_ref().unwrap())).await.unwrap();
+    socket.subscribe(1, Topic::Changes).await;
+    for n in 0.. {
+        let noun = format!("mark_{n}");
+        let event = json!({ "Event": { "noun": noun, "app": null, "to": [{ "account": account }] } });
+        let message = json!({ "from": uuid::Uuid::nil(), "changed": [], "recorded": [event] }).to_string();
+        store::bus::change_notify(&t.db, &[message]).await.unwrap();
+        let is_news = |v: &Value| v["anything"] == true || v["nouns"].as_array().unwrap().contains(&json!(noun));
+        if socket.value(1, is_news).await["anything"] != true {
+            return;
+        }
+    }
+}
+
 pub fn bearer(token: &str) -> [(&'static str, String); 1] {
     [("authorization", format!("Bearer {token}"))]
 }
@@ -216,6 +235,7 @@ async fn kinds_of_changes_are_sent_to_those_who_can_see_the_app() {
     sqlx::query("alter table events disable trigger events_are_kept").execute(&t.db).await.unwrap();
     sqlx::query("update events set at = at - interval '1 minute'").execute(&t.db).await.unwrap();
     let host = serve(&t).await;
+    settled(&t, &host).await;
     let [owners, strangers] = [&t.owner, &t.stranger].map(|who| bearer(who.token.as_ref().unwrap()));
     let mut owners = open(&host, &owners).await.unwrap();
     let mut strangers = open(&host, &strangers).await.unwrap();
@@ -227,9 +247,11 @@ async fn kinds_of_changes_are_sent_to_those_who_can_see_the_app() {
     assert_eq!(owners.value(1, |_| true).await, json!({ "nouns": ["config_vars"] }));
     t.owner.patch("/apps/own/config-vars", json!({ "A": "1" })).await;
     assert_eq!(owners.value(1, |_| true).await, json!({ "nouns": ["config_vars"] }));
-    // Their first message is about their own app; that an app has another name may concern anybody.
+    // Their first message is about their own app; that another app has another name does not concern them.
     assert_eq!(strangers.value(1, |_| true).await, json!({ "nouns": ["config_vars"] }));
     t.owner.patch("/apps/dusk", json!({ "name": "dawn" })).await;
+    assert_eq!(owners.value(1, |_| true).await, json!({ "nouns": ["app"] }));
+    t.stranger.patch("/apps/own", json!({ "name": "other" })).await;
     for socket in [&mut owners, &mut strangers] {
         assert_eq!(socket.value(1, |_| true).await, json!({ "nouns": ["app"] }));
     }
@@ -240,8 +262,8 @@ async fn what_was_changed_while_a_page_was_on_its_way_is_told_to_it() {
     let t = World::start().await;
     t.app("dusk").await;
     let host = serve(&t).await;
-    // Somebody else listens, so that the newest change is known before the page comes.
-    let mut other = open(&host, &bearer(t.stranger.token.as_ref().unwrap())).await.unwrap();
+    // Another page listens, so that the newest change is known before this one comes.
+    let mut other = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
     other.subscribe(1, Topic::Changes).await;
     other.value(1, |_| true).await;
     t.owner.patch("/apps/dusk", json!({ "maintenance": true })).await;

@@ -16,17 +16,17 @@ fn form(fields: &[(&str, &str)]) -> String {
 }
 
 /// A platform with a client of the stranger's, and the owner in a browser.
-struct Bot {
-    t: World,
+pub struct Bot {
+    pub t: World,
     id: String,
-    secret: String,
+    pub secret: String,
     cookie: String,
 }
 
 const BACK: &str = "https://bot.example.com/back?from=wharf";
 
 impl Bot {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let t = World::start().await;
         let create = OauthClientCreate { name: "Bot".into(), redirect_uri: BACK.into() };
         let made = t.stranger.oauth_client_create(&create).await.unwrap();
@@ -41,7 +41,7 @@ impl Bot {
     }
 
     /// The code that the owner gave with this scope.
-    async fn code(&self, scope: &str, more: &[(&str, &str)]) -> String {
+    pub async fn code(&self, scope: &str, more: &[(&str, &str)]) -> String {
         let answer = self.consent(&[&[("scope", scope), ("allow", "1")], more].concat(), "http://localhost").await;
         let to = answer.header("location").to_owned();
         assert!(
@@ -51,12 +51,12 @@ impl Bot {
         to.split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned()
     }
 
-    async fn token(&self, fields: &[(&str, &str)]) -> Answer {
+    pub async fn token(&self, fields: &[(&str, &str)]) -> Answer {
         let secret = [("client_id", self.id.as_str()), ("client_secret", self.secret.as_str())];
         self.t.anonymous.ask("POST", "/oauth/token").body(form(&[&secret[..], fields].concat())).await
     }
 
-    async fn exchange(&self, code: &str) -> Answer {
+    pub async fn exchange(&self, code: &str) -> Answer {
         self.token(&[("grant_type", "authorization_code"), ("code", code)]).await
     }
 }

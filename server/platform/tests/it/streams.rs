@@ -15,7 +15,6 @@ use futures::StreamExt as _;
 use identity::{Can, watch::Watch};
 use serde_json::json;
 use tokio::task::JoinHandle;
-use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -299,7 +298,7 @@ async fn changes_of_others_cost_an_open_stream_no_query() {
     tracing::callsite::rebuild_interest_cache();
     let watch =
         async |who: &Actor| Watch::begin(&t.platform, id_of(who).await, None, app, Can::View).await.unwrap().unwrap();
-    let counted = |watch: Watch| tokio::spawn(watch.lost().instrument(tracing::info_span!("counted")));
+    let counted = |watch: Watch| tokio::spawn(tracing::info_span!("counted").in_scope(|| watch.lost()));
     let (before, his) = (t.statements(), counted(watch(&bob).await));
     ada.team_member_delete("acme", "bob@example.com").await.unwrap();
     let one_check = lost(&t, his).await - before;

@@ -218,3 +218,43 @@ pub async fn team_member_delete(db: &mut sqlx::PgConnection, team: TeamId, accou
     }
     Ok(())
 }
+
+/// All members of a team, including service accounts, and those who are invited to it.
+pub async fn team_member_accounts(db: impl PgExecutor<'_>, team: TeamId) -> sqlx::Result<Vec<AccountId>> {
+    sqlx::query_scalar(
+        "select account_id from team_members where team_id = $1
+         union select account_id from team_invitations where team_id = $1",
+    )
+    .bind(team)
+    .fetch_all(db)
+    .await
+}
+
+/// Which of these accounts are members of which of `teams`: pairs of an account and a team.
+pub async fn team_member_among(
+    db: impl PgExecutor<'_>,
+    accounts: &[AccountId],
+    teams: &[TeamId],
+) -> sqlx::Result<Vec<(AccountId, TeamId)>> {
+    sqlx::query_as("select account_id, team_id from team_members where team_id = any($2) and account_id = any($1)")
+        .bind(accounts)
+        .bind(teams)
+        .fetch_all(db)
+        .await
+}
+
+/// Which of these accounts share a team with which of `others`: pairs of an account and one of the others.
+pub async fn team_member_companions(
+    db: impl PgExecutor<'_>,
+    accounts: &[AccountId],
+    others: &[AccountId],
+) -> sqlx::Result<Vec<(AccountId, AccountId)>> {
+    sqlx::query_as(
+        "select distinct m.account_id, o.account_id from team_members o join team_members m on m.team_id = o.team_id
+         where o.account_id = any($2) and m.account_id = any($1)",
+    )
+    .bind(accounts)
+    .bind(others)
+    .fetch_all(db)
+    .await
+}

@@ -143,11 +143,37 @@ pub async fn app_list(
     range.fetch(db, list.bind(filter.team).bind(filter.ids).bind(filter.collaborator)).await
 }
 
-/// Those of `apps` that are visible to an account.
-pub async fn app_visible(db: impl PgExecutor<'_>, viewer: &Viewer<'_>, apps: &[AppId]) -> sqlx::Result<Vec<AppId>> {
-    let visible = sqlx::AssertSqlSafe(format!("select a.id from apps a {VISIBLE} and a.id = any($4)"));
-    let visible = sqlx::query_scalar(visible).bind(viewer.account).bind(viewer.admin).bind(viewer.permissions);
-    visible.bind(apps).fetch_all(db).await
+/// Which of these accounts can see which of `apps`: pairs of an account and an app. Administrators of the platform, who see
+/// all of them, are not treated differently. `permissions`: as in [`Viewer`].
+pub async fn app_viewers(
+    db: impl PgExecutor<'_>,
+    accounts: &[AccountId],
+    permissions: &[&str],
+    apps: &[AppId],
+) -> sqlx::Result<Vec<(AccountId, AppId)>> {
+    // Beginning with those who have to do with an app, it does not depend on the number of accounts.
+    let visible = VISIBLE.replace("$1", "w.account_id");
+    let viewers = sqlx::AssertSqlSafe(format!(
+        "select w.account_id, a.id from apps a cross join lateral (
+             select a.owner_id as account_id
+             union select t.account_id from team_members t where t.team_id = a.team_id
+             union select g.account_id from collaborators g where g.app_id = a.id) w
+         {visible} and a.id = any($4) and w.account_id = any($1)"
+    ));
+    sqlx::query_as(viewers).bind(accounts).bind(false).bind(permissions).bind(apps).fetch_all(db).await
+}
+
+/// The people who have to do with an app: its owner, its collaborators, and who it is offered to; not the members of its
+/// team.
+pub async fn app_people(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Vec<AccountId>> {
+    sqlx::query_scalar(
+        "select owner_id from apps where id = $1 and owner_id is not null
+         union select account_id from collaborators where app_id = $1
+         union select recipient_id from app_transfers where app_id = $1 and state = 'pending'",
+    )
+    .bind(app)
+    .fetch_all(db)
+    .await
 }
 
 /// The fields of every app that its requests and its supervisor need.

@@ -136,3 +136,19 @@ pub async fn access_info(db: impl PgExecutor<'_>, account: AccountId, app: AppId
     let found = sqlx::query_as(sqlx::AssertSqlSafe(format!("{ACCESS} where p.id = $2"))).bind(account).bind(app);
     Ok(found.fetch_optional(db).await?.unwrap_or_default())
 }
+
+/// The apps on which others can see one of these accounts: those that they own or collaborate on. Pairs of an account and
+/// an app.
+pub async fn collaborator_shared(
+    db: impl PgExecutor<'_>,
+    accounts: &[AccountId],
+) -> sqlx::Result<Vec<(AccountId, AppId)>> {
+    sqlx::query_as(
+        "select account_id, app_id from collaborators where account_id = any($1)
+         union select a.owner_id, a.id from apps a where a.owner_id = any($1)
+             and exists (select 1 from collaborators c where c.app_id = a.id)",
+    )
+    .bind(accounts)
+    .fetch_all(db)
+    .await
+}

@@ -340,10 +340,13 @@ async fn forget(db: &mut PgConnection, gone: &[Gone]) -> sqlx::Result<()> {
 async fn add_up(db: &mut PgConnection, apps: &[AppId]) -> sqlx::Result<()> {
     sqlx::query(
         "with parts as (
-             select r.id, r.app_id, r.version, octet_length(r.config) + case
+             select r.id, r.app_id, r.version, case
+                        when row_number() over (partition by r.app_id, r.config_id order by r.version) = 1
+                        then octet_length(c.sealed) else 0 end + case
                         when row_number() over (partition by r.app_id, r.slug_id order by r.version) = 1
                         then coalesce(s.size, 0) else 0 end as bytes
-             from releases r left join slugs s on s.id = r.slug_id where r.app_id = any($1)
+             from releases r join configs c on c.id = r.config_id left join slugs s on s.id = r.slug_id
+             where r.app_id = any($1)
          ), totals as (
              select id, sum(bytes) over (partition by app_id order by version) as total from parts
          )

@@ -113,4 +113,36 @@ impl World {
         releases::release_create(&mut self.db.acquire().await.unwrap(), &new).await.unwrap();
         id
     }
+
+    /// Turns the database back to what it was before config vars had sets and releases had totals.
+    pub async fn before_configs(&self) {
+        let back = "alter table releases add column config bytea;
+            update releases r set config = c.sealed from configs c where c.id = r.config_id;
+            alter table releases alter column config set not null;
+            create table config_vars (app_id uuid primary key references apps on delete cascade,
+                sealed bytea not null, updated_at timestamptz not null);
+            insert into config_vars select a.id, c.sealed, c.created_at from apps a join configs c on c.id = a.config_id;
+            drop function total_of_releases cascade;
+            alter table releases drop column total_bytes;
+            alter table slugs drop column released;
+            drop index releases_account, builds_account, team_invitations_account, team_invitations_invited_by,
+                team_member_removals_account, service_accounts_created_by, app_transfers_owner,
+                sign_in_attempts_account, sign_in_links_account, oauth_codes_account, log_sessions_account,
+                quotas_account;
+            alter table apps drop column config_id;
+            alter table releases drop column config_id;
+            drop table configs;";
+        sqlx::raw_sql(back).execute(&self.db).await.unwrap();
+    }
+
+    /// Migrates what [`World::before_configs`] has turned back, and what was written since.
+    pub async fn after_configs(&self) {
+        for migration in [
+            include_str!("../../../../migrations/0029_configs_create.sql"),
+            include_str!("../../../../migrations/0032_releases_totals.sql"),
+            include_str!("../../../../migrations/0035_releases_config.sql"),
+        ] {
+            sqlx::raw_sql(migration).execute(&self.db).await.unwrap();
+        }
+    }
 }

@@ -3,3 +3,4 @@
 mod disk;
 mod files;
 mod memory;
+mod processors;

@@ -221,3 +221,31 @@ async fn dates_at_the_ends_of_time_and_paths_that_are_no_text_are_answered() {
     }
     assert_eq!(t.owner.get("/apps/dusk/log-lines?text=a%00b").await.error().0, 422);
 }
+
+#[tokio::test]
+async fn an_output_has_nothing_beyond_its_end() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.driver.react(|_| Reaction::Exit(1));
+    let url = source(&t).await;
+    let build = build(&t, "dusk", &url).await;
+    let build = ended(&t, "dusk", &build).await;
+    let output = path(&build.output_stream_url);
+    let host = serve(&t).await;
+    for (id, from) in [(1, 1 << 40), (2, 1 << 44), (3, i64::MAX.unsigned_abs()), (4, u64::MAX)] {
+        let part = t.anonymous.ask("GET", &output).header("range", &format!("bytes={from}-")).await;
+        assert_eq!((part.status, part.text()), (206, String::new()), "{from}");
+        let events = t.anonymous.ask("GET", &output).header("accept", "text/event-stream");
+        let events = events.header("last-event-id", &from.to_string()).await;
+        assert_eq!((events.status, events.text()), (200, String::new()), "{from}");
+        let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
+        socket.subscribe(id, Topic::Build { app: "dusk".into(), build: build.id.get(), after: Some(from) }).await;
+        loop {
+            match socket.hear().await.expect("the socket stays open") {
+                ToBrowser::End { .. } => break,
+                ToBrowser::Failed { error, .. } => panic!("{from}: {error:?}"),
+                _ => {}
+            }
+        }
+    }
+}

@@ -5,10 +5,13 @@ use std::{future::IntoFuture as _, time::Duration};
 use api::ids::AccountId;
 use serde_json::json;
 
-use crate::world::{World, until};
+use crate::{
+    oauth_clients::Bot,
+    world::{World, until},
+};
 
 /// Waits until this many wait for a lock in the database, and no more come, but for the platform's own work.
-async fn as_many_wait(t: &World, most: i64) {
+pub async fn as_many_wait(t: &World, most: i64) {
     let waiting = async || -> i64 {
         let waiting = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
@@ -54,6 +57,22 @@ async fn those_who_wait_for_a_quota_take_few_connections() {
     as_many_wait(&t, 6).await;
     held.rollback().await.unwrap();
     let answers = asked.await.unwrap();
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+}
+
+#[tokio::test]
+async fn clients_that_refresh_tokens_at_once_take_few_connections() {
+    let bot = Bot::start().await;
+    let got = bot.exchange(&bot.code("read", &[]).await).await.json();
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", got["refresh_token"].as_str().unwrap())];
+    let mut held = bot.t.db.begin().await.unwrap();
+    sqlx::query("select 1 from oauth_authorizations for update").execute(&mut *held).await.unwrap();
+    let asked = futures::future::join_all((0..15).map(|_| bot.token(&fields)));
+    let freed = async {
+        as_many_wait(&bot.t, 6).await;
+        held.rollback().await.unwrap();
+    };
+    let (answers, ()) = futures::future::join(asked, freed).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     live::{bearer, open, serve},
+    oauth_clients::Bot,
     sessions::sign_in,
     teams::somebody,
     world::{Actor, World, path, until},
@@ -230,6 +231,29 @@ async fn programs_that_make_tokens_keep_nobody_from_signing_in() {
         ask.header("cookie", &cookie)
     };
     assert_eq!(made(ask()).await, 201, "a person in a browser has some more");
+}
+
+#[tokio::test]
+async fn clients_of_one_owner_have_their_requests_and_nobody_elses() {
+    let bot = Bot::start().await;
+    let t = &bot.t;
+    let owner = t.stranger.account_info().await.unwrap().id;
+    let secret = format!("client_secret={}", api::client::segment(&bot.secret));
+    for (path, more) in [("token", "&grant_type=refresh_token&refresh_token=x"), ("revoke", "&token=x")] {
+        let (path, form) = (format!("/oauth/{path}"), secret.clone() + more);
+        until("it has none left", async || {
+            // A request that takes long is one in which another is added.
+            while t.platform.rate_limits().take_for_client(owner).is_ok() {}
+            let answer = t.anonymous.ask("POST", &path).body(form.clone()).await;
+            if answer.status == 429 { Ok(()) } else { Err(format!("{answer:?}")) }
+        })
+        .await;
+    }
+    assert_eq!(t.stranger.get("/account").await.status, 200, "who made it has their own");
+    let body = json!({ "name": "Other", "redirect_uri": "https://other.example.com" });
+    let other = t.owner.post("/oauth/clients", body).await.json();
+    let form = format!("client_secret={}&token=x", api::client::segment(other["secret"].as_str().unwrap()));
+    assert_eq!(t.anonymous.ask("POST", "/oauth/revoke").body(form).await.status, 200);
 }
 
 #[tokio::test]

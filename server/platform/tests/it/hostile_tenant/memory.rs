@@ -209,3 +209,48 @@ async fn repositories_that_are_full_take_nothing_and_pushes_at_once_no_more_than
     })
     .await;
 }
+
+/// A route that reads a body before it knows who sends it.
+const TOKENS: &str = "/oauth/tokens";
+
+/// A large body that counts as `{}`.
+fn large() -> Vec<u8> {
+    vec![b' '; 3 << 20]
+}
+
+#[tokio::test]
+async fn bodies_of_anonymous_clients_have_a_budget_and_leave_room_to_sign_in() {
+    let t = World::start().await;
+    let half = || {
+        let begin = futures::stream::once(async move { Ok::<_, std::io::Error>(large()) });
+        axum::body::Body::from_stream(futures::StreamExt::chain(begin, futures::stream::pending()))
+    };
+    let ask = |_| tokio::spawn(t.anonymous.ask("POST", TOKENS).body(half()).into_future());
+    let asked: Vec<_> = (0..40).map(ask).collect();
+    until("some are refused", async || {
+        let refused = asked.iter().filter(|asked| asked.is_finished()).count();
+        if refused >= 40 - 21 { Ok(()) } else { Err(format!("{refused} are refused")) }
+    })
+    .await;
+    // Others still sign in, and whoever is signed in does not notice.
+    assert_ne!(t.anonymous.post(TOKENS, json!({ "grant": { "code": "x" } })).await.status, 429);
+    let made = t.stranger.ask("POST", "/apps").body(large()).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let mut held = 0;
+    for asked in asked {
+        if asked.is_finished() {
+            let (status, _, message) = asked.await.unwrap().error();
+            assert!(status == 429 && message.contains("from clients that are not signed in"), "{status} {message}");
+        } else {
+            asked.abort();
+            let _ = asked.await;
+            held += 1;
+        }
+    }
+    assert!(held > 0);
+    until("the room is free again", async || match t.anonymous.ask("POST", TOKENS).body(large()).await {
+        answer if answer.status == 429 => Err(format!("{answer:?}")),
+        _ => Ok(()),
+    })
+    .await;
+}

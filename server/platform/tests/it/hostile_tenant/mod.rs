@@ -5,8 +5,10 @@
 
 mod answers;
 mod audit_log;
+mod changes;
 mod connections;
 mod database;
+mod ended_rights;
 mod files;
 mod fuzz;
 mod identity;

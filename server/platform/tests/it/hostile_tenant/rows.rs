@@ -188,3 +188,28 @@ async fn the_process_types_of_a_slug_have_a_size() {
     let (status, _, message) = t.stranger.post("/apps/dawn/slugs", types((32 << 10) + 1)).await.error();
     assert!(status == 422 && message.contains("at most 32768 bytes in total; these have 32769"), "{message}");
 }
+
+#[tokio::test]
+async fn rolling_back_again_and_again_takes_no_space() {
+    let t = World::start().await;
+    Ids::of(&t).await;
+    let large = json!({ "A": "x".repeat(30_000) });
+    assert_eq!(t.stranger.patch("/apps/dawn/config-vars", large).await.status, 200);
+    assert_eq!(t.stranger.patch("/apps/dawn/config-vars", json!({ "A": "small" })).await.status, 200);
+    let most = json!({ "disk_bytes": 1 });
+    assert_eq!(t.owner.patch("/users/stranger@example.com/quotas", most).await.status, 200);
+    let used = async || {
+        let quotas = t.stranger.get("/users/~/quotas").await.json();
+        let disk = quotas.as_array().unwrap().iter().find(|quota| quota["name"] == "disk_bytes").cloned();
+        let sets: i64 = sqlx::query_scalar("select count(*) from configs").fetch_one(&t.db).await.unwrap();
+        (disk.unwrap()["used"].as_i64().unwrap(), sets)
+    };
+    let before = used().await;
+    assert!(before.0 > 30_000);
+    assert_eq!(t.stranger.patch("/apps/dawn/config-vars", json!({ "A": "new" })).await.status, 422);
+    for n in 0..20 {
+        let back = json!({ "release": if n % 2 == 0 { "2" } else { "3" } });
+        assert_eq!(t.stranger.post("/apps/dawn/releases", back).await.status, 201);
+    }
+    assert_eq!(used().await, before);
+}

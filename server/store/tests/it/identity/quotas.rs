@@ -97,24 +97,22 @@ async fn a_release_adds_its_config_and_a_slug_that_was_not_released_before() {
         let unused = [3, 2, 1, 1, 0][n] * 42;
         assert_eq!(used().await, (unused, 3 * 42 + config * (n as i64 + 1)), "{n}");
     }
-    // As it was before they were summed, and with releases of then.
-    let migration = include_str!("../../../../../migrations/0032_releases_totals.sql");
-    let back = "drop function total_of_releases cascade;
-        alter table releases drop column total_bytes;
-        alter table slugs drop column released;
-        drop index releases_account, builds_account, team_invitations_account, team_invitations_invited_by,
-            team_member_removals_account, service_accounts_created_by, app_transfers_owner, sign_in_attempts_account,
-            sign_in_links_account, oauth_codes_account, log_sessions_account, quotas_account;";
-    sqlx::raw_sql(back).execute(&w.db).await.unwrap();
-    sqlx::raw_sql(migration).execute(&w.db).await.unwrap();
+    // As it was before they were summed, when each release had its own config.
+    w.before_configs().await;
+    w.after_configs().await;
     assert_eq!(used().await, (0, 3 * 42 + config * 5));
-    // Many in one statement, as the server before this one writes them.
-    let many = "insert into releases (id, app_id, version, status, description, account_id, config, created_at,
-                                      updated_at)
-        select gen_random_uuid(), $1, n, 'succeeded', '', $2, 'sealed'::bytea, now(), now()
-        from generate_series(6, 1000) n";
-    sqlx::query(many).bind(dusk).bind(w.account.id).execute(&w.db).await.unwrap();
-    assert_eq!(used().await, (0, 3 * 42 + config * (5 + 995)));
+    // Many in one statement, with a config and a slug that others have.
+    let many = "insert into releases (id, app_id, version, status, description, account_id, slug_id, config_id,
+                                      created_at, updated_at)
+        select gen_random_uuid(), app_id, n, 'succeeded', '', account_id, slug_id, config_id, now(), now()
+        from releases, generate_series(6, 1000) n where app_id = $1 and version = 4";
+    sqlx::query(many).bind(dusk).execute(&w.db).await.unwrap();
+    assert_eq!(used().await, (0, 3 * 42 + config * 5));
+    // And with one that none has: it counts once.
+    let new = w.config(dusk, b"new").await;
+    let many = many.replace("slug_id, config_id, now", "slug_id, $2, now").replace("(6, 1000)", "(1001, 1010)");
+    sqlx::query(sqlx::AssertSqlSafe(many)).bind(dusk).bind(new).execute(&w.db).await.unwrap();
+    assert_eq!(used().await, (0, 3 * 42 + config * 5 + b"new".len() as i64));
     store::apps::app_delete(&mut w.db.acquire().await.unwrap(), dusk).await.unwrap();
     assert_eq!(used().await, (0, 42 + config));
 }

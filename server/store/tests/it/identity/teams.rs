@@ -178,3 +178,22 @@ async fn service_accounts() {
     }
     assert!(members(&w, acme).await.is_empty());
 }
+
+#[tokio::test]
+async fn who_is_in_a_team_with_whom() {
+    let w = World::start().await;
+    let (acme, zeta) = (team(&w, "acme").await, team(&w, "zeta").await);
+    let [bob, eve] = ["bob@example.com", "eve@example.com"].map(account);
+    for (who, team) in [(&bob, acme), (&w.account, acme), (&eve, zeta)] {
+        if who.id != w.account.id {
+            accounts::account_create(&w.db, who).await.unwrap();
+        }
+        team_member_save(&w.db, TeamMemberId::now_v7(), team, who.id, Role::Member, at(1)).await.unwrap();
+    }
+    let (ada, bob, eve) = (w.account.id, bob.id, eve.id);
+    assert_eq!(team_member_accounts(&w.db, zeta).await.unwrap(), [eve]);
+    assert_eq!(team_member_accounts(&w.db, acme).await.unwrap().len(), 2);
+    assert_eq!(team_member_among(&w.db, &[bob, eve], &[acme, TeamId::now_v7()]).await.unwrap(), [(bob, acme)]);
+    assert_eq!(team_member_companions(&w.db, &[ada, eve], &[bob]).await.unwrap(), [(ada, bob)]);
+    assert!(team_member_companions(&w.db, &[eve], &[ada, bob]).await.unwrap().is_empty());
+}

@@ -32,10 +32,11 @@ async fn apps() {
     assert_ne!(app_info(&w.db, other).await.unwrap().unwrap().uid, row.uid);
     let names: Vec<_> = app_all(&w.db).await.unwrap().into_iter().map(|a| a.name).collect();
     assert_eq!(names, ["dawn", "dusk"]);
-    let viewer = Viewer { account: w.account.id, admin: true, permissions: &[] };
-    assert_eq!(app_visible(&w.db, &viewer, &[id, AppId::now_v7()]).await.unwrap(), [id]);
-    let nobody = Viewer { account: AccountId::now_v7(), admin: false, ..viewer };
-    assert!(app_visible(&w.db, &nobody, &[id, other]).await.unwrap().is_empty());
+    let (me, nobody) = (w.account.id, AccountId::now_v7());
+    let viewers = app_viewers(&w.db, &[me, nobody], &[], &[id, AppId::now_v7()]).await.unwrap();
+    assert_eq!(viewers, [(me, id)]);
+    assert!(app_viewers(&w.db, &[nobody], &[], &[id, other]).await.unwrap().is_empty());
+    assert_eq!(app_people(&w.db, id).await.unwrap(), [me]);
     assert_eq!(HashSet::from_iter(app_ids(&w.db).await.unwrap()), HashSet::from([id, other]));
 
     row.maintenance = true;

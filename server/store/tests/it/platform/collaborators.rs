@@ -2,7 +2,7 @@
 
 use api::{
     collaborators::CollaboratorRole,
-    ids::{CollaboratorId, TeamId, TeamMemberId},
+    ids::{AccountId, AppId, CollaboratorId, TeamId, TeamMemberId},
     team_members::Role,
 };
 use store::{accounts, apps, collaborators::*, team_members, teams};
@@ -47,6 +47,22 @@ async fn what_ties_an_account_to_an_app() {
     }
     collaborator_save(&w.db, CollaboratorId::now_v7(), dawn, bob.id, &given(&["view"]), at(3)).await.unwrap();
     assert_eq!(listed(dawn).await[1].role, CollaboratorRole::Viewer);
+
+    let sorted = |mut pairs: Vec<(AccountId, AppId)>| {
+        pairs.sort();
+        pairs
+    };
+    let (ada, bob_id, both) = (w.account.id, bob.id, [w.account.id, bob.id]);
+    let shared = collaborator_shared(&w.db, &both).await.unwrap();
+    assert_eq!(sorted(shared), sorted(vec![(ada, dusk), (bob_id, dusk), (bob_id, dawn)]));
+    let viewers =
+        async |permissions: &[&str]| sorted(apps::app_viewers(&w.db, &both, permissions, &[dusk, dawn]).await.unwrap());
+    assert_eq!(viewers(&["deploy"]).await, sorted(vec![(ada, dusk), (bob_id, dusk)]));
+    assert_eq!(viewers(&["deploy", "view"]).await, sorted(vec![(ada, dusk), (bob_id, dusk), (bob_id, dawn)]));
+    let people = apps::app_people(&w.db, dusk).await.unwrap();
+    assert_eq!(people.len(), 2);
+    assert!(both.iter().all(|who| people.contains(who)));
+    assert_eq!(apps::app_people(&w.db, dawn).await.unwrap(), [bob_id]);
     collaborator_delete(&w.db, dusk, bob.id).await.unwrap();
     assert_eq!(listed(dusk).await.len(), 1);
     collaborator_delete_all(&w.db, dawn).await.unwrap();

@@ -1,9 +1,8 @@
-//! Config vars: every query, and what the server before this one has written and writes.
+//! Config vars: every query, and what servers before their sets have written.
 
 use api::ids::{AccountId, AppId, ConfigSetId, ReleaseId};
 use sqlx::PgPool;
 use store::{config_vars::*, releases};
-use uuid::Uuid;
 
 use crate::world::{World, at};
 
@@ -53,7 +52,7 @@ async fn config_vars() {
     sqlx::query("delete from apps where id = $1").bind(other).execute(&w.db).await.unwrap();
 }
 
-/// The server before this one.
+/// A server that stored config vars for each app and each release.
 struct Before<'a>(&'a PgPool, AccountId);
 
 impl Before<'_> {
@@ -73,14 +72,6 @@ impl Before<'_> {
         insert.execute(self.0).await.unwrap();
         id
     }
-
-    async fn reads(&self, from: &str, id: impl Into<Uuid>) -> String {
-        let query = match from {
-            "app" => "select sealed from config_vars where app_id = $1",
-            _ => "select config from releases where id = $1",
-        };
-        text(sqlx::query_scalar(query).bind::<Uuid>(id.into()).fetch_optional(self.0).await.unwrap())
-    }
 }
 
 fn text(sealed: Option<Vec<u8>>) -> String {
@@ -95,63 +86,25 @@ async fn of_release(db: &PgPool, release: ReleaseId) -> String {
     text(config_vars_of_release(db, release).await.unwrap())
 }
 
-/// Takes back the migration that made sets, and makes it again after `in_between`.
-async fn migrated(db: &PgPool, in_between: impl AsyncFnOnce()) {
-    let back = "drop function configs_of_releases, configs_of_config_vars, config_vars_of_configs cascade;
-        alter table apps drop column config_id;
-        alter table releases drop column config_id;
-        drop table configs;";
-    sqlx::raw_sql(back).execute(db).await.unwrap();
-    in_between().await;
-    let migration = include_str!("../../../../../migrations/0029_configs_create.sql");
-    sqlx::raw_sql(migration).execute(db).await.unwrap();
-}
-
 #[tokio::test]
 async fn what_the_server_before_has_sealed_is_found_as_it_is() {
     let w = World::start().await;
     let before = Before(&w.db, w.account.id);
     let (app, unchanged) = (w.app("dusk").await, w.app("dawn").await);
-    let mut made = Vec::new();
-    migrated(&w.db, async || {
-        made.push(before.release(app, "{}").await);
-        before.save(app, "A=1, of the app").await;
-        made.push(before.release(app, "A=1").await);
-        made.push(before.release(unchanged, "empty").await);
-    })
-    .await;
+    w.before_configs().await;
+    let first = before.release(app, "{}").await;
+    before.save(app, "A=1, of the app").await;
+    let second = before.release(app, "A=1").await;
+    let other = before.release(unchanged, "empty").await;
+    w.after_configs().await;
     assert_eq!(of_app(&w.db, app).await, "A=1, of the app");
-    assert_eq!((of_release(&w.db, made[0]).await, of_release(&w.db, made[1]).await), ("{}".into(), "A=1".into()));
-    assert_eq!((of_app(&w.db, unchanged).await, of_release(&w.db, made[2]).await), ("empty".into(), "empty".into()));
-    // The server before goes on reading all of it.
-    assert_eq!(before.reads("app", app).await, "A=1, of the app");
-    assert_eq!(before.reads("release", made[1]).await, "A=1");
+    assert_eq!((of_release(&w.db, first).await, of_release(&w.db, second).await), ("{}".into(), "A=1".into()));
+    assert_eq!((of_app(&w.db, unchanged).await, of_release(&w.db, other).await), ("empty".into(), "empty".into()));
+    // What is written afterwards does not depend on it.
+    let set = w.config(app, b"A=2").await;
+    config_vars_choose(&w.db, app, set).await.unwrap();
+    assert_eq!((of_app(&w.db, app).await, of_release(&w.db, second).await), ("A=2".into(), "A=1".into()));
     for app in [app, unchanged] {
         store::apps::app_delete(&mut w.db.acquire().await.unwrap(), app).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn the_server_before_and_this_one_read_what_the_other_writes() {
-    let w = World::start().await;
-    let before = Before(&w.db, w.account.id);
-    let app = w.app("dusk").await;
-    let first = before.release(app, "{}").await;
-    assert_eq!((of_app(&w.db, app).await, of_release(&w.db, first).await), ("{}".into(), "{}".into()));
-    assert_eq!(before.reads("app", app).await, "nothing");
-    for (n, value) in ["one", "two"].into_iter().enumerate() {
-        before.save(app, value).await;
-        assert_eq!(of_app(&w.db, app).await, value);
-        let release = before.release(app, value).await;
-        assert_eq!(of_release(&w.db, release).await, value);
-        assert_eq!(of_app(&w.db, app).await, value);
-
-        let ours = format!("ours {n}");
-        let set = w.config(app, ours.as_bytes()).await;
-        config_vars_choose(&w.db, app, set).await.unwrap();
-        assert_eq!(config_vars_current(&w.db, app).await.unwrap(), Some(set));
-        assert_eq!(before.reads("app", app).await, ours);
-        let release = w.release(app, "succeeded", None).await;
-        assert_eq!(before.reads("release", release).await, "sealed");
     }
 }

@@ -1,0 +1,161 @@
+//! What they try with their own changes: to make everybody's pages refetch, and what they learn from those of others.
+
+use std::collections::BTreeSet;
+
+use api::live::{ToBrowser, Topic};
+use serde_json::{Value, json};
+
+use crate::{
+    live::{Socket, bearer, open, serve, settled},
+    teams::somebody,
+    world::{Actor, World},
+};
+
+/// A page that follows changes. Nothing has changed for it yet.
+async fn page(t: &World, host: &str, who: &Actor) -> Socket {
+    // What was changed a moment before a page opens is news, too.
+    sqlx::query("alter table events disable trigger events_are_kept").execute(&t.db).await.unwrap();
+    sqlx::query("update events set at = at - interval '1 minute'").execute(&t.db).await.unwrap();
+    let mut socket = open(host, &bearer(who.token.as_ref().unwrap())).await.unwrap();
+    socket.subscribe(1, Topic::Changes).await;
+    assert_eq!(socket.value(1, |_| true).await, json!({ "nouns": [] }));
+    socket
+}
+
+/// The nouns that the page is told until it is told `last`.
+async fn told_until(page: &mut Socket, last: &str) -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
+    while !told.contains(last) {
+        match page.hear().await.expect("the socket is open") {
+            ToBrowser::Value { id: 1, value } => {
+                assert_eq!(value.get("anything"), None, "{value}");
+                told.extend(value["nouns"].as_array().unwrap().iter().map(|noun| noun.as_str().unwrap().to_owned()));
+            }
+            ToBrowser::Failed { error, .. } => panic!("{error}"),
+            _ => {}
+        }
+    }
+    told
+}
+
+fn nouns(all: &[&str]) -> BTreeSet<String> {
+    all.iter().map(|noun| (*noun).to_owned()).collect()
+}
+
+/// Something of an account that nothing else in these tests changes: pages have been told all that came before.
+async fn mark(who: &Actor) {
+    assert_eq!(who.post("/sources", Value::Null).await.status, 201);
+}
+
+async fn done(who: &Actor, method: &str, path: &str, body: Value) {
+    let answer = who.ask(method, path).body(body.to_string()).await;
+    assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+}
+
+#[tokio::test]
+async fn what_strangers_change_is_told_to_nobody_else() {
+    let t = World::start().await;
+    let (ada, eve) = (somebody(&t, "ada").await, somebody(&t, "eve").await);
+    let host = serve(&t).await;
+    settled(&t, &host).await;
+    let mut page_of_ada = page(&t, &host, &ada).await;
+    let mut page_of_owner = page(&t, &host, &t.owner).await;
+    done(&eve, "PATCH", "/account", json!({ "name": "Eve" })).await;
+    done(&eve, "POST", "/oauth/authorizations", json!({ "description": "x" })).await;
+    done(&eve, "POST", "/teams", json!({ "name": "acme" })).await;
+    done(&eve, "POST", "/apps", json!({ "name": "dawn" })).await;
+    done(&eve, "PATCH", "/apps/dawn", json!({ "name": "dusk" })).await;
+    done(&eve, "POST", "/apps/dusk/collaborators", json!({ "user": "stranger@example.com" })).await;
+    done(&eve, "DELETE", "/apps/dusk/collaborators/stranger@example.com", Value::Null).await;
+    done(&eve, "DELETE", "/apps/dusk", Value::Null).await;
+    done(&eve, "DELETE", "/teams/acme", Value::Null).await;
+    mark(&ada).await;
+    assert_eq!(told_until(&mut page_of_ada, "source").await, nouns(&["source"]));
+    // Administrators see everything.
+    let mut told = BTreeSet::new();
+    for noun in ["account", "authorization", "team", "app", "collaborator"] {
+        if !told.contains(noun) {
+            told.extend(told_until(&mut page_of_owner, noun).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_to_do_with_an_app_is_told_before_and_after() {
+    let t = World::start().await;
+    let (ada, bob) = (somebody(&t, "ada").await, somebody(&t, "bob").await);
+    done(&ada, "POST", "/apps", json!({ "name": "dawn" })).await;
+    let host = serve(&t).await;
+    settled(&t, &host).await;
+    let mut page_of_ada = page(&t, &host, &ada).await;
+    let mut page_of_bob = page(&t, &host, &bob).await;
+    let maintenance = json!({ "maintenance": true });
+    let all = "/apps/dawn/collaborators";
+    // Not yet.
+    done(&ada, "PATCH", "/apps/dawn", maintenance.clone()).await;
+    mark(&bob).await;
+    assert_eq!(told_until(&mut page_of_bob, "source").await, nouns(&["source"]));
+    // Now.
+    done(&ada, "POST", all, json!({ "user": "bob@example.com", "permissions": ["view"] })).await;
+    assert_eq!(told_until(&mut page_of_bob, "collaborator").await, nouns(&["collaborator"]));
+    done(&ada, "PATCH", "/apps/dawn", json!({ "maintenance": false })).await;
+    assert_eq!(told_until(&mut page_of_bob, "app").await, nouns(&["app"]));
+    // The name of a collaborator is shown to the others.
+    done(&bob, "PATCH", "/account", json!({ "name": "Bob" })).await;
+    assert_eq!(told_until(&mut page_of_ada, "account").await, nouns(&["account", "app", "collaborator"]));
+    told_until(&mut page_of_bob, "account").await;
+    // That they are removed, but nothing of what comes later.
+    done(&ada, "DELETE", &format!("{all}/bob@example.com"), Value::Null).await;
+    assert_eq!(told_until(&mut page_of_bob, "collaborator").await, nouns(&["collaborator"]));
+    done(&ada, "PATCH", "/apps/dawn", maintenance).await;
+    mark(&bob).await;
+    assert_eq!(told_until(&mut page_of_bob, "source").await, nouns(&["source"]));
+    // That an app which they can see, or which is offered to them, goes.
+    done(&ada, "POST", all, json!({ "user": "bob@example.com", "permissions": ["view"] })).await;
+    told_until(&mut page_of_bob, "collaborator").await;
+    done(&ada, "DELETE", "/apps/dawn", Value::Null).await;
+    assert_eq!(told_until(&mut page_of_bob, "app").await, nouns(&["app"]));
+    done(&ada, "POST", "/apps", json!({ "name": "noon" })).await;
+    let offer = json!({ "app": "noon", "recipient": "bob@example.com" });
+    done(&ada, "POST", "/account/app-transfers", offer).await;
+    assert_eq!(told_until(&mut page_of_bob, "app_transfer").await, nouns(&["app_transfer"]));
+    done(&ada, "DELETE", "/apps/noon", Value::Null).await;
+    assert_eq!(told_until(&mut page_of_bob, "app").await, nouns(&["app"]));
+}
+
+#[tokio::test]
+async fn members_are_told_of_their_teams_before_and_after() {
+    let t = World::start().await;
+    let (ada, bob, eve) = (somebody(&t, "ada").await, somebody(&t, "bob").await, somebody(&t, "eve").await);
+    done(&ada, "POST", "/teams", json!({ "name": "acme" })).await;
+    done(&ada, "POST", "/teams/apps", json!({ "name": "dawn", "team": "acme" })).await;
+    let host = serve(&t).await;
+    settled(&t, &host).await;
+    let mut page_of_bob = page(&t, &host, &bob).await;
+    let mut page_of_eve = page(&t, &host, &eve).await;
+    let member = json!({ "email": "bob@example.com", "role": "member" });
+    done(&ada, "PUT", "/teams/acme/members", member.clone()).await;
+    assert_eq!(told_until(&mut page_of_bob, "team_member").await, nouns(&["team_member"]));
+    done(&ada, "PATCH", "/account", json!({ "name": "Ada" })).await;
+    assert_eq!(told_until(&mut page_of_bob, "account").await, nouns(&["account"]));
+    // A locked app disappears for members.
+    done(&ada, "PATCH", "/teams/apps/dawn", json!({ "locked": true })).await;
+    assert_eq!(told_until(&mut page_of_bob, "app").await, nouns(&["app"]));
+    done(&ada, "PATCH", "/apps/dawn", json!({ "maintenance": true })).await;
+    mark(&bob).await;
+    assert_eq!(told_until(&mut page_of_bob, "source").await, nouns(&["source"]));
+    done(&ada, "DELETE", "/teams/acme/members/bob@example.com", Value::Null).await;
+    assert_eq!(told_until(&mut page_of_bob, "team_member").await, nouns(&["team_member"]));
+    done(&ada, "PATCH", "/teams/acme", json!({ "name": "zeta" })).await;
+    mark(&bob).await;
+    assert_eq!(told_until(&mut page_of_bob, "source").await, nouns(&["source"]));
+    // A team that goes is gone for all of them.
+    done(&ada, "PUT", "/teams/zeta/members", member).await;
+    told_until(&mut page_of_bob, "team_member").await;
+    done(&ada, "PATCH", "/teams/apps/dawn", json!({ "owner": "~" })).await;
+    assert_eq!(told_until(&mut page_of_bob, "app").await, nouns(&["app"]));
+    done(&ada, "DELETE", "/teams/zeta", Value::Null).await;
+    assert_eq!(told_until(&mut page_of_bob, "team").await, nouns(&["team"]));
+    mark(&eve).await;
+    assert_eq!(told_until(&mut page_of_eve, "source").await, nouns(&["source"]));
+}
