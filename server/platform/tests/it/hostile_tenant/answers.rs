@@ -239,7 +239,7 @@ async fn an_output_has_nothing_beyond_its_end() {
         let events = events.header("last-event-id", &from.to_string()).await;
         assert_eq!((events.status, events.text()), (200, String::new()), "{from}");
         let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
-        socket.subscribe(id, Topic::Build { app: "dusk".into(), build: build.id.get(), after: Some(from) }).await;
+        socket.subscribe(id, Topic::Build { app: "dusk".into(), build: build.id, after: Some(from) }).await;
         loop {
             match socket.hear().await.expect("the socket stays open") {
                 ToBrowser::End { .. } => break,

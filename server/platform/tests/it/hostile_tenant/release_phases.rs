@@ -398,7 +398,7 @@ async fn a_phase_whose_output_is_cut_goes_on_and_what_it_prints_is_deleted_unrea
     t.driver.react(|_| Reaction::Run);
     let slug = prepared(&t, &t.owner, "dusk").await;
     let release = release(&t.owner, "dusk", &slug).await;
-    let run = release.id.get();
+    let run = release.id.into();
     until("it runs", async || t.driver.status(run).await.unwrap().map(drop).ok_or_else(String::new)).await;
     let app = t.owner.app_info("dusk").await.unwrap().id;
     let output = t.data().join("builds").join(app.to_string()).join(format!("release-{run}.log"));
