@@ -40,8 +40,9 @@ const LISTS: [(&str, &[&str], &str); 23] = [
     (
         "/apps/dusk/releases",
         &["version", "id", "created_at"],
-        "insert into releases (id, app_id, version, status, description, account_id, config, created_at, updated_at)
-         select gen_random_uuid(), '{app}', 1000 + n, 'failed', 'x', '{me}', '', to_timestamp(n / 9), now()",
+        "insert into releases (id, app_id, version, status, description, account_id, config_id, created_at, updated_at)
+         select gen_random_uuid(), '{app}', 1000 + n, 'failed', 'x', '{me}',
+                (select config_id from apps where id = '{app}'), to_timestamp(n / 9), now()",
     ),
     (
         "/apps/dusk/formation",

@@ -255,6 +255,7 @@ fn rows_of_apps_come_from_the_check() {
         "team_apps.rs",
         "apps.rs",
         "app_refs.rs",
+        "changes.rs",
         "app_transfers.rs",
         "collaborators.rs",
     ];

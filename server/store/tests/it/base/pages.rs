@@ -27,10 +27,12 @@ impl World {
 
     /// Releases, half of them with the same timestamp, so that positions cannot be told apart by it.
     async fn releases(&self, app: AppId) {
+        self.config(app, b"sealed").await;
         self.run(
-            "insert into releases (id, app_id, version, status, description, account_id, config, created_at, updated_at)
-             select gen_random_uuid(), $1, n, 'succeeded', '', $2, '', to_timestamp(n / 100), to_timestamp(0)
-             from generate_series(1, $rows) n",
+            "insert into releases (id, app_id, version, status, description, account_id, config_id, created_at,
+                                   updated_at)
+             select gen_random_uuid(), $1, n, 'succeeded', '', $2, c.id, to_timestamp(n / 100), to_timestamp(0)
+             from configs c, generate_series(1, $rows) n where c.app_id = $1",
             app,
         )
         .await;

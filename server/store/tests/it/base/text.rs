@@ -1,6 +1,6 @@
 //! Enums in text columns: the names that the database and the code know are the same.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use api::{
     app_transfers::TransferState,
@@ -80,8 +80,7 @@ async fn a_name_that_only_a_newer_version_knows_is_read() {
 /// A typo in a literal would not be an error, but a query that finds nothing.
 #[test]
 fn literals_in_queries_are_names() {
-    let files = std::fs::read_dir(format!("{}/src", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let source: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let source = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     let status = [names(BuildStatus::ALL), names(ReleaseStatus::ALL)].concat();
     let state = [names(TransferState::ALL), names(DynoState::ALL), names(JobState::ALL)].concat();
     let by = names(GrantedBy::ALL);
@@ -91,6 +90,12 @@ fn literals_in_queries_are_names() {
         let wrong: Vec<_> = found.into_iter().filter(|literal| !names.contains(literal)).collect();
         assert!(wrong.is_empty(), "{column}: {wrong:?}");
     }
+}
+
+/// The text of all files below a folder.
+fn sources(folder: &Path) -> String {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| if path.is_dir() { sources(&path) } else { std::fs::read_to_string(&path).unwrap() }).collect()
 }
 
 fn names<T: Named>(values: &[T]) -> Vec<&'static str> {
