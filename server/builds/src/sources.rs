@@ -32,6 +32,8 @@ use crate::{
 const MOST_BYTES: u64 = 1 << 30;
 /// How long an upload is stored.
 const LIFE: chrono::Duration = chrono::Duration::days(1);
+/// How long a slug with an archive is kept if no release has it.
+const UNRELEASED: chrono::Duration = chrono::Duration::days(30);
 /// Files without a row are kept while they are younger than this.
 const AGE: Duration = Duration::from_secs(3600);
 
@@ -166,9 +168,10 @@ pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
         tokio::fs::remove_file(file(platform, id)).await?;
         done.push(format!("removed the unused upload {id}"));
     }
-    let slugs = store::slugs::slug_sweep(platform.db(), Utc::now() - LIFE).await?;
+    let now = Utc::now();
+    let slugs = store::slugs::slug_sweep(platform.db(), now - LIFE, now - UNRELEASED).await?;
     if slugs > 0 {
-        done.push(format!("removed {slugs} slugs that were never uploaded"));
+        done.push(format!("removed {slugs} slugs that were never uploaded or never released"));
     }
     store::uploads::upload_sweep(platform.db(), Utc::now() - LIFE).await?;
     Ok(done)

@@ -39,13 +39,14 @@ pub const SOURCES: RowLimit<AccountId> = RowLimit {
     advice: "They expire after a day; upload to one that you have.",
 };
 
-/// Uploads for a later release. Slugs of builds are released at once.
+/// Uploads for a later release, and slugs of builds whose release was refused or cancelled. The others are released at
+/// once.
 pub const UNUSED_SLUGS: RowLimit<AppId> = RowLimit {
     rows: Counted::UnusedSlugs,
     most: 100,
     whose: "This app",
     what: "slugs that no release has",
-    advice: "Release them. Those without an archive are removed after a day.",
+    advice: "Release them. Others are removed after 30 days, and those without an archive after a day.",
 };
 
 /// A large company.

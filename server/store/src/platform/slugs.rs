@@ -123,14 +123,20 @@ pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: AppId) ->
     .await
 }
 
-/// Deletes slugs without an archive that were created before `before`, unless somebody is uploading one. Returns how many.
-pub async fn slug_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+/// Deletes slugs that no release has: those without an archive that were created before `empty`, and those with one that
+/// were created before `unreleased`. One that somebody is uploading stays, and so does an archive whose app has a pending
+/// build, which may be about to release it. Returns how many were deleted.
+pub async fn slug_sweep(db: impl PgExecutor<'_>, empty: DateTime<Utc>, unreleased: DateTime<Utc>) -> sqlx::Result<u64> {
     let gone = sqlx::query(
-        "delete from slugs s where s.checksum is null and s.created_at < $1
+        "delete from slugs s where not s.released
+             and (s.checksum is null and s.created_at < $1
+                  or s.created_at < $2
+                     and not exists (select 1 from builds b where b.app_id = s.app_id and b.status = 'pending'))
              and not exists (select 1 from releases r where r.slug_id = s.id)
              and not exists (select 1 from uploads u where u.id = s.id)",
     )
-    .bind(before)
+    .bind(empty)
+    .bind(unreleased)
     .execute(db)
     .await?;
     Ok(gone.rows_affected())

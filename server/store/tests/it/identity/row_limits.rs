@@ -200,10 +200,31 @@ async fn slugs_that_were_never_uploaded_are_removed_unless_somebody_is_uploading
     }
     let by = (ServerId::now_v7(), UploadId::now_v7());
     assert!(store::uploads::upload_begin(&w.db, ids[1].get(), by, at(0), at(1)).await.unwrap());
-    assert_eq!(slugs::slug_sweep(&w.db, at(9)).await.unwrap(), 1);
+    assert_eq!(slugs::slug_sweep(&w.db, at(9), at(0)).await.unwrap(), 1);
     for (id, stays) in ids.into_iter().zip([false, true, true, true]) {
         assert_eq!(slugs::slug_info(&w.db, id).await.unwrap().is_some(), stays);
     }
+}
+
+#[tokio::test]
+async fn slugs_that_were_never_released_are_removed_unless_a_build_may_release_them() {
+    let w = World::start().await;
+    let (app, building) = (w.app("dusk").await, w.app("dawn").await);
+    let mut ids = Vec::new();
+    for (app, created_at) in [(app, at(0)), (app, at(0)), (app, at(9)), (building, at(0))] {
+        let row = slugs::Row { created_at, ..w.slug_row(app, Some("SHA256:a")) };
+        slugs::slug_create(&w.db, &row).await.unwrap();
+        ids.push(row.id);
+    }
+    w.release(app, "failed", Some(ids[1])).await;
+    let build = w.build(building, 0).await;
+    assert_eq!(slugs::slug_sweep(&w.db, at(20), at(9)).await.unwrap(), 1);
+    for (id, stays) in ids.iter().zip([false, true, true, true]) {
+        assert_eq!(slugs::slug_info(&w.db, *id).await.unwrap().is_some(), stays);
+    }
+    assert!(builds::build_fail(&w.db, build, "x", at(9)).await.unwrap());
+    assert_eq!(slugs::slug_sweep(&w.db, at(20), at(9)).await.unwrap(), 1);
+    assert!(slugs::slug_info(&w.db, ids[3]).await.unwrap().is_none());
 }
 
 #[tokio::test]
