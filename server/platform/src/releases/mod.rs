@@ -71,7 +71,11 @@ pub async fn create_for(
     let slug_id =
         if new.keeps_slug { store::releases::release_newest_slug(&mut *tx, new.app).await? } else { new.slug };
     let slug = match slug_id {
-        Some(id) => store::slugs::slug_info(&mut *tx, id).await?,
+        // Retention may have removed it since the caller looked.
+        Some(id) => {
+            let slug = store::slugs::slug_info(&mut *tx, id).await?;
+            Some(slug.ok_or_else(|| Error::not_found("slug", "Couldn't find that slug."))?)
+        }
         None => None,
     };
     let phase = slug.as_ref().is_some_and(|s| s.process_types.contains_key("release"));
