@@ -33,8 +33,8 @@ async function fillAll(from: number, to: number) {
   );
   await fill(
     "releases",
-    "id, app_id, version, status, description, account_id, config, created_at, updated_at",
-    `gen_random_uuid(), ${its}, i + 100, 'succeeded', 'Set KEY' || i, ${me}, '', ${when}, ${when}`,
+    "id, app_id, version, status, description, account_id, config_id, created_at, updated_at",
+    `gen_random_uuid(), ${its}, i + 100, 'succeeded', 'Set KEY' || i, ${me}, (select config_id from apps where id = ${its}), ${when}, ${when}`,
     from,
     to,
   );
