@@ -10,34 +10,11 @@ apps=10000
 files=1024
 connections=64
 threads=2
-root=$(cd "$(dirname "$0")/.." && pwd)
-for program in nginx wrk python3 curl pgrep; do
-    command -v "$program" >/dev/null || {
-        echo "$program is missing. On Debian: apt-get install nginx-light wrk python3 curl" >&2
-        exit 1
-    }
-done
-
-cargo build --release --quiet -p router --example bench_router --manifest-path "$root/Cargo.toml"
-router=${CARGO_TARGET_DIR:-$root/target}/release/examples/bench_router
-
-work=$(mktemp -d)
-chmod 755 "$work"
-started=()
-finish() {
-    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$work"
-}
-trap finish EXIT
-
-read -r backend_port nginx_port router_port < <(python3 - <<'PY'
-import socket
-held = [socket.socket() for _ in range(3)]
-for s in held: s.bind(("127.0.0.1", 0))
-print(*(s.getsockname()[1] for s in held))
-PY
-)
+source "$(dirname "$0")/peers.bash"
+must_have "nginx-light wrk python3 curl" nginx wrk python3 curl pgrep
+router=$(example router bench_router)
+workspace
+read -r backend_port nginx_port router_port < <(free_ports 3)
 
 mkdir -p "$work/run" "$work/data/router-table"
 common="pid $work/NAME.pid; error_log $work/NAME.log; daemon off;"
@@ -101,9 +78,7 @@ PY
 nginx -c "$work/backend.conf" & started+=($!)
 nginx -c "$work/proxy.conf" & started+=($!); nginx_pid=$!
 "$router" "127.0.0.1:$router_port" "$work/data" "$work/run" "$files" >"$work/router.log" 2>&1 & started+=($!); router_pid=$!
-for port in $backend_port $nginx_port $router_port; do
-    curl -fsS --retry 50 --retry-connrefused --retry-delay 1 -o /dev/null -H 'Host: app1.apps.test' "http://127.0.0.1:$port/"
-done
+await_ports app1.apps.test "$backend_port" "$nginx_port" "$router_port"
 
 # Memory of a process and its children, in KB.
 memory() { # PID
@@ -146,9 +121,9 @@ for round in $(seq "$rounds"); do
     measure router "$router_pid" "$router_port"
 done
 
-python3 - "$work/results" "$root/bench/README.md" "$apps" "$files" "$connections" "$rounds" "$seconds" "$(nproc)" <<'PY'
-import pathlib, re, statistics, sys
-results, readme, apps, files, connections, rounds, seconds, cores = sys.argv[1:]
+python3 - "$work/results" "$apps" "$files" "$connections" "$rounds" "$seconds" "$(nproc)" <<'PY' | record apps
+import statistics, sys
+results, apps, files, connections, rounds, seconds, cores = sys.argv[1:]
 rows = [line.split() for line in open(results)]
 def of(name, column):
     return [float(r[column]) for r in rows if r[0] == name]
@@ -163,10 +138,5 @@ text = ["## Many apps and few files", "",
 for name in ("nginx", "router"):
     text.append(f"| {name} | {statistics.median(of(name, 1)):,.0f} | {sum(of(name, 2)):.0f} | {sum(of(name, 3)):.0f} | "
                 f"{of(name, 4)[-1]:.0f} |")
-block = "<!-- apps -->\n" + "\n".join(text) + "\n<!-- /apps -->\n"
-path = pathlib.Path(readme)
-old = path.read_text() if path.exists() else "# Benchmarks\n"
-new, n = re.subn(r"<!-- apps -->.*?<!-- /apps -->\n", lambda _: block, old, flags=re.S)
-path.write_text(new if n else old.rstrip("\n") + "\n\n" + block)
 print("\n".join(text))
 PY

@@ -8,34 +8,11 @@ rounds=${1:-5}
 seconds=${2:-5}
 connections=64
 threads=2
-root=$(cd "$(dirname "$0")/.." && pwd)
-for program in nginx wrk python3 curl pgrep; do
-    command -v "$program" >/dev/null || {
-        echo "$program is missing. On Debian: apt-get install nginx-light wrk python3 curl" >&2
-        exit 1
-    }
-done
-
-cargo build --release --quiet -p router --example bench_router --manifest-path "$root/Cargo.toml"
-router=${CARGO_TARGET_DIR:-$root/target}/release/examples/bench_router
-
-work=$(mktemp -d)
-chmod 755 "$work"
-started=()
-finish() {
-    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$work"
-}
-trap finish EXIT
-
-read -r backend_port nginx_port router_port < <(python3 - <<'PY'
-import socket
-held = [socket.socket() for _ in range(3)]
-for s in held: s.bind(("127.0.0.1", 0))
-print(*(s.getsockname()[1] for s in held))
-PY
-)
+source "$(dirname "$0")/peers.bash"
+must_have "nginx-light wrk python3 curl" nginx wrk python3 curl pgrep
+router=$(example router bench_router)
+workspace
+read -r backend_port nginx_port router_port < <(free_ports 3)
 
 common="pid $work/NAME.pid; error_log $work/NAME.log; daemon off; worker_processes auto;
 events { worker_connections 4096; }"
@@ -88,9 +65,7 @@ JSON
 nginx -c "$work/backend.conf" & started+=($!)
 nginx -c "$work/proxy.conf" & started+=($!); nginx_pid=$!
 "$router" "127.0.0.1:$router_port" "$work/data" "$work/run" >"$work/router.log" 2>&1 & started+=($!); router_pid=$!
-for port in $backend_port $nginx_port $router_port; do
-    curl -fsS --retry 50 --retry-connrefused --retry-delay 1 -o /dev/null -H 'Host: bench.apps.test' "http://127.0.0.1:$port/"
-done
+await_ports bench.apps.test "$backend_port" "$nginx_port" "$router_port"
 
 # User and system time of a process and its children, in hundredths of a second.
 spent() { # PID
@@ -135,9 +110,9 @@ for round in $(seq "$rounds"); do
 done
 measure direct "${started[0]}" "$backend_port" 13
 
-python3 - "$work/results" "$root/bench/README.md" "$connections" "$rounds" "$seconds" "$(nproc)" <<'PY'
-import pathlib, re, statistics, sys
-results, readme, connections, rounds, seconds, cores = sys.argv[1:]
+python3 - "$work/results" "$connections" "$rounds" "$seconds" "$(nproc)" <<'PY' | record router
+import statistics, sys
+results, connections, rounds, seconds, cores = sys.argv[1:]
 rows = [line.split() for line in open(results)]
 def of(name, case, column):
     return [float(r[column]) for r in rows if r[0] == name and r[1] == case]
@@ -158,10 +133,5 @@ for case, label in (("13", "13 B"), ("64k", "64 KiB"), ("new", "13 B, new connec
 direct = of("direct", "13", 2)
 text += ["", f"Without a proxy, the backend serves {m(direct):,.0f} 13 B responses per second. "
          "Rates depend on the load of the machine; compare the ratio and CPU per request."]
-block = "<!-- router -->\n" + "\n".join(text) + "\n<!-- /router -->\n"
-path = pathlib.Path(readme)
-old = path.read_text() if path.exists() else "# Benchmarks\n\nThe router is compared with a real peer in the same run, as a ratio; the other figures are from one machine.\n\n"
-new, n = re.subn(r"<!-- router -->.*?<!-- /router -->\n", lambda _: block, old, flags=re.S)
-path.write_text(new if n else old.rstrip("\n") + "\n\n" + block)
 print("\n".join(text))
 PY

@@ -5,19 +5,10 @@
 set -euo pipefail
 
 rounds=${1:-60}
-root=$(cd "$(dirname "$0")/.." && pwd)
-for program in bwrap runc python3; do
-    command -v "$program" >/dev/null || {
-        echo "$program is missing. On Debian: apt-get install bubblewrap runc python3" >&2
-        exit 1
-    }
-done
-cargo build --release --quiet -p dyno --example starts --manifest-path "$root/Cargo.toml"
-starts=${CARGO_TARGET_DIR:-$root/target}/release/examples/starts
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-chmod 755 "$work"
+source "$(dirname "$0")/peers.bash"
+must_have "bubblewrap runc python3" bwrap runc python3
+starts=$(example dyno starts)
+workspace
 
 # The same program in the peers' usual sandbox: all namespaces, no network. runc's has limits on memory and processes; neither has a network with internet access, nor a disk with a quota.
 bwrap="bwrap --unshare-all --die-with-parent --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp bash -c 'exec true'"
@@ -43,9 +34,9 @@ else
 fi
 "$starts" "$work/data" "$rounds" "${peers[@]}" >"$work/results"
 
-python3 - "$work/results" "$root/bench/README.md" "$rounds" "$(nproc)" <<'PY'
-import os, pathlib, re, statistics, sys
-results, readme, rounds, cores = sys.argv[1:]
+python3 - "$work/results" "$rounds" "$(nproc)" <<'PY' | record starts
+import os, statistics, sys
+results, rounds, cores = sys.argv[1:]
 rows = [line.split() for line in open(results)]
 names = list(dict.fromkeys(row[0] for row in rows))
 of = lambda name, column: [float(row[column]) for row in rows if row[0] == name]
@@ -61,10 +52,5 @@ for name in names:
     started = f"{statistics.median(of(name, 1)):.1f}" if name == "dyno" else ""
     ratio = "" if name == "dyno" else f"**{statistics.median(d / p for d, p in zip(ended, mine)):.2f}**"
     text.append(f"| {name} | {started} | {statistics.median(mine):.1f} | {worst(mine):.1f} | {ratio} |")
-block = "<!-- starts -->\n" + "\n".join(text) + "\n<!-- /starts -->\n"
-path = pathlib.Path(readme)
-old = path.read_text()
-new, n = re.subn(r"<!-- starts -->.*?<!-- /starts -->\n", lambda _: block, old, flags=re.S)
-path.write_text(new if n else old.rstrip("\n") + "\n\n" + block)
 print("\n".join(text))
 PY

@@ -1,0 +1,68 @@
+# What the benchmarks against other programs have in common. Sourced by them.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# The processes to end at the end.
+started=()
+
+# Fails unless these programs are installed. PACKAGES are the Debian packages that contain them.
+must_have() { # PACKAGES PROGRAM...
+    local packages=$1 program
+    for program in "${@:2}"; do
+        command -v "$program" >/dev/null || {
+            echo "$program is missing. On Debian: apt-get install $packages" >&2
+            exit 1
+        }
+    done
+}
+
+# Builds an example program of a crate, and prints its path.
+example() { # CRATE NAME
+    cargo build --release --quiet -p "$1" --example "$2" --manifest-path "$root/Cargo.toml"
+    echo "${CARGO_TARGET_DIR:-$root/target}/release/examples/$2"
+}
+
+# Creates the folder $work, which is removed at the end, after the processes have been ended.
+workspace() {
+    work=$(mktemp -d)
+    chmod 755 "$work"
+    trap finish EXIT
+}
+
+finish() {
+    local pid
+    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$work"
+}
+
+# Prints as many free ports.
+free_ports() { # NUMBER
+    python3 - "$1" <<'PY'
+import socket, sys
+held = [socket.socket() for _ in range(int(sys.argv[1]))]
+for s in held: s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in held))
+PY
+}
+
+# Waits until these ports respond to a request for HOST.
+await_ports() { # HOST PORT...
+    local port
+    for port in "${@:2}"; do
+        curl -fsS --retry 50 --retry-connrefused --retry-delay 1 -o /dev/null -H "Host: $1" "http://127.0.0.1:$port/"
+    done
+}
+
+# Writes the text from stdin between the markers of NAME in bench/README.md, and prints it.
+record() { # NAME
+    # The program is an argument, because stdin is the text.
+    python3 -c '
+import pathlib, re, sys
+name, path = sys.argv[1], pathlib.Path(sys.argv[2])
+text = sys.stdin.read().rstrip("\n")
+block = f"<!-- {name} -->\n{text}\n<!-- /{name} -->\n"
+old = path.read_text()
+new, n = re.subn(f"<!-- {name} -->.*?<!-- /{name} -->\n", lambda _: block, old, flags=re.S)
+path.write_text(new if n else old.rstrip("\n") + "\n\n" + block)
+print(text)
+' "$1" "$root/bench/README.md"
+}
