@@ -38,5 +38,6 @@ pub use crate::{
     error::{Error, Result},
     handle::Base,
     kinds::Kind,
+    paced::Paced,
     subject::{Subject, SubjectKind},
 };

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use api::ids::{AccountId, AppId, PushId};
 use async_trait::async_trait;
-use base::{Error, Result, error::is_disk_full};
+use base::{Error, Paced, Result, error::is_disk_full};
 use identity::quotas::{self, Quota};
 use repositories::GitLimits;
 use sqlx::PgConnection;
@@ -54,12 +54,8 @@ impl Reservation {
     /// This may take a while, so the caller should have a slot first.
     pub async fn take(builds: &Builds, by: AccountId, app: AppId) -> Result<Self> {
         let (reservations, push) = (builds.git().reservations().clone(), PushId::now_v7());
-        // Before locking anything, since it may take long; `free` uses the result.
-        builds.git().size(app).await;
-        // Pushes to repositories of the same owner are checked one at a time.
-        let mut tx = builds.begin_for(by).await?;
-        let (owner, left) = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
-        let Free { now, limit } = free(builds, &reservations, (push, by, app), (owner, left))?.or_crowded()?;
+        let (_tx, owner, free) = measure(builds, (push, by, app)).await?;
+        let Free { now, limit } = free.or_crowded()?;
         reservations.all().push(Reserved { push, by, app, owner, bytes: next(0, now), waits: false });
         let builds = builds.clone();
         Ok(Self(Arc::new(Inner { builds, reservations, push, by, app, limit })))
@@ -90,10 +86,7 @@ impl Reservation {
     /// enough even without the others.
     async fn try_more(&self, bytes: u64) -> Result<bool> {
         let Inner { builds, reservations, push, by, app, limit } = &*self.0;
-        builds.git().size(*app).await;
-        let mut tx = builds.begin_for(*by).await?;
-        let (owner, left) = quotas::left_for_app(&mut tx, *app, Quota::Repositories).await?;
-        let free = free(builds, reservations, (*push, *by, *app), (owner, left))?;
+        let (mut tx, _, free) = measure(builds, (*push, *by, *app)).await?;
         if free.limit.min(*limit) < bytes {
             return Err(self.too_large(&mut tx, bytes).await);
         }
@@ -164,10 +157,8 @@ impl Drop for Inner {
 
 /// Rejects a push if there is no space for another one. Reserves nothing, since the push has not begun.
 pub(super) async fn must_have_space(builds: &Builds, by: AccountId, app: AppId) -> Result<()> {
-    builds.git().size(app).await;
-    let mut tx = builds.begin_for(by).await?;
-    let found = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
-    free(builds, builds.git().reservations(), (PushId::now_v7(), by, app), found)?.or_crowded().map(drop)
+    let (_tx, _, free) = measure(builds, (PushId::now_v7(), by, app)).await?;
+    free.or_crowded().map(drop)
 }
 
 fn full(most: u64) -> Error {
@@ -196,15 +187,26 @@ impl Free {
     }
 }
 
+/// The space for a push, and whose quota it counts towards. Pushes to repositories of the same owner are checked one at a
+/// time: the next one waits for the end of the transaction.
+async fn measure(builds: &Builds, (push, by, app): (PushId, AccountId, AppId)) -> Result<(Paced, Owner, Free)> {
+    // Before locking anything, since it may take long; `free` uses the result.
+    builds.git().size(app).await;
+    let mut tx = builds.begin_for(by).await?;
+    let (owner, left) = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
+    let free = free(builds, (push, by, app), (owner, left))?;
+    Ok((tx, owner, free))
+}
+
 /// The space for a push, based on the last measurement.
 fn free(
     builds: &Builds,
-    reservations: &Reservations,
     (push, by, app): (PushId, AccountId, AppId),
     (owner, left): (Owner, Option<i64>),
 ) -> Result<Free> {
     dyno::disks::must_have_space(&builds.config().data, 0)?;
     let GitLimits { repository_bytes: most, push_bytes, .. } = builds.config().git;
+    let reservations = builds.git().reservations();
     let size = builds.git().last_size(app).unwrap_or(0);
     if size >= most {
         return Err(full(most));
