@@ -271,7 +271,7 @@ fn checksum(file: &FilePath) -> Result<(String, i64)> {
 /// `GET /blobs/slugs/{secret}`
 pub async fn slug_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
     let Opened { slug: id, by, watch, .. } = opened(&platform, "slug get", &secret).await?;
-    let slot = platform.streams().try_take(payers::of_account(&platform, by).await?)?;
+    let slot = platform.stream_slot(by).await?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     let checksum = row.checksum.ok_or_else(missing)?;
     let (size, content) = platform.slug_files().read(&checksum).await?;

@@ -173,7 +173,7 @@ pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
     if slugs > 0 {
         done.push(format!("removed {slugs} slugs that were never uploaded or never released"));
     }
-    store::uploads::upload_sweep(platform.db(), Utc::now() - LIFE).await?;
+    store::uploads::upload_sweep(platform.db(), now - LIFE).await?;
     Ok(done)
 }
 
@@ -191,7 +191,7 @@ fn older_than(folder: &FilePath, age: Duration) -> std::io::Result<Vec<SourceId>
 /// `GET /blobs/sources/{secret}`
 pub async fn source_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
     let (account, id, watch) = opened(&platform, "source get", &secret).await?;
-    let slot = platform.streams().try_take(payers::of_account(&platform, account).await?)?;
+    let slot = platform.stream_slot(account).await?;
     let file = tokio::fs::File::open(file(&platform, id)).await.map_err(|_| missing())?;
     // With its length, so that the client notices an incomplete download.
     let length = file.metadata().await?.len().to_string();

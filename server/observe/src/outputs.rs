@@ -9,7 +9,7 @@ use axum::{
 };
 use base::{Error, Result, secrets::Bearer, slots::Slot, web};
 use futures::{Stream, StreamExt as _};
-use identity::{Can, payers, watch::Watch};
+use identity::{Can, watch::Watch};
 use platform::{Platform, outputs, outputs::follow};
 
 use crate::lines::{self, BATCH_BYTES};
@@ -23,7 +23,7 @@ pub async fn build_output(
     let (bearer, id) = platform.secrets().signed_for("build output", &secret).ok_or_else(no_stream)?;
     let build = store::builds::build_info(platform.db(), BuildId(id)).await?.ok_or_else(no_stream)?;
     let watch = watch(&platform, bearer, build.app_id).await?;
-    let slot = platform.streams().try_take(payers::of_account(&platform, bearer.account).await?)?;
+    let slot = platform.stream_slot(bearer.account).await?;
     Ok(stream(platform, outputs::Output::of_build(build.app_id, build.id), (slot, watch), &headers))
 }
 
@@ -36,7 +36,7 @@ pub async fn release_output(
     let (bearer, id) = platform.secrets().signed_for("release output", &secret).ok_or_else(no_stream)?;
     let release = store::releases::release_info(platform.db(), ReleaseId(id)).await?.ok_or_else(no_stream)?;
     let watch = watch(&platform, bearer, release.app_id).await?;
-    let slot = platform.streams().try_take(payers::of_account(&platform, bearer.account).await?)?;
+    let slot = platform.stream_slot(bearer.account).await?;
     Ok(stream(platform, outputs::Output::of_release(release.app_id, release.id), (slot, watch), &headers))
 }
 

@@ -3,12 +3,15 @@
 use std::{ops::Deref, sync::Arc};
 
 use anyhow::Context as _;
-use api::ids::{AppId, ReleaseId};
+use api::ids::{AccountId, AppId, ReleaseId};
 use axum::extract::FromRef;
-use base::{Base, Kind, slots::Slots};
+use base::{
+    Base, Kind, Result,
+    slots::{Slot, Slots},
+};
 use chrono::{DateTime, Utc};
 use dyno::Driver;
-use identity::Identity;
+use identity::{Identity, payers};
 use tokio::{sync::Notify, task::JoinHandle};
 use worker::Workers;
 
@@ -165,6 +168,14 @@ impl Platform {
     /// Slots for open streams and sockets.
     pub fn streams(&self) -> &Slots {
         &self.0.streams
+    }
+
+    /// A slot for a stream of whoever a pre-signed URL was signed for.
+    ///
+    /// # Errors
+    /// 401 if the account is gone, 429 if its payer has too many open.
+    pub async fn stream_slot(&self, account: AccountId) -> Result<Slot> {
+        self.streams().try_take(payers::of_account(self, account).await?)
     }
 
     /// Wakes the dyno reconciler, because a process of this host has ended. Nothing has changed in the database yet, so
