@@ -140,8 +140,9 @@ pub async fn touch(session: &Session) {
     }
 }
 
-/// Signs `session` in to `account`, of which the sessions unused for longest end if there are too many, under a new cookie value: one that somebody else has set gains nothing (session
-/// fixation). `id` is that of the session in the audit log.
+/// Signs `session` in to `account`, under a new cookie value: one that somebody else has set gains nothing (session
+/// fixation). If the account has too many sessions, those that have been unused for longest end. `id` is that of the
+/// session in the audit log.
 pub async fn sign_in(
     base: &Base,
     session: &Session,

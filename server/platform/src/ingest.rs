@@ -79,35 +79,26 @@ enum Step {
     Copied(usize),
     /// Everything was copied, and there will be no more.
     Ended,
-    /// Why it failed: there may be more.
-    Failed(String),
+    /// An error: there may be more.
+    Failed,
 }
 
 impl Step {
-    /// How many lines were copied; an error is reported.
     fn copied(&self) -> usize {
-        match self {
-            Self::Copied(lines) => *lines,
-            Self::Ended => 0,
-            Self::Failed(err) => {
-                report(err);
-                0
-            }
-        }
+        if let Self::Copied(lines) = self { *lines } else { 0 }
     }
-}
-
-fn report(err: &str) {
-    tracing::warn!("could not read a dyno's output, retrying: {err}");
 }
 
 /// Copies a few lines.
 fn step(follower: &Shared, most: usize) -> Step {
-    let Ok(mut follower) = follower.lock() else { return Step::Failed("an earlier read panicked".into()) };
+    let Ok(mut follower) = follower.lock() else { return Step::Failed };
     match follower.step(most) {
         Ok(0) if follower.has_ended() => Step::Ended,
         Ok(copied) => Step::Copied(copied),
-        Err(err) => Step::Failed(err.to_string()),
+        Err(err) => {
+            tracing::warn!("could not read a dyno's output, retrying: {err}");
+            Step::Failed
+        }
     }
 }
 
@@ -156,26 +147,15 @@ async fn ended(platform: &Platform) {
         drop(platform.ingest().gate.lock().await);
         let turn = |(run, follower): (RunId, Shared)| async move {
             let step = tokio::task::spawn_blocking(move || step(&follower, TURN)).await;
-            let is_over = match step.unwrap_or_else(|err| Step::Failed(err.to_string())) {
-                Step::Copied(0) => {
-                    tokio::time::sleep(IDLE).await;
-                    false
-                }
-                Step::Copied(_) => false,
-                Step::Ended => true,
+            match step.unwrap_or(Step::Failed) {
+                Step::Copied(0) => tokio::time::sleep(IDLE).await,
+                Step::Copied(_) => {}
+                Step::Failed if !platform.ingest().has_failed_for(run, PATIENCE) => tokio::time::sleep(AGAIN).await,
                 // What cannot be read after all is lost with the dyno.
-                Step::Failed(err) => {
-                    report(&err);
-                    let is_over = platform.ingest().has_failed_for(run, PATIENCE);
-                    if !is_over {
-                        tokio::time::sleep(AGAIN).await;
-                    }
-                    is_over
+                Step::Ended | Step::Failed => {
+                    platform.ingest().was_read(run);
+                    platform.wake_dynos();
                 }
-            };
-            if is_over {
-                platform.ingest().was_read(run);
-                platform.wake_dynos();
             }
         };
         stream::iter(ended).for_each_concurrent(TURNS, turn).await;

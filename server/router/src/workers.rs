@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use spool::Pause;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -137,15 +138,14 @@ async fn accept(shared: &Arc<Shared>, listeners: &Listeners) {
 
 /// Waits while there are too many connections in all, or on this worker.
 async fn wait_for_turn(shared: &Shared) {
-    let mut pause = FIRST_PAUSE;
+    let mut pause = Pause::between(FIRST_PAUSE, PAUSE);
     loop {
         let open = shared.connections.load(Relaxed);
         let is_full = open >= shared.files.clients + shared.files.hall;
         if !is_full && this_worker::connections() <= open / shared.config.workers + AHEAD {
             return;
         }
-        sleep(pause).await;
-        pause = PAUSE.min(pause * 2);
+        sleep(pause.take()).await;
     }
 }
 

@@ -307,8 +307,12 @@ pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64
     .bind(&many)
     .fetch_all(&mut *db)
     .await?;
+    if gone.is_empty() {
+        return Ok(0);
+    }
     forget(db, &gone).await?;
-    add_up(db, &many).await?;
+    let apps: Vec<AppId> = gone.iter().map(|(app, ..)| *app).collect();
+    add_up(db, &apps).await?;
     Ok(gone.len() as u64)
 }
 
