@@ -151,3 +151,51 @@ fn state(entry: &Entry<'_>, up: bool) -> AppState {
         _ => AppState::Booting,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use api::ids::{AppId, ReleaseId, RunId};
+
+    use super::*;
+
+    fn row(stopping_at: DateTime<Utc>) -> Row {
+        Row {
+            id: DynoId::from_u128(1),
+            app_id: AppId::from_u128(1),
+            name: "web.1".into(),
+            kind: "web".into(),
+            ordinal: 1,
+            size: "Basic".into(),
+            command: "run".into(),
+            release_id: ReleaseId::from_u128(1),
+            version: 1,
+            state: DynoState::Up,
+            run_id: RunId::from_u128(1),
+            addr: None,
+            started_at: None,
+            retiring_at: None,
+            stopping_at: Some(stopping_at),
+            killed_at: None,
+            starts: 1,
+            crashes: 0,
+            next_start_at: None,
+            last_exit: None,
+            created_at: stopping_at,
+            updated_at: stopping_at,
+        }
+    }
+
+    #[test]
+    fn a_dyno_is_removed_when_the_first_table_without_it_is_accepted() {
+        let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let after = |seconds| at + TimeDelta::seconds(seconds);
+        let (mut router, row) = (RouterTable::default(), row(at));
+        let cases = [(false, 100, None), (true, 200, Some(200)), (true, 300, Some(200)), (false, 400, Some(200))];
+        for (has_table, seconds, expected) in cases {
+            router.note([&row].into_iter(), has_table, after(seconds));
+            assert_eq!(router.removed_after(row.id), expected.map(TimeDelta::seconds), "{seconds}");
+        }
+        router.note([].into_iter(), true, after(500));
+        assert_eq!(router.removed_after(row.id), None);
+    }
+}
