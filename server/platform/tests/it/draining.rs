@@ -132,6 +132,7 @@ async fn a_router_that_cannot_save_its_table_delays_nothing_and_is_not_sent_it_a
     let t = World::start().await;
     let run = served(&t).await;
     std::fs::create_dir(router::table_dir(&t.data()).join("routes.json.new")).unwrap();
+    t.expects("could not write");
     let client = ask(&t).await;
     t.owner.patch("/apps/dusk/formation/web", json!({ "quantity": 0 })).await;
     let in_use = until("the router has a table that it could not save", async || {

@@ -265,3 +265,55 @@ fn refuse(status: StatusCode, sentence: &str) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as StdMutex;
+
+    use super::*;
+    use crate::{Config, Router};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<StdMutex<Vec<u8>>>);
+
+    impl Log {
+        fn count(&self, text: &str) -> usize {
+            String::from_utf8_lossy(&self.0.lock().unwrap()).matches(text).count()
+        }
+    }
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_that_cannot_be_written_is_logged_once_until_one_can_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::new("127.0.0.1:0".parse().unwrap(), dir.path(), dir.path().join("run"));
+        let shared = Router::bind(config).unwrap().shared;
+        let served = Served { shared, writing: Arc::default(), unsaved: AtomicBool::new(false) };
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let _logs = tracing::subscriber::set_default(subscriber);
+        let obstacle = table_dir(dir.path()).join("routes.json.new");
+        for times in 1..=2 {
+            fs::create_dir(&obstacle).unwrap();
+            for _ in 0..3 {
+                served.write(b"{}");
+                assert_eq!(log.count("The routing table is in use"), times);
+            }
+            fs::remove_dir(&obstacle).unwrap();
+            for _ in 0..3 {
+                served.write(b"{}");
+                assert_eq!(log.count("the routing table is on disk again"), times);
+            }
+        }
+    }
+}
