@@ -36,6 +36,7 @@ mod subjects;
 pub mod team_invitations;
 pub mod team_members;
 pub mod teams;
+mod urls;
 pub mod watch;
 
 pub use base::credential::Credential;
