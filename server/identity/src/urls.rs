@@ -16,7 +16,9 @@ mod tests {
     #[test]
     fn a_url_is_used_as_it_is_shown() {
         assert_eq!(parse("https://x.test/a").unwrap().as_str(), "https://x.test/a");
-        for odd in ["https://x.test/a\r\nb", "https://x.test/a\tb", "https://x.test/a\u{85}", "https://x.test/\u{2028}", ""] {
+        for odd in
+            ["https://x.test/a\r\nb", "https://x.test/a\tb", "https://x.test/a\u{85}", "https://x.test/\u{2028}", ""]
+        {
             assert!(parse(odd).is_none(), "{odd:?}");
         }
     }

@@ -56,6 +56,7 @@ async fn teams_and_their_members() {
     assert_eq!(store::broken_constraint(&held).as_deref(), Some("apps_team_fkey"));
     let mut tx = w.db.begin().await.unwrap();
     team_lock(&mut *tx, acme).await.unwrap();
+    assert!(team_lock_at_once(&mut *tx, acme).await.unwrap() && !team_lock_at_once(&w.db, acme).await.unwrap());
     team_member_delete(&mut tx, acme, ada).await.unwrap();
     tx.commit().await.unwrap();
     assert!(members(&w, acme).await.is_empty());
