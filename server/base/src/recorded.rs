@@ -27,7 +27,8 @@ pub enum Concerned {
     Everybody,
     /// This account.
     Account(AccountId),
-    /// Those who share a team or an app with this account.
+    /// Those who share a team or an app with this account, have invited it or were invited by it, or have offered it an app
+    /// or were offered one by it.
     Companions(AccountId),
     /// The members of this team.
     Team(TeamId),

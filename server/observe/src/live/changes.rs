@@ -75,7 +75,10 @@ async fn includes(
     let mut shared = Vec::new();
     if !companions.is_empty() {
         let members = store::team_members::team_member_companions(db, followers, &companions).await?;
-        found.extend(members.into_iter().map(|(who, other)| (who, Concerned::Companions(other))));
+        let invited = store::team_invitations::team_invitation_companions(db, followers, &companions).await?;
+        let offered = store::app_transfers::app_transfer_companions(db, followers, &companions).await?;
+        let all = members.into_iter().chain(invited).chain(offered);
+        found.extend(all.map(|(who, other)| (who, Concerned::Companions(other))));
         shared = store::collaborators::collaborator_shared(db, &companions).await?;
         apps.extend(shared.iter().map(|(_, app)| *app));
     }
