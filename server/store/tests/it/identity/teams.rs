@@ -212,8 +212,7 @@ async fn whoever_is_invited_is_seen_by_admins_of_the_team() {
         team_member_save(&w.db, TeamMemberId::now_v7(), acme, who, role, at(1)).await.unwrap();
     }
     let id = TeamInvitationId::now_v7();
-    let new =
-        New { id, team: acme, account: fay, role: Role::Member, invited_by: bob, expires_at: at(9), now: at(1) };
+    let new = New { id, team: acme, account: fay, role: Role::Member, invited_by: bob, expires_at: at(9), now: at(1) };
     team_invitation_save(&w.db, &new).await.unwrap();
     assert_eq!(team_invitation_companions(&w.db, &[bob, eve], &[fay]).await.unwrap(), [(bob, fay)]);
     assert_eq!(team_invitation_companions(&w.db, &[eve, fay], &[bob]).await.unwrap(), [(fay, bob)]);
