@@ -383,7 +383,7 @@ mod tests {
         let ended = |why: worker::Error| {
             anyhow::Error::from(builder::Error::from(anyhow::Error::from(why).context("unpack an archive")))
         };
-        for why in [worker::Error::Crowded, worker::Error::Died { signal: 9 }] {
+        for why in [worker::Error::Crowded, worker::Error::Lost, worker::Error::Died { signal: 9 }] {
             let (status, body) = answer("/blobs/slugs/x", &ended(why));
             assert!(status == 503 && body.contains("ran out of memory"), "{body}");
         }
