@@ -32,6 +32,7 @@ mod session_cookies;
 mod sessions;
 mod sign_in;
 mod sign_in_links;
+pub mod signed_urls;
 mod subjects;
 pub mod team_invitations;
 pub mod team_members;
