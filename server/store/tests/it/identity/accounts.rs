@@ -1,7 +1,7 @@
 //! Accounts and the invitation policy: every query.
 
 use api::{
-    ids::{TeamId, TeamInvitationId},
+    ids::{AccountId, TeamId, TeamInvitationId},
     invitation_policy::Inviters,
     team_members::{GrantedBy, Role},
 };
