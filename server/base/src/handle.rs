@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use store::servers::ServerHold;
 use tokio::sync::Mutex;
 
-use crate::{bus::Bus, rate_limits::RateLimits, secrets::Secrets, server_id, settings::Settings, slots::Slots};
+use crate::{bus::Bus, rate_limits::RateLimits, secrets::Secrets, servers, settings::Settings, slots::Slots};
 
 /// Concurrent changes by requests per payer, waiting ones, and the total: each has a connection to the database. The
 /// other connections are for reads, sign-ins and jobs, which changes cannot block.
@@ -48,7 +48,7 @@ impl Base {
     pub async fn open(settings: Settings) -> anyhow::Result<Self> {
         let secrets = Secrets::load(&settings.data.join("master.key"), settings.master_key.as_deref())?;
         let db = store::open(&settings.database_url).await.context("open the platform's database")?;
-        let (server_id, server_hold) = server_id::claim(&settings.data.join("server-id"), &db).await?;
+        let (server_id, server_hold) = servers::claim(&settings.data.join("server-id"), &db).await?;
         let rules =
             outbound::Rules { networks: settings.outbound_networks.clone(), allowed_ports: settings.public_ports() };
         let inner = Inner {

@@ -25,10 +25,12 @@ impl ServerHold {
         if self.db.ping().await.is_ok() {
             return Ok(true);
         }
-        let again = server_hold(pool, self.id).await?;
-        let is_held = again.is_some();
-        *self = again.unwrap_or(Self { id: self.id, db: pool.connect_options().connect().await? });
-        Ok(is_held)
+        match server_hold(pool, self.id).await? {
+            Some(again) => *self = again,
+            // The next time is another try.
+            None => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Lets another process have the id at once.
