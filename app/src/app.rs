@@ -25,8 +25,10 @@ pub fn App() -> impl IntoView {
     });
     // The server writes the title into the page as it is; a browser sets it as text.
     let is_html = use_context::<ServerMetaContext>().is_some();
+    let missing = parts::Missing::provide();
     view! {
-        <Title formatter=move |title: String| full_title(&title, is_html)/>
+        // For pages that consist of nothing but what was not found.
+        <Title formatter=move |title: String| full_title(&title, is_html) text=move || missing.or(String::new)/>
         <Router>
             <Routes fallback=pages::NotFoundPage>
                 <Route path=path!("/login") view=bundles::LoginPage() ssr=SsrMode::Async/>

@@ -18,6 +18,7 @@ mod icon;
 mod live_mark;
 pub mod log;
 mod meter;
+mod missing;
 mod notices;
 mod pager;
 mod palette;
@@ -45,6 +46,7 @@ pub use self::{
     icon::{Glyph, Icon},
     live_mark::LiveMark,
     meter::Meter,
+    missing::Missing,
     notices::Notices,
     pager::Pager,
     palette::{FindButton, Palette},

@@ -106,6 +106,27 @@ test("answers that come when the page is left already break nothing", async ({ p
   expect(odd).toEqual([]);
 });
 
+test("a part of a page that was not found does not leave its title behind", async ({ page }) => {
+  await open(page, "/teams");
+  let isGone = true;
+  await page.route(`**/teams/${team}`, (route) =>
+    isGone
+      ? route.fulfill({ status: 404, json: { id: "not_found", message: "Couldn't find that team." } })
+      : route.continue(),
+  );
+  await page.getByRole("link", { name: team, exact: true }).first().click();
+  await expect(page).toHaveTitle("Not found · Wharf");
+  const retried = page.waitForResponse((response) => response.url().endsWith(`/teams/${team}`));
+  await page.getByRole("button", { name: "Try again" }).click();
+  await (await retried).finished();
+  await expect(page.getByText("Couldn't find that team.")).toBeVisible();
+  await expect(page).toHaveTitle("Not found · Wharf");
+  isGone = false;
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.getByText("You are admin")).toBeVisible();
+  await expect(page).toHaveTitle(`Team ${team} · Wharf`);
+});
+
 test("a service account gets a token, which is shown once", async ({ page }) => {
   const odd = complaints(page);
   await open(page, `/teams/${team}`);

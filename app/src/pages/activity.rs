@@ -74,7 +74,7 @@ impl Item {
     /// A key that changes with everything shown, so that a changed item is rerendered.
     fn key(&self) -> String {
         match self {
-            Self::Release(r, build) => format!("{}{:?}{}{:?}{build:?}", r.id, r.status, r.current, r.error),
+            Self::Release(r, build) => format!("{}{:?}{}{}{:?}{build:?}", r.id, r.status, r.current, r.cancelled, r.error),
             Self::Build(b) => format!("{}{:?}{}", b.id, b.status, b.queue_position),
         }
     }

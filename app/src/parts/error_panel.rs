@@ -2,9 +2,8 @@
 
 use api::Error;
 use leptos::prelude::*;
-use leptos_meta::Title;
 
-use super::{Icon, Status, Tone};
+use super::{Icon, Missing, Status, Tone};
 use crate::Answer;
 
 /// An error response. If something was not found, that is the title of the page, too, which is not to repeat the URL.
@@ -15,9 +14,9 @@ pub fn ErrorPanel(
     #[prop(default = None)]
     retry: Option<Callback<()>>,
 ) -> impl IntoView {
-    let is_missing = error.is_not_found();
-    if is_missing {
+    if error.is_not_found() {
         Answer::with(404);
+        Missing::note();
     }
     let title = match error.status {
         0 => "The platform is not responding",
@@ -27,7 +26,7 @@ pub fn ErrorPanel(
         _ => "Loading failed",
     };
     let signed_out = error.is_unauthorized();
-    let panel = view! {
+    view! {
         <div class="card" role="alert">
             <div class="in stack g3">
                 <div class="row"><Status tone=Tone::Bad word=title.to_owned()/></div>
@@ -49,9 +48,5 @@ pub fn ErrorPanel(
             </div>
         </div>
     }
-    .into_any();
-    match is_missing {
-        true => view! { <Title text="Not found"/> {panel} }.into_any(),
-        false => panel,
-    }
+    .into_any()
 }

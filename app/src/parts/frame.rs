@@ -6,7 +6,8 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 
 use super::{
-    Avatar, Each, FindButton, Icon, Notices, Palette, Show, ThemeButton, ToastStack, Visitor, visitor::ADMIN_PAGES,
+    Avatar, Each, FindButton, Icon, Missing, Notices, Palette, Show, ThemeButton, ToastStack, Visitor,
+    visitor::ADMIN_PAGES,
 };
 use crate::{
     data::{LiveData, client, refetched},
@@ -219,8 +220,9 @@ pub fn Deck(
     let main = NodeRef::<html::Main>::new();
     // The server writes the title last; under load, the page may have been disposed by then.
     let first = title.get_untracked();
+    let missing = Missing::of_page();
     view! {
-        <Title text=move || title.try_get().unwrap_or_else(|| first.clone())/>
+        <Title text=move || missing.or(|| title.try_get().unwrap_or_else(|| first.clone()))/>
         <div class="deck" data-fixed=move || fixed.get().then_some("")>
             <header class="top">
                 <a

@@ -65,6 +65,9 @@ pub struct Release {
     /// *Wharf:* why it failed: `cancelled by bob@example.com`. While it is pending, the reason why it is about to fail.
     #[serde(default)]
     pub error: Option<String>,
+    /// *Wharf:* whether its release phase was cancelled. While it is pending, it is about to end.
+    #[serde(default)]
+    pub cancelled: bool,
     /// *Wharf:* whether its release phase is waiting for its turn.
     #[serde(default)]
     pub queued: bool,
@@ -73,12 +76,12 @@ pub struct Release {
 impl Release {
     /// Whether its release phase can be cancelled. Not if it has already been cancelled and is about to end.
     pub fn may_cancel(&self) -> bool {
-        self.status.is_pending() && self.error.is_none()
+        self.status.is_pending() && !self.cancelled
     }
 
     /// Why its release phase was cancelled, or is being cancelled: `cancelled by bob@example.com`.
     pub fn cancellation(&self) -> Option<&str> {
-        self.error.as_deref().filter(|why| why.starts_with("cancelled"))
+        self.cancelled.then(|| self.error.as_deref().unwrap_or("cancelled"))
     }
 }
 
@@ -179,4 +182,32 @@ pub struct ReleaseChangesQuery {
     /// Id or version; defaults to the previous one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release(status: &str, cancelled: bool, error: Option<&str>) -> Release {
+        let of = serde_json::json!({ "id": ReleaseId::nil(), "name": "dusk" });
+        serde_json::from_value(serde_json::json!({
+            "id": ReleaseId::nil(), "app": of, "version": 2, "status": status, "current": false, "description": "Deploy",
+            "user": { "id": ReleaseId::nil(), "email": "ada@example.com" }, "slug": null, "addon_plan_names": [],
+            "artifacts": [], "eligible_for_rollback": false, "output_stream_url": null,
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+            "cancelled": cancelled, "error": error,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_cancellation_is_not_recognised_by_its_text() {
+        let failed = release("failed", false, Some("cancelled its own subscription and exited with 1"));
+        assert_eq!(failed.cancellation(), None);
+        let cancelled = release("failed", true, Some("the app was destroyed"));
+        assert_eq!(cancelled.cancellation(), Some("the app was destroyed"));
+        let ending = release("pending", true, None);
+        assert_eq!((ending.cancellation(), ending.may_cancel()), (Some("cancelled"), false));
+        assert!(release("pending", false, None).may_cancel());
+    }
 }

@@ -15,7 +15,7 @@ const FREE: usize = 8 << 10;
 
 static BUDGET: Semaphore = Semaphore::const_new(ALL);
 
-/// Marks a request whose sender has been authenticated, in its extensions. Its body does not count.
+/// Marks a request whose sender has been authenticated before its body is read, in its extensions. Its body does not count.
 #[derive(Clone, Copy)]
 pub struct Authenticated;
 

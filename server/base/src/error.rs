@@ -114,8 +114,8 @@ pub fn of_worker(err: &anyhow::Error) -> Option<&worker::Error> {
 /// Whether the cause is a worker that was killed because the machine, or everything on it together, was out of memory:
 /// a retry may succeed.
 pub fn is_crowded(err: &anyhow::Error) -> bool {
-    use worker::Error::{Crowded, Died};
-    matches!(of_worker(err), Some(Crowded | Died { signal: SIGKILL }))
+    use worker::Error::{Crowded, Died, Lost};
+    matches!(of_worker(err), Some(Crowded | Lost | Died { signal: SIGKILL }))
 }
 
 /// Sent by the kernel or an administrator of the machine.

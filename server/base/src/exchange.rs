@@ -17,6 +17,7 @@ use crate::{
     ends::{Ends, Reader},
     kinds::Kind,
     recorded::Recorded,
+    servers,
 };
 
 /// How long changes without a transaction are collected before they are sent to other servers.
@@ -66,12 +67,12 @@ impl Base {
     }
 }
 
-/// Exchanges messages with the other servers of this database, and passes on those of other channels, until it is
-/// dropped.
+/// Exchanges messages with the other servers of this database, passes on those of other channels, and keeps the id of
+/// this server, until it is dropped.
 pub async fn run(base: Base) {
     let waiting = base.bus().waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(waiting) = waiting else { return };
-    tokio::join!(listen(&base), send(&base, waiting));
+    tokio::join!(listen(&base), send(&base, waiting), servers::keep(&base));
 }
 
 async fn listen(base: &Base) {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use api::ids::ServerId;
 use sqlx::PgPool;
+use store::servers::ServerHold;
+use tokio::sync::Mutex;
 
-use crate::{bus::Bus, rate_limits::RateLimits, secrets::Secrets, server_id, settings::Settings, slots::Slots};
+use crate::{bus::Bus, rate_limits::RateLimits, secrets::Secrets, servers, settings::Settings, slots::Slots};
 
 /// Concurrent changes by requests per payer, waiting ones, and the total: each has a connection to the database. The
 /// other connections are for reads, sign-ins and jobs, which changes cannot block.
@@ -28,6 +30,7 @@ pub struct Base(Arc<Inner>);
 struct Inner {
     settings: Settings,
     server_id: ServerId,
+    server_hold: Mutex<Option<ServerHold>>,
     db: PgPool,
     secrets: Secrets,
     outbound: outbound::Client,
@@ -44,8 +47,8 @@ impl Base {
     /// What is missing or wrong on this machine, for the operator.
     pub async fn open(settings: Settings) -> anyhow::Result<Self> {
         let secrets = Secrets::load(&settings.data.join("master.key"), settings.master_key.as_deref())?;
-        let server_id = server_id::load(&settings.data.join("server-id"))?;
         let db = store::open(&settings.database_url).await.context("open the platform's database")?;
+        let (server_id, server_hold) = servers::claim(&settings.data.join("server-id"), &db).await?;
         let rules =
             outbound::Rules { networks: settings.outbound_networks.clone(), allowed_ports: settings.public_ports() };
         let inner = Inner {
@@ -56,6 +59,7 @@ impl Base {
             bus: Bus::default(),
             settings,
             server_id,
+            server_hold: Mutex::new(Some(server_hold)),
             db,
             secrets,
         };
@@ -67,9 +71,15 @@ impl Base {
         &self.0.settings
     }
 
-    /// The id of this server among those of its database. It is the same after a restart.
+    /// The id of this server among those of its database. It is the same after a restart, unless another server with a
+    /// copy of the data directory is running.
     pub fn server_id(&self) -> ServerId {
         self.0.server_id
+    }
+
+    /// What holds this id in the database; none once the server has stopped.
+    pub(crate) fn server_hold(&self) -> &Mutex<Option<ServerHold>> {
+        &self.0.server_hold
     }
 
     pub fn db(&self) -> &PgPool {

@@ -25,7 +25,7 @@ pub mod recent;
 pub mod recorded;
 pub mod routes;
 pub mod secrets;
-mod server_id;
+mod servers;
 pub mod settings;
 pub mod slots;
 mod subject;

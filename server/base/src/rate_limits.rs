@@ -2,7 +2,8 @@
 //!
 //! All tokens of an account share a bucket, and so do all its sessions: more tokens do not mean more requests, and a
 //! program that sends too many does not lock people out of the console. Service accounts have buckets of their own, and
-//! share another one per creator; so do OAuth clients, which send requests without a token.
+//! share another one per creator; so do OAuth clients, which send requests without a token. Pre-signed URLs have one per
+//! account that they were signed for.
 
 use std::{
     sync::{
@@ -39,6 +40,8 @@ enum Of {
     ServiceAccounts(AccountId),
     /// All OAuth clients of an account and its service accounts.
     Clients(AccountId),
+    /// All pre-signed URLs of an account.
+    Urls(AccountId),
 }
 
 impl Of {
@@ -53,7 +56,7 @@ impl Of {
 
     fn most(self) -> f64 {
         let most = MOST as f64;
-        if matches!(self, Self::Tokens(_) | Self::Clients(_)) { most } else { most * FOLD }
+        if matches!(self, Self::Tokens(_) | Self::Clients(_) | Self::Urls(_)) { most } else { most * FOLD }
     }
 }
 
@@ -141,6 +144,11 @@ impl RateLimits {
     /// Counts one request of an OAuth client whose owner is charged to `payer`, or rejects it.
     pub fn take_for_client(&self, payer: AccountId) -> Result<()> {
         self.take_from(std::iter::once(Of::Clients(payer)), None)
+    }
+
+    /// Counts one request to a URL that was signed for `account`, or rejects it.
+    pub fn take_for_url(&self, account: AccountId) -> Result<()> {
+        self.take_from(std::iter::once(Of::Urls(account)), None)
     }
 
     fn take_from(&self, all: impl Iterator<Item = Of> + Clone, budget: Option<&Budget>) -> Result<()> {
@@ -276,6 +284,15 @@ mod tests {
     use api::ids::{AuthorizationId, SessionId};
 
     use super::*;
+
+    #[test]
+    fn pre_signed_urls_are_limited_apart_from_tokens() {
+        let (limits, ada, bob) = (RateLimits::default(), AccountId::from_u128(1), AccountId::from_u128(2));
+        assert!((0..MOST).all(|_| limits.take_for_url(ada).is_ok()));
+        assert!(limits.take_for_url(ada).is_err() && limits.take_for_url(bob).is_ok());
+        let token = Credential::Token(AuthorizationId::from_u128(3));
+        assert!(limits.take(ada, ada, token, None).is_ok());
+    }
 
     #[test]
     fn the_lock_grows_and_is_forgotten() {

@@ -27,7 +27,8 @@ pub enum Concerned {
     Everybody,
     /// This account.
     Account(AccountId),
-    /// Those who share a team or an app with this account.
+    /// Those who share a team or an app with this account, have invited it or were invited by it, or have offered it an app
+    /// or were offered one by it.
     Companions(AccountId),
     /// The members of this team.
     Team(TeamId),
@@ -42,7 +43,7 @@ pub type Audience = BTreeSet<Concerned>;
 const MOST_EVENTS: usize = 32;
 /// The maximum size of the audience of an event. A larger one is divided among several events.
 const MOST_IN_EVENT: usize = 50;
-/// The maximum size of the audience of a change. A larger one is replaced by everybody.
+/// The maximum size of the audiences of all events of a change together. Larger ones are replaced by everybody.
 const MOST_IN_CHANGE: usize = 10_000;
 
 /// An event of the audit log, reduced to what pages need to know.
@@ -136,6 +137,10 @@ pub(crate) fn gathered(recorded: &BTreeSet<Recorded>, also: &Audience) -> BTreeS
             to.extend(event.audience());
         }
     }
+    if audiences.values().map(Audience::len).sum::<usize>() > MOST_IN_CHANGE {
+        let everybody = |noun| divided(noun, None, Audience::from([Concerned::Everybody]));
+        return audiences.into_keys().flat_map(|(noun, _)| everybody(noun)).collect();
+    }
     audiences.into_iter().flat_map(|((noun, app), to)| divided(noun, app, to)).collect()
 }
 
@@ -145,7 +150,7 @@ fn divided(noun: &str, app: Option<AppId>, to: Audience) -> Vec<Recorded> {
     if to.is_empty() {
         return vec![event(to)];
     }
-    if to.len() > MOST_IN_CHANGE || to.contains(&Concerned::Everybody) {
+    if to.contains(&Concerned::Everybody) {
         return vec![event(Audience::from([Concerned::Everybody]))];
     }
     let all: Vec<Concerned> = to.into_iter().collect();
@@ -245,6 +250,12 @@ mod tests {
         let too_many = (0..=MOST_IN_CHANGE as u128).map(account).collect();
         assert_eq!(gathered(&BTreeSet::from([team.clone()]), &too_many), BTreeSet::from([everybody]));
         assert_eq!(gathered(&BTreeSet::from([team.clone()]), &Audience::new()), BTreeSet::from([team]));
+        // Events of many apps, each of which also concerns many.
+        let of_app = |n| event("release", Some(AppId::from_u128(n)), &[Concerned::App(AppId::from_u128(n))]);
+        let many: BTreeSet<Recorded> = (0..3).map(of_app).chain([event("app", None, &[account(1)])]).collect();
+        let of_everybody = |noun| event(noun, None, &[Concerned::Everybody]);
+        assert_eq!(gathered(&many, &also), BTreeSet::from([of_everybody("app"), of_everybody("release")]));
+        assert_eq!(gathered(&many, &Audience::new()), many);
         let for_administrators = BTreeSet::from([event("job", None, &[])]);
         assert_eq!(gathered(&for_administrators, &Audience::new()), for_administrators);
     }

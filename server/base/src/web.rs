@@ -55,7 +55,7 @@ async fn whole(body: Body, most: usize, share: &mut Share) -> Option<Vec<u8>> {
     Some(whole)
 }
 
-/// A JSON body. A missing one counts as `{}`, as clients expect.
+/// A JSON body, which is an object. A missing one counts as `{}`, as clients expect.
 pub struct Input<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
@@ -69,6 +69,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
         let value: Value = serde_json::from_slice(text)
             .map_err(|err| Error::bad_request(format!("The request body is not valid JSON: {err}.")))?;
         bounds::check(&value)?;
+        // Serde would take the items of an array as the fields, in their order.
+        if !value.is_object() {
+            return Err(Error::invalid("The request body is not a JSON object."));
+        }
         serde_json::from_value(value)
             .map(Input)
             .map_err(|err| Error::invalid(format!("The request body does not have the expected fields: {err}.")))
@@ -291,6 +295,28 @@ mod tests {
         );
     }
 
+    fn read_json(body: &str) -> std::result::Result<Vec<String>, u16> {
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Names {
+            first: String,
+            second: String,
+        }
+        let request = Request::new(Body::from(body.to_owned()));
+        let read = futures::executor::block_on(Input::<Names>::from_request(request, &()));
+        read.map(|names| vec![names.0.first, names.0.second]).map_err(|err| err.into_response().status().as_u16())
+    }
+
+    #[test]
+    fn a_json_body_is_an_object() {
+        assert_eq!(read_json(r#"{"second":"b"}"#), Ok(vec![String::new(), "b".to_owned()]));
+        assert_eq!(read_json(" "), Ok(vec![String::new(), String::new()]));
+        for refused in ["[]", r#"["a"]"#, r#"["a","b"]"#, "null", "1", "true", r#""a""#] {
+            assert_eq!(read_json(refused), Err(422), "{refused}");
+        }
+        assert_eq!(read_json("{"), Err(400));
+    }
+
     fn read(form: String) -> std::result::Result<BTreeMap<String, String>, u16> {
         let request = Request::new(Body::from(form));
         let read = futures::executor::block_on(Form::<BTreeMap<String, String>>::from_request(request, &()));
@@ -357,7 +383,7 @@ mod tests {
         let ended = |why: worker::Error| {
             anyhow::Error::from(builder::Error::from(anyhow::Error::from(why).context("unpack an archive")))
         };
-        for why in [worker::Error::Crowded, worker::Error::Died { signal: 9 }] {
+        for why in [worker::Error::Crowded, worker::Error::Lost, worker::Error::Died { signal: 9 }] {
             let (status, body) = answer("/blobs/slugs/x", &ended(why));
             assert!(status == 503 && body.contains("ran out of memory"), "{body}");
         }

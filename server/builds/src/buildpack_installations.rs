@@ -43,7 +43,7 @@ pub async fn buildpack_installation_update(
 ) -> Listed {
     let app = actor.app(&app, Can::Deploy).await?;
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    let mut row = app_refs::locked(&mut tx, app.id).await?;
+    let mut row = app_refs::locked(&mut tx, &actor, app.id).await?;
     let given = update.updates.into_iter().filter_map(|u| u.buildpack);
     let known = addresses::buildpacks(platform.secrets(), &row)?;
     let wanted = given.map(|b| checked(&b, &known, &actor)).collect::<Result<Vec<_>>>()?;

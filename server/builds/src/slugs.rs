@@ -22,7 +22,7 @@ use futures::StreamExt as _;
 use identity::{
     Actor, Can, app_for, payers,
     quotas::{self, Quota},
-    row_limits,
+    row_limits, signed_urls,
     watch::Watch,
 };
 use platform::{Platform, slugs::archives, stacks};
@@ -175,9 +175,16 @@ async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Open
     Ok(Opened { slug: id, app, by: bearer.account, watch })
 }
 
+/// Like [`opened`], for a request to the URL itself.
+async fn entered(platform: &Platform, purpose: &str, secret: &str) -> Result<Opened> {
+    let (bearer, _) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
+    let _reading = signed_urls::begin(platform, bearer.account).await?;
+    opened(platform, purpose, secret).await
+}
+
 /// `PUT /blobs/slugs/{secret}`: a tar.gz or tar.zst with everything under `./app`.
 pub async fn slug_upload(State(builds): State<Builds>, Path(secret): Path<String>, body: Body) -> Result<StatusCode> {
-    let Opened { slug: id, app, by, watch } = opened(&builds, "slug put", &secret).await?;
+    let Opened { slug: id, app, by, watch } = entered(&builds, "slug put", &secret).await?;
     // The slots are those of the uploader; the archive counts for the app's owner.
     let payer = payers::of_account(&builds, by).await?;
     let upload = Upload::begin(&builds, id.into(), payer).await?;
@@ -270,7 +277,7 @@ fn checksum(file: &FilePath) -> Result<(String, i64)> {
 
 /// `GET /blobs/slugs/{secret}`
 pub async fn slug_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
-    let Opened { slug: id, by, watch, .. } = opened(&platform, "slug get", &secret).await?;
+    let Opened { slug: id, by, watch, .. } = entered(&platform, "slug get", &secret).await?;
     let slot = platform.stream_slot(by).await?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     let checksum = row.checksum.ok_or_else(missing)?;

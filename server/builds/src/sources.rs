@@ -16,7 +16,7 @@ use futures::StreamExt as _;
 use identity::{
     Actor, Can, payers,
     quotas::{self, Quota},
-    row_limits,
+    row_limits, signed_urls,
     watch::Watch,
 };
 use platform::Platform;
@@ -84,6 +84,13 @@ async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Acc
     Ok((bearer.account, SourceId(id), Watch::of_bearer(platform, bearer).await?.ok_or_else(missing)?))
 }
 
+/// Like [`opened`], for a request to the URL itself.
+async fn entered(platform: &Platform, purpose: &str, secret: &str) -> Result<(AccountId, SourceId, Watch)> {
+    let (bearer, _) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
+    let _reading = signed_urls::begin(platform, bearer.account).await?;
+    opened(platform, purpose, secret).await
+}
+
 /// `POST /sources`
 pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Result<Created<api::sources::Source>> {
     let id = SourceId::now_v7();
@@ -117,7 +124,7 @@ fn missing() -> Error {
 
 /// `PUT /blobs/sources/{secret}`
 pub async fn source_upload(State(builds): State<Builds>, Path(secret): Path<String>, body: Body) -> Result<StatusCode> {
-    let (account, id, watch) = opened(&builds, "source put", &secret).await?;
+    let (account, id, watch) = entered(&builds, "source put", &secret).await?;
     let payer = payers::of_account(&builds, account).await?;
     let upload = Upload::begin(&builds, id.into(), payer).await?;
     let temporary = Temporary(file(&builds, id).with_extension(Uuid::now_v7().to_string()));
@@ -190,7 +197,7 @@ fn older_than(folder: &FilePath, age: Duration) -> std::io::Result<Vec<SourceId>
 
 /// `GET /blobs/sources/{secret}`
 pub async fn source_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
-    let (account, id, watch) = opened(&platform, "source get", &secret).await?;
+    let (account, id, watch) = entered(&platform, "source get", &secret).await?;
     let slot = platform.stream_slot(account).await?;
     let file = tokio::fs::File::open(file(&platform, id)).await.map_err(|_| missing())?;
     // With its length, so that the client notices an incomplete download.

@@ -1,5 +1,5 @@
-//! Changes by the caller of a request. The caller's rights are checked before the change begins, which may have to wait
-//! while others revoke them: then they are checked again.
+//! Changes by the caller of a request. The caller's rights are checked before the change begins. It may have to wait for a
+//! slot, or for the lock of an app or a team, while others revoke them: then they are checked again.
 
 use api::ids::{AppId, TeamId};
 use base::{Change, Error, Result, Subject, credential::Credential};
@@ -23,6 +23,28 @@ impl Actor {
             self.admit_again(&mut change).await?;
         }
         Ok(change)
+    }
+
+    /// Locks an app until the end of a change of this actor, before its first write. Returns `false` if the app is gone, or
+    /// is being destroyed. If others had locked it, fails as [`Actor::change`] does.
+    pub async fn lock_app(&self, change: &mut PgConnection, app: AppId) -> Result<bool> {
+        if store::apps::app_lock_at_once(&mut *change, app).await? {
+            return Ok(true);
+        }
+        let is_there = store::apps::app_lock(&mut *change, app).await?;
+        if is_there {
+            self.admit_again(change).await?;
+        }
+        Ok(is_there)
+    }
+
+    /// Like [`Actor::lock_app`], for a team.
+    pub(crate) async fn lock_team(&self, change: &mut PgConnection, team: TeamId) -> Result<()> {
+        if !store::teams::team_lock_at_once(&mut *change, team).await? {
+            store::teams::team_lock(&mut *change, team).await?;
+            self.admit_again(change).await?;
+        }
+        Ok(())
     }
 
     async fn admit_again(&self, db: &mut PgConnection) -> Result<()> {

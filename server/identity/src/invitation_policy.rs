@@ -5,7 +5,7 @@
 //! with the last of them.
 
 use axum::{Json, extract::State};
-use base::{Base, Change, Error, Result, events::EventActor, web::Input};
+use base::{Base, Change, Error, Result, events::EventActor, recorded::Concerned, web::Input};
 use chrono::Utc;
 use store::accounts::Row;
 
@@ -147,6 +147,18 @@ async fn invites(tx: &mut Change, actor: &Actor, team: Option<TeamId>) -> bool {
 
 const GONE: &str = "it was created for an invitation that was never accepted";
 
+/// Makes a change concern those who see one of these accounts, before it deletes them: its invitations and transfers go
+/// with it, and with them the answer to who has seen it.
+async fn concern_observers(tx: &mut Change, accounts: &[AccountId]) -> Result<()> {
+    for team in store::team_invitations::team_invitation_teams(&mut **tx, accounts).await? {
+        tx.also_concerns(Concerned::Team(team));
+    }
+    for owner in store::app_transfers::app_transfer_owners(&mut **tx, accounts).await? {
+        tx.also_concerns(Concerned::Account(owner));
+    }
+    Ok(())
+}
+
 fn gone(tx: &mut Change, row: &Row) {
     let summary = format!("Removed the account {}: {GONE}.", row.email);
     let data = serde_json::json!({ "account": row.id });
@@ -166,6 +178,7 @@ pub async fn hold_of_team(tx: &mut sqlx::PgConnection, team: TeamId) -> Result<V
 
 /// As [`release`], for accounts that are held.
 pub async fn release_all(tx: &mut Change, accounts: &[AccountId]) -> Result<()> {
+    concern_observers(tx, accounts).await?;
     for row in store::accounts::account_delete_all_uninvited(&mut **tx, accounts, Utc::now()).await? {
         gone(tx, &row);
     }
@@ -174,15 +187,18 @@ pub async fn release_all(tx: &mut Change, accounts: &[AccountId]) -> Result<()> 
 
 /// Removes an account that was never used, if the caller has revoked its last invitation.
 pub async fn release(tx: &mut Change, account: AccountId) -> Result<()> {
-    let Some(row) = store::accounts::account_info_any(&mut **tx, account).await? else { return Ok(()) };
-    if store::accounts::account_delete_uninvited(tx, account, Utc::now()).await? {
-        gone(tx, &row);
+    if let Some(row) = store::accounts::account_info_any(&mut **tx, account).await? {
+        expire(tx, &row).await?;
     }
     Ok(())
 }
 
 /// Removes an account that was never used, if it has no invitations left. Returns whether it did.
 pub async fn expire(tx: &mut Change, row: &Row) -> Result<bool> {
+    if store::accounts::account_is_invited(&mut **tx, row.id).await? != Some(true) {
+        return Ok(false);
+    }
+    concern_observers(tx, &[row.id]).await?;
     let is_gone = store::accounts::account_delete_uninvited(tx, row.id, Utc::now()).await?;
     if is_gone {
         gone(tx, row);

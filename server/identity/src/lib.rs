@@ -32,10 +32,12 @@ mod session_cookies;
 mod sessions;
 mod sign_in;
 mod sign_in_links;
+pub mod signed_urls;
 mod subjects;
 pub mod team_invitations;
 pub mod team_members;
 pub mod teams;
+mod urls;
 pub mod watch;
 
 pub use base::credential::Credential;

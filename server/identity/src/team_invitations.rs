@@ -169,7 +169,7 @@ pub async fn team_invitation_accept(
     }
     let mut tx = actor.change(subjects::team(row.team_id, &row.team)).await?;
     invitation_policy::hold(&mut tx, row.account_id).await?;
-    store::teams::team_lock(&mut *tx, row.team_id).await?;
+    actor.lock_team(&mut tx, row.team_id).await?;
     take(&mut tx, &row).await?;
     // A role assigned in the meantime stays: an old invitation neither raises nor lowers it.
     let member = store::team_members::team_member_info(&mut *tx, row.team_id, &row.account_id.to_string()).await?;

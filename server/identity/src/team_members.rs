@@ -95,7 +95,7 @@ pub async fn team_member_save(
     if is_service && (old.is_none() || role == Role::Admin) {
         return Err(Error::invalid("A service account can only be member or viewer of the team that created it."));
     }
-    store::teams::team_lock(&mut *tx, team.id).await?;
+    actor.lock_team(&mut tx, team.id).await?;
     if old.is_none() {
         row_limits::admit(&mut tx, &row_limits::TEAM_MEMBERS, team.id).await?;
     }
@@ -170,7 +170,7 @@ pub async fn team_member_delete(
     }
     let mut tx = actor.change(subjects::team(found.id, &found.name)).await?;
     let is_here = invitation_policy::hold(&mut tx, member.account_id).await?;
-    store::teams::team_lock(&mut *tx, found.id).await?;
+    actor.lock_team(&mut tx, found.id).await?;
     // It may have been removed concurrently.
     let account = member.account_id.to_string();
     if !is_here || store::team_members::team_member_info(&mut *tx, found.id, &account).await?.is_none() {

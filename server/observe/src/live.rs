@@ -384,7 +384,7 @@ impl Follow {
 
     /// Sends which kinds of things have changed, if the caller can see them.
     async fn changes(&self) -> Result<()> {
-        let mut follower = self.observe.followers().follow(self.actor.account.id, self.actor.account.admin);
+        let mut follower = self.observe.followers().follow(self.actor.account.id);
         let newest = store::events::event_newest_at(self.observe.db()).await?;
         // A change during rendering is not on the page, and is not announced otherwise.
         let has_missed = newest.is_some_and(|at| chrono::Utc::now() - at < ON_ITS_WAY);

@@ -181,7 +181,7 @@ pub async fn log_drain_create(
     let taken = || Error::invalid("Url has already been taken");
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     // Concurrent requests are counted one after the other.
-    store::apps::app_lock(&mut *tx, app.id).await?;
+    actor.lock_app(&mut tx, app.id).await?;
     if store::log_drains::log_drain_count(&mut *tx, app.id).await? >= MOST {
         return Err(Error::invalid(format!("An app can have at most {MOST} drains. Remove one first.")));
     }

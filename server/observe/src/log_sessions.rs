@@ -15,7 +15,7 @@ use base::{
 };
 use chrono::Utc;
 use futures::{Stream, StreamExt as _};
-use identity::{Actor, Can, payers, row_limits, watch::Watch};
+use identity::{Actor, Can, payers, row_limits, signed_urls, watch::Watch};
 use platform::{Platform, log_lines};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -73,6 +73,7 @@ pub async fn log_session_stream(
     let id = platform.secrets().signed("log session", &secret).map(LogSessionId).ok_or_else(missing)?;
     let row = store::log_sessions::log_session_open(platform.db(), id, Utc::now()).await?.ok_or_else(missing)?;
     let reader = row.account_id.ok_or_else(missing)?;
+    let _reading = signed_urls::begin(&platform, reader).await?;
     let watch = Watch::begin(&platform, reader, row.credential_id, row.app_id, Can::Logs).await?.ok_or_else(missing)?;
     let payer = payers::of_account(&platform, reader).await?;
     let slot = platform.streams().try_take(payer)?;

@@ -9,7 +9,7 @@ use axum::{
 };
 use base::{Error, Result, secrets::Bearer, slots::Slot, web};
 use futures::{Stream, StreamExt as _};
-use identity::{Can, watch::Watch};
+use identity::{Can, signed_urls, watch::Watch};
 use platform::{Platform, outputs, outputs::follow};
 
 use crate::lines::{self, BATCH_BYTES};
@@ -21,6 +21,7 @@ pub async fn build_output(
     headers: HeaderMap,
 ) -> Result<Response> {
     let (bearer, id) = platform.secrets().signed_for("build output", &secret).ok_or_else(no_stream)?;
+    let _reading = signed_urls::begin(&platform, bearer.account).await?;
     let build = store::builds::build_info(platform.db(), BuildId(id)).await?.ok_or_else(no_stream)?;
     let watch = watch(&platform, bearer, build.app_id).await?;
     let slot = platform.stream_slot(bearer.account).await?;
@@ -34,6 +35,7 @@ pub async fn release_output(
     headers: HeaderMap,
 ) -> Result<Response> {
     let (bearer, id) = platform.secrets().signed_for("release output", &secret).ok_or_else(no_stream)?;
+    let _reading = signed_urls::begin(&platform, bearer.account).await?;
     let release = store::releases::release_info(platform.db(), ReleaseId(id)).await?.ok_or_else(no_stream)?;
     let watch = watch(&platform, bearer, release.app_id).await?;
     let slot = platform.stream_slot(bearer.account).await?;

@@ -2,7 +2,7 @@
 
 use api::ids::AppId;
 use base::{Change, Error, Result, recorded::Concerned};
-use identity::{Owned as _, Owner};
+use identity::{Actor, Owned as _, Owner};
 use store::apps::Row;
 
 /// The owner of an app. A team is shown as an account with an address that nobody has: Heroku's clients recognise apps
@@ -36,9 +36,9 @@ pub(crate) async fn concern_everybody(tx: &mut Change, app: AppId) -> Result<()>
     Ok(())
 }
 
-/// Reads the row of an app and locks it until the transaction ends: what a request has read before may be outdated, and
-/// writing it would undo a concurrent change.
-pub async fn locked(tx: &mut sqlx::PgConnection, app: AppId) -> Result<Row> {
-    store::apps::app_lock(&mut *tx, app).await?;
+/// Reads the row of an app and locks it until the change of `actor` ends: what a request has read before may be outdated,
+/// and writing it would undo a concurrent change.
+pub async fn locked(tx: &mut sqlx::PgConnection, actor: &Actor, app: AppId) -> Result<Row> {
+    actor.lock_app(&mut *tx, app).await?;
     store::apps::app_info(&mut *tx, app).await?.ok_or_else(Error::no_app)
 }

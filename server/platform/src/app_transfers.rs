@@ -152,7 +152,7 @@ pub async fn app_transfer_update(
     let now = Utc::now();
     let mut tx = actor.change(Subject::app(row.app_id, &row.app)).await?;
     // The app is locked before its transfers, as everywhere.
-    store::apps::app_lock(&mut *tx, row.app_id).await?;
+    actor.lock_app(&mut tx, row.app_id).await?;
     if !store::app_transfers::app_transfer_end(&mut *tx, row.id, state, now).await? {
         return Err(over());
     }

@@ -183,7 +183,7 @@ pub async fn app_update(
     }
     needed.into_iter().try_for_each(|can| old.must(can))?;
     let mut tx = actor.change(Subject::app(old.id, &old.name)).await?;
-    let old = locked(&mut tx, old.id).await?;
+    let old = locked(&mut tx, &actor, old.id).await?;
     let mut row = old.clone();
     let mut said = Vec::new();
     if let Some(name) = update.name.filter(|n| *n != row.name) {

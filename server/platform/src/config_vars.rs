@@ -57,7 +57,7 @@ pub async fn config_vars_update(
     let update = update.into_iter().map(|(k, v)| Ok((k, value(v)?))).collect::<Result<BTreeMap<_, _>>>()?;
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     // Concurrent updates must not overwrite each other's keys.
-    store::apps::app_lock(&mut *tx, app.id).await?;
+    actor.lock_app(&mut tx, app.id).await?;
     let old = config_values::layers(platform.secrets(), &mut *tx, app.id).await?;
     let changes = apply(&old, &update)?;
     let vars = changes.layers.effective();

@@ -105,7 +105,7 @@ async fn scale(
     updates: Vec<(String, api::formation::FormationUpdate)>,
 ) -> Result<Vec<Row>> {
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    store::apps::app_lock(&mut *tx, app.id).await?;
+    actor.lock_app(&mut tx, app.id).await?;
     let rows = store::formation::formation_list(&mut *tx, app.id).await?;
     let mut changed = Vec::new();
     for (kind, update) in &updates {

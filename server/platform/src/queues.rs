@@ -12,7 +12,7 @@ use api::ids::AppId;
 use background::Job;
 use base::Kind;
 use chrono::Utc;
-use store::queues::Slots;
+use store::queues::Capacity;
 use uuid::Uuid;
 
 use crate::{Platform, running::Running};
@@ -24,7 +24,7 @@ pub struct Queue<J, Id: 'static> {
     /// What is published when the rows of an app change.
     pub kind: Kind,
     /// How many have a slot at once.
-    pub slots: Slots,
+    pub slots: Capacity,
     /// The job of a row.
     pub job: fn(Id) -> J,
 }

@@ -141,6 +141,7 @@ impl Platform {
         if let Err(err) = events::anchor::update(self).await {
             tracing::warn!("could not anchor the audit log: {err}");
         }
+        self.let_go_of_server_id().await;
         self.db().close().await;
     }
 

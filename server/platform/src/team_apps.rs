@@ -71,7 +71,7 @@ async fn lock(actor: &Actor, app: &App, locked: bool) -> Result<()> {
     // Without the lock, members have the rights of their role.
     app.must_have(if locked { Rights::default() } else { Role::Member.rights(false) })?;
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    let mut row = app_refs::locked(&mut tx, app.id).await?;
+    let mut row = app_refs::locked(&mut tx, actor, app.id).await?;
     row.locked = locked;
     app_refs::concern_everybody(&mut tx, app.id).await?;
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
@@ -94,7 +94,7 @@ async fn give(actor: &Actor, app: &App, owner: &str) -> Result<()> {
     }
     app.must_have(Rights::ALL)?;
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    let now = app_refs::locked(&mut tx, app.id).await?;
+    let now = app_refs::locked(&mut tx, actor, app.id).await?;
     if (now.owner_id, now.team_id) != (app.owner_id, app.team_id) {
         return Err(Error::conflict(format!("The owner of app {} has just changed.", app.name)));
     }

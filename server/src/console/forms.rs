@@ -15,13 +15,13 @@ use api::{
 use axum::{
     Router,
     body::to_bytes,
-    extract::{Path, State},
+    extract::{FromRequest, Path, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
-use base::web::Form;
-use serde::Deserialize;
+use base::{body_budget::Authenticated, web::Form};
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{assets, headers, transport::InProcess};
 
@@ -38,6 +38,29 @@ pub fn router() -> Router<Router> {
         .route("/forms/login", post(password_sign_in))
 }
 
+/// A form of somebody who is signed in, whose body then counts as theirs and not as that of an anonymous client.
+struct VisitorForm<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<Router> for VisitorForm<T> {
+    type Rejection = base::Error;
+
+    async fn from_request(request: Request, api: &Router) -> Result<Self, base::Error> {
+        let request = authenticated(request, api).await;
+        Form::<T>::from_request(request, api).await.map(|Form(form)| Self(form))
+    }
+}
+
+/// The request, marked as authenticated if `api` accepts its cookie. Whether the visitor may do what they ask for is
+/// decided by the request that the form becomes.
+async fn authenticated(mut request: Request, api: &Router) -> Request {
+    let client = Client::new(InProcess::new(api.clone(), request.headers()));
+    let has_cookie = request.headers().contains_key(header::COOKIE);
+    if has_cookie && client.account_info().await.is_ok() {
+        request.extensions_mut().insert(Authenticated);
+    }
+    request
+}
+
 #[derive(Deserialize)]
 struct NewApp {
     #[serde(default)]
@@ -48,7 +71,7 @@ struct NewApp {
     team: String,
 }
 
-async fn app_create(State(api): State<Router>, headers: HeaderMap, Form(form): Form<NewApp>) -> Response {
+async fn app_create(State(api): State<Router>, headers: HeaderMap, VisitorForm(form): VisitorForm<NewApp>) -> Response {
     let client = Client::new(InProcess::new(api, &headers));
     let name = Some(form.name.trim().to_owned()).filter(|n| !n.is_empty());
     let team = Some(form.team).filter(|team| !team.is_empty());
@@ -77,7 +100,7 @@ async fn config_vars_update(
     State(api): State<Router>,
     headers: HeaderMap,
     Path(app): Path<String>,
-    Form(form): Form<NewVar>,
+    VisitorForm(form): VisitorForm<NewVar>,
 ) -> Response {
     let client = Client::new(InProcess::new(api, &headers));
     let page = format!("/apps/{}/settings", segment(&app));
@@ -174,6 +197,30 @@ fn refused(error: &Error, back: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_body_of_a_form_is_not_that_of_an_anonymous_client_if_the_cookie_is_valid() {
+        let account = async |headers: HeaderMap| match headers.get(header::COOKIE).is_some_and(|c| c == "wharf=ada") {
+            true => axum::Json(serde_json::json!({
+                "id": "01900000-0000-7000-8000-000000000000", "email": "ada@example.com", "verified": true,
+                "two_factor_authentication": false, "federated": false,
+                "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+            }))
+            .into_response(),
+            false => StatusCode::UNAUTHORIZED.into_response(),
+        };
+        let api = Router::new().route("/account", axum::routing::get(account));
+        for (cookie, is_known) in [(Some("wharf=ada"), true), (Some("wharf=bob"), false), (None, false)] {
+            let mut request = Request::new(axum::body::Body::from("name=dusk"));
+            if let Some(cookie) = cookie {
+                request.headers_mut().insert(header::COOKIE, cookie.parse().unwrap());
+            }
+            let request = authenticated(request, &api).await;
+            assert_eq!(request.extensions().get::<Authenticated>().is_some(), is_known, "{cookie:?}");
+            let VisitorForm(form) = VisitorForm::<NewApp>::from_request(request, &api).await.ok().unwrap();
+            assert_eq!(form.name, "dusk");
+        }
+    }
 
     #[tokio::test]
     async fn what_was_refused_is_text() {

@@ -17,6 +17,7 @@ mod of_base {
     pub mod bus;
     pub mod events;
     pub mod pages;
+    pub mod servers;
     pub mod text;
 }
 #[path = "identity"]

@@ -16,6 +16,10 @@ pub enum Error {
     /// The kernel killed one of its processes because the machine was out of memory. A retry may succeed.
     #[error("it was killed because the machine ran out of memory; try again")]
     Crowded,
+    /// Its supervisor was killed: by the kernel, because the machine was out of memory, or by an administrator. A retry may
+    /// succeed.
+    #[error("its supervisor was killed; try again")]
+    Lost,
     /// It reached a limit of wall-clock or CPU time.
     #[error("it took longer than {} seconds", .limit.as_secs())]
     TooLong {
@@ -40,7 +44,7 @@ pub enum Error {
         /// Its exit status.
         code: i32,
     },
-    /// It could not be started, or was lost; contains the message.
+    /// It could not be started, or did not respond; contains the message.
     #[error("{0}")]
     Host(String),
 }

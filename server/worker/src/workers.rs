@@ -206,11 +206,11 @@ impl Worker {
     async fn outcome(mut self) -> Result<Outcome, Error> {
         let mut text = Vec::new();
         let outcome = timeout(self.patience, self.control.read_to_end(&mut text)).await;
-        let outcome = outcome.unwrap_or_else(|late| Err(late.into()));
-        outcome.map_err(Error::host("read from a worker's supervisor"))?;
-        if text.is_empty() {
+        let read = outcome.map_err(|late| Error::host("read from a worker's supervisor")(late.into()))?;
+        // The socket is reset if it was killed before it had read all of its order.
+        if read.is_err() || text.is_empty() {
             self.clear_away().await;
-            return Err(Error::Host("The supervisor of a worker was killed.".to_owned()));
+            return Err(Error::Lost);
         }
         serde_json::from_slice(&text).map_err(|e| Error::host("parse the output of a worker's supervisor")(e.into()))
     }

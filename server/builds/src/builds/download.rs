@@ -93,7 +93,9 @@ pub(super) async fn download(builds: &Builds, url: &str, file: &Path) -> Result<
     match builds.workers().send(&task, order, lines).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(why)) => Err(failed(&why)),
-        Err(end @ (worker::Error::Host(_) | worker::Error::Crowded)) => Err(anyhow!("fetch a source: {end}").into()),
+        Err(end @ (worker::Error::Host(_) | worker::Error::Crowded | worker::Error::Lost)) => {
+            Err(anyhow!("fetch a source: {end}").into())
+        }
         Err(end) => Err(failed(&format!("the process that fetched it failed ({end})"))),
     }
 }

@@ -119,7 +119,11 @@ impl Run {
         };
         let folder = source::folder(builds, self.build);
         let outcome = self.build_in(builds, build, &app, &folder).await;
-        source::remove(&folder).await?;
+        match &outcome {
+            // Whoever has cancelled it waits for its end.
+            Err(builder::Error::Cancelled) => source::remove_later(&folder).await,
+            _ => source::remove(&folder).await?,
+        }
         match outcome {
             Ok(made) => self.keep(builds, &app, build, slug, made).await.map_err(Failure::Retry),
             // What steps and jobs store is visible to others.
@@ -141,7 +145,13 @@ impl Run {
         app: &store::apps::Row,
         folder: &Path,
     ) -> Result<builder::Slug, builder::Error> {
-        source::fetch(builds, build, app.uid as u32, folder).await?;
+        let cancel = builds.running().token(self.build);
+        tokio::select! {
+            biased;
+            // Its worker is ended with it.
+            () = cancel.cancelled() => return Err(builder::Error::Cancelled),
+            fetched = source::fetch(builds, build, app.uid as u32, folder) => fetched?,
+        }
         let db = builds.db();
         let vars = config_values::current(builds.secrets(), db, app.id)
             .await
@@ -162,7 +172,6 @@ impl Run {
         };
         let (sender, receiver) = mpsc::unbounded_channel();
         let config = super::config(builds);
-        let cancel = builds.running().token(self.build);
         let building = async {
             let outcome = builder::build(builds.driver().as_ref(), &config, &request, &sender, cancel).await;
             drop(sender);
@@ -296,7 +305,7 @@ impl Run {
     async fn end(&self, builds: &Builds, build: &Row, why: &str) -> Result<(), Failure> {
         // What a killed server had started. If it cannot be removed now, `Strays` retries.
         if build.started_at.is_some()
-            && let Err(err) = super::abandon(builds, self.build).await
+            && let Err(err) = super::clear(builds, self.build).await
         {
             tracing::warn!(build.id = %self.build, "could not clean up after a build: {err:#}");
         }

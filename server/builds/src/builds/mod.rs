@@ -74,8 +74,14 @@ pub(crate) async fn left(builds: &Builds) -> anyhow::Result<BTreeSet<BuildId>> {
 /// Ends a build in any state, and removes everything that it has on disk except its output. Must not be called while a
 /// job runs it.
 pub(crate) async fn abandon(builds: &Builds, build: BuildId) -> anyhow::Result<()> {
+    clear(builds, build).await?;
+    source::remove_discarded(builds, build).await
+}
+
+/// Like [`abandon`], except for sources that are already being removed.
+async fn clear(builds: &Builds, build: BuildId) -> anyhow::Result<()> {
     builder::abandon(builds.driver().as_ref(), &config(builds), build).await?;
-    source::abandon(builds, build).await
+    source::clear(builds, build).await
 }
 
 /// The build as the caller gets it in responses.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::Kind;
 use platform::queues;
-use store::queues::{BUILDS, Slots};
+use store::queues::{BUILDS, Capacity};
 
 use super::{output::print, run::Run};
 use crate::Builds;
@@ -16,7 +16,7 @@ use crate::Builds;
 /// The slots of builds.
 fn queue(builds: &Builds) -> queues::Queue<Run, BuildId> {
     let all = i64::try_from(builds.config().build_concurrency).unwrap_or(1);
-    let slots = Slots { all, each: all };
+    let slots = Capacity { all, each: all };
     queues::Queue { rows: &BUILDS, kind: Kind::Build, slots, job: |build| Run { build } }
 }
 

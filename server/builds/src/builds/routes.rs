@@ -96,6 +96,7 @@ pub async fn build_create(
         now: Utc::now(),
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
+    actor.lock_app(&mut tx, app.id).await?;
     create(&builds, &mut tx, &new).await?;
     tx.record("build.create", "Started a build.", serde_json::json!({ "build": new.id }));
     tx.commit().await?;

@@ -35,8 +35,8 @@ pub(super) fn left(tmp: &Path) -> io::Result<BTreeSet<BuildId>> {
     Ok(found)
 }
 
-/// Removes everything of a build's source.
-pub(super) async fn abandon(platform: &Platform, build: BuildId) -> anyhow::Result<()> {
+/// Removes everything of a build's source, except what is already being removed.
+pub(super) async fn clear(platform: &Platform, build: BuildId) -> anyhow::Result<()> {
     let folder = folder(platform, build);
     for extension in ["tar", "download"] {
         remove(&folder.with_extension(extension)).await?;
@@ -106,9 +106,54 @@ fn checksum(file: &Path) -> anyhow::Result<String> {
     Ok(hex::encode(hash.0.finalize()))
 }
 
+/// The extension of folders that are being removed.
+const DISCARDED: &str = "discarded";
+
+/// Has the folder of a source removed without waiting for it: it can have a million files, and a worker that has just been
+/// ended may still be writing to it. What then remains is removed by [`remove_discarded`].
+pub(super) async fn remove_later(folder: &Path) {
+    let aside = folder.with_extension(DISCARDED);
+    // Otherwise [`clear`] removes it.
+    if tokio::fs::rename(folder, &aside).await.is_ok() {
+        tokio::spawn(async move {
+            if let Err(err) = remove(&aside).await {
+                tracing::info!("could not remove the source of a cancelled build yet: {err:#}");
+            }
+        });
+    }
+}
+
+/// Removes what [`remove_later`] has not removed.
+pub(super) async fn remove_discarded(platform: &Platform, build: BuildId) -> anyhow::Result<()> {
+    remove(&folder(platform, build).with_extension(DISCARDED)).await
+}
+
 /// Removes the folder of a source.
 pub(super) async fn remove(folder: &Path) -> anyhow::Result<()> {
     let folder = folder.to_owned();
     let removed = tokio::task::spawn_blocking(move || trees::remove(&folder)).await;
     removed.context("remove the source")?.context("remove the source")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_source_that_is_removed_later_is_out_of_the_way_at_once() {
+        let tmp = tempfile::tempdir().unwrap();
+        let build = BuildId::now_v7();
+        let folder = tmp.path().join(format!("{NAME}{build}"));
+        for _ in 0..2 {
+            std::fs::create_dir_all(folder.join("a/b")).unwrap();
+            remove_later(&folder).await;
+            assert!(!folder.exists());
+            // Until it is gone, it is known which build it belongs to.
+            while !left(tmp.path()).unwrap().is_empty() {
+                assert_eq!(left(tmp.path()).unwrap().into_iter().find(|id| *id != build), None);
+                tokio::task::yield_now().await;
+            }
+        }
+        remove_later(&folder).await;
+    }
 }

@@ -24,7 +24,7 @@ use chrono::{DateTime, Utc};
 use store::identity_providers::{LIST, Row, Rule};
 
 use self::{person::Provider, provider_client::ProviderClient};
-use crate::{actor::Actor, subjects};
+use crate::{actor::Actor, subjects, urls};
 
 /// The public services: kind, title, issuer, claim with the groups.
 const PRESETS: [(ProviderKind, &str, &str, &str); 3] = [
@@ -263,7 +263,7 @@ async fn check(base: &Base, row: &Row, asks: bool) -> Result<()> {
     if row.client_id.is_empty() {
         return Err(Error::invalid("client_id is required."));
     }
-    let url = outbound::Url::parse(&row.issuer).map_err(|_| Error::invalid("issuer is not a URL."))?;
+    let url = urls::parse(&row.issuer).ok_or_else(|| Error::invalid("issuer is not a URL."))?;
     let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     let plain =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();

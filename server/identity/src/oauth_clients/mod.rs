@@ -20,7 +20,7 @@ use chrono::Utc;
 use store::oauth_clients::{LIST, Row};
 use store::pages::Page;
 
-use crate::{actor::Actor, row_limits, subjects};
+use crate::{actor::Actor, row_limits, subjects, urls};
 
 const PURPOSE: &str = "oauth client";
 
@@ -58,11 +58,12 @@ fn name(given: &str) -> Result<String> {
 
 /// Parses a redirect URL. Without TLS, only on the user's own machine.
 fn redirect_uri(given: &str) -> Result<String> {
-    let url = outbound::Url::parse(given.trim()).map_err(|_| Error::invalid("redirect_uri is not a URI."))?;
+    let given = given.trim();
+    let url = urls::parse(given).ok_or_else(|| Error::invalid("redirect_uri is not a URI."))?;
     let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     let safe = url.scheme() == "https" || url.scheme() == "http" && is_local;
     match safe && url.fragment().is_none() && url.username().is_empty() && url.password().is_none() {
-        true => Ok(given.trim().into()),
+        true => Ok(given.into()),
         false => Err(Error::invalid("redirect_uri must be an https URI without a fragment or password.")),
     }
 }

@@ -23,13 +23,10 @@ pub(crate) async fn run(observe: Observe, mut events: Receiver<Recorded>) {
         if followers.is_empty() {
             continue;
         }
-        let batch = match includes(&observe, &followers, &events).await {
-            Ok(includes) => Batch { events, includes },
-            Err(err) => {
-                tracing::warn!("could not look up whom changes concern, so all pages refetch: {err:#}");
-                Batch { events: BTreeSet::from([Recorded::Anything]), includes: BTreeSet::new() }
-            }
-        };
+        let batch = batch(&observe, &followers, events).await.unwrap_or_else(|err| {
+            tracing::warn!("could not look up whom changes concern, so all pages refetch: {err:#}");
+            Batch { events: BTreeSet::from([Recorded::Anything]), ..Batch::default() }
+        });
         observe.followers().send(batch);
     }
 }
@@ -50,6 +47,13 @@ async fn next(events: &mut Receiver<Recorded>) -> Option<BTreeSet<Recorded>> {
             Err(TryRecvError::Empty | TryRecvError::Closed) => return Some(batch),
         }
     }
+}
+
+/// These events, with whom among the followers they concern now: also who administers the platform may have changed.
+async fn batch(observe: &Observe, followers: &[AccountId], events: BTreeSet<Recorded>) -> anyhow::Result<Batch> {
+    let includes = includes(observe, followers, &events).await?;
+    let administrators = store::accounts::account_administrators(observe.db(), followers).await?;
+    Ok(Batch { events, includes, administrators: administrators.into_iter().collect() })
 }
 
 /// Which followers are among which teams, viewers and companions that these events concern.
@@ -75,7 +79,10 @@ async fn includes(
     let mut shared = Vec::new();
     if !companions.is_empty() {
         let members = store::team_members::team_member_companions(db, followers, &companions).await?;
-        found.extend(members.into_iter().map(|(who, other)| (who, Concerned::Companions(other))));
+        let invited = store::team_invitations::team_invitation_companions(db, followers, &companions).await?;
+        let offered = store::app_transfers::app_transfer_companions(db, followers, &companions).await?;
+        let all = members.into_iter().chain(invited).chain(offered);
+        found.extend(all.map(|(who, other)| (who, Concerned::Companions(other))));
         shared = store::collaborators::collaborator_shared(db, &companions).await?;
         apps.extend(shared.iter().map(|(_, app)| *app));
     }

@@ -10,15 +10,18 @@ use base::recorded::{Concerned, Recorded};
 use tokio::sync::broadcast::{self, Receiver, error::RecvError};
 
 /// Events that are sent together.
+#[derive(Default)]
 pub(super) struct Batch {
     pub(super) events: BTreeSet<Recorded>,
     /// Which followers are among which teams, viewers and companions that the events concern.
     pub(super) includes: BTreeSet<(AccountId, Concerned)>,
+    /// Which followers administer the platform, and receive everything.
+    pub(super) administrators: BTreeSet<AccountId>,
 }
 
 impl Batch {
     /// The part of it that concerns this account.
-    fn for_account(&self, account: AccountId, is_admin: bool) -> Changed {
+    fn for_account(&self, account: AccountId) -> Changed {
         if self.events.contains(&Recorded::Anything) {
             return anything();
         }
@@ -27,6 +30,7 @@ impl Batch {
             Concerned::Account(id) => id == account,
             of => self.includes.contains(&(account, of)),
         };
+        let is_admin = self.administrators.contains(&account);
         let events = self.events.iter().filter(|event| is_admin || event.concerns(includes));
         Changed { nouns: events.filter_map(Recorded::noun).map(str::to_owned).collect(), anything: false }
     }
@@ -50,10 +54,10 @@ impl Default for Followers {
 }
 
 impl Followers {
-    /// Follows changes for an account. `is_admin`: whether it administers the platform, and receives everything.
-    pub(super) fn follow(self: &Arc<Self>, account: AccountId, is_admin: bool) -> Follower {
+    /// Follows changes for an account.
+    pub(super) fn follow(self: &Arc<Self>, account: AccountId) -> Follower {
         *self.counts().entry(account).or_default() += 1;
-        Follower { batches: self.batches.subscribe(), all: self.clone(), account, is_admin }
+        Follower { batches: self.batches.subscribe(), all: self.clone(), account }
     }
 
     /// The accounts that follow.
@@ -77,14 +81,13 @@ pub(super) struct Follower {
     batches: Receiver<Arc<Batch>>,
     all: Arc<Followers>,
     account: AccountId,
-    is_admin: bool,
 }
 
 impl Follower {
     /// What has changed next; may be nothing that concerns the account. `None` if there will be no more.
     pub(super) async fn next(&mut self) -> Option<Changed> {
         match self.batches.recv().await {
-            Ok(batch) => Some(batch.for_account(self.account, self.is_admin)),
+            Ok(batch) => Some(batch.for_account(self.account)),
             Err(RecvError::Lagged(_)) => Some(anything()),
             Err(RecvError::Closed) => None,
         }
@@ -121,14 +124,15 @@ mod tests {
     #[tokio::test]
     async fn each_is_told_what_concerns_them_and_administrators_everything() {
         let all = Arc::new(Followers::default());
-        let (mut ada, mut bob, mut admin) = (all.follow(ADA, false), all.follow(BOB, false), all.follow(ADMIN, true));
+        let (mut ada, mut bob, mut admin) = (all.follow(ADA), all.follow(BOB), all.follow(ADMIN));
         let events = BTreeSet::from([
             event("session", &[Concerned::Account(BOB)]),
             event("team", &[Concerned::Account(BOB), Concerned::Team(ACME)]),
             event("quota", &[Concerned::Everybody]),
             event("job", &[]),
         ]);
-        all.send(Batch { events, includes: BTreeSet::from([(ADA, Concerned::Team(ACME))]) });
+        let includes = BTreeSet::from([(ADA, Concerned::Team(ACME))]);
+        all.send(Batch { events: events.clone(), includes, administrators: BTreeSet::from([ADMIN]) });
         for (follower, nouns) in [
             (&mut ada, ["quota", "team"].as_slice()),
             (&mut bob, ["quota", "session", "team"].as_slice()),
@@ -138,14 +142,20 @@ mod tests {
             told.sort();
             assert_eq!(told, nouns);
         }
-        all.send(Batch { events: BTreeSet::from([Recorded::Anything]), includes: BTreeSet::new() });
+        // Meanwhile, others have become administrators.
+        all.send(Batch { events, administrators: BTreeSet::from([ADA]), ..Batch::default() });
+        assert_eq!(ada.next().await.unwrap().nouns.len(), 4);
+        let nouns: Vec<String> = admin.next().await.unwrap().nouns.into_iter().collect();
+        assert_eq!(nouns, ["quota"]);
+        bob.next().await;
+        all.send(Batch { events: BTreeSet::from([Recorded::Anything]), ..Batch::default() });
         assert!(bob.next().await.unwrap().anything);
     }
 
     #[test]
     fn an_account_follows_as_long_as_one_of_its_followers_does() {
         let all = Arc::new(Followers::default());
-        let (first, second) = (all.follow(ADA, false), all.follow(ADA, false));
+        let (first, second) = (all.follow(ADA), all.follow(ADA));
         drop(first);
         assert_eq!(all.accounts(), [ADA]);
         drop(second);

@@ -155,6 +155,7 @@ pub fn shown(row: &Row, current: Option<ReleaseId>, app: &store::apps::Row, link
         updated_at: row.updated_at,
         commit: row.commit.clone(),
         error: row.error.clone(),
+        cancelled: row.cancelled_at.is_some(),
         queued: row.status.is_pending() && row.started_at.is_none(),
     }
 }

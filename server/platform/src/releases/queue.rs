@@ -5,13 +5,13 @@ use api::ids::{AppId, ReleaseId};
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::{Error, Kind};
-use store::queues::{RELEASES, Slots};
+use store::queues::{Capacity, RELEASES};
 
 use super::run::Run;
 use crate::{Platform, queues};
 
 /// Concurrent release phases, in total and per payer: each may take an hour, but most take seconds.
-pub(crate) const SLOTS: Slots = Slots { all: 64, each: 4 };
+pub(crate) const SLOTS: Capacity = Capacity { all: 64, each: 4 };
 /// Release phases of an app that run or wait.
 const MOST_PENDING: i64 = 10;
 

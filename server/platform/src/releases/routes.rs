@@ -72,6 +72,7 @@ pub async fn release_create(
         _ => return Err(Error::invalid("Specify either slug or release.")),
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
+    actor.lock_app(&mut tx, app.id).await?;
     let wish = match slug {
         Some(slug) => of_slug(adopted(&mut tx, &app, slug).await?, body.description),
         None => back_to(eligible(&mut *tx, &app, body.release.as_deref().unwrap_or_default()).await?),
@@ -143,13 +144,12 @@ async fn released(platform: &Platform, actor: &Actor, app: &store::apps::Row, sl
     Ok(slug)
 }
 
-/// The slug as one of the app's own. A slug of another app is copied: the archive is shared, but whatever happens to
+/// The slug as one of the app's own, which is locked. A slug of another app is copied: the archive is shared, but whatever happens to
 /// the other app, this one keeps its slug, which counts for its owner's quota.
 async fn adopted(tx: &mut PgConnection, app: &store::apps::Row, slug: store::slugs::Row) -> Result<store::slugs::Row> {
     if slug.app_id == app.id {
         return Ok(slug);
     }
-    store::apps::app_lock(&mut *tx, app.id).await?;
     // From here on the archive stays, unless the other app was already being destroyed.
     store::slugs::slug_archive_hold(&mut *tx, slug.checksum.as_deref().unwrap_or_default()).await?;
     if !store::slugs::slug_stays(&mut *tx, slug.id).await? {

@@ -142,11 +142,13 @@ impl Unpacked {
         let mut done = Vec::new();
         for Folder { path, app, slug } in unneeded {
             let aside = path.with_file_name(format!(".{}.unpacking", Uuid::now_v7()));
-            tokio::fs::rename(&path, &aside).await?;
+            if !is_moved(&path, &aside).await? {
+                continue;
+            }
             // Whoever starts a dyno records it before looking for the folder, so a folder that was found in time is
             // recorded by now.
             if store::slugs::slug_runs(self.platform.db(), app, slug).await? {
-                tokio::fs::rename(&aside, &path).await?;
+                is_moved(&aside, &path).await?;
                 continue;
             }
             unused.push(aside);
@@ -197,14 +199,22 @@ struct Folder {
     slug: SlugId,
 }
 
+/// Moves a folder; `false` if it has gone, with its app.
+async fn is_moved(from: &Path, to: &Path) -> std::io::Result<bool> {
+    match tokio::fs::rename(from, to).await {
+        Ok(()) => Ok(true),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(err) => Err(err),
+    }
+}
+
 /// The folders of slugs that are no longer needed, and leftovers of interrupted unpackings and removals.
 fn list(folders: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<(Vec<Folder>, Vec<PathBuf>)> {
     let (mut unneeded, mut leftovers) = (Vec::new(), Vec::new());
     for app in std::fs::read_dir(folders)? {
         let app = app?;
-        // The folder of an app is removed with the app.
-        for slug in std::fs::read_dir(app.path()).into_iter().flatten() {
-            let slug = slug?;
+        // The folder of an app is removed with the app, also while it is read.
+        for slug in std::fs::read_dir(app.path()).into_iter().flatten().flatten() {
             let (path, name) = (slug.path(), slug.file_name().to_string_lossy().into_owned());
             // One that is still being unpacked or removed ends soon.
             let changed = slug.metadata().and_then(|meta| meta.modified());
@@ -270,6 +280,17 @@ mod tests {
         let missing: Vec<Needed> = all.iter().filter(|n| !n.busy).cloned().collect();
         let chosen: Vec<u128> = next(&all, &missing).iter().map(|n| n.payer.get().as_u128()).collect();
         assert_eq!(chosen, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_has_gone_is_not_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let [from, to] = ["a", "b"].map(|name| dir.path().join(name));
+        std::fs::create_dir(&from).unwrap();
+        assert!(is_moved(&from, &to).await.unwrap() && to.exists());
+        assert!(!is_moved(&from, &to).await.unwrap());
+        std::fs::write(&from, "").unwrap();
+        assert!(is_moved(&from, &to).await.is_err(), "a file does not replace a folder");
     }
 
     #[test]

@@ -235,6 +235,16 @@ async fn cleaning_repositories() {
 
 #[tokio::test]
 async fn another_server_that_starts_leaves_the_jobs_of_this_one_alone() {
+    leaves_jobs_alone(&["master.key"]).await;
+}
+
+#[tokio::test]
+async fn so_does_one_with_a_copy_of_the_data_directory() {
+    let t = leaves_jobs_alone(&["master.key", "server-id"]).await;
+    t.expects("another server has the id of this one");
+}
+
+async fn leaves_jobs_alone(files: &[&str]) -> World {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Run);
     t.app("dusk").await;
@@ -264,8 +274,9 @@ async fn another_server_that_starts_leaves_the_jobs_of_this_one_alone() {
         .await;
     };
     retained(1).await;
-    let other = t.other_server().await;
+    let other = t.other_server_with(files).await;
     assert_ne!(other.platform().server_id(), t.platform.server_id());
     retained(2).await;
     assert_eq!(job().await, expected);
+    t
 }

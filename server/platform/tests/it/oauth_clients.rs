@@ -75,11 +75,20 @@ async fn clients_are_made_shown_changed_and_removed() {
     assert_eq!((moved["redirect_uri"].as_str(), &moved["secret"]), (Some("http://localhost:9/cb"), &made["secret"]));
     let rotated = t.owner.post(&format!("{at}/actions/rotate-credentials"), json!({})).await.json();
     assert_ne!(rotated["secret"], made["secret"]);
-    for odd in
-        ["http://example.com/cb", "https://u:p@example.com", "https://example.com/#a", "javascript:alert(1)", "x", ""]
-    {
+    for odd in [
+        "http://example.com/cb",
+        "https://u:p@example.com",
+        "https://example.com/#a",
+        "javascript:alert(1)",
+        "x",
+        "",
+        "https://example.com/a\r\nb",
+        "https://example.com/a\tb",
+        "https://example.com/\u{7f}",
+    ] {
         let refused = t.owner.post("/oauth/clients", json!({ "name": "Bot", "redirect_uri": odd })).await;
         assert_eq!(refused.error().0, 422, "{odd}");
+        assert_eq!(t.owner.patch(&at, json!({ "redirect_uri": odd })).await.error().0, 422, "{odd}");
     }
     let rows: Vec<String> =
         sqlx::query_scalar("select row_to_json(c)::text from oauth_clients c").fetch_all(&t.db).await.unwrap();

@@ -56,6 +56,31 @@ async fn a_link_signs_one_browser_in_once() {
     assert_eq!(events.iter().filter(|e| e.action == "session.create").count(), 1);
 }
 
+#[tokio::test]
+async fn sessions_beyond_the_limit_end_at_a_sign_in_and_so_do_their_streams() {
+    let t = World::start().await;
+    let first = sign_in(&t).await;
+    let owner = t.owner.account_info().await.unwrap().id;
+    let all = "select id from sessions where account_id = $1";
+    let ended: uuid::Uuid = sqlx::query_scalar(all).bind(owner).fetch_one(&t.db).await.unwrap();
+    let used = "insert into sessions (id, key_hash, account_id, data, created_at, last_seen_at, expires_at)
+        select gen_random_uuid(), sha256(n::text::bytea), $1, '{}', now(), now() + interval '1 hour',
+               now() + interval '1 day' from generate_series(1, 99) n";
+    sqlx::query(used).bind(owner).execute(&t.db).await.unwrap();
+    let account = async || t.anonymous.ask("GET", "/account").header("cookie", &first).await.status;
+    assert_eq!(account().await, 200);
+    let mut changes = t.platform.changes();
+    sign_in(&t).await;
+    assert_eq!(account().await, 401);
+    // Whoever has something open with that session is told to check it.
+    let told = std::iter::from_fn(|| changes.try_recv().ok());
+    let told: Vec<_> = told.filter(|change| change.kind == base::Kind::Session).collect();
+    assert_eq!(told, [base::bus::Changed::of_account(base::Kind::Session, owner)]);
+    let events = t.owner.event_list_all().await.unwrap();
+    let event = events.iter().find(|event| event.action == "session.delete").expect("it is in the audit log");
+    assert_eq!(event.data["sessions"], json!([ended]));
+}
+
 /// A picture in a page of an app, a preview in a message, a form on another site.
 #[tokio::test]
 async fn a_link_does_nothing_until_its_own_page_sends_it() {

@@ -351,3 +351,26 @@ async fn what_a_program_has_open_ends_with_its_token() {
     assert_eq!(ada.delete(&format!("/oauth/clients/{client}")).await.status, 200);
     lost(&t, one).await;
 }
+
+#[tokio::test]
+async fn requests_to_pre_signed_urls_are_counted() {
+    let t = World::start().await;
+    assert_eq!(t.stranger.post("/apps", json!({ "name": "dawn" })).await.status, 201);
+    let source = t.stranger.post("/sources", serde_json::Value::Null).await.json();
+    let slug = t.stranger.post("/apps/dawn/slugs", json!({ "process_types": { "web": "./server" } })).await.json();
+    let session = t.stranger.post("/apps/dawn/log-sessions", json!({ "tail": false })).await.json();
+    let blob = |made: &serde_json::Value, url: &str| path(made[url].as_str().unwrap());
+    let urls = [
+        ("GET", blob(&source["source_blob"], "get_url")),
+        ("PUT", blob(&source["source_blob"], "put_url")),
+        ("PUT", blob(&slug["blob"], "url")),
+        ("GET", blob(&session, "logplex_url")),
+    ];
+    let account = id_of(&t.stranger).await;
+    for (method, url) in &urls {
+        while t.platform.rate_limits().take_for_url(account).is_ok() {}
+        assert_eq!(t.anonymous.ask(method, url).await.status, 429, "{method} {url}");
+    }
+    // Requests with a token are counted apart.
+    assert_eq!(t.stranger.get("/apps/dawn").await.status, 200);
+}

@@ -134,6 +134,8 @@ impl World {
 
     /// The same world after the platform was stopped and started again.
     pub async fn again(mut self) -> Self {
+        // Its process has ended.
+        self.platform.let_go_of_server_id().await;
         self.areas = Areas::start_with(self.builds().config().clone(), self.driver.clone()).await.unwrap();
         self.platform = self.areas.platform().clone();
         let routes = self.areas.router();
@@ -145,9 +147,16 @@ impl World {
 
     /// Another server on the same database, with files of its own.
     pub async fn other_server(&self) -> Areas {
+        self.other_server_with(&["master.key"]).await
+    }
+
+    /// Starts another server of the same database, with copies of these files of the data directory.
+    pub async fn other_server_with(&self, files: &[&str]) -> Areas {
         let data = self.dir.path().join("other");
         std::fs::create_dir_all(&data).unwrap();
-        std::fs::copy(self.data().join("master.key"), data.join("master.key")).unwrap();
+        for file in files {
+            std::fs::copy(self.data().join(file), data.join(file)).unwrap();
+        }
         let mut config = self.builds().config().clone();
         let settings = &mut config.platform.settings;
         (settings.audit_anchor, settings.data) = (data.join("audit-anchor"), data);

@@ -204,6 +204,11 @@ pub async fn account_suspend(db: impl PgExecutor<'_>, id: AccountId, at: Option<
     Ok(())
 }
 
+/// Those of these accounts that administer the platform.
+pub async fn account_administrators(db: impl PgExecutor<'_>, among: &[AccountId]) -> sqlx::Result<Vec<AccountId>> {
+    sqlx::query_scalar("select id from accounts where id = any($1) and admin").bind(among).fetch_all(db).await
+}
+
 /// Grants or revokes administrator rights. `by` is who decided.
 pub async fn account_set_admin(
     db: impl PgExecutor<'_>,

@@ -223,17 +223,17 @@ pub async fn sign_in_link_use(
     .await
 }
 
-/// Ends all sessions of an account but the `most` used last.
-pub async fn session_trim(db: impl PgExecutor<'_>, account: AccountId, most: i64) -> sqlx::Result<()> {
-    sqlx::query(
+/// Ends all sessions of an account but the `most` used last. Returns those that it has ended.
+pub async fn session_trim(db: impl PgExecutor<'_>, account: AccountId, most: i64) -> sqlx::Result<Vec<SessionId>> {
+    sqlx::query_scalar(
         "delete from sessions where account_id = $1 and id not in (
-             select id from sessions where account_id = $1 order by last_seen_at desc, id desc limit $2)",
+             select id from sessions where account_id = $1 order by last_seen_at desc, id desc limit $2)
+         returning id",
     )
     .bind(account)
     .bind(most)
-    .execute(db)
-    .await?;
-    Ok(())
+    .fetch_all(db)
+    .await
 }
 
 /// Deletes all links of an account but the newest `most`.

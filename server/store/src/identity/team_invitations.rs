@@ -104,3 +104,31 @@ pub async fn team_invitation_delete(db: impl PgExecutor<'_>, id: TeamInvitationI
     let gone = sqlx::query("delete from team_invitations where id = $1").bind(id).execute(db).await?;
     Ok(gone.rows_affected() == 1)
 }
+
+/// Which of `accounts` see one of `others` because of an invitation: as an admin of the team, or as whoever was invited by
+/// them. Pairs of the two.
+pub async fn team_invitation_companions(
+    db: impl PgExecutor<'_>,
+    accounts: &[AccountId],
+    others: &[AccountId],
+) -> sqlx::Result<Vec<(AccountId, AccountId)>> {
+    sqlx::query_as(
+        "select m.account_id, i.account_id from team_invitations i
+         join team_members m on m.team_id = i.team_id and m.role = 'admin'
+         where i.account_id = any($2) and m.account_id = any($1)
+         union select account_id, invited_by from team_invitations
+         where invited_by = any($2) and account_id = any($1)",
+    )
+    .bind(accounts)
+    .bind(others)
+    .fetch_all(db)
+    .await
+}
+
+/// The teams that have invited one of these accounts.
+pub async fn team_invitation_teams(db: impl PgExecutor<'_>, accounts: &[AccountId]) -> sqlx::Result<Vec<TeamId>> {
+    sqlx::query_scalar("select distinct team_id from team_invitations where account_id = any($1)")
+        .bind(accounts)
+        .fetch_all(db)
+        .await
+}

@@ -134,3 +134,9 @@ pub async fn team_lock(db: impl PgExecutor<'_>, id: TeamId) -> sqlx::Result<()> 
     sqlx::query("select 1 from teams where id = $1 for update").bind(id).execute(db).await?;
     Ok(())
 }
+
+/// Like [`team_lock`], without waiting: `false` if somebody else has locked it, or if it is gone.
+pub async fn team_lock_at_once(db: impl PgExecutor<'_>, id: TeamId) -> sqlx::Result<bool> {
+    let locked = sqlx::query("select 1 from teams where id = $1 for update skip locked").bind(id).execute(db).await?;
+    Ok(locked.rows_affected() > 0)
+}

@@ -118,3 +118,27 @@ pub async fn app_transfer_delete(db: impl PgExecutor<'_>, id: AppTransferId) -> 
     let query = "delete from app_transfers where id = $1 and state = 'pending'";
     Ok(sqlx::query(query).bind(id).execute(db).await?.rows_affected() == 1)
 }
+
+/// Which of `accounts` see one of `others` because one has offered an app to the other. Pairs of the two.
+pub async fn app_transfer_companions(
+    db: impl PgExecutor<'_>,
+    accounts: &[AccountId],
+    others: &[AccountId],
+) -> sqlx::Result<Vec<(AccountId, AccountId)>> {
+    sqlx::query_as(
+        "select owner_id, recipient_id from app_transfers where owner_id = any($1) and recipient_id = any($2)
+         union select recipient_id, owner_id from app_transfers where recipient_id = any($1) and owner_id = any($2)",
+    )
+    .bind(accounts)
+    .bind(others)
+    .fetch_all(db)
+    .await
+}
+
+/// Who has offered an app to one of these accounts.
+pub async fn app_transfer_owners(db: impl PgExecutor<'_>, accounts: &[AccountId]) -> sqlx::Result<Vec<AccountId>> {
+    sqlx::query_scalar("select distinct owner_id from app_transfers where recipient_id = any($1)")
+        .bind(accounts)
+        .fetch_all(db)
+        .await
+}

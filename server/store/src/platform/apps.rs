@@ -276,11 +276,6 @@ pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: AppId, now: DateTime<
     Ok(hidden.rows_affected() > 0)
 }
 
-/// The app with this id, even while it is being destroyed.
-pub async fn app_info_any(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<Option<Row>> {
-    sqlx::query_as(select("where a.id = $1")).bind(id).fetch_optional(db).await
-}
-
 /// Deletes the row and everything that references it.
 pub async fn app_delete(db: &mut sqlx::PgConnection, id: AppId) -> sqlx::Result<()> {
     sqlx::query("delete from builds where app_id = $1").bind(id).execute(&mut *db).await?;
@@ -293,6 +288,12 @@ pub async fn app_delete(db: &mut sqlx::PgConnection, id: AppId) -> sqlx::Result<
 /// if the app is gone, or is being destroyed.
 pub async fn app_lock(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<bool> {
     let is_there = sqlx::query_scalar("select deleted_at is null from apps where id = $1 for update");
+    Ok(is_there.bind(id).fetch_optional(db).await?.unwrap_or(false))
+}
+
+/// Like [`app_lock`], without waiting: `false` also if somebody else has locked it.
+pub async fn app_lock_at_once(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<bool> {
+    let is_there = sqlx::query_scalar("select deleted_at is null from apps where id = $1 for update skip locked");
     Ok(is_there.bind(id).fetch_optional(db).await?.unwrap_or(false))
 }
 

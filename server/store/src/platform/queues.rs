@@ -46,9 +46,9 @@ pub static RELEASES: Queue<ReleaseId> = Queue {
     ids: PhantomData,
 };
 
-/// The number of slots.
+/// How many rows of a queue can run concurrently: its slots.
 #[derive(Clone, Copy, Debug)]
-pub struct Slots {
+pub struct Capacity {
     pub all: i64,
     /// Per payer. If several payers have apps, the last slot is for a payer without one.
     pub each: i64,
@@ -105,7 +105,7 @@ impl<Id: From<Uuid> + Into<Uuid> + Copy> Queue<Id> {
     pub async fn start_next(
         &self,
         db: &mut PgConnection,
-        slots: Slots,
+        slots: Capacity,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Option<(Id, AppId)>> {
         // One at a time, since two could both find the last slot free.

@@ -8,6 +8,7 @@ mod of_base {
     mod bus;
     mod events;
     mod pages;
+    mod servers;
     mod text;
 }
 #[path = "identity"]

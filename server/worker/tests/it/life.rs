@@ -79,7 +79,7 @@ async fn it_ends_when_its_supervisor_is_killed() {
     let supervisor = supervisor.unwrap_or_else(|| parent_of(parent_of(processes(mark)[0])));
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor), nix::sys::signal::Signal::SIGKILL).unwrap();
     let ended = worker.done().await;
-    assert!(matches!(ended, Err(Error::Host(_))), "{ended:?}");
+    assert!(ended == Err(Error::Lost), "{ended:?}");
     until("it is gone", || processes(mark).is_empty()).await;
 }
 

@@ -124,6 +124,43 @@ async fn whoever_has_to_do_with_an_app_is_told_before_and_after() {
 }
 
 #[tokio::test]
+async fn whoever_invites_or_is_offered_an_app_is_told_of_the_other() {
+    let t = World::start().await;
+    let (ada, bob, eve) = (somebody(&t, "ada").await, somebody(&t, "bob").await, somebody(&t, "eve").await);
+    done(&ada, "POST", "/teams", json!({ "name": "acme" })).await;
+    let invite = |who: &str| json!({ "email": who, "role": "member" });
+    done(&ada, "PUT", "/teams/acme/invitations", invite("bob@example.com")).await;
+    done(&t.owner, "PUT", "/teams/acme/invitations", invite("new@example.com")).await;
+    done(&ada, "POST", "/apps", json!({ "name": "noon" })).await;
+    done(&ada, "POST", "/account/app-transfers", json!({ "app": "noon", "recipient": "eve@example.com" })).await;
+    let host = serve(&t).await;
+    settled(&t, &host).await;
+    let mut page_of_ada = page(&t, &host, &ada).await;
+    let mut page_of_bob = page(&t, &host, &bob).await;
+    let mut page_of_eve = page(&t, &host, &eve).await;
+    for who in [&bob, &eve] {
+        done(who, "PATCH", "/account", json!({ "name": "Somebody" })).await;
+        mark(&ada).await;
+        assert_eq!(told_until(&mut page_of_ada, "source").await, nouns(&["account", "source"]));
+    }
+    told_until(&mut page_of_bob, "account").await;
+    told_until(&mut page_of_eve, "account").await;
+    done(&ada, "PATCH", "/account", json!({ "name": "Ada" })).await;
+    for (who, page) in [(&bob, &mut page_of_bob), (&eve, &mut page_of_eve)] {
+        mark(who).await;
+        assert_eq!(told_until(page, "source").await, nouns(&["account", "source"]));
+    }
+    told_until(&mut page_of_ada, "account").await;
+    // The invitation goes with the account that exists because of it.
+    let expired = "update team_invitations i set expires_at = now() - interval '1 day'
+                   from accounts a where a.id = i.account_id and a.invited";
+    assert_eq!(sqlx::query(expired).execute(&t.db).await.unwrap().rows_affected(), 1);
+    identity::invitation_policy::sweep(&t.platform).await.unwrap();
+    mark(&ada).await;
+    assert_eq!(told_until(&mut page_of_ada, "source").await, nouns(&["account", "source"]));
+}
+
+#[tokio::test]
 async fn members_are_told_of_their_teams_before_and_after() {
     let t = World::start().await;
     let (ada, bob, eve) = (somebody(&t, "ada").await, somebody(&t, "bob").await, somebody(&t, "eve").await);

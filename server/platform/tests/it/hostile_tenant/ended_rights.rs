@@ -64,6 +64,47 @@ async fn whoever_was_a_collaborator_changes_nothing_any_more() {
     assert_eq!(t.owner.get("/apps/dusk/config-vars").await.json(), json!({}));
 }
 
+/// The answers to these requests of the stranger, which wait for this row until `end` has been done.
+async fn answers_after_lock(t: &World, row: &str, asked: &[(&str, &str, Value)], end: &str) -> Vec<Answer> {
+    let mut held = t.db.begin().await.unwrap();
+    let lock = format!("select 1 from {row} for update");
+    sqlx::query(sqlx::AssertSqlSafe(lock)).execute(&mut *held).await.unwrap();
+    let ask =
+        |(method, path, body): &(&str, &str, Value)| t.stranger.ask(method, path).body(body.to_string()).into_future();
+    let waiting = tokio::spawn(futures::future::join_all(asked.iter().map(ask).collect::<Vec<_>>()));
+    as_many_wait(t, asked.len().try_into().unwrap()).await;
+    let done = sqlx::query(sqlx::AssertSqlSafe(end.to_owned())).execute(&t.db).await.unwrap();
+    assert_eq!(done.rows_affected(), 1);
+    held.rollback().await.unwrap();
+    waiting.await.unwrap()
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_app_or_a_team_is_let_in_again() {
+    let t = world().await;
+    let joins = json!({ "user": "stranger@example.com", "permissions": ["deploy", "operate", "access"] });
+    assert_eq!(t.owner.post("/apps/dusk/collaborators", joins).await.status, 201);
+    let asked = [
+        ("PATCH", "/apps/dusk/config-vars", json!({ "EVIL": "1" })),
+        ("PATCH", "/apps/dusk", json!({ "maintenance": true })),
+        ("PUT", "/apps/dusk/buildpack-installations", json!({ "updates": [{ "buildpack": "heroku/nodejs" }] })),
+        ("POST", "/apps/dusk/builds", json!({ "source_blob": { "url": "https://example.com/a.tgz" } })),
+    ];
+    let end = "delete from collaborators where account_id = (select id from accounts where email = 'stranger@example.com')
+                   and app_id = (select id from apps where name = 'dusk')";
+    all_are(&answers_after_lock(&t, "apps where name = 'dusk'", &asked, end).await, 404);
+    assert_eq!(t.owner.get("/apps/dusk/config-vars").await.json(), json!({}));
+    assert_eq!(t.owner.get("/apps/dusk").await.json()["maintenance"], false);
+
+    assert_eq!(t.owner.post("/teams", json!({ "name": "acme" })).await.status, 201);
+    let admin = json!({ "email": "stranger@example.com", "role": "admin" });
+    assert_eq!(t.owner.ask("PUT", "/teams/acme/members").body(admin.to_string()).await.status, 200);
+    let asked = [("PUT", "/teams/acme/members", json!({ "email": "stranger@example.com", "role": "member" }))];
+    let end = "update team_members set role = 'viewer'
+               where account_id = (select id from accounts where email = 'stranger@example.com')";
+    all_are(&answers_after_lock(&t, "teams where name = 'acme'", &asked, end).await, 403);
+}
+
 #[tokio::test]
 async fn whoever_may_do_less_does_no_more() {
     let t = world().await;

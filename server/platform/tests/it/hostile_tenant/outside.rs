@@ -79,6 +79,23 @@ async fn a_source_that_kills_who_reads_it_fails_its_own_build() {
 }
 
 #[tokio::test]
+async fn a_build_is_cancelled_while_its_source_is_fetched() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let never = || axum::body::Body::from_stream(futures::stream::pending::<std::io::Result<axum::body::Bytes>>());
+    let (outside, _) = serve("127.0.0.1", Router::new().route("/a.tgz", get(async move || never()))).await;
+    let build = build(&t, &format!("{outside}/a.tgz")).await;
+    until("it is fetched", async || downloader(&t).ok_or_else(|| "nobody".to_owned())).await;
+    assert_eq!(t.owner.delete(&format!("/apps/dusk/builds/{build}")).await.status, 200);
+    assert_eq!(failed(&t, &build).await["error"], "Build cancelled");
+    until("nothing of it is left", async || match (downloader(&t), t.leftovers()) {
+        (None, left) if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_source_that_redirects_inside_is_not_fetched() {
     let t = World::start().await;
     t.app("dusk").await;

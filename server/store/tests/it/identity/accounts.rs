@@ -1,7 +1,7 @@
 //! Accounts and the invitation policy: every query.
 
 use api::{
-    ids::{TeamId, TeamInvitationId},
+    ids::{AccountId, TeamId, TeamInvitationId},
     invitation_policy::Inviters,
     team_members::{GrantedBy, Role},
 };
@@ -82,7 +82,9 @@ async fn accounts_that_were_invited() {
     assert_eq!(invited().await, Some(false));
     assert!(!account_delete_uninvited(&mut db, bob.id, at(10)).await.unwrap());
     assert_eq!(account_admin_by(&w.db, bob.id).await.unwrap(), None);
+    assert!(!account_administrators(&w.db, &[bob.id]).await.unwrap().contains(&bob.id));
     account_set_admin(&w.db, bob.id, true, GrantedBy::Person, now).await.unwrap();
+    assert_eq!(account_administrators(&w.db, &[bob.id, AccountId::nil()]).await.unwrap(), [bob.id]);
     assert_eq!(account_admin_by(&w.db, bob.id).await.unwrap(), Some(GrantedBy::Person));
     assert!(!account_is_retired(&w.db, bob.id).await.unwrap());
     account_end_credentials(&mut db, bob.id).await.unwrap();

@@ -56,6 +56,7 @@ async fn teams_and_their_members() {
     assert_eq!(store::broken_constraint(&held).as_deref(), Some("apps_team_fkey"));
     let mut tx = w.db.begin().await.unwrap();
     team_lock(&mut *tx, acme).await.unwrap();
+    assert!(team_lock_at_once(&mut *tx, acme).await.unwrap() && !team_lock_at_once(&w.db, acme).await.unwrap());
     team_member_delete(&mut tx, acme, ada).await.unwrap();
     tx.commit().await.unwrap();
     assert!(members(&w, acme).await.is_empty());
@@ -196,4 +197,25 @@ async fn who_is_in_a_team_with_whom() {
     assert_eq!(team_member_among(&w.db, &[bob, eve], &[acme, TeamId::now_v7()]).await.unwrap(), [(bob, acme)]);
     assert_eq!(team_member_companions(&w.db, &[ada, eve], &[bob]).await.unwrap(), [(ada, bob)]);
     assert!(team_member_companions(&w.db, &[eve], &[ada, bob]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_is_invited_is_seen_by_admins_of_the_team() {
+    let w = World::start().await;
+    let acme = team(&w, "acme").await;
+    let people = ["bob@example.com", "eve@example.com", "fay@example.com"].map(account);
+    for who in &people {
+        accounts::account_create(&w.db, who).await.unwrap();
+    }
+    let [bob, eve, fay] = people.map(|who| who.id);
+    for (who, role) in [(bob, Role::Admin), (eve, Role::Member)] {
+        team_member_save(&w.db, TeamMemberId::now_v7(), acme, who, role, at(1)).await.unwrap();
+    }
+    let id = TeamInvitationId::now_v7();
+    let new = New { id, team: acme, account: fay, role: Role::Member, invited_by: bob, expires_at: at(9), now: at(1) };
+    team_invitation_save(&w.db, &new).await.unwrap();
+    assert_eq!(team_invitation_companions(&w.db, &[bob, eve], &[fay]).await.unwrap(), [(bob, fay)]);
+    assert_eq!(team_invitation_companions(&w.db, &[eve, fay], &[bob]).await.unwrap(), [(fay, bob)]);
+    assert_eq!(team_invitation_teams(&w.db, &[bob, fay]).await.unwrap(), [acme]);
+    assert!(team_invitation_teams(&w.db, &[bob]).await.unwrap().is_empty());
 }

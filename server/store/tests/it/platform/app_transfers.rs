@@ -35,6 +35,11 @@ async fn app_transfers() {
     assert!(app_transfer_delete(&w.db, again).await.unwrap());
     app_transfer_create(&w.db, again, app, ada, bob.id, at(5)).await.unwrap();
     app_transfer_delete_pending(&w.db, app).await.unwrap();
+    assert_eq!(app_transfer_companions(&w.db, &[ada], &[bob.id, ada]).await.unwrap(), [(ada, bob.id)]);
+    assert_eq!(app_transfer_companions(&w.db, &[bob.id], &[ada]).await.unwrap(), [(bob.id, ada)]);
+    assert!(app_transfer_companions(&w.db, &[AccountId::nil()], &[ada, bob.id]).await.unwrap().is_empty());
+    assert_eq!(app_transfer_owners(&w.db, &[bob.id]).await.unwrap(), [ada]);
+    assert!(app_transfer_owners(&w.db, &[ada]).await.unwrap().is_empty());
     let left = app_transfer_list(&w.db, ada, &all(&LIST)).await.unwrap().rows;
     assert_eq!(left.iter().map(|t| t.id).collect::<Vec<_>>(), [id]);
 }

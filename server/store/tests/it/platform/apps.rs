@@ -65,6 +65,7 @@ async fn apps() {
     let mut tx = w.db.begin().await.unwrap();
     assert!(app_lock(&mut *tx, id).await.unwrap());
     assert!(!app_lock(&mut *tx, AppId::now_v7()).await.unwrap());
+    assert!(app_lock_at_once(&mut *tx, id).await.unwrap() && !app_lock_at_once(&w.db, id).await.unwrap());
     tx.commit().await.unwrap();
     w.release(id, "succeeded", Some(slug.id)).await;
     let team = TeamId::now_v7();
@@ -79,12 +80,12 @@ async fn apps() {
     app_mark_deleted(&w.db, id, at(9)).await.unwrap();
     assert!(app_info(&w.db, id).await.unwrap().is_none());
     assert!(app_by_name(&w.db, "noon").await.unwrap().is_none());
-    assert!(app_info_any(&w.db, id).await.unwrap().is_some());
-    assert!(!app_lock(&w.db, id).await.unwrap());
+    assert_eq!(app_among(&w.db, &[id]).await.unwrap(), [id]);
+    assert!(!app_lock(&w.db, id).await.unwrap() && !app_lock_at_once(&w.db, id).await.unwrap());
     assert!(!app_exists(&w.db, id).await.unwrap() && app_exists(&w.db, other).await.unwrap());
     assert_eq!(app_among(&w.db, &[AppId::now_v7(), id]).await.unwrap(), [id]);
     assert!(releases::release_current_all(&w.db).await.unwrap().is_empty());
     w.app("noon").await;
     app_delete(&mut w.db.acquire().await.unwrap(), id).await.unwrap();
-    assert!(app_info_any(&w.db, id).await.unwrap().is_none());
+    assert!(app_among(&w.db, &[id]).await.unwrap().is_empty());
 }

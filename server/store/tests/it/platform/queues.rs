@@ -20,7 +20,7 @@ use crate::world::{World, account, at};
 
 impl World {
     async fn start_next(&self, all: i64, each: i64) -> Option<(BuildId, AppId)> {
-        let slots = Slots { all, each };
+        let slots = Capacity { all, each };
         BUILDS.start_next(&mut self.db.acquire().await.unwrap(), slots, at(9)).await.unwrap()
     }
 
@@ -151,7 +151,7 @@ async fn release_phases_have_places_of_their_own_and_none_is_lost() {
     let second = w.release(app, "pending", None).await;
     let third = w.release(other, "pending", None).await;
     let mut db = w.db.acquire().await.unwrap();
-    let slots = Slots { all: 3, each: 3 };
+    let slots = Capacity { all: 3, each: 3 };
     assert_eq!(RELEASES.start_next(&mut db, slots, at(9)).await.unwrap(), Some((first, app)));
     assert_eq!(RELEASES.start_next(&mut db, slots, at(9)).await.unwrap(), Some((third, other)));
     assert_eq!(RELEASES.start_next(&mut db, slots, at(9)).await.unwrap(), None);
