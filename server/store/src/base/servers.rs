@@ -15,8 +15,9 @@ pub async fn server_hold(pool: &PgPool, id: ServerId) -> sqlx::Result<Option<Ser
     let mut db = pool.connect_options().connect().await?;
     // The last half of the id is random, and negative as a number, unlike the other advisory locks.
     let (_, key) = id.get().as_u64_pair();
-    let is_held = sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(key.cast_signed()).fetch_one(&mut db);
-    Ok(is_held.await?.then_some(ServerHold { id, db }))
+    let is_held: bool =
+        sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(key.cast_signed()).fetch_one(&mut db).await?;
+    Ok(is_held.then_some(ServerHold { id, db }))
 }
 
 impl ServerHold {
