@@ -32,11 +32,14 @@ const FOR_ROUTER: [&str; 10] = [
 pub const CLIENT_ADDRESSES_ARE_HIDDEN: &str = "--tls is set, but --trusted-proxies is empty: every client appears with the \
      address of the proxy that terminates TLS, shares its limits, and is logged with it. Set e.g. --trusted-proxies 127.0.0.1";
 
+/// The data directory, unless another one is set.
+const DATA: &str = "/var/lib/wharf";
+
 /// Settings of every role.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Data directory
-    #[arg(long, env = "WHARF_DATA", value_name = "DIR", default_value = "/var/lib/wharf")]
+    #[arg(long, env = "WHARF_DATA", value_name = "DIR", default_value = DATA)]
     pub data: PathBuf,
 
     /// Address to listen on; 127.0.0.1 includes [::1]
@@ -183,6 +186,11 @@ impl Settings {
     /// Whether TLS is terminated by a proxy that is not trusted for client addresses.
     pub fn client_addresses_are_hidden(&self) -> bool {
         self.tls && self.trusted_proxies.is_empty()
+    }
+
+    /// Whether commands find the data directory without being told.
+    pub fn has_default_data(&self) -> bool {
+        self.data == Path::new(DATA)
     }
 
     /// Makes the path of the data directory absolute, and resolves symlinks if it exists.

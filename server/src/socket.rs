@@ -3,10 +3,10 @@
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
-use api::sessions::SignInLink;
+use api::{platform::PlatformInfo, sessions::SignInLink};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, header};
+use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use tokio::{net::UnixStream, time::timeout};
 
@@ -17,22 +17,32 @@ pub const SERVER: &str = "server.sock";
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Creates a one-time sign-in link.
+/// Creates a one-time sign-in link, with the URL of the running platform, which may have been started with other
+/// settings than this process.
 pub async fn sign_in_link(settings: &Settings) -> Result<SignInLink> {
     let file = settings.data.join("admin-token");
     let token = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-    let (scheme, host) =
-        settings.console_url().split_once("://").map(|(s, h)| (s.to_owned(), h.to_owned())).unwrap_or_default();
-    let request = Request::post("/account/sign-in-links")
+    let call = async |method, path, url: &str| -> Result<Bytes> {
+        let request = request(method, path, (url, token.trim()))?;
+        timeout(PATIENCE, ask(&settings.run(), request)).await.map_err(|_| anyhow!("the server is not responding"))?
+    };
+    let platform = call(Method::GET, "/platform", &settings.console_url()).await?;
+    let PlatformInfo { url, .. } = serde_json::from_slice(&platform).context("read the state of the platform")?;
+    let link = call(Method::POST, "/account/sign-in-links", &url).await?;
+    serde_json::from_slice(&link).context("read the link")
+}
+
+fn request(method: Method, path: &str, (url, token): (&str, &str)) -> Result<Request<Full<Bytes>>> {
+    let (scheme, host) = url.split_once("://").unwrap_or_default();
+    Request::builder()
+        .method(method)
+        .uri(path)
         .header(header::HOST, host)
         .header("x-forwarded-proto", scheme)
         .header(header::ACCEPT, api::client::ACCEPT)
-        .header(header::AUTHORIZATION, format!("Bearer {}", token.trim()))
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .body(Full::new(Bytes::new()))
-        .context("write the request")?;
-    let answer = timeout(PATIENCE, ask(&settings.run(), request)).await;
-    let body = answer.map_err(|_| anyhow!("the server is not responding"))??;
-    serde_json::from_slice(&body).context("read the link")
+        .context("write the request")
 }
 
 async fn ask(run: &Path, request: Request<Full<Bytes>>) -> Result<Bytes> {

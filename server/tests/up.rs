@@ -71,7 +71,9 @@ fn one_command_brings_up_a_platform_that_comes_back_and_remembers() {
         answer.is_some_and(|a| a.status == 200)
     });
     assert_ne!(world.pid_of("server"), server);
-    let done = world.command("login-link").output().unwrap();
+    // Without `--listen`: the platform knows its address.
+    let mut login_link = Command::new(env!("CARGO_BIN_EXE_wharfd"));
+    let done = login_link.arg("login-link").arg("--data").arg(world.data()).output().unwrap();
     assert!(String::from_utf8_lossy(&done.stdout).starts_with(&format!("{origin}/login/")), "{done:?}");
 
     // It stops with everything it started, and remembers.

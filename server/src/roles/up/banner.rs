@@ -20,13 +20,17 @@ fn text(settings: &Settings, link: &str) -> String {
     let app = console.replacen(&settings.domain, &format!("<app>.{}", settings.apps_domain()), 1);
     let data = settings.data.display();
     let warning = warning(settings);
+    let again = match settings.has_default_data() {
+        true => String::new(),
+        false => format!(" --data {data}"),
+    };
     format!(
         "
   Wharf is up.
 
   Console   {console}
   Sign in   {link}
-            Open the link and confirm. It works once; for another, run: wharfd login-link
+            Open the link and confirm. It works once; for another, run: wharfd login-link{again}
   Apps      {app}
   Data      {data}
   Token     {data}/admin-token
@@ -58,7 +62,15 @@ mod tests {
         assert!(banner.contains("Console   http://wharf.test\n"), "{banner}");
         assert!(banner.contains("Sign in   http://wharf.test/login/abc\n"), "{banner}");
         assert!(banner.contains("Apps      http://<app>.apps.test\n"), "{banner}");
+        assert!(banner.contains("run: wharfd login-link\n"), "{banner}");
         assert!(!banner.contains("Warning"), "{banner}");
+    }
+
+    #[test]
+    fn the_command_for_another_link_finds_the_data() {
+        let cli = Cli::parse_from(["wharfd", "--data", "/srv/wharf"]);
+        let banner = text(&cli.settings, "");
+        assert!(banner.contains("run: wharfd login-link --data /srv/wharf\n"), "{banner}");
     }
 
     #[test]
