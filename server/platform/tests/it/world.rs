@@ -273,6 +273,7 @@ pub async fn token(db: &PgPool, account: AccountId, email: &str) -> String {
         last_used_at: None,
         client_id: None,
         parent_id: None,
+        apps: None,
         created_at: now,
         updated_at: now,
     };

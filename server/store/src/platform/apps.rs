@@ -2,7 +2,7 @@
 
 use api::ids::{AccountId, AppId, TeamId};
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
     collaborators::Access,
@@ -125,6 +125,55 @@ pub async fn app_info(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<Option
 /// The app with this name, unless it is being destroyed.
 pub async fn app_by_name(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(select("where a.name = $1 and a.deleted_at is null")).bind(name).fetch_optional(db).await
+}
+
+/// The app that gave up this name after `since`, unless it is being destroyed.
+pub async fn app_by_former_name(
+    db: impl PgExecutor<'_>,
+    name: &str,
+    since: DateTime<Utc>,
+) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(select(
+        "join app_former_names f on f.app_id = a.id where f.name = $1 and f.created_at > $2 and a.deleted_at is null",
+    ))
+    .bind(name)
+    .bind(since)
+    .fetch_optional(db)
+    .await
+}
+
+/// Records that an app has given up a name; of its former names, the newest `most` are kept.
+pub async fn app_name_release(
+    db: &mut PgConnection,
+    id: AppId,
+    name: &str,
+    most: i64,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into app_former_names (name, app_id, created_at) values ($1, $2, $3)
+         on conflict (name) do update set app_id = excluded.app_id, created_at = excluded.created_at",
+    )
+    .bind(name)
+    .bind(id)
+    .bind(now)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "delete from app_former_names where app_id = $1 and name not in (
+             select name from app_former_names where app_id = $1 order by created_at desc, name limit $2)",
+    )
+    .bind(id)
+    .bind(most)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Forgets whose former name this is: an app has it now.
+pub async fn app_name_claim(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<()> {
+    sqlx::query("delete from app_former_names where name = $1").bind(name).execute(db).await?;
+    Ok(())
 }
 
 /// The apps visible to an account.
@@ -282,7 +331,7 @@ pub async fn app_info_any(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<Op
 }
 
 /// Deletes the row and everything that references it.
-pub async fn app_delete(db: &mut sqlx::PgConnection, id: AppId) -> sqlx::Result<()> {
+pub async fn app_delete(db: &mut PgConnection, id: AppId) -> sqlx::Result<()> {
     sqlx::query("delete from builds where app_id = $1").bind(id).execute(&mut *db).await?;
     sqlx::query("delete from releases where app_id = $1").bind(id).execute(&mut *db).await?;
     sqlx::query("delete from apps where id = $1").bind(id).execute(db).await?;

@@ -88,3 +88,25 @@ async fn apps() {
     app_delete(&mut w.db.acquire().await.unwrap(), id).await.unwrap();
     assert!(app_info_any(&w.db, id).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn former_names() {
+    let w = World::start().await;
+    let (id, other) = (w.app("dusk").await, w.app("dawn").await);
+    let db = &mut w.db.acquire().await.unwrap();
+    for (n, name) in ["first", "second", "third"].into_iter().enumerate() {
+        app_name_release(db, id, name, 2, at(n as i64)).await.unwrap();
+    }
+    let found = async |name: &str, since: i64| {
+        app_by_former_name(&w.db, name, at(since)).await.unwrap().map(|row| row.id)
+    };
+    assert_eq!(found("first", -1).await, None, "only two are kept");
+    assert_eq!((found("second", 0).await, found("second", 1).await), (Some(id), None));
+    // The app that has given it up last.
+    app_name_release(db, other, "third", 2, at(5)).await.unwrap();
+    assert_eq!(found("third", 0).await, Some(other));
+    app_name_claim(&w.db, "third").await.unwrap();
+    assert_eq!(found("third", 0).await, None);
+    app_mark_deleted(&w.db, id, at(9)).await.unwrap();
+    assert_eq!(found("second", 0).await, None);
+}
