@@ -65,6 +65,9 @@ pub fn shown(row: &Row, links: &Links) -> api::apps::App {
     }
 }
 
+/// How many former names of an app are kept, by which clients find it for a while.
+const FORMER_NAMES: i64 = 10;
+
 /// Adjectives and nouns of generated names: short, friendly, easy to say on the phone.
 const FIRST: [&str; 24] = [
     "amber", "brisk", "calm", "clear", "coral", "crisp", "dusky", "early", "fair", "gentle", "golden", "keen",
@@ -118,6 +121,7 @@ pub(crate) async fn make(
     quotas::admit(&mut tx, quotas::owner(owner, team_id), Quota::Apps, 1).await?;
     let new = store::apps::New { id, name: &name, owner, team: team_id, locked, stack, now };
     store::apps::app_create(&mut *tx, &new).await.map_err(|err| name_taken(err, &name))?;
+    store::apps::app_name_claim(&mut *tx, &name).await?;
     let first = releases::New { app: id, description: "Initial release", ..releases::New::default() };
     releases::create(platform, &mut tx, actor, &first, Config::Replace(&Layers::default())).await?;
     let data = serde_json::json!({ "stack": stack, "team": team_id });
@@ -204,7 +208,12 @@ pub async fn app_update(
     if said.is_empty() {
         return Ok(Json(shown(&row, &actor.links())));
     }
-    store::apps::app_update(&mut *tx, &row, Utc::now()).await.map_err(|err| name_taken(err, &row.name))?;
+    let now = Utc::now();
+    store::apps::app_update(&mut *tx, &row, now).await.map_err(|err| name_taken(err, &row.name))?;
+    if row.name != old.name {
+        store::apps::app_name_claim(&mut *tx, &row.name).await?;
+        store::apps::app_name_release(&mut tx, row.id, &old.name, FORMER_NAMES, now).await?;
+    }
     let data = serde_json::json!({ "name": row.name, "maintenance": row.maintenance, "build_stack": row.build_stack });
     tx.record("app.update", format!("{}.", said.join(". ")), data);
     tx.commit().await?;

@@ -331,5 +331,6 @@ fn lower(text: &str) -> String {
 async fn originator(builds: &Builds, build: &store::builds::Row) -> sqlx::Result<Originator> {
     let found = store::events::event_of_build(builds.db(), build.app_id, build.id).await?;
     let (credential, address) = found.unwrap_or_default();
-    Ok(Originator { account: build.account_id, email: build.email.clone(), credential, address })
+    let (account, email) = (build.account_id, build.email.clone());
+    Ok(Originator { account, email, credential, token: None, address })
 }

@@ -97,7 +97,8 @@ pub async fn build_create(
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     create(&builds, &mut tx, &new).await?;
-    tx.record("build.create", "Started a build.", serde_json::json!({ "build": new.id }));
+    let summary = format!("Started a build{}.", actor.originator().with_token());
+    tx.record("build.create", summary, serde_json::json!({ "build": new.id }));
     tx.commit().await?;
     builds.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
     let row = store::builds::build_info(builds.db(), new.id).await?.ok_or_else(Error::no_app)?;

@@ -45,6 +45,8 @@ pub(super) struct Held {
     pub reservation: Reservation,
     /// A slot for clones and pushes, until there is a build to wait for.
     pub slot: SharedSlot,
+    /// The first lines for the client.
+    pub notes: Vec<String>,
 }
 
 /// Serves the hook of one push, which requests a deployment over `line` and gets the output for the client, and the
@@ -76,7 +78,7 @@ async fn serve(
     (hook, client): (&mut OwnedReadHalf, &mut OwnedWriteHalf),
     held: Held,
 ) {
-    let Held { reservation, slot } = held;
+    let Held { reservation, slot, notes } = held;
     let mut hook = BufReader::new(hook);
     let mut question = Vec::new();
     let read = (&mut hook).take(MOST_QUESTION_BYTES).read_until(b'\n', &mut question).await;
@@ -89,6 +91,9 @@ async fn serve(
     let (out, mut lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {
         let client = ClientOutput { out };
+        for note in &notes {
+            client.line(note).await;
+        }
         let deployed = deploy(&builds, app, &originator, &push, &client, &slot).await;
         let verdict = match unless_destroyed(&builds, app, deployed).await {
             Ok(Ok(())) => "ok".to_owned(),
@@ -239,7 +244,8 @@ pub(super) async fn create(
     };
     let mut tx = builds.change(originator.clone(), Subject::app(app.id, &app.name)).await?;
     builds::create(builds, &mut tx, &new).await?;
-    let summary = format!("Pushed {} to {}.", &push.new[..8.min(push.new.len())], push.name);
+    let commit = &push.new[..8.min(push.new.len())];
+    let summary = format!("Pushed {commit} to {}{}.", push.name, originator.with_token());
     let data =
         serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": originator.account });
     tx.record("build.push", summary, data);
