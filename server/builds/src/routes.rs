@@ -8,6 +8,7 @@ use crate::{Builds, buildpack_installations, builds, git, release_changes, sampl
 /// The routes of this area, for authenticated clients.
 pub fn routes() -> Routes<Builds> {
     let of_app = Routes::default()
+        .route("/actions/redeploy", post(RequiredScope::Deploy, builds::build_redeploy))
         .route("/build-cache", delete(RequiredScope::Write, builds::build_cache_delete))
         .route(
             "/buildpack-installations",

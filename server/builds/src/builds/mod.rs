@@ -4,6 +4,7 @@ mod download;
 mod job;
 mod output;
 mod queue;
+mod redeploy;
 mod result;
 mod routes;
 mod run;
@@ -23,6 +24,7 @@ use store::builds::Row;
 pub use self::download::caller;
 pub(crate) use self::queue::Queue;
 pub use self::{
+    redeploy::build_redeploy,
     routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},
     run::Run,
 };

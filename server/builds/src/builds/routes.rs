@@ -93,6 +93,7 @@ pub async fn build_create(
         source_description: body.source_blob.version_description,
         source_checksum: body.source_blob.checksum,
         git: None,
+        commit: None,
         now: Utc::now(),
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;

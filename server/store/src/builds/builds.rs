@@ -83,6 +83,8 @@ pub struct New {
     pub source_checksum: Option<String>,
     /// ref, old id, new id
     pub git: Option<(String, String, String)>,
+    /// A commit to build without moving a branch, instead of `git`.
+    pub commit: Option<String>,
     pub now: DateTime<Utc>,
 }
 
@@ -108,7 +110,7 @@ pub async fn build_create(db: &mut PgConnection, new: &New) -> sqlx::Result<()> 
     .bind(&new.source_checksum)
     .bind(git_ref)
     .bind(git_old)
-    .bind(git_new)
+    .bind(git_new.or_else(|| new.commit.clone()))
     .bind(new.now)
     .bind(&new.buildpacks_sealed)
     .bind(&new.source_sealed)
@@ -132,6 +134,15 @@ pub async fn build_at(db: impl PgExecutor<'_>, app: AppId, number: i32) -> sqlx:
 pub async fn build_status(db: impl PgExecutor<'_>, id: BuildId) -> sqlx::Result<Option<BuildStatus>> {
     let found = sqlx::query_scalar("select status from builds where id = $1").bind(id).fetch_optional(db).await?;
     Ok(found.map(|Text(status)| status))
+}
+
+/// The newest build of an app that resulted in this slug.
+pub async fn build_of_slug(db: impl PgExecutor<'_>, app: AppId, slug: SlugId) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(select(WHOLE, "where b.app_id = $1 and b.slug_id = $2 order by b.number desc limit 1"))
+        .bind(app)
+        .bind(slug)
+        .fetch_optional(db)
+        .await
 }
 
 /// The builds of an app.

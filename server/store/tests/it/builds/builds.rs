@@ -49,6 +49,8 @@ async fn builds() {
 
     let slug = w.slug(app).await;
     build_slug(&w.db, first, slug).await.unwrap();
+    assert_eq!(build_of_slug(&w.db, app, slug).await.unwrap().map(|b| b.id), Some(first));
+    assert!(build_of_slug(&w.db, w.app("dawn").await, slug).await.unwrap().is_none());
     let release = w.release(app, "succeeded", Some(slug)).await;
     assert!(build_releases(&w.db, first, release).await.unwrap());
     assert!(!build_cancel(&w.db, first, at(3)).await.unwrap());
