@@ -12,6 +12,7 @@ mod output;
 mod address;
 mod app_transfers;
 mod apps;
+mod archive;
 mod audit;
 mod authorizations;
 mod buildpack_installations;
@@ -22,6 +23,7 @@ mod completion;
 mod config_vars;
 mod context;
 mod credentials;
+mod deploy;
 mod dynos;
 mod events;
 mod features;
@@ -92,6 +94,8 @@ commands! {
         "config:unset" ["config:remove"] => config_vars::Unset,
     }
     "Builds and releases" {
+        "deploy" [] => deploy::Deploy,
+        "redeploy" ["builds:redeploy"] => deploy::Redeploy,
         "builds" [] => builds::List,
         "builds:info" [] => builds::Info,
         "builds:output" [] => builds::Output,
@@ -100,6 +104,7 @@ commands! {
         "releases:info" [] => releases::Info,
         "releases:output" [] => releases::Output,
         "releases:cancel" [] => releases::Cancel,
+        "releases:retry" [] => releases::Retry,
         "rollback" ["releases:rollback"] => releases::Rollback,
         "buildpacks" [] => buildpack_installations::List,
         "buildpacks:set" [] => buildpack_installations::Set,

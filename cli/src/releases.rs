@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::{
     context::{AppFlags, Context},
+    deploy,
     output::{self, Action, Cell, DIM, GREEN, NONE, RED, Table, YELLOW, ago, app as named, heading, moment, note},
     streams,
 };
@@ -200,6 +201,40 @@ async fn running(client: &Client, app: &str) -> Result<Release> {
     match newest.into_iter().rfind(|release| release.status.is_pending()) {
         Some(release) => Ok(release),
         None => bail!("{} has no release command that is running or queued.", named(app)),
+    }
+}
+
+/// Runs the release command of a release again, and releases its code if that succeeds
+#[derive(Args)]
+pub struct Retry {
+    /// Version (v12) or id [default: the newest]
+    release: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Retry {
+    /// `releases:retry`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let client = cx.client()?;
+        let release = find(client, &name, self.release.as_deref()).await?;
+        let version = release.version;
+        // One that was cancelled before its turn has no output.
+        let had_phase = release.output_stream_url.is_some() || release.status == ReleaseStatus::Failed;
+        let Some(slug) = release.slug.filter(|_| had_phase) else {
+            bail!("v{version} of {} has no release command. Declare one in the Procfile: release: COMMAND", named(&name));
+        };
+        if release.status.is_pending() {
+            bail!("The release command of v{version} has not ended. To cancel it: wharf releases:cancel v{version}");
+        }
+        let action = Action::start(format!("Retrying v{version} of {}", named(&name)));
+        let description = Some(format!("Retry of v{version}: {}", release.description));
+        let create = ReleaseCreate { slug: Some(slug.id.to_string()), description, ..Default::default() };
+        let made = client.release_create(&name, &create).await?;
+        action.done_with(format!("v{}", made.version));
+        deploy::took_effect(client, &name, made.clone(), cx.json).await?;
+        if cx.json { output::json(&made) } else { Ok(()) }
     }
 }
 

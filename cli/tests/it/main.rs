@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod deploys;
 mod hostile_tenant;
 mod jobs;
 mod platform;
@@ -116,6 +117,22 @@ fn what_cannot_be_asked_says_what_to_do() {
 }
 
 #[test]
+fn a_token_comes_from_either_variable() {
+    let home = Home::new();
+    let url = format!("http://localhost:{}", free_port());
+    for set in [&["WHARF_API_KEY"][..], &["WHARF_TOKEN"], &["WHARF_API_KEY", "WHARF_TOKEN"]] {
+        let mut helper = home.command(WHARF);
+        helper.args(["git:credentials", "get"]).env("WHARF_URL", &url).stdin(Stdio::piped()).stdout(Stdio::piped());
+        set.iter().for_each(|name| drop(helper.env(name, name.to_lowercase())));
+        let mut child = helper.spawn().unwrap();
+        let question = format!("protocol=http\nhost={}\n\n", url.trim_start_matches("http://"));
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), question.as_bytes()).unwrap();
+        let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        assert!(said.contains(&format!("password={}\n", set[0].to_lowercase())), "{set:?}: {said}");
+    }
+}
+
+#[test]
 fn an_app_is_inferred_from_the_remotes_of_its_platform() {
     let home = Home::new();
     let url = format!("http://localhost:{}", free_port());
@@ -196,7 +213,7 @@ fn bash_completes_commands_with_colons() {
     };
     assert_eq!(complete("wharf config:s"), "set");
     assert_eq!(complete("wharf config:"), "get set unset");
-    assert_eq!(complete("wharf relea"), "releases releases:info releases:output releases:cancel");
+    assert_eq!(complete("wharf relea"), "releases releases:info releases:output releases:cancel releases:retry");
     assert_eq!(complete("wharf logs --ta"), "--tail");
     assert_eq!(complete("wharf completion "), "bash zsh fish --json --help");
 }
