@@ -150,6 +150,16 @@ mod tests {
     }
 
     #[test]
+    fn every_argument_has_a_description() {
+        for command in crate::groups().into_iter().flat_map(|group| group.commands) {
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.trim().is_empty(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+
+    #[test]
     fn missing_resources_are_named_with_a_hint() {
         let mut refused = api::Error::new(404, "not_found", "Couldn't find that app.");
         refused.resource = Some("app".into());

@@ -42,6 +42,7 @@ mod platform;
 mod quotas;
 mod releases;
 mod schedules;
+mod service_accounts;
 mod stacks;
 mod statuses;
 mod streams;
@@ -142,6 +143,12 @@ commands! {
         "authorizations" ["tokens"] => authorizations::List,
         "authorizations:create" ["tokens:create"] => authorizations::Create,
         "authorizations:revoke" ["tokens:revoke", "authorizations:destroy"] => authorizations::Revoke,
+        "service-accounts" [] => service_accounts::List,
+        "service-accounts:create" [] => service_accounts::Create,
+        "service-accounts:destroy" [] => service_accounts::Destroy,
+        "service-accounts:tokens" [] => service_accounts::Tokens,
+        "service-accounts:tokens:create" [] => service_accounts::TokenCreate,
+        "service-accounts:tokens:revoke" [] => service_accounts::TokenRevoke,
     }
     "Platform and CLI" {
         "doctor" [] => platform::Doctor,
