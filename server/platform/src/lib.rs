@@ -15,6 +15,7 @@ mod config;
 pub mod config_layers;
 pub mod config_values;
 pub mod config_vars;
+pub mod dyno_metadata;
 pub mod dynos;
 mod features;
 pub mod formation;

@@ -25,7 +25,7 @@ use super::{
     watch::Watch,
     world::{Ended, World},
 };
-use crate::{Platform, config_values, ingest};
+use crate::{Platform, config_values, dyno_metadata, ingest};
 
 /// How long to wait before another look when there was something to do: soon at first, since that has changed something.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
@@ -246,6 +246,9 @@ impl Reconcile {
         let vars = config_values::of_release(platform.secrets(), platform.db(), app.id, release.id)
             .await
             .map_err(|err| anyhow!("{err}"))?;
+        let (app_name, dyno) = (app.name.as_str(), row.id.get());
+        let of = dyno_metadata::Process { app: app.id, app_name, dyno, release: &release, slug: &slug };
+        let vars = dyno_metadata::with_metadata(platform, vars, &of);
         let size = dyno_sizes::size(&row.size).with_context(|| format!("{} is not a size", row.size))?;
         let web = row.kind == "web";
         let disk = platform.config().dyno_disk;
