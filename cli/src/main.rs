@@ -20,6 +20,7 @@ mod builds;
 mod collaborators;
 mod command_line;
 mod completion;
+mod config_files;
 mod config_vars;
 mod context;
 mod credentials;
@@ -93,6 +94,9 @@ commands! {
         "config:get" [] => config_vars::Get,
         "config:set" ["config:add"] => config_vars::Set,
         "config:unset" ["config:remove"] => config_vars::Unset,
+        "config:import" [] => config_files::Import,
+        "config:export" [] => config_files::Export,
+        "config:edit" [] => config_files::Edit,
     }
     "Builds and releases" {
         "deploy" [] => deploy::Deploy,

@@ -3,7 +3,6 @@
 mod access;
 mod config_vars;
 mod destroy;
-mod dotenv;
 mod general;
 
 use crate::parts::Show;

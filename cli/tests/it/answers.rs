@@ -228,3 +228,34 @@ fn a_login_without_a_token_says_where_to_get_one() {
     let sentence = "/nonexist/admin-token does not exist. wharfd up --data /nonexist creates it.\n";
     assert!(said.err.ends_with(sentence), "{}", said.err);
 }
+
+#[test]
+fn a_dotenv_file_is_imported_in_one_release_and_exported() {
+    let home = Home::new();
+    let vars = json!({ "A": "1", "B": "two words", "C": "kept" });
+    let platform = Platform::start(vec![
+        ("PATCH /apps/dusk/config-vars", 200, vars.clone()),
+        ("GET /apps/dusk/config-vars", 200, vars),
+        ("GET /apps/dusk/releases", 200, json!([release(5, Some('a'), "Set A, B")])),
+    ]);
+    std::fs::write(home.0.join(".env"), "# local\nexport A=1\nB=\"two words\" \n").unwrap();
+    let said = at(&home, &platform, &["config:import"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "A\nB\n"), "{}", said.err);
+    assert!(said.err.contains("Setting 2 config vars and restarting ⬢ dusk... done, v5"), "{}", said.err);
+    assert_eq!(platform.changes(), [r#"PATCH /apps/dusk/config-vars {"A":"1","B":"two words"}"#]);
+
+    let said = at(&home, &platform, &["config:export"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "A=1\nB=\"two words\"\nC=kept\n"), "{}", said.err);
+
+    std::fs::write(home.0.join("broken"), "A=1\nnonsense\n").unwrap();
+    for (file, words) in [("broken", "Line 2 does not contain ="), ("none", "read none")] {
+        let said = at(&home, &platform, &["config:import", file]);
+        assert_eq!(said.code, Some(1));
+        assert!(said.err.contains(words), "{}", said.err);
+    }
+    let said = at(&home, &platform, &["config:edit"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("wharf config:import FILE"), "{}", said.err);
+    assert!(platform.changes().is_empty());
+    assert!(home.wharf(&["help", "config:set"]).out.contains("wharf config:import [FILE]"));
+}

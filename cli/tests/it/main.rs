@@ -212,7 +212,7 @@ fn bash_completes_commands_with_colons() {
         run(bash.args(["-c", script]).env("WHARF", WHARF).env("COMP_LINE", line)).out.trim().to_owned()
     };
     assert_eq!(complete("wharf config:s"), "set");
-    assert_eq!(complete("wharf config:"), "get set unset");
+    assert_eq!(complete("wharf config:"), "get set unset import export edit");
     assert_eq!(complete("wharf relea"), "releases releases:info releases:output releases:cancel releases:retry");
     assert_eq!(complete("wharf logs --ta"), "--tail");
     assert_eq!(complete("wharf completion "), "bash zsh fish --json --help");

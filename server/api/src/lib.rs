@@ -13,6 +13,7 @@ pub mod builds;
 pub mod client;
 pub mod collaborators;
 pub mod config_vars;
+pub mod dotenv;
 pub mod dynos;
 pub mod error;
 pub mod features;

@@ -47,7 +47,7 @@ async fn an_uploaded_slug_is_released_and_runs() {
     assert!(dyno::uids::APPS.contains(&spec.uid) && spec.port.is_some());
     // What it is told about itself, under both names.
     let app = t.owner.app_info("dusk").await.unwrap();
-    for (name, value) in [("APP_NAME", "dusk"), ("APP_ID", &app.id.to_string()), ("RELEASE_VERSION", "v3")] {
+    for (name, value) in [("APP_NAME", "dusk"), ("APP_ID", app.id.to_string().as_str()), ("RELEASE_VERSION", "v3")] {
         assert_eq!(spec.env[&format!("HEROKU_{name}")], value);
         assert_eq!(spec.env[&format!("WHARF_{name}")], value);
     }
