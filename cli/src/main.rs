@@ -85,9 +85,9 @@ commands! {
     "Dynos" {
         "ps" ["dyno", "ps:list"] => dynos::List,
         "ps:scale" ["scale", "dyno:scale"] => formation::Scale,
-        "ps:type" ["ps:resize", "dyno:resize", "resize"] => formation::Type,
+        "ps:type" ["ps:resize", "dyno:resize", "dyno:type", "resize"] => formation::Type,
         "ps:restart" ["restart", "dyno:restart"] => dynos::Restart,
-        "ps:stop" ["ps:kill", "dyno:stop", "dyno:kill"] => dynos::Stop,
+        "ps:stop" ["ps:kill", "dyno:stop", "dyno:kill", "kill", "stop"] => dynos::Stop,
     }
     "Config vars" {
         "config" ["config:list"] => config_vars::List,

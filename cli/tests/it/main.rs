@@ -102,6 +102,20 @@ fn wrong_usage_is_1_and_says_what_is_missing() {
 }
 
 #[test]
+fn what_only_heroku_has_is_said_with_the_nearest_way() {
+    let home = Home::new();
+    for (args, words) in [
+        (&["domains:add", "www.example.com", "--app", "dusk"][..], "Wharf has no domains:add. Custom domains do not"),
+        (&["--json", "pg:psql"], "Wharf has no pg:psql. Databases do not exist yet."),
+        (&["help", "labs:enable"], "Wharf has no labs:enable. There are no labs."),
+    ] {
+        let said = home.wharf(args);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{args:?}");
+        assert!(said.err.contains(words) && !said.err.contains("similar"), "{args:?}: {}", said.err);
+    }
+}
+
+#[test]
 fn what_cannot_be_asked_says_what_to_do() {
     let home = Home::new();
     let said = home.wharf(&["apps"]);
