@@ -217,6 +217,10 @@ pub async fn app_update(
     let data = serde_json::json!({ "name": row.name, "maintenance": row.maintenance, "build_stack": row.build_stack });
     tx.record("app.update", format!("{}.", said.join(". ")), data);
     tx.commit().await?;
+    if row.maintenance != old.maintenance {
+        // The next request gets the page, or no longer.
+        platform.until_routed().await;
+    }
     for text in said {
         platform.said(row.id, "api", &format!("{text} by user {}", actor.account.email));
     }

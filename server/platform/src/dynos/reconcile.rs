@@ -1,6 +1,10 @@
 //! Reconciles the running dynos with the desired ones, and updates the router.
 
-use std::{collections::HashSet, net::SocketAddr, time::Duration};
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, anyhow};
 use api::{
@@ -272,10 +276,11 @@ impl Reconciler for Reconcile {
     const NAME: &'static str = "dynos";
 
     async fn run(&mut self) -> anyhow::Result<Report> {
-        let mut report = Report::default();
+        let (mut report, begun) = (Report::default(), Instant::now());
         let mut world = World::look(&self.platform, &self.watch, &mut report).await?;
         stop::begin(&self.platform, &mut world, &mut report).await?;
         let busy = self.router.update(&self.platform, &world.entries()).await;
+        self.platform.has_routed(begun);
         let possible = self.possible(&world, busy.as_deref().ok(), &mut report).await;
         let has_steps = !possible.is_empty();
         let (steps, last) = plan::turns(possible, self.last, MOST_PER_RUN, MOST_OF_ONE);
