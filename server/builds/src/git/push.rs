@@ -26,6 +26,7 @@ use tokio::{
 };
 
 use super::faults;
+use super::idle;
 use super::reservation::Reservation;
 use super::unless_destroyed;
 use crate::{Builds, addresses, builds};
@@ -202,6 +203,10 @@ async fn deploy_commit(
     };
     if let Some(release) = row.release_id {
         launch(builds, app, release, client).await?;
+        let formation = store::formation::formation_list(builds.db(), app.id).await?;
+        for line in idle::types_at_zero(push, &formation, &app.name) {
+            client.line(&line).await;
+        }
     }
     Ok(Ok(()))
 }
