@@ -2,7 +2,8 @@
 //!
 //! Everything here is plain data shared by both sides of the HTTP API. The shapes are those of Heroku's
 //! Platform API v3, for compatibility with its clients; Wharf's additions are marked *Wharf:* and ignored by
-//! them. How requests are sent is up to a [`Transport`].
+//! them. How requests are sent is up to a [`Transport`]. What the command line and the console share beyond that is here,
+//! too: [`dotenv`], [`sanitize`] and [`unavailable`].
 
 pub mod accounts;
 pub mod app_transfers;
