@@ -78,7 +78,11 @@ impl Export {
         }
         let text = dotenv::write(&vars);
         // A key or certificate must reach a file unchanged.
-        if output::is_piped() { output::write_exactly(&text) } else { output::write(&text) }
+        if output::is_piped() {
+            output::write_exactly(&text)
+        } else {
+            output::write(&text)
+        }
         Ok(())
     }
 }
@@ -177,7 +181,8 @@ impl Draft {
 
     /// Its text, after the user has closed the editor.
     fn edit(&self) -> Result<String> {
-        let set = ["VISUAL", "EDITOR"].into_iter().find_map(|name| env::var(name).ok().filter(|e| !e.trim().is_empty()));
+        let set =
+            ["VISUAL", "EDITOR"].into_iter().find_map(|name| env::var(name).ok().filter(|e| !e.trim().is_empty()));
         let editor = set.unwrap_or_else(|| "vi".into());
         // Through a shell, as git does: the variable can contain options.
         let done = Command::new("sh").arg("-c").arg(format!("{editor} \"$@\"")).arg(&editor).arg(&self.0).status();

@@ -89,7 +89,9 @@ impl Get {
 
 /// Sets config vars in one release
 #[derive(Args)]
-#[command(after_help = "From a file with lines of KEY=value: wharf config:import [FILE]\nIn an editor: wharf config:edit")]
+#[command(
+    after_help = "From a file with lines of KEY=value: wharf config:import [FILE]\nIn an editor: wharf config:edit"
+)]
 pub struct Set {
     /// Config vars to set
     #[arg(required = true, value_name = "KEY=VALUE")]

@@ -190,7 +190,9 @@ mod tests {
         let both: Vec<&String> = ours.iter().filter(|name| instead_of(name).is_some()).collect();
         assert!(both.is_empty(), "remove from api/src/unavailable.rs, or name what is below them: {both:?}");
         let unused = api::unavailable::UNAVAILABLE.iter().filter(|(topic, _)| {
-            !listed.iter().any(|name| name.strip_prefix(topic).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')))
+            !listed
+                .iter()
+                .any(|name| name.strip_prefix(topic).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')))
         });
         assert_eq!(unused.count(), 0, "remove from api/src/unavailable.rs what Heroku does not have");
     }

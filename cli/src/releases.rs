@@ -223,7 +223,10 @@ impl Retry {
         // One that was cancelled before its turn has no output.
         let had_phase = release.output_stream_url.is_some() || release.status == ReleaseStatus::Failed;
         let Some(slug) = release.slug.filter(|_| had_phase) else {
-            bail!("v{version} of {} has no release command. Declare one in the Procfile: release: COMMAND", named(&name));
+            bail!(
+                "v{version} of {} has no release command. Declare one in the Procfile: release: COMMAND",
+                named(&name)
+            );
         };
         if release.status.is_pending() {
             bail!("The release command of v{version} has not ended. To cancel it: wharf releases:cancel v{version}");

@@ -19,7 +19,11 @@ const SCOPES: [(&str, &str, &str); 6] = [
         "Creates, deploys and scales apps, and does not see the values of config vars. Does not rename, transfer or \
          destroy them.",
     ),
-    (DEPLOY, "deploy apps", "For CI: pushes, builds, releases and rolls back the apps that you name, and nothing else."),
+    (
+        DEPLOY,
+        "deploy apps",
+        "For CI: pushes, builds, releases and rolls back the apps that you name, and nothing else.",
+    ),
     ("read-protected", "read apps with config vars", "Sees apps, their logs and the values of config vars."),
     ("read", "read apps", "Sees apps and their logs, without the values of config vars."),
     ("global", "full access, including the account", "Does everything that you can do, such as destroying apps."),

@@ -195,7 +195,9 @@ pub async fn new_token(
     let now = Utc::now();
     let apps = limits(create.apps.unwrap_or_default(), &scope, actor).await?;
     let expires_at = match create.expires_in {
-        None if scope == [scopes::DEPLOY] => Some(actor.scope.expires_at.map_or(now + USUAL, |own| own.min(now + USUAL))),
+        None if scope == [scopes::DEPLOY] => {
+            Some(actor.scope.expires_at.map_or(now + USUAL, |own| own.min(now + USUAL)))
+        }
         wanted => ends(lifetime(wanted)?.map(|life| now + life), actor)?,
     };
     if !actor.scope.contains(&scope) {

@@ -265,7 +265,8 @@ pub async fn receive_pack(
     let process = builds.git().receive_pack(app.id, incoming, protocol(&headers), client_slot).await;
     let (process, line) = unless_destroyed(&builds, app.id, process.map_err(Error::Internal)).await?;
     tokio::spawn(async move {
-        push::answer(builds.clone(), app.id, actor.originator(), line, Held { reservation, slot, notes }, watch.lost()).await;
+        push::answer(builds.clone(), app.id, actor.originator(), line, Held { reservation, slot, notes }, watch.lost())
+            .await;
         if let Err(err) = pack(&builds, app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }

@@ -97,9 +97,8 @@ async fn former_names() {
     for (n, name) in ["first", "second", "third"].into_iter().enumerate() {
         app_name_release(db, id, name, 2, at(n as i64)).await.unwrap();
     }
-    let found = async |name: &str, since: i64| {
-        app_by_former_name(&w.db, name, at(since)).await.unwrap().map(|row| row.id)
-    };
+    let found =
+        async |name: &str, since: i64| app_by_former_name(&w.db, name, at(since)).await.unwrap().map(|row| row.id);
     assert_eq!(found("first", -1).await, None, "only two are kept");
     assert_eq!((found("second", 0).await, found("second", 1).await), (Some(id), None));
     // The app that has given it up last.
