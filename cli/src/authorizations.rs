@@ -122,7 +122,7 @@ fn lifetime(text: &str) -> Result<Value, String> {
     if text == "never" {
         return Ok(text.into());
     }
-    let (number, unit) = match text.char_indices().last() {
+    let (number, unit) = match text.char_indices().next_back() {
         Some((at, 's')) => (&text[..at], 1),
         Some((at, 'm')) => (&text[..at], 60),
         Some((at, 'h')) => (&text[..at], 3_600),

@@ -211,7 +211,7 @@ mod tests {
         let new: ConfigVars = vars(&[("SAME", "1"), ("CHANGED", "2"), ("NEW", "")]);
         let expected = [("CHANGED", Some("2")), ("GONE", None), ("NEW", Some(""))];
         let expected = expected.map(|(key, value)| (key.to_owned(), value.map(str::to_owned)));
-        assert_eq!(differences(&old, &new), expected.into());
+        assert_eq!(differences(&old, &new), ConfigVarsUpdate::from(expected));
         assert!(differences(&old, &old).is_empty());
     }
 }

@@ -62,6 +62,6 @@ mod tests {
         let vars = Vars::from([("HEROKU_APP_NAME".into(), "mine".into()), ("WHARF_API_KEY".into(), "key".into())]);
         let added = added(vars, &BTreeMap::from([("APP_NAME", "dusk".to_owned())]));
         let expected = [("HEROKU_APP_NAME", "dusk"), ("WHARF_API_KEY", "key"), ("WHARF_APP_NAME", "dusk")];
-        assert_eq!(added, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(added, Vars::from(expected.map(|(name, value)| (name.to_owned(), value.to_owned()))));
     }
 }
