@@ -2,7 +2,7 @@
 
 use api::{
     ids::{AccountId, AppId, ConfigSetId, ReleaseId, SlugId},
-    releases::ReleaseStatus,
+    releases::{ReleaseStatus, Rollout},
 };
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
@@ -37,13 +37,26 @@ pub struct Row {
     pub cancelled_at: Option<DateTime<Utc>>,
     /// When its release phase got a place.
     pub started_at: Option<DateTime<Utc>>,
+    #[sqlx(try_from = "Text<Rollout>")]
+    pub rollout: Rollout,
+    /// The watch period.
+    pub watch_seconds: i32,
+    /// The dyno that did not stay up; `error` says how it ended.
+    pub failed_dyno: Option<String>,
+    /// When it was first up.
+    pub up_at: Option<DateTime<Utc>>,
+    /// Since when it is up, if it is.
+    pub up_since: Option<DateTime<Utc>>,
+    /// How long it was up before that, in seconds.
+    pub up_seconds: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
 const SELECT: &str = "select r.id, r.app_id, r.version, r.status, left(r.description, 1000) as description,
         r.account_id, u.email, r.slug_id, r.config_id, r.has_output, r.commit, r.error, r.cancelled_at,
-        r.started_at, r.created_at, r.updated_at
+        r.started_at, r.rollout, r.watch_seconds, r.failed_dyno, r.up_at, r.up_since, r.up_seconds, r.created_at,
+        r.updated_at
     from releases r join accounts u on u.id = r.account_id ";
 
 /// The fields of a new release; its version is assigned here.
@@ -58,16 +71,20 @@ pub struct New<'a> {
     /// Its set of config vars, which is one of the app's.
     pub config: ConfigSetId,
     pub commit: Option<&'a str>,
+    /// The watch period in seconds, if it is not the app's.
+    pub watch: Option<i32>,
     pub now: DateTime<Utc>,
 }
 
 /// Inserts a release with the next version, which it returns. Lock the app first. An existing release is
-/// unchanged.
+/// unchanged. One without code has nothing to roll out.
 pub async fn release_create(db: &mut PgConnection, new: &New<'_>) -> sqlx::Result<i32> {
     sqlx::query(
         "insert into releases (id, app_id, version, status, description, account_id, slug_id, config_id,
-                               commit, created_at, updated_at)
-         select $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $9
+                               commit, created_at, updated_at, watch_seconds, rollout)
+         select $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $9,
+                coalesce($10, (select watch_seconds from apps where id = $2)),
+                case when $6::uuid is null then 'passed' else 'waiting' end
          from releases where app_id = $2 on conflict (id) do nothing",
     )
     .bind(new.id)
@@ -79,6 +96,7 @@ pub async fn release_create(db: &mut PgConnection, new: &New<'_>) -> sqlx::Resul
     .bind(new.config)
     .bind(new.commit)
     .bind(new.now)
+    .bind(new.watch)
     .execute(&mut *db)
     .await?;
     sqlx::query_scalar("select version from releases where id = $1").bind(new.id).fetch_one(db).await
@@ -145,18 +163,179 @@ pub struct Current {
     pub app_id: AppId,
     pub version: i32,
     pub slug_id: Option<SlugId>,
+    #[sqlx(try_from = "Text<Rollout>")]
+    pub rollout: Rollout,
+    pub watch_seconds: i32,
+    /// The release before, which runs until this one has been up for its watch period; only while that is open, and if
+    /// it has code.
+    pub base_id: Option<ReleaseId>,
+    pub base_version: Option<i32>,
+    pub base_slug_id: Option<SlugId>,
 }
 
-/// The current release of every app.
+/// The current release of every app, and the one that it is to replace.
 pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Current>> {
     sqlx::query_as(
-        "select c.* from apps a cross join lateral (
-             select r.id, r.app_id, r.version, r.slug_id from releases r
+        "select c.*, b.id as base_id, b.version as base_version, b.slug_id as base_slug_id
+         from apps a cross join lateral (
+             select r.id, r.app_id, r.version, r.slug_id, r.rollout, r.watch_seconds from releases r
              where r.app_id = a.id and r.status = 'succeeded' order by r.version desc limit 1) c
+         left join lateral (
+             select r.id, r.version, r.slug_id from releases r
+             where c.rollout in ('waiting', 'watching') and r.app_id = a.id and r.status = 'succeeded'
+                 and r.rollout = 'passed' and r.version < c.version
+             order by r.version desc limit 1) b on b.slug_id is not null
          where a.deleted_at is null",
     )
     .fetch_all(db)
     .await
+}
+
+/// A process type of the release that runs until the current one has passed.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct BaseType {
+    pub release_id: ReleaseId,
+    #[sqlx(rename = "type")]
+    pub kind: String,
+    pub command: String,
+    pub quantity: i32,
+    pub size: String,
+}
+
+/// The process types of these releases, with the quantities and sizes of their app's formation, or those that the app had
+/// last for types that are not in it any more.
+pub async fn release_types(db: impl PgExecutor<'_>, releases: &[ReleaseId]) -> sqlx::Result<Vec<BaseType>> {
+    sqlx::query_as(
+        "select r.id as release_id, t.key as type, t.value as command,
+                coalesce(f.quantity, o.quantity, 0) as quantity, coalesce(f.size, o.size, 'Standard-1X') as size
+         from releases r join slugs s on s.id = r.slug_id cross join lateral jsonb_each_text(s.process_types) t
+         left join formation f on f.app_id = r.app_id and f.type = t.key
+         left join former_formation o on o.app_id = r.app_id and o.type = t.key
+         where r.id = any($1) and t.key <> 'release' order by r.id, t.key",
+    )
+    .bind(releases)
+    .fetch_all(db)
+    .await
+}
+
+/// Records that the dynos of a release are up, and that the watch period has begun.
+pub async fn release_watch(db: impl PgExecutor<'_>, id: ReleaseId, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update releases set rollout = 'watching', updated_at = $2 where id = $1 and rollout = 'waiting'")
+        .bind(id)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Records that a release has stayed up, or that it has no web dynos that could. Also of one that has failed before and
+/// still runs, because there is no other. Returns `false` if it was replaced meanwhile.
+pub async fn release_pass(db: impl PgExecutor<'_>, id: ReleaseId, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let moved = sqlx::query(
+        "update releases set rollout = 'passed', failed_dyno = null, error = null, updated_at = $2
+         where id = $1 and status = 'succeeded' and rollout in ('waiting', 'watching', 'failed')",
+    )
+    .bind(id)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(moved.rows_affected() == 1)
+}
+
+/// Why a release does not stay up.
+#[derive(Clone, Copy, Debug)]
+pub struct Fall<'a> {
+    /// `web.1`
+    pub dyno: &'a str,
+    /// How it ended.
+    pub why: &'a str,
+    /// Whether the release fails, because another one serves again. Otherwise it remains the current one.
+    pub is_replaced: bool,
+}
+
+/// Records that a release does not stay up. Returns `false` if that was decided otherwise meanwhile. Lock the app first
+/// if it is replaced.
+pub async fn release_fall(
+    db: impl PgExecutor<'_>,
+    id: ReleaseId,
+    fall: Fall<'_>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let moved = sqlx::query(
+        "update releases set rollout = 'failed', failed_dyno = $2, error = $3, updated_at = $5,
+                status = case when $4 then 'failed' else status end
+         where id = $1 and status = 'succeeded' and rollout in ('waiting', 'watching')",
+    )
+    .bind(id)
+    .bind(fall.dyno)
+    .bind(fall.why)
+    .bind(fall.is_replaced)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(moved.rows_affected() == 1)
+}
+
+/// Ends the rollout of the releases of an app that a newer one has replaced. Lock the app first.
+pub async fn release_supersede(db: impl PgExecutor<'_>, app: AppId, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query(
+        "update releases set rollout = 'superseded', updated_at = $2
+         where app_id = $1 and status = 'succeeded' and rollout in ('waiting', 'watching')
+             and version < (select max(version) from releases where app_id = $1 and status = 'succeeded')",
+    )
+    .bind(app)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The newest release of an app after `version` with this slug, in any status.
+pub async fn release_successor(
+    db: impl PgExecutor<'_>,
+    app: AppId,
+    version: i32,
+    slug: SlugId,
+) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "{SELECT} where r.app_id = $1 and r.version > $2 and r.slug_id = $3 order by r.version desc limit 1"
+    )))
+    .bind(app)
+    .bind(version)
+    .bind(slug)
+    .fetch_optional(db)
+    .await
+}
+
+/// The releases that were up when this was last recorded.
+pub async fn release_up_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<ReleaseId>> {
+    sqlx::query_scalar("select id from releases where up_since is not null").fetch_all(db).await
+}
+
+/// Records which releases have come up, and which are not up any more.
+pub async fn release_note_up(
+    db: &mut PgConnection,
+    up: &[ReleaseId],
+    down: &[ReleaseId],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update releases set up_since = $2, up_at = coalesce(up_at, $2) where id = any($1) and up_since is null",
+    )
+    .bind(up)
+    .bind(now)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "update releases set up_since = null,
+                up_seconds = up_seconds + greatest(0, extract(epoch from $2::timestamptz - up_since)::bigint)
+         where id = any($1) and up_since is not null",
+    )
+    .bind(down)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// The release fields in the list of apps.
@@ -223,6 +402,7 @@ pub async fn release_end(
         "update releases set
              status = case when $2::text is null and cancelled_at is null then 'succeeded' else 'failed' end,
              error = case when cancelled_at is null then $2 else coalesce(error, $2, 'cancelled') end,
+             rollout = case when $2::text is null and cancelled_at is null then rollout else 'failed' end,
              updated_at = $3
          where id = $1 and status = 'pending'
          returning status = 'succeeded' as succeeded, cancelled_at is not null as cancelled, error",
