@@ -28,6 +28,7 @@ pub mod outputs;
 mod platform;
 pub mod platform_info;
 pub mod queues;
+mod released;
 pub mod releases;
 mod retention;
 mod routes;

@@ -146,10 +146,11 @@ pub async fn release_newest(db: impl PgExecutor<'_>, app: AppId, most: i64) -> s
         .await
 }
 
-/// The current release: the newest that succeeded.
+/// The current release: the newest that succeeded and was not replaced before it was up.
 pub async fn release_current(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{SELECT} where r.app_id = $1 and r.status = 'succeeded' order by r.version desc limit 1"
+        "{SELECT} where r.app_id = $1 and r.status = 'succeeded' and r.rollout <> 'superseded'
+         order by r.version desc limit 1"
     )))
     .bind(app)
     .fetch_optional(db)
@@ -179,7 +180,8 @@ pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Cu
         "select c.*, b.id as base_id, b.version as base_version, b.slug_id as base_slug_id
          from apps a cross join lateral (
              select r.id, r.app_id, r.version, r.slug_id, r.rollout, r.watch_seconds from releases r
-             where r.app_id = a.id and r.status = 'succeeded' order by r.version desc limit 1) c
+             where r.app_id = a.id and r.status = 'succeeded' and r.rollout <> 'superseded'
+             order by r.version desc limit 1) c
          left join lateral (
              select r.id, r.version, r.slug_id from releases r
              where c.rollout in ('waiting', 'watching') and r.app_id = a.id and r.status = 'succeeded'
@@ -189,105 +191,6 @@ pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Cu
     )
     .fetch_all(db)
     .await
-}
-
-/// A process type of the release that runs until the current one has passed.
-#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
-pub struct BaseType {
-    pub release_id: ReleaseId,
-    #[sqlx(rename = "type")]
-    pub kind: String,
-    pub command: String,
-    pub quantity: i32,
-    pub size: String,
-}
-
-/// The process types of these releases, with the quantities and sizes of their app's formation, or those that the app had
-/// last for types that are not in it any more.
-pub async fn release_types(db: impl PgExecutor<'_>, releases: &[ReleaseId]) -> sqlx::Result<Vec<BaseType>> {
-    sqlx::query_as(
-        "select r.id as release_id, t.key as type, t.value as command,
-                coalesce(f.quantity, o.quantity, 0) as quantity, coalesce(f.size, o.size, 'Standard-1X') as size
-         from releases r join slugs s on s.id = r.slug_id cross join lateral jsonb_each_text(s.process_types) t
-         left join formation f on f.app_id = r.app_id and f.type = t.key
-         left join former_formation o on o.app_id = r.app_id and o.type = t.key
-         where r.id = any($1) and t.key <> 'release' order by r.id, t.key",
-    )
-    .bind(releases)
-    .fetch_all(db)
-    .await
-}
-
-/// Records that the dynos of a release are up, and that the watch period has begun.
-pub async fn release_watch(db: impl PgExecutor<'_>, id: ReleaseId, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query("update releases set rollout = 'watching', updated_at = $2 where id = $1 and rollout = 'waiting'")
-        .bind(id)
-        .bind(now)
-        .execute(db)
-        .await?;
-    Ok(())
-}
-
-/// Records that a release has stayed up, or that it has no web dynos that could. Also of one that has failed before and
-/// still runs, because there is no other. Returns `false` if it was replaced meanwhile.
-pub async fn release_pass(db: impl PgExecutor<'_>, id: ReleaseId, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    let moved = sqlx::query(
-        "update releases set rollout = 'passed', failed_dyno = null, error = null, updated_at = $2
-         where id = $1 and status = 'succeeded' and rollout in ('waiting', 'watching', 'failed')",
-    )
-    .bind(id)
-    .bind(now)
-    .execute(db)
-    .await?;
-    Ok(moved.rows_affected() == 1)
-}
-
-/// Why a release does not stay up.
-#[derive(Clone, Copy, Debug)]
-pub struct Fall<'a> {
-    /// `web.1`
-    pub dyno: &'a str,
-    /// How it ended.
-    pub why: &'a str,
-    /// Whether the release fails, because another one serves again. Otherwise it remains the current one.
-    pub is_replaced: bool,
-}
-
-/// Records that a release does not stay up. Returns `false` if that was decided otherwise meanwhile. Lock the app first
-/// if it is replaced.
-pub async fn release_fall(
-    db: impl PgExecutor<'_>,
-    id: ReleaseId,
-    fall: Fall<'_>,
-    now: DateTime<Utc>,
-) -> sqlx::Result<bool> {
-    let moved = sqlx::query(
-        "update releases set rollout = 'failed', failed_dyno = $2, error = $3, updated_at = $5,
-                status = case when $4 then 'failed' else status end
-         where id = $1 and status = 'succeeded' and rollout in ('waiting', 'watching')",
-    )
-    .bind(id)
-    .bind(fall.dyno)
-    .bind(fall.why)
-    .bind(fall.is_replaced)
-    .bind(now)
-    .execute(db)
-    .await?;
-    Ok(moved.rows_affected() == 1)
-}
-
-/// Ends the rollout of the releases of an app that a newer one has replaced. Lock the app first.
-pub async fn release_supersede(db: impl PgExecutor<'_>, app: AppId, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query(
-        "update releases set rollout = 'superseded', updated_at = $2
-         where app_id = $1 and status = 'succeeded' and rollout in ('waiting', 'watching')
-             and version < (select max(version) from releases where app_id = $1 and status = 'succeeded')",
-    )
-    .bind(app)
-    .bind(now)
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 /// The newest release of an app after `version` with this slug, in any status.
@@ -305,37 +208,6 @@ pub async fn release_successor(
     .bind(slug)
     .fetch_optional(db)
     .await
-}
-
-/// The releases that were up when this was last recorded.
-pub async fn release_up_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<ReleaseId>> {
-    sqlx::query_scalar("select id from releases where up_since is not null").fetch_all(db).await
-}
-
-/// Records which releases have come up, and which are not up any more.
-pub async fn release_note_up(
-    db: &mut PgConnection,
-    up: &[ReleaseId],
-    down: &[ReleaseId],
-    now: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "update releases set up_since = $2, up_at = coalesce(up_at, $2) where id = any($1) and up_since is null",
-    )
-    .bind(up)
-    .bind(now)
-    .execute(&mut *db)
-    .await?;
-    sqlx::query(
-        "update releases set up_since = null,
-                up_seconds = up_seconds + greatest(0, extract(epoch from $2::timestamptz - up_since)::bigint)
-         where id = any($1) and up_since is not null",
-    )
-    .bind(down)
-    .bind(now)
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 /// The release fields in the list of apps.
@@ -369,10 +241,12 @@ pub async fn release_newest_of(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx:
     .await
 }
 
-/// The slug of an app's newest release, including a pending one.
+/// The slug of an app's newest release, including a pending one, that has neither failed nor been replaced before it was
+/// up.
 pub async fn release_newest_slug(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Option<SlugId>> {
     sqlx::query_scalar(
-        "select slug_id from releases where app_id = $1 and status in ('succeeded', 'pending')
+        "select slug_id from releases
+         where app_id = $1 and status in ('succeeded', 'pending') and rollout <> 'superseded'
          order by version desc limit 1",
     )
     .bind(app)
@@ -463,7 +337,7 @@ pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: AppId, now: DateTi
 type Gone = (AppId, Option<SlugId>, ConfigSetId);
 
 /// Deletes the oldest releases of each app, with what only they had: slugs and sets of config vars. The newest `kept`
-/// stay, and so do the current one, those that have not ended, and those of dynos. Locks their apps. Returns how many were
+/// stay, and so do the current one, the one before that was up, those that have not ended, and those of dynos. Locks their apps. Returns how many were
 /// deleted.
 pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64> {
     let many: Vec<AppId> = sqlx::query_scalar("select app_id from releases group by app_id having count(*) > $1")
@@ -476,10 +350,13 @@ pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64
     let lock = "select 1 from apps where id = any($1) order by id for update";
     sqlx::query(lock).bind(&many).execute(&mut *db).await?;
     let gone: Vec<Gone> = sqlx::query_as(
-        "with ends as (select app_id, max(version) as newest, max(version) filter (where status = 'succeeded') as live
+        "with ends as (select app_id, max(version) as newest,
+                              max(version) filter (where status = 'succeeded' and rollout <> 'superseded') as live,
+                              max(version) filter (where status = 'succeeded' and rollout = 'passed') as good
                        from releases where app_id = any($2) group by app_id)
          delete from releases r using ends e
          where r.app_id = e.app_id and r.version <= e.newest - $1::bigint and r.version is distinct from e.live
+             and r.version is distinct from e.good
              and r.status <> 'pending' and not exists (select 1 from dynos d where d.release_id = r.id)
          returning r.app_id, r.slug_id, r.config_id",
     )

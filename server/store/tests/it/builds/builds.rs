@@ -54,9 +54,9 @@ async fn builds() {
     assert!(!build_cancel(&w.db, first, at(3)).await.unwrap());
     // It waits for its release, and for nothing else: its slot is another's.
     assert!(build_released(&w.db).await.unwrap().is_empty());
-    store::releases::release_watch(&w.db, release, at(3)).await.unwrap();
+    store::rollouts::rollout_watch(&w.db, release, at(3)).await.unwrap();
     assert_eq!(build_released(&w.db).await.unwrap(), [(first, true)]);
-    store::releases::release_pass(&w.db, release, at(3)).await.unwrap();
+    store::rollouts::rollout_pass(&w.db, release, at(3)).await.unwrap();
     assert_eq!(build_released(&w.db).await.unwrap(), [(first, false)]);
     assert!(build_succeed(&w.db, first, release, at(4)).await.unwrap());
     assert!(!build_succeed(&w.db, first, release, at(4)).await.unwrap());
