@@ -300,7 +300,7 @@ fn until_a_release_has_passed_only_its_web_dynos_run_beside_all_of_the_one_befor
     // Those of the release before are cared for meanwhile.
     rows[1].state = Crashed;
     rows.remove(2);
-    check(Some(&app), &rows, &["create clock.1", "restart 2"]);
+    check(Some(&app), &rows, &["restart 2", "create clock.1"]);
     // A release between the two is neither.
     rows = vec![row(1, "web.1", 1, Up), row(2, "worker.1", 1, Up), row(3, "clock.1", 1, Up)];
     rows.extend([row(5, "web.1", 2, Up), row(6, "web.1", 3, Starting)]);
