@@ -220,6 +220,10 @@ pub struct Summary {
     pub description: String,
     pub email: String,
     pub created_at: DateTime<Utc>,
+    /// The dyno that did not stay up.
+    pub failed_dyno: Option<String>,
+    /// Why it failed.
+    pub error: Option<String>,
     /// The first line of the commit message.
     pub message: Option<String>,
 }
@@ -232,7 +236,7 @@ pub async fn release_newest_of(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx:
                  where b.release_id = n.id limit 1) as message
          from unnest($1) a(id) cross join lateral (
              select r.id, r.app_id, r.version, r.status, left(r.description, 200) as description, r.account_id,
-                    r.created_at
+                    r.created_at, r.failed_dyno, r.error
              from releases r where r.app_id = a.id order by r.version desc limit 1) n
          join accounts u on u.id = n.account_id",
     )
