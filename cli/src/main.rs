@@ -100,6 +100,8 @@ commands! {
         "releases:info" [] => releases::Info,
         "releases:output" [] => releases::Output,
         "releases:cancel" [] => releases::Cancel,
+        "releases:wait" [] => releases::Wait,
+        "releases:watch" [] => releases::Watch,
         "rollback" ["releases:rollback"] => releases::Rollback,
         "buildpacks" [] => buildpack_installations::List,
         "buildpacks:set" [] => buildpack_installations::Set,

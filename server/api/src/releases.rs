@@ -122,9 +122,10 @@ impl Release {
         self.rollout == Rollout::Passed && self.up_at.is_some()
     }
 
-    /// Whether a rollback should go back to it if no other is named: one that is known to work, and has code.
+    /// Whether a rollback should go back to it if no other is named: one that is known to work, and has code. Servers of
+    /// earlier versions do not record what works.
     pub fn is_rollback_target(&self) -> bool {
-        self.eligible_for_rollback && self.slug.is_some() && self.was_good()
+        self.eligible_for_rollback && self.slug.is_some() && (self.rollout == Rollout::Unknown || self.was_good())
     }
 
     /// Why it failed, in one sentence without a full stop; `None` if it has not.
