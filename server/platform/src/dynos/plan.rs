@@ -6,8 +6,8 @@
 //!                      │ ended, or 60 s without its port     │ ended
 //!                      └──────────→ crashed ←────────────────┘
 //!                         ↑ start again, after a pause
-//!   any of them, when no longer wanted: out of the routes; SIGTERM when its requests have ended, after 30 s at the
-//!   latest; SIGKILL 30 s later; removed
+//!   any of them, when no longer wanted: out of the routes; SIGTERM when its requests have ended, 30 s later at the
+//!   latest; SIGKILL after another 30 s; removed
 //! ```
 //!
 //! Web dynos of a new release start beside the old ones. The old ones serve until all new ones are up, and get SIGTERM
@@ -33,9 +33,12 @@ use store::dynos::Row;
 
 /// The time between SIGTERM and SIGKILL.
 pub(super) const GRACE: Duration = Duration::seconds(30);
-/// How long requests in progress, or a router that does not respond, can delay SIGTERM. As long as a request may take to
-/// its first byte; streams are cut.
+/// How long requests in progress can delay SIGTERM, once the router has a table without the dyno. As long as a request
+/// may take to its first byte; streams are cut.
 pub(super) const DRAIN: Duration = Duration::seconds(30);
+/// How long a router that accepts no table without the dyno can delay SIGTERM: it may send it requests, and have no
+/// other dyno to send them to.
+pub(super) const UNREACHABLE: Duration = Duration::minutes(10);
 /// The time limit for a web process to bind its port.
 pub(super) const BOOT: Duration = Duration::seconds(60);
 /// After running this long, a dyno counts as stable: its next crash is its first.
@@ -284,10 +287,16 @@ pub(super) fn routed_at(row: &Row) -> Option<SocketAddr> {
 
 /// Whether a dyno that is being stopped may get SIGTERM: when the router has a table without it and no request of it in
 /// progress, or too much time has passed. `busy` are the dynos with requests in progress; `None` if the router does not
-/// respond.
-pub(super) fn may_terminate(row: &Row, busy: Option<&[SocketAddr]>, now: DateTime<Utc>) -> bool {
+/// respond. `removed_after` is how long the router took to accept a table without the dyno; `None` if it has not yet.
+pub(super) fn may_terminate(
+    row: &Row,
+    busy: Option<&[SocketAddr]>,
+    removed_after: Option<Duration>,
+    now: DateTime<Utc>,
+) -> bool {
     let Some(addr) = routed_at(row) else { return true };
-    let is_late = row.stopping_at.is_none_or(|at| now - at >= DRAIN);
+    let limit = removed_after.map_or(UNREACHABLE, |after| after + DRAIN);
+    let is_late = row.stopping_at.is_none_or(|at| now - at >= limit);
     is_late || busy.is_some_and(|busy| !busy.contains(&addr))
 }
 

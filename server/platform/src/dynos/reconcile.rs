@@ -30,6 +30,8 @@ use crate::{Platform, config_values, ingest};
 /// How long to wait before another look when there was something to do: soon at first, since that has changed something.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// The pause after a run in which nothing could be done, such as without the database.
+const FAILED_PAUSE: Duration = Duration::from_secs(1);
 /// Starts and stops in one run: the others wait for the next, so that no run takes long.
 const MOST_PER_RUN: usize = 50;
 /// Of these, those of one payer.
@@ -73,7 +75,11 @@ impl Reconcile {
             // They have begun before the router got its table.
             Step::Stop { .. } => false,
             Step::Restart { dyno } if !read.contains(dyno) => false,
-            Step::Terminate { dyno } => world.row(*dyno).is_some_and(|row| plan::may_terminate(row, busy, now)),
+            Step::Terminate { dyno } => {
+                let removed_after = self.router.removed_after(*dyno);
+                let may = |row: &Row| plan::may_terminate(row, busy, removed_after, now);
+                ended.allow(*app, step) && world.row(*dyno).is_some_and(may)
+            }
             step => ended.allow(*app, step) && starts(world, step).is_none_or(|release| ready.contains(&release)),
         };
         let steps = steps.into_iter().filter(|(app, step)| can(app, step));
@@ -164,8 +170,8 @@ impl Reconcile {
                 self.platform.supervisor_said(row.app_id, &row.name, said);
                 self.start(world, row).await
             }
-            Step::Terminate { dyno } => stop::terminate(&self.platform, row(dyno)?).await,
-            Step::Kill { dyno } => stop::kill(&self.platform, row(dyno)?.clone()).await,
+            Step::Terminate { dyno } => stop::terminate(&self.platform, &self.watch, row(dyno)?).await,
+            Step::Kill { dyno } => stop::kill(&self.platform, &self.watch, row(dyno)?.clone()).await,
             Step::Stop { .. } => Err(anyhow!("it begins before the router gets its table")),
         }
     }
@@ -274,6 +280,7 @@ impl Reconciler for Reconcile {
         rollout::settle(&self.platform, &mut world, &mut report).await?;
         stop::begin(&self.platform, &mut world, &mut report).await?;
         let busy = self.router.update(&self.platform, &world.entries()).await;
+        self.router.note(world.rows(), busy.is_ok(), Utc::now());
         let possible = self.possible(&world, busy.as_deref().ok(), &mut report).await;
         let has_steps = !possible.is_empty();
         let (steps, last) = plan::turns(possible, self.last, MOST_PER_RUN, MOST_OF_ONE);
@@ -282,7 +289,8 @@ impl Reconciler for Reconcile {
         if !report.done.is_empty() {
             self.pause.reset();
         }
-        let (now, pause) = (Utc::now(), self.pause.take());
+        let has_failed = report.done.is_empty() && !report.failed.is_empty();
+        let (now, pause) = (Utc::now(), if has_failed { FAILED_PAUSE } else { self.pause.take() });
         let due = if has_steps { Some(now) } else { world.due(now) };
         report.again_in = due.map(|at| (at - now).to_std().unwrap_or_default().max(pause));
         match busy {

@@ -176,15 +176,30 @@ impl Ended {
         Self { dynos, names }
     }
 
-    /// Whether a step can be taken beside them. What has ended cannot be killed; and whoever stops dynos faster than
+    /// Whether a step can be taken beside them. What has ended gets no more signals; and whoever stops dynos faster than
     /// their output is read gets new ones as fast as it is read, or the spools would fill the disk.
     pub fn allow(&self, app: AppId, step: &Step) -> bool {
         match step {
-            Step::Kill { dyno } => !self.dynos.contains(dyno),
+            Step::Kill { dyno } | Step::Terminate { dyno } => !self.dynos.contains(dyno),
             Step::Create { kind, ordinal, .. } => {
                 self.names.get(&(app, format!("{kind}.{ordinal}"))).is_none_or(|unread| *unread < MOST_UNREAD)
             }
-            Step::Restart { .. } | Step::Stop { .. } | Step::Terminate { .. } => true,
+            Step::Restart { .. } | Step::Stop { .. } => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_ended_gets_no_more_signals() {
+        let [ended, running] = [1, 2].map(DynoId::from_u128);
+        let all = Ended { dynos: HashSet::from([ended]), names: HashMap::new() };
+        for (dyno, may) in [(ended, false), (running, true)] {
+            assert_eq!(all.allow(AppId::nil(), &Step::Terminate { dyno }), may);
+            assert_eq!(all.allow(AppId::nil(), &Step::Kill { dyno }), may);
         }
     }
 }

@@ -309,6 +309,33 @@ async fn what_does_not_listen_in_time_is_killed() {
 }
 
 #[tokio::test]
+async fn a_dyno_that_could_not_be_killed_is_killed_later() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.driver.react(|_| Reaction::Deaf);
+    t.driver.fail_signals(9, 1);
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 starting v2"]).await;
+    let run = until("web.1 runs", async || t.driver.running("web.1").ok_or_else(String::new)).await.handle.id;
+    long_ago(&t, "started_at", || t.driver.signals() == [(run, 9)]).await;
+    let log = t.log_with("dusk", "State changed from starting to crashed").await;
+    assert_eq!((log.matches("Error R10").count(), t.driver.failures_left()), (1, 0), "{log}");
+}
+
+#[tokio::test]
+async fn a_process_that_could_not_be_waited_for_is_watched_again() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.driver.fail_waits(1);
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    assert_eq!(t.driver.failures_left(), 0);
+    t.driver.react(|_| Reaction::Deaf);
+    t.driver.exit(t.driver.running("web.1").unwrap().handle.id, 3);
+    t.log_with("dusk", "Process exited with status 3").await;
+}
+
+#[tokio::test]
 async fn the_router_is_told_what_changes() {
     let t = World::start().await;
     let app = t.app("dusk").await;

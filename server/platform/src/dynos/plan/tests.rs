@@ -223,16 +223,25 @@ fn sigterm_waits_for_the_router_and_for_requests_and_not_for_ever() {
     let mut stopping = row(1, "web.1", 1, Up);
     stopping.stopping_at = Some(now());
     let (busy, none): (&[SocketAddr], &[SocketAddr]) = (&["10.0.0.1:5000".parse().unwrap()], &[]);
-    let last = now() + DRAIN - Duration::milliseconds(1);
-    for (busy, may) in [(None, false), (Some(busy), false), (Some(none), true)] {
-        assert_eq!(may_terminate(&stopping, busy, now()), may, "{busy:?}");
-        assert_eq!(may_terminate(&stopping, busy, last), may, "{busy:?}");
-        assert!(may_terminate(&stopping, busy, now() + DRAIN), "{busy:?}");
+    let (at_once, late) = (Some(Duration::zero()), Some(Duration::minutes(9)));
+    let cases = [
+        (None, None, UNREACHABLE, false),
+        (None, at_once, DRAIN, false),
+        (Some(busy), at_once, DRAIN, false),
+        (Some(busy), late, Duration::minutes(9) + DRAIN, false),
+        (Some(none), at_once, DRAIN, true),
+    ];
+    for (busy, removed_after, limit, may) in cases {
+        let case = format!("{busy:?}, {removed_after:?}");
+        let last = now() + limit - Duration::milliseconds(1);
+        assert_eq!(may_terminate(&stopping, busy, removed_after, now()), may, "{case}");
+        assert_eq!(may_terminate(&stopping, busy, removed_after, last), may, "{case}");
+        assert!(may_terminate(&stopping, busy, removed_after, now() + limit), "{case}");
     }
     // No others were ever in the table.
     for mut other in [row(1, "worker.1", 1, Up), row(1, "web.1", 1, Starting)] {
         other.stopping_at = Some(now());
-        assert!(may_terminate(&other, None, now()));
+        assert!(may_terminate(&other, None, None, now()));
     }
 }
 
