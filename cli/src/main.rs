@@ -110,6 +110,8 @@ commands! {
         "releases:output" [] => releases::Output,
         "releases:cancel" [] => releases::Cancel,
         "releases:retry" [] => releases::Retry,
+        "releases:wait" [] => releases::Wait,
+        "releases:watch" [] => releases::Watch,
         "rollback" ["releases:rollback"] => releases::Rollback,
         "buildpacks" [] => buildpack_installations::List,
         "buildpacks:set" [] => buildpack_installations::Set,

@@ -190,7 +190,8 @@ fn Figure(
 fn ReleaseCard(app: ThisApp, release: Release, status: Signal<AppStatus>) -> impl IntoView {
     let before = Memo::new(move |_| {
         status.with(|s| {
-            s.releases.iter().find(|r| !r.current && r.eligible_for_rollback && r.slug.is_some()).map(|r| r.version)
+            let current = s.releases.iter().find(|r| r.current).map_or(i32::MAX, |r| r.version);
+            s.releases.iter().find(|r| r.version < current && r.is_rollback_target()).map(|r| r.version)
         })
     });
     let id = release.id.get();

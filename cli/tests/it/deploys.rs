@@ -6,26 +6,14 @@ use serde_json::{Value, json};
 
 use crate::{
     Home, Said,
-    platform::{ID, Platform, app, build, dyno, formation, held, release},
+    platform::{ID, Platform, build, release},
 };
 
 const RELEASE: &str = "GET /apps/dusk/releases/0b9a1c1e-0000-7000-8000-000000000002";
 const BUILD: &str = "GET /apps/dusk/builds/0b9a1c1e-0000-7000-8000-000000000000";
 
-/// The status of `dusk` with a web dyno of this release in this state.
-fn status(version: i32, state: &str) -> Value {
-    let mut web = dyno("web.1");
-    web["state"] = json!(state);
-    web["release"]["version"] = json!(version);
-    web["last_exit"] = json!("Process exited with status 1");
-    json!({
-        "app": app(), "condition": "up", "detail": "", "formation": [formation("web", 1)], "dynos": [web],
-        "releases": [], "builds": [], "held": null,
-    })
-}
-
 /// Deploys a folder with one file to a platform where a build and a release end like this.
-fn deployed(built: Value, released: Value, status: Value, args: &[&str]) -> (Said, Vec<String>) {
+fn deployed(built: Value, released: Value, args: &[&str]) -> (Said, Vec<String>) {
     assert!(BUILD.ends_with(ID));
     let home = Home::new();
     let urls =
@@ -37,7 +25,7 @@ fn deployed(built: Value, released: Value, status: Value, args: &[&str]) -> (Sai
         ("GET /streams/builds/secret", 200, json!("-----> Building")),
         (BUILD, 200, built),
         (RELEASE, 200, released),
-        ("GET /apps/dusk/status", 200, status),
+        ("GET /streams/releases/secret", 200, json!("migrating")),
     ]);
     home.log_in(&platform.url, "x");
     fs::create_dir(home.0.join("site")).unwrap();
@@ -48,42 +36,36 @@ fn deployed(built: Value, released: Value, status: Value, args: &[&str]) -> (Sai
 
 #[test]
 fn a_deploy_that_comes_up_is_0() {
-    let (said, asked) = deployed(build("succeeded"), release(2, Some('a'), "Deploy"), status(2, "up"), &[]);
+    let (said, asked) = deployed(build("succeeded"), release(2, Some('a'), "Deploy"), &["--wait", "up"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.out.contains("-----> Building") && said.err.contains("Deployed v2 to"), "{said:?}");
     assert!(said.err.contains("Uploading ") && !said.err.contains('\x1b'), "{}", said.err);
     assert_eq!(asked.len(), 3, "{asked:?}");
     assert!(asked[1].starts_with("PUT /blobs/sources/put \u{1f}"), "it is compressed: {asked:?}");
-    assert!(asked[2].contains("/blobs/sources/get"), "{asked:?}");
+    assert!(asked[2].contains("/blobs/sources/get") && asked[2].contains(r#""wait":"up""#), "{asked:?}");
 
-    let (said, _) = deployed(build("pending"), json!(null), json!(null), &["--no-wait"]);
+    let (said, _) = deployed(build("pending"), json!(null), &["--no-wait"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.err.contains("wharf builds:output 1 --app dusk"), "{}", said.err);
 }
 
 #[test]
 fn a_deploy_that_fails_is_1_and_says_where() {
-    let (said, _) = deployed(build("failed"), json!(null), json!(null), &[]);
+    let mut early = build("failed");
+    early["release"] = json!(null);
+    let (said, _) = deployed(early, json!(null), &[]);
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("failed: the build command failed"), "{}", said.err);
 
+    // A build waits for its release, and says what became of it.
+    let mut late = build("failed");
+    late["error"] = json!("the release command of v2 failed: Process exited with status 3");
     let mut failed = release(2, Some('a'), "Deploy");
     failed["status"] = json!("failed");
-    let (said, _) = deployed(build("succeeded"), failed, json!(null), &[]);
+    failed["output_stream_url"] = json!("http://platform/streams/releases/secret");
+    let (said, _) = deployed(late, failed, &[]);
     assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("wharf releases:output v2 --app dusk"), "{}", said.err);
-
-    let fresh = || release(2, Some('a'), "Deploy");
-    let (said, _) = deployed(build("succeeded"), fresh(), status(2, "crashed"), &[]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("does not start: Process exited with status 1"), "{}", said.err);
-
-    let mut behind = held();
-    behind["formation"] = json!([formation("web", 1)]);
-    behind["held"]["version"] = json!(2);
-    let (said, _) = deployed(build("succeeded"), fresh(), behind, &[]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("does not start: Process exited with status 3"), "{}", said.err);
+    assert!(said.err.contains("the release command of v2 failed") && said.out.contains("migrating"), "{said:?}");
 }
 
 #[test]
@@ -109,10 +91,11 @@ fn a_release_command_is_retried_with_the_same_code() {
     let home = Home::new();
     let mut failed = release(3, Some('a'), "Deploy abc");
     failed["status"] = json!("failed");
+    let mut again = release(4, Some('a'), "Retry of v3: Deploy abc");
+    again["rollout"] = json!("passed");
     let platform = Platform::start(vec![
         ("GET /apps/dusk/releases", 200, json!([failed])),
-        ("POST /apps/dusk/releases", 201, release(4, Some('a'), "Retry of v3: Deploy abc")),
-        ("GET /apps/dusk/status", 200, status(4, "up")),
+        ("POST /apps/dusk/releases", 201, again),
     ]);
     home.log_in(&platform.url, "x");
     let said = home.wharf(&["releases:retry", "--app", "dusk"]);

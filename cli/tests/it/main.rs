@@ -227,7 +227,10 @@ fn bash_completes_commands_with_colons() {
     };
     assert_eq!(complete("wharf config:s"), "set");
     assert_eq!(complete("wharf config:"), "get set unset import export edit");
-    assert_eq!(complete("wharf relea"), "releases releases:info releases:output releases:cancel releases:retry");
+    assert_eq!(
+        complete("wharf relea"),
+        "releases releases:info releases:output releases:cancel releases:retry releases:wait releases:watch"
+    );
     assert_eq!(complete("wharf logs --ta"), "--tail");
     assert_eq!(complete("wharf completion "), "bash zsh fish --json --help");
 }

@@ -10,7 +10,12 @@ use crate::ranges::mask;
 /// The name prefix of the host's ends of veth pairs.
 pub(crate) const PREFIX: &str = "wharf-";
 
-/// The address range of dynos. One per host.
+/// The longest prefix of a range whose addresses are not reused soon: 1023 starts later at the earliest.
+const LONGEST_PREFIX: u8 = 20;
+
+/// The address range of dynos. One per host, and at least a /20 to run dynos in: slots are assigned in rotation, and the
+/// router's table may contain the address of a dyno that has exited until the next one is accepted. With few slots, the
+/// address could belong to another app's dyno by then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Network {
     base: Ipv4Addr,
@@ -61,6 +66,17 @@ pub(crate) struct Lease {
 }
 
 impl Network {
+    /// Fails if the range is so small that addresses would be reused too soon.
+    pub(crate) fn check_size(&self) -> Result<(), Error> {
+        match self.prefix {
+            ..=LONGEST_PREFIX => Ok(()),
+            _ => Err(Error::Host(format!(
+                "The range {self} for dynos is too small: the address of a dyno that has exited would soon be that of \
+                 another app's. Use a prefix of at most {LONGEST_PREFIX}, such as 10.231.0.0/16."
+            ))),
+        }
+    }
+
     /// The number of slots.
     pub(crate) fn slots(&self) -> u32 {
         1 << (30 - u32::from(self.prefix))
@@ -101,6 +117,15 @@ mod tests {
         assert_eq!(lease.address.to_string(), "10.9.7.14");
         assert!("10.9.7.1".parse::<Network>().is_err());
         assert!("10.9.7.1/30".parse::<Network>().is_err());
+    }
+
+    #[test]
+    fn ranges_that_reuse_addresses_soon_are_rejected() {
+        for (range, fits) in [("10.231.0.0/16", true), ("10.9.0.0/20", true), ("10.9.0.0/21", false)] {
+            assert_eq!(range.parse::<Network>().unwrap().check_size().is_ok(), fits, "{range}");
+        }
+        let error = "10.9.7.0/28".parse::<Network>().unwrap().check_size().unwrap_err().to_string();
+        assert!(error.starts_with("The range 10.9.7.0/28 for dynos is too small"), "{error}");
     }
 
     #[test]

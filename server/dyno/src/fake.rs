@@ -46,6 +46,10 @@ struct State {
     react: Option<React>,
     signals: Vec<(RunId, i32)>,
     started: Vec<Spec>,
+    /// How many calls of [`Driver::wait`] fail.
+    failing_waits: usize,
+    /// Each fails once.
+    failing_signals: Vec<i32>,
 }
 
 struct Dyno {
@@ -64,6 +68,22 @@ impl FakeDriver {
     /// Sets the behaviour of dynos started from now on.
     pub fn react(&self, react: impl Fn(&Spec) -> Reaction + Send + 'static) {
         self.lock().react = Some(Box::new(react));
+    }
+
+    /// Makes the next calls of [`Driver::wait`] fail while the dyno runs.
+    pub fn fail_waits(&self, times: usize) {
+        self.lock().failing_waits = times;
+    }
+
+    /// Makes sending this signal fail as many times, to whatever dyno it is sent next.
+    pub fn fail_signals(&self, signal: i32, times: usize) {
+        self.lock().failing_signals.extend(vec![signal; times]);
+    }
+
+    /// How many of the failures that tests asked for are left.
+    pub fn failures_left(&self) -> usize {
+        let state = self.lock();
+        state.failing_waits + state.failing_signals.len()
     }
 
     /// Ends a running dyno with an exit code.
@@ -183,6 +203,10 @@ impl Driver for FakeDriver {
         let Some(dyno) = state.dynos.get(&id) else {
             return Err(Error::Unknown(id));
         };
+        if let Some(at) = state.failing_signals.iter().position(|failing| *failing == signal) {
+            state.failing_signals.remove(at);
+            return Err(failure("send a signal"));
+        }
         let ends = signal == libc::SIGKILL || (signal == libc::SIGTERM && !dyno.stubborn);
         state.signals.push((id, signal));
         if ends {
@@ -213,6 +237,13 @@ impl Driver for FakeDriver {
 
     async fn wait(&self, id: RunId) -> Result<Exit, Error> {
         let mut changed = self.changed.subscribe();
+        {
+            let mut state = self.lock();
+            if state.failing_waits > 0 {
+                state.failing_waits -= 1;
+                return Err(failure("wait for a dyno"));
+            }
+        }
         loop {
             match self.status(id).await? {
                 None => return Err(Error::Unknown(id)),
@@ -231,6 +262,10 @@ impl Driver for FakeDriver {
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     // A test that panicked while it held the lock has failed anyway.
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn failure(doing: &str) -> Error {
+    Error::io(doing)(std::io::ErrorKind::Other.into())
 }
 
 fn exit(code: Option<i32>, signal: Option<i32>) -> Exit {

@@ -12,7 +12,7 @@ use crate::ranges::Range;
 /// Settings for all dynos of a host.
 #[derive(Clone, Debug)]
 pub struct Host {
-    /// The address range of dynos.
+    /// The address range of dynos, at least a /20.
     pub network: Network,
     /// TCP ports of this host that dynos can connect to: the router's public ports, so that apps can call each other.
     pub allowed_ports: Vec<u16>,

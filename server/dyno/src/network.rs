@@ -45,8 +45,9 @@ const RESOLVERS: [&str; 4] = [
     "/run/dnsmasq/resolv.conf",
 ];
 
-/// Prepares this host's network for dynos: forwarding and rules. Fails if the range is in use.
+/// Prepares this host's network for dynos: forwarding and rules. Fails if the range is too small or in use.
 pub(crate) fn prepare(host: &Host) -> Result<(), Error> {
+    host.network.check_size()?;
     ledger::prepare().map_err(Error::io("create the ledger of the dynos' addresses"))?;
     check_unused(&host.network)?;
     fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(Error::io("switch on net.ipv4.ip_forward"))?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::ids::AppId;
+use api::{builds::MOST_WATCH_SECONDS, ids::AppId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -62,6 +62,7 @@ pub fn shown(row: &Row, links: &Links) -> api::apps::App {
         generation: api::refs::Ref { id: named_id("generation cedar"), name: "cedar".into() },
         create_status: "complete".into(),
         process_tier: "production".into(),
+        watch_seconds: row.watch_seconds,
     }
 }
 
@@ -179,6 +180,7 @@ pub async fn app_update(
         (update.name.is_some(), Can::Manage),
         (update.build_stack.is_some(), Can::Deploy),
         (update.maintenance.is_some(), Can::Operate),
+        (update.watch_seconds.is_some(), Can::Deploy),
     ];
     let mut needed: Vec<Can> = needed.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, can)| can).collect();
     // A change of nothing requires the same rights as a change.
@@ -205,6 +207,13 @@ pub async fn app_update(
             said.push(format!("Build stack set to {}", row.build_stack));
         }
     }
+    if let Some(seconds) = update.watch_seconds.filter(|seconds| *seconds != row.watch_seconds) {
+        if !(0..=MOST_WATCH_SECONDS).contains(&seconds) {
+            return Err(Error::invalid(format!("watch_seconds must be from 0 to {MOST_WATCH_SECONDS}.")));
+        }
+        said.push(format!("Watch period set to {seconds} s"));
+        row.watch_seconds = seconds;
+    }
     if said.is_empty() {
         return Ok(Json(shown(&row, &actor.links())));
     }
@@ -214,7 +223,12 @@ pub async fn app_update(
         store::apps::app_name_claim(&mut *tx, &row.name).await?;
         store::apps::app_name_release(&mut tx, row.id, &old.name, FORMER_NAMES, now).await?;
     }
-    let data = serde_json::json!({ "name": row.name, "maintenance": row.maintenance, "build_stack": row.build_stack });
+    let data = serde_json::json!({
+        "name": row.name,
+        "maintenance": row.maintenance,
+        "build_stack": row.build_stack,
+        "watch_seconds": row.watch_seconds,
+    });
     tx.record("app.update", format!("{}.", said.join(". ")), data);
     tx.commit().await?;
     if row.maintenance != old.maintenance {

@@ -29,6 +29,7 @@ pub mod outputs;
 mod platform;
 pub mod platform_info;
 pub mod queues;
+mod released;
 pub mod releases;
 mod retention;
 mod routes;

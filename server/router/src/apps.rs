@@ -195,10 +195,10 @@ impl Exchange {
         &self.record.lease.as_ref().expect("a dyno was chosen").backend
     }
 
-    /// A dyno for this request; waits if the app is starting. `as_routed` uses the app as it was when the request
-    /// arrived.
+    /// A dyno for this request; waits if the app is starting, and then no longer counts at the dyno that was tried last.
+    /// `as_routed` uses the app as it was when the request arrived.
     async fn find(
-        &self,
+        &mut self,
         mut as_routed: bool,
         tried: &[Arc<Backend>],
         last_failure: Code,
@@ -237,6 +237,8 @@ impl Exchange {
             }
             if place.is_none() {
                 place = Some(Place::take(&app.queue)?);
+                // The dyno may be waiting for its last request to end.
+                self.record.lease = None;
             }
             timeout_at(deadline, changed).await.map_err(|_| Code::H20)?;
         }

@@ -2,6 +2,7 @@
 
 mod download;
 mod job;
+mod launch;
 mod output;
 mod queue;
 mod redeploy;
@@ -100,10 +101,7 @@ pub fn shown(row: &Row, source_url: Option<String>, links: &Links) -> api::build
         },
         stack: row.stack.clone(),
         slug: row.slug_id.map(|id| api::refs::IdRef { id: id.into() }),
-        release: row
-            .release_id
-            .filter(|_| row.status == api::builds::BuildStatus::Succeeded)
-            .map(|id| api::refs::IdRef { id: id.into() }),
+        release: row.release_id.filter(|_| !row.status.is_pending()).map(|id| api::refs::IdRef { id: id.into() }),
         user: api::refs::UserRef { id: row.account_id.into(), email: row.email.clone() },
         output_stream_url: links.signed("streams/builds", "build output", row.id).unwrap_or_default(),
         created_at: row.created_at,

@@ -1,7 +1,10 @@
 //! The routes of builds.
 
 use anyhow::Context as _;
-use api::{builds::BuildStatus, ids::BuildId};
+use api::{
+    builds::{BuildStatus, Wait},
+    ids::BuildId,
+};
 use axum::{
     Json,
     body::Body,
@@ -80,6 +83,7 @@ pub async fn build_create(
     if buildpacks.is_empty() {
         buildpacks = known;
     }
+    let wait = body.wait.as_deref().map(str::parse::<Wait>).transpose().map_err(Error::invalid)?;
     let new = store::builds::New {
         id: BuildId::now_v7(),
         app: app.id,
@@ -94,6 +98,7 @@ pub async fn build_create(
         source_checksum: body.source_blob.checksum,
         git: None,
         commit: None,
+        wait: wait.and_then(Wait::text),
         now: Utc::now(),
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;

@@ -37,7 +37,7 @@ mod tests {
             created_at: Utc::now(),
             updated_at: Utc::now(),
         };
-        let push = |old: &str| Push { name: "refs/heads/main".into(), old: old.into(), new: "1".into() };
+        let push = |old: &str| Push { name: "refs/heads/main".into(), old: old.into(), new: "1".into(), wait: None };
         let all = [row("clock", 0), row("release", 0), row("web", 1), row("worker", 0)];
         let said = types_at_zero(&push("0000"), &all, "dusk");
         assert_eq!(said[0], "       Not started, because only web starts by itself: clock, worker");

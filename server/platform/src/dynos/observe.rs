@@ -5,6 +5,7 @@ use base::Kind;
 use chrono::Utc;
 use dyno::{Exit, Phase};
 use futures::{StreamExt as _, stream};
+use nix::sys::signal::Signal;
 use store::dynos::Row;
 
 use super::{exit_sentence, plan, watch::Watch};
@@ -158,13 +159,17 @@ async fn booting(platform: &Platform, watch: &Watch, mut row: Row) -> anyhow::Re
         watch.probe(platform, row.run_id, None);
         let late = row.started_at.is_some_and(|at| now - at >= plan::BOOT);
         if late && row.killed_at.is_none() {
-            let error = "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch";
-            platform.supervisor_said(row.app_id, &row.name, error);
-            platform.supervisor_said(row.app_id, &row.name, "Stopping process with SIGKILL");
+            if watch.announce(row.run_id, Signal::SIGKILL) {
+                let error =
+                    "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch";
+                platform.supervisor_said(row.app_id, &row.name, error);
+                platform.supervisor_said(row.app_id, &row.name, "Stopping process with SIGKILL");
+            }
+            // Before the row is saved, so that a signal that could not be sent is sent again.
+            platform.driver().signal(row.run_id, Signal::SIGKILL as i32).await?;
             row.killed_at = Some(now);
             row.last_exit = Some("Boot timeout: did not bind to $PORT within 60 seconds".into());
             store::dynos::dyno_save(platform.db(), &row).await?;
-            platform.driver().signal(row.run_id, nix::sys::signal::Signal::SIGKILL as i32).await?;
         }
         return Ok(row);
     }

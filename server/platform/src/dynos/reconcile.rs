@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use api::{
     dynos::DynoState,
-    ids::{AccountId, AppId, DynoId, RunId},
+    ids::{AccountId, AppId, DynoId, ReleaseId, RunId},
 };
 use async_trait::async_trait;
 use background::{Reconciler, Report};
@@ -23,7 +23,7 @@ use store::dynos::Row;
 use super::{
     Wanted,
     plan::{self, Step},
-    routing,
+    rollout, routing,
     routing::RouterTable,
     spec, stop,
     watch::Watch,
@@ -34,6 +34,8 @@ use crate::{Platform, config_values, dyno_metadata, ingest};
 /// How long to wait before another look when there was something to do: soon at first, since that has changed something.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// The pause after a run in which nothing could be done, such as without the database.
+const FAILED_PAUSE: Duration = Duration::from_secs(1);
 /// Starts and stops in one run: the others wait for the next, so that no run takes long.
 const MOST_PER_RUN: usize = 50;
 /// Of these, those of one payer.
@@ -77,8 +79,12 @@ impl Reconcile {
             // They have begun before the router got its table.
             Step::Stop { .. } => false,
             Step::Restart { dyno } if !read.contains(dyno) => false,
-            Step::Terminate { dyno } => world.row(*dyno).is_some_and(|row| plan::may_terminate(row, busy, now)),
-            step => ended.allow(*app, step) && (!starts(step) || ready.contains(app)),
+            Step::Terminate { dyno } => {
+                let removed_after = self.router.removed_after(*dyno);
+                let may = |row: &Row| plan::may_terminate(row, busy, removed_after, now);
+                ended.allow(*app, step) && world.row(*dyno).is_some_and(may)
+            }
+            step => ended.allow(*app, step) && starts(world, step).is_none_or(|release| ready.contains(&release)),
         };
         let steps = steps.into_iter().filter(|(app, step)| can(app, step));
         steps.map(|(app, step)| (world.payer(app), app, step)).collect()
@@ -96,10 +102,10 @@ impl Reconcile {
         }
     }
 
-    /// Whether dynos of an app can be started. While the slug is being unpacked they cannot, and nobody
+    /// Whether dynos of a release can be started. While the slug is being unpacked they cannot, and nobody
     /// waits for it; what is wrong with a slug is left to the start to tell.
-    async fn is_ready(&self, world: &World, app: AppId) -> anyhow::Result<bool> {
-        let slug = *world.slugs.get(&app).context("the app has no release")?;
+    async fn is_ready(&self, world: &World, app: AppId, release: ReleaseId) -> anyhow::Result<bool> {
+        let slug = *world.slugs.get(&release).context("the release is not to run")?;
         if self.platform.slug_files().unpacked(app, slug).await?.is_some() {
             return Ok(true);
         }
@@ -108,14 +114,14 @@ impl Reconcile {
         Ok(row.fault.is_some())
     }
 
-    /// The apps of which dynos can be started now, of those that have any to start.
-    async fn ready(&self, world: &World, steps: &[(AppId, Step)], report: &mut Report) -> HashSet<AppId> {
-        let starting = steps.iter().filter(|(_, step)| starts(step));
-        let apps: HashSet<AppId> = starting.map(|(app, _)| *app).collect();
+    /// The releases of which dynos can be started now, of those that have any to start.
+    async fn ready(&self, world: &World, steps: &[(AppId, Step)], report: &mut Report) -> HashSet<ReleaseId> {
+        let starting = steps.iter().filter_map(|(app, step)| Some((*app, starts(world, step)?)));
+        let releases: HashSet<(AppId, ReleaseId)> = starting.collect();
         let mut ready = HashSet::new();
-        for app in apps {
-            match self.is_ready(world, app).await {
-                Ok(true) => drop(ready.insert(app)),
+        for (app, release) in releases {
+            match self.is_ready(world, app, release).await {
+                Ok(true) => drop(ready.insert(release)),
                 Ok(false) => {}
                 Err(err) => report.failed.push(format!("{err:#}")),
             }
@@ -161,26 +167,26 @@ impl Reconcile {
     async fn act(&self, world: &World, step: &Step) -> anyhow::Result<String> {
         let row = |dyno: &DynoId| world.row(*dyno).context("the dyno is gone");
         match step {
-            Step::Create { app, kind, ordinal } => self.create(world, *app, kind, *ordinal).await,
+            Step::Create { release, kind, ordinal } => self.create(world, *release, kind, *ordinal).await,
             Step::Restart { dyno } => {
                 let row = row(dyno)?.clone();
                 let said = "State changed from crashed to starting";
                 self.platform.supervisor_said(row.app_id, &row.name, said);
                 self.start(world, row).await
             }
-            Step::Terminate { dyno } => stop::terminate(&self.platform, row(dyno)?).await,
-            Step::Kill { dyno } => stop::kill(&self.platform, row(dyno)?.clone()).await,
+            Step::Terminate { dyno } => stop::terminate(&self.platform, &self.watch, row(dyno)?).await,
+            Step::Kill { dyno } => stop::kill(&self.platform, &self.watch, row(dyno)?.clone()).await,
             Step::Stop { .. } => Err(anyhow!("it begins before the router gets its table")),
         }
     }
 
-    async fn create(&self, world: &World, app: AppId, kind: &str, ordinal: i32) -> anyhow::Result<String> {
-        let wanted = world.wanted.get(&app).context("the app has no release")?;
+    async fn create(&self, world: &World, release: ReleaseId, kind: &str, ordinal: i32) -> anyhow::Result<String> {
+        let wanted = world.wanted.values().find_map(|app| app.with_release(release)).context("the release is gone")?;
         let t = wanted.types.iter().find(|t| t.kind == kind).context("the process type is gone")?;
         let now = Utc::now();
         let row = Row {
             id: DynoId::now_v7(),
-            app_id: app,
+            app_id: wanted.id,
             name: format!("{kind}.{ordinal}"),
             kind: kind.into(),
             ordinal,
@@ -278,9 +284,11 @@ impl Reconciler for Reconcile {
     async fn run(&mut self) -> anyhow::Result<Report> {
         let (mut report, begun) = (Report::default(), Instant::now());
         let mut world = World::look(&self.platform, &self.watch, &mut report).await?;
+        rollout::settle(&self.platform, &mut world, &mut report).await?;
         stop::begin(&self.platform, &mut world, &mut report).await?;
         let busy = self.router.update(&self.platform, &world.entries()).await;
         self.platform.has_routed(begun);
+        self.router.note(world.rows(), busy.is_ok(), Utc::now());
         let possible = self.possible(&world, busy.as_deref().ok(), &mut report).await;
         let has_steps = !possible.is_empty();
         let (steps, last) = plan::turns(possible, self.last, MOST_PER_RUN, MOST_OF_ONE);
@@ -289,8 +297,9 @@ impl Reconciler for Reconcile {
         if !report.done.is_empty() {
             self.pause.reset();
         }
-        let (now, pause) = (Utc::now(), self.pause.take());
-        let due = if has_steps { Some(now) } else { plan::due(world.rows(), now) };
+        let has_failed = report.done.is_empty() && !report.failed.is_empty();
+        let (now, pause) = (Utc::now(), if has_failed { FAILED_PAUSE } else { self.pause.take() });
+        let due = if has_steps { Some(now) } else { world.due(now) };
         report.again_in = due.map(|at| (at - now).to_std().unwrap_or_default().max(pause));
         match busy {
             Ok(busy) => {
@@ -306,7 +315,11 @@ impl Reconciler for Reconcile {
     }
 }
 
-/// Whether this step starts a dyno.
-fn starts(step: &Step) -> bool {
-    matches!(step, Step::Create { .. } | Step::Restart { .. })
+/// The release of which this step starts a dyno, if it does.
+fn starts(world: &World, step: &Step) -> Option<ReleaseId> {
+    match step {
+        Step::Create { release, .. } => Some(*release),
+        Step::Restart { dyno } => world.row(*dyno).map(|row| row.release_id),
+        Step::Stop { .. } | Step::Terminate { .. } | Step::Kill { .. } => None,
+    }
 }

@@ -16,6 +16,7 @@ use store::dynos::Row;
 
 use super::{
     plan::{self, Step, StopReason},
+    watch::Watch,
     world::World,
 };
 use crate::{Platform, ingest};
@@ -49,9 +50,11 @@ pub(super) async fn begin(platform: &Platform, world: &mut World, report: &mut R
 }
 
 /// Sends SIGTERM to a dyno that gets no more requests.
-pub(super) async fn terminate(platform: &Platform, row: &Row) -> anyhow::Result<String> {
-    platform.supervisor_said(row.app_id, &row.name, &format!("State changed from {} to down", row.state));
-    platform.supervisor_said(row.app_id, &row.name, "Stopping all processes with SIGTERM");
+pub(super) async fn terminate(platform: &Platform, watch: &Watch, row: &Row) -> anyhow::Result<String> {
+    if watch.announce(row.run_id, Signal::SIGTERM) {
+        platform.supervisor_said(row.app_id, &row.name, &format!("State changed from {} to down", row.state));
+        platform.supervisor_said(row.app_id, &row.name, "Stopping all processes with SIGTERM");
+    }
     platform.driver().signal(row.run_id, Signal::SIGTERM as i32).await?;
     // Last, so that a signal that could not be sent is sent again. Twice does no harm.
     store::dynos::dyno_down(platform.db(), row.id, Utc::now()).await?;
@@ -59,13 +62,16 @@ pub(super) async fn terminate(platform: &Platform, row: &Row) -> anyhow::Result<
 }
 
 /// Kills a dyno that did not exit in time.
-pub(super) async fn kill(platform: &Platform, mut row: Row) -> anyhow::Result<String> {
-    let error = "Error R12 (Exit timeout) -> Process failed to exit within 30 seconds of SIGTERM";
-    platform.supervisor_said(row.app_id, &row.name, error);
-    platform.supervisor_said(row.app_id, &row.name, "Stopping remaining processes with SIGKILL");
+pub(super) async fn kill(platform: &Platform, watch: &Watch, mut row: Row) -> anyhow::Result<String> {
+    if watch.announce(row.run_id, Signal::SIGKILL) {
+        let error = "Error R12 (Exit timeout) -> Process failed to exit within 30 seconds of SIGTERM";
+        platform.supervisor_said(row.app_id, &row.name, error);
+        platform.supervisor_said(row.app_id, &row.name, "Stopping remaining processes with SIGKILL");
+    }
+    platform.driver().signal(row.run_id, Signal::SIGKILL as i32).await?;
+    // Last, as for SIGTERM.
     row.killed_at = Some(Utc::now());
     store::dynos::dyno_save(platform.db(), &row).await?;
-    platform.driver().signal(row.run_id, Signal::SIGKILL as i32).await?;
     Ok(format!("killed {}", row.name))
 }
 
@@ -78,6 +84,8 @@ pub(crate) async fn stop_all(platform: &Platform) -> anyhow::Result<()> {
         platform.driver().remove(row.run_id).await?;
         store::dynos::dyno_delete(platform.db(), row.id).await?;
     }
+    let up = store::rollouts::rollout_up_all(platform.db()).await?;
+    store::rollouts::rollout_note_up(&mut *platform.db().acquire().await?, &[], &up, Utc::now()).await?;
     for files in platform.background().files() {
         for dyno in files.left().await? {
             files.abandon(dyno).await?;

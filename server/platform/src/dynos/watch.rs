@@ -11,9 +11,10 @@ use std::{
 };
 
 use api::ids::RunId;
+use nix::sys::signal::Signal;
 use spool::Pause;
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Platform;
 
@@ -22,6 +23,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How long an attempt may take.
 const ACCEPTS: Duration = Duration::from_millis(200);
+/// The pause after a failure to wait for a process.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The watched processes. Dropping it ends the watch.
 #[derive(Default)]
@@ -35,15 +38,18 @@ type Known = Mutex<HashMap<RunId, Process>>;
 
 #[derive(Default)]
 struct Process {
-    /// Or could not be waited for.
     has_ended: bool,
-    is_probed: bool,
+    /// Ends the probe.
+    probe: Option<DropGuard>,
     /// Where it accepts connections.
     accepts: Option<SocketAddr>,
+    /// The signals that the app's log mentions.
+    announced: HashSet<Signal>,
 }
 
 impl Watch {
-    /// Waits for a process to exit, unless it is watched already.
+    /// Waits for a process to exit, unless it is watched already. If that fails, the process is forgotten after a pause,
+    /// so that the driver is asked for it and it is watched again.
     pub fn begin(&self, platform: &Platform, run: RunId) {
         let mut all = lock(&self.known);
         if all.contains_key(&run) {
@@ -51,11 +57,12 @@ impl Watch {
         }
         all.insert(run, Process::default());
         let (platform, known) = (platform.clone(), self.known.clone());
-        self.spawn(async move {
+        spawn(self.end.clone(), async move {
             if let Err(err) = platform.driver().wait(run).await {
                 tracing::debug!(dyno.run = %run, "could not wait for a process to exit: {err}");
-            }
-            if let Some(process) = lock(&known).get_mut(&run) {
+                tokio::time::sleep(AGAIN).await;
+                lock(&known).remove(&run);
+            } else if let Some(process) = lock(&known).get_mut(&run) {
                 process.has_ended = true;
             }
             platform.wake_dynos();
@@ -66,10 +73,17 @@ impl Watch {
     /// known yet.
     pub fn probe(&self, platform: &Platform, run: RunId, address: Option<SocketAddr>) {
         let mut all = lock(&self.known);
-        let Some(process) = all.get_mut(&run).filter(|process| !process.is_probed) else { return };
-        process.is_probed = true;
+        let Some(process) = all.get_mut(&run).filter(|process| process.probe.is_none()) else { return };
+        let end = self.end.child_token();
+        process.probe = Some(end.clone().drop_guard());
         let (platform, known) = (platform.clone(), self.known.clone());
-        self.spawn(async move { probe(&platform, &known, run, address).await });
+        spawn(end, async move { probe(&platform, &known, run, address).await });
+    }
+
+    /// Whether a signal to a process has yet to be mentioned in the app's log. Only the first call for each signal
+    /// returns `true`, however often the signal is sent because a step after it failed.
+    pub fn announce(&self, run: RunId, signal: Signal) -> bool {
+        lock(&self.known).get_mut(&run).is_none_or(|process| process.announced.insert(signal))
     }
 
     /// Whether a process is watched and has not exited.
@@ -86,22 +100,21 @@ impl Watch {
     pub fn keep(&self, runs: &HashSet<RunId>) {
         lock(&self.known).retain(|run, _| runs.contains(run));
     }
-
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let end = self.end.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = end.cancelled() => {}
-                () = work => {}
-            }
-        });
-    }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         self.end.cancel();
     }
+}
+
+fn spawn(end: CancellationToken, work: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(async move {
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = work => {}
+        }
+    });
 }
 
 async fn probe(platform: &Platform, known: &Known, run: RunId, mut address: Option<SocketAddr>) {

@@ -16,7 +16,7 @@ use super::{
     output::{Copy, forget_place},
     run::Run,
 };
-use crate::{Platform, config_values, dyno_metadata, dynos};
+use crate::{Platform, config_values, dyno_metadata, dynos, released};
 
 /// The time limit of a release phase.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -181,7 +181,7 @@ impl Run {
                 Some(id) => store::slugs::slug_info(&mut *tx, id).await?,
                 None => None,
             };
-            super::settle(&mut tx, release.app_id, slug.as_ref()).await.map_err(|err| anyhow!("{err}"))?;
+            released::settle(&mut tx, release.app_id, slug.as_ref()).await.map_err(|err| anyhow!("{err}"))?;
         }
         let next = super::queue::start(&mut tx).await.context("start the next release phases")?;
         next.into_iter().for_each(|app| tx.publish(Kind::Release, Some(app)));

@@ -4,6 +4,7 @@ use std::os::unix::net::UnixListener;
 
 use api::ids::{AppId, RunId};
 use base::Kind;
+use dyno::fake::Reaction;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
@@ -118,5 +119,47 @@ async fn a_router_that_does_not_respond_does_not_keep_a_dyno_for_ever() {
     t.owner.dyno_stop("dusk", "web.1").await.unwrap();
     look_again(&t).await;
     assert!(t.driver.signals().is_empty());
+    // The router may still send it requests, and to no other.
+    let query = "update dynos set stopping_at = stopping_at - interval '2 minutes'";
+    sqlx::query(query).execute(&t.db).await.unwrap();
+    look_again(&t).await;
+    assert!(t.driver.signals().is_empty());
     long_ago(&t, "stopping_at", || t.driver.signals().starts_with(&[(run, 15)])).await;
+}
+
+#[tokio::test]
+async fn a_router_that_cannot_save_its_table_delays_nothing_and_is_not_sent_it_again_and_again() {
+    let t = World::start().await;
+    let run = served(&t).await;
+    std::fs::create_dir(router::table_dir(&t.data()).join("routes.json.new")).unwrap();
+    t.expects("could not write");
+    let client = ask(&t).await;
+    t.owner.patch("/apps/dusk/formation/web", json!({ "quantity": 0 })).await;
+    let in_use = until("the router has a table that it could not save", async || {
+        let in_use = t.platform.router().in_use().await.unwrap();
+        if in_use.unsaved && !in_use.busy.is_empty() { Ok(in_use) } else { Err(format!("{in_use:?}")) }
+    })
+    .await;
+    look_again(&t).await;
+    assert_eq!(t.platform.router().in_use().await.unwrap(), in_use);
+    assert!(t.driver.signals().is_empty());
+    drop(client);
+    got_sigterm(&t, run).await;
+}
+
+#[tokio::test]
+async fn a_signal_that_could_not_be_sent_is_sent_again_and_logged_once() {
+    let t = World::start().await;
+    t.driver.react(|_| Reaction::Stubborn);
+    let run = served(&t).await;
+    t.driver.fail_signals(15, 3);
+    t.driver.fail_signals(9, 3);
+    t.owner.dyno_stop("dusk", "web.1").await.unwrap();
+    got_sigterm(&t, run).await;
+    long_ago(&t, "stopping_at", || t.driver.signals() == [(run, 15), (run, 9)]).await;
+    assert_eq!(t.driver.failures_left(), 0);
+    let log = t.log_with("dusk", "Process exited with status 137").await;
+    for line in ["State changed from up to down", "with SIGTERM\n", "Error R12", "with SIGKILL"] {
+        assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
+    }
 }

@@ -55,8 +55,8 @@ impl Control {
         Control { socket: run.join(SOCKET) }
     }
 
-    /// Replaces the routing table. When this returns, the new one is in use and on disk, and dynos that are not in it get
-    /// no further requests.
+    /// Replaces the routing table. When this returns, the new one is in use, and dynos that are not in it get no further
+    /// requests. It is on disk as well, unless it is [`unsaved`](InUse::unsaved).
     pub async fn put(&self, routes: &Routes) -> Result<InUse, Error> {
         let body = serde_json::to_vec(routes).map_err(|e| self.interrupted(e))?;
         self.send(Method::PUT, "/routes", body, LIMIT).await

@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -53,6 +54,10 @@ pub struct InUse {
     /// The dynos that are no longer in the table and still have requests in progress. Websockets do not count.
     #[serde(default)]
     pub busy: Vec<SocketAddr>,
+    /// Whether it could not be written to disk. It is in use all the same; only a router that restarts goes on with the
+    /// last one that could be.
+    #[serde(default)]
+    pub unsaved: bool,
 }
 
 /// Creates the control socket, for this user alone.
@@ -78,7 +83,7 @@ pub(crate) fn bind(run: &Path) -> anyhow::Result<StdListener> {
 
 /// Serves the control socket forever.
 pub(crate) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
-    let control = Arc::new(Served { shared, writing: Mutex::new(()) });
+    let control = Arc::new(Served { shared, writing: Arc::default(), unsaved: AtomicBool::new(false) });
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -154,7 +159,9 @@ fn save_with_room(shared: &Shared, bytes: &[u8]) -> anyhow::Result<()> {
 struct Served {
     shared: Arc<Shared>,
     /// Held while a table is activated and written, so that memory and disk agree.
-    writing: Mutex<()>,
+    writing: Arc<Mutex<()>>,
+    /// Whether the table in use could not be written.
+    unsaved: AtomicBool,
 }
 
 async fn connection(control: Arc<Served>, stream: UnixStream) {
@@ -169,7 +176,7 @@ async fn connection(control: Arc<Served>, stream: UnixStream) {
 }
 
 impl Served {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         match (request.method(), request.uri().path()) {
             (&Method::PUT, "/routes") => self.put(request).await,
             (&Method::GET, "/routes") => json(&self.in_use()),
@@ -180,7 +187,11 @@ impl Served {
     }
 
     fn in_use(&self) -> InUse {
-        InUse { version: self.shared.table.load().version, busy: self.shared.draining.busy() }
+        InUse {
+            version: self.shared.table.load().version,
+            busy: self.shared.draining.busy(),
+            unsaved: self.unsaved.load(Relaxed),
+        }
     }
 
     /// Waits until one of the dynos in the body has no request in progress.
@@ -194,24 +205,36 @@ impl Served {
         json(&self.in_use())
     }
 
-    async fn put(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn put(self: &Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (routes, body): (Routes, Bytes) = match receive(request, ROUTES_BYTES, "routing table").await {
             Ok(received) => received,
             Err(refusal) => return *refusal,
         };
-        let _writing = self.writing.lock().await;
+        let writing = self.writing.clone().lock_owned().await;
         self.shared.apply(&routes);
-        let shared = self.shared.clone();
-        match tokio::task::spawn_blocking(move || save_with_room(&shared, &body)).await {
-            Ok(Ok(())) => json(&self.in_use()),
-            Ok(Err(error)) => {
-                tracing::error!("could not {error:#}");
-                refuse(
-                    StatusCode::INSUFFICIENT_STORAGE,
-                    &format!("The routes are in use, but the copy on disk could not be written: {error:#}"),
-                )
-            }
+        let control = self.clone();
+        let write = move || {
+            control.write(&body);
+            // Not before, even if the sender has given up: the next table would be written at the same time.
+            drop(writing);
+        };
+        match tokio::task::spawn_blocking(write).await {
+            Ok(()) => json(&self.in_use()),
             Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
+
+    /// Writes the table in use to disk. A failure is logged once until a table can be written again.
+    fn write(&self, body: &[u8]) {
+        let saved = save_with_room(&self.shared, body);
+        let was_unsaved = self.unsaved.swap(saved.is_err(), Relaxed);
+        match saved {
+            Err(error) if !was_unsaved => tracing::error!(
+                "could not {error:#}. The routing table is in use, but the router would lose it in a restart. Free some \
+                 space if the disk is full; the table is written again within a minute"
+            ),
+            Ok(()) if was_unsaved => tracing::info!("the routing table is on disk again"),
+            _ => {}
         }
     }
 }
@@ -241,4 +264,56 @@ fn refuse(status: StatusCode, sentence: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(sentence.to_owned())));
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as StdMutex;
+
+    use super::*;
+    use crate::{Config, Router};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<StdMutex<Vec<u8>>>);
+
+    impl Log {
+        fn count(&self, text: &str) -> usize {
+            String::from_utf8_lossy(&self.0.lock().unwrap()).matches(text).count()
+        }
+    }
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_that_cannot_be_written_is_logged_once_until_one_can_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::new("127.0.0.1:0".parse().unwrap(), dir.path(), dir.path().join("run"));
+        let shared = Router::bind(config).unwrap().shared;
+        let served = Served { shared, writing: Arc::default(), unsaved: AtomicBool::new(false) };
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let _logs = tracing::subscriber::set_default(subscriber);
+        let obstacle = table_dir(dir.path()).join("routes.json.new");
+        for times in 1..=2 {
+            fs::create_dir(&obstacle).unwrap();
+            for _ in 0..3 {
+                served.write(b"{}");
+                assert_eq!(log.count("The routing table is in use"), times);
+            }
+            fs::remove_dir(&obstacle).unwrap();
+            for _ in 0..3 {
+                served.write(b"{}");
+                assert_eq!(log.count("the routing table is on disk again"), times);
+            }
+        }
+    }
 }

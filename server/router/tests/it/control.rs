@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use router::AppState::{Maintenance, NoWeb, Up};
 use router::{Control, Error};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
 use crate::support::*;
@@ -95,4 +96,57 @@ async fn requests_are_counted() {
     let since = app.since(&earlier.apps[0]);
     assert_eq!((since.requests(), since.statuses[4]), (1, 1));
     assert_eq!(counters.lines_dropped, 0);
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_written_is_in_use_and_said_to_be_unsaved() {
+    let dyno = Dyno::saying("hello").await;
+    let world = World::start().await;
+    let obstacle = router::table_dir(world.dir.path()).join("routes.json.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    let routes = shop(Up, &[dyno.addr]);
+    let in_use = world.control.put(&routes).await.unwrap();
+    assert_eq!((in_use.version, in_use.unsaved), (7, true));
+    assert_eq!(world.control.in_use().await.unwrap(), in_use);
+    assert_eq!(world.get("/").await.body, "hello");
+
+    std::fs::remove_dir(&obstacle).unwrap();
+    assert!(!world.control.put(&routes).await.unwrap().unsaved);
+    assert!(!world.control.in_use().await.unwrap().unsaved);
+}
+
+#[tokio::test]
+async fn a_table_is_not_written_while_an_earlier_one_is_even_if_its_sender_has_left() {
+    let world = World::start().await;
+    let (version, table) = (async || world.control.version().await.unwrap(), router::table_dir(world.dir.path()));
+    let (new, pipe) = (table.join("routes.json.new"), table.join("pipe"));
+    // Opening it takes until somebody reads it.
+    assert!(std::process::Command::new("mkfifo").arg(&new).status().unwrap().success());
+    let socket = world.dir.path().join("run/router.sock");
+    let mut sender = UnixStream::connect(&socket).await.unwrap();
+    let body = serde_json::to_string(&shop(NoWeb, &[])).unwrap();
+    let length = body.len();
+    let request = format!("PUT /routes HTTP/1.1\r\nHost: r\r\nContent-Length: {length}\r\n\r\n{body}");
+    sender.write_all(request.as_bytes()).await.unwrap();
+    let used = async { while version().await != 7 {} };
+    tokio::time::timeout(LONG, used).await.unwrap();
+    drop(sender);
+    let (control, next) = (world.control.clone(), router::Routes { version: 8, ..shop(NoWeb, &[]) });
+    let second = tokio::spawn(async move { control.put(&next).await.unwrap() });
+    let mut seen = Vec::new();
+    for _ in 0..100 {
+        seen.push(version().await);
+    }
+    // Lets the first one go on before anything is asserted: a test that fails must be able to end. Renamed, so that
+    // the second one gets a file of its own.
+    let renamed = std::fs::rename(&new, &pipe).is_ok();
+    if renamed {
+        let read = move || drop(std::fs::read(&pipe).unwrap());
+        tokio::task::spawn_blocking(read).await.unwrap();
+    }
+    assert!(renamed && seen.iter().all(|version| *version == 7), "{seen:?}");
+    let in_use = second.await.unwrap();
+    assert_eq!((in_use.version, in_use.unsaved), (8, false));
+    let disk: router::Routes = serde_json::from_slice(&std::fs::read(table.join("routes.json")).unwrap()).unwrap();
+    assert_eq!(disk.version, 8);
 }

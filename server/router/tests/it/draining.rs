@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use api::ids::AppId;
 use futures::{SinkExt, StreamExt};
-use router::AppState::{NoWeb, Up};
+use router::AppState::{Booting, NoWeb, Up};
 use router::{AppRoute, Control, InUse};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -75,7 +75,7 @@ async fn a_dyno_is_busy_until_its_last_request_has_been_answered() {
     let clients = [held.ask(&world).await, held.ask(&world).await];
     world.shop(Up, &[idle.addr]).await;
     assert_eq!(world.get("/").await.body, "hello");
-    assert_eq!(empty(&world.control).await, InUse { version: 7, busy: vec![held.dyno.addr] });
+    assert_eq!(empty(&world.control).await, InUse { version: 7, busy: vec![held.dyno.addr], unsaved: false });
 
     let waiting = drained(&world, &[held.dyno.addr]);
     for mut client in clients {
@@ -83,7 +83,7 @@ async fn a_dyno_is_busy_until_its_last_request_has_been_answered() {
         held.permits.add_permits(1);
         assert_eq!(client.answer().await.body, "at last");
     }
-    assert_eq!(waiting.await.unwrap(), InUse { version: 7, busy: Vec::new() });
+    assert_eq!(waiting.await.unwrap(), InUse { version: 7, busy: Vec::new(), unsaved: false });
     assert_eq!(held.came.load(SeqCst), 2);
 }
 
@@ -153,4 +153,37 @@ async fn dynos_of_an_app_that_is_gone_are_waited_for_too() {
     held.permits.add_permits(1);
     assert_eq!(client.answer().await.body, "at last");
     assert!(waiting.await.unwrap().busy.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_another_dyno_does_not_keep_the_first_one_busy() {
+    let (came, permits) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, wait) = (came.clone(), permits.clone());
+    // It closes its connection instead of answering the second request.
+    let first = Dyno::script(move |mut conn, _| {
+        let (count, wait) = (count.clone(), wait.clone());
+        async move {
+            conn.head().await.unwrap();
+            conn.send(&ok("once")).await;
+            conn.head().await.unwrap();
+            count.fetch_add(1, SeqCst);
+            wait.acquire().await.unwrap().forget();
+        }
+    })
+    .await;
+    let second = Dyno::saying("twice").await;
+    let world = World::start().await;
+    world.shop(Up, &[first.addr]).await;
+    assert_eq!(world.get("/").await.body, "once");
+    let mut client = world.client().await;
+    client.send(&get("/")).await;
+    eventually("a request at the dyno", || (came.load(SeqCst) == 1).then_some(())).await;
+    assert_eq!(world.control.put(&shop(Booting, &[])).await.unwrap().busy, [first.addr]);
+
+    let waiting = drained(&world, &[first.addr]);
+    permits.add_permits(1);
+    // Not because the router had waited long enough: then it would still be busy.
+    assert!(waiting.await.unwrap().busy.is_empty());
+    world.shop(Up, &[second.addr]).await;
+    assert_eq!(client.answer().await.body, "twice");
 }

@@ -35,6 +35,8 @@ pub struct Row {
     pub repo_size: Option<i64>,
     pub slug_size: Option<i64>,
     pub released_at: Option<DateTime<Utc>>,
+    /// The watch period of its releases.
+    pub watch_seconds: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -42,7 +44,7 @@ pub struct Row {
 const COLUMNS: &str = "a.id, a.name, a.owner_id, o.email as owner_email, a.team_id,
         t.name as team, a.uid, a.stack, a.build_stack,
         a.maintenance, a.locked, a.buildpacks, a.buildpacks_sealed, a.features, a.buildpack_description, a.repo_size, a.slug_size,
-        a.released_at, a.created_at, a.updated_at";
+        a.released_at, a.watch_seconds, a.created_at, a.updated_at";
 const TABLES: &str = "apps a left join accounts o on o.id = a.owner_id left join teams t on t.id = a.team_id";
 
 /// How `$1` is related to an app, and whether that makes the app visible: an administrator of the platform
@@ -251,7 +253,7 @@ pub async fn app_ids(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<AppId>> {
 pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "update apps set name = $2, maintenance = $3, build_stack = $4, buildpacks = $5, features = $6,
-                locked = $7, updated_at = $8, buildpacks_sealed = $9
+                locked = $7, updated_at = $8, buildpacks_sealed = $9, watch_seconds = $10
          where id = $1",
     )
     .bind(row.id)
@@ -263,6 +265,7 @@ pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) 
     .bind(row.locked)
     .bind(now)
     .bind(&row.buildpacks_sealed)
+    .bind(row.watch_seconds)
     .execute(db)
     .await?;
     Ok(())
@@ -342,6 +345,12 @@ pub async fn app_delete(db: &mut PgConnection, id: AppId) -> sqlx::Result<()> {
 /// if the app is gone, or is being destroyed.
 pub async fn app_lock(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<bool> {
     let is_there = sqlx::query_scalar("select deleted_at is null from apps where id = $1 for update");
+    Ok(is_there.bind(id).fetch_optional(db).await?.unwrap_or(false))
+}
+
+/// Like [`app_lock`], but does not wait for whoever has locked the row: returns `false` then, too.
+pub async fn app_try_lock(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<bool> {
+    let is_there = sqlx::query_scalar("select deleted_at is null from apps where id = $1 for update skip locked");
     Ok(is_there.bind(id).fetch_optional(db).await?.unwrap_or(false))
 }
 

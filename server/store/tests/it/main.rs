@@ -34,6 +34,7 @@ mod of_platform {
     mod jobs;
     mod queues;
     mod releases;
+    mod rollouts;
     mod slugs;
 }
 #[path = "builds"]

@@ -45,6 +45,7 @@ async fn apps() {
     row.build_stack = "host".into();
     row.buildpacks = vec!["heroku/go".into()];
     row.features = vec!["preboot".into()];
+    row.watch_seconds = 30;
     app_update(&w.db, &row, at(5)).await.unwrap();
     app_repo_size(&w.db, id, 7).await.unwrap();
     let slug = w.slug_row(id, Some("SHA256:x"));
@@ -57,6 +58,7 @@ async fn apps() {
         ("noon", true, true, "host")
     );
     assert_eq!((now.buildpacks, now.features), (row.buildpacks.clone(), row.features.clone()));
+    assert_eq!(now.watch_seconds, 30);
     assert_eq!((now.repo_size, now.slug_size, now.stack.as_str()), (Some(7), Some(42), "heroku-22"));
     assert_eq!((now.buildpack_description.as_deref(), now.released_at), (Some("Node.js"), Some(at(7))));
     row.name = "dawn".into();
@@ -65,6 +67,8 @@ async fn apps() {
     let mut tx = w.db.begin().await.unwrap();
     assert!(app_lock(&mut *tx, id).await.unwrap());
     assert!(!app_lock(&mut *tx, AppId::now_v7()).await.unwrap());
+    assert!(!app_try_lock(&w.db, id).await.unwrap(), "somebody has it");
+    assert!(app_try_lock(&w.db, other).await.unwrap());
     tx.commit().await.unwrap();
     w.release(id, "succeeded", Some(slug.id)).await;
     let team = TeamId::now_v7();
