@@ -161,7 +161,7 @@ fn status_word(release: &Release) -> String {
 /// For how long it was up.
 fn up_word(release: &Release) -> String {
     match release.up_at {
-        Some(_) => format!("for {}", output::span(release.up_seconds.unsigned_abs())),
+        Some(_) => format!("for {}", output::span(release.up_for(Utc::now()).unsigned_abs())),
         None if release.rollout == Rollout::Unknown => String::new(),
         None => "never".to_owned(),
     }

@@ -104,9 +104,7 @@ fn the_end_of_a_push_says_what_serves_and_what_does_not() {
     let world = World::new();
     let mut up = world.up(&[]);
     let push = |repo: &Repo, procfile: &str| {
-        fs::write(repo.folder.join("Procfile"), procfile).unwrap();
-        repo.commit("true");
-        let (ok, said) = repo.push(&["main"]);
+        let (ok, said) = repo.push_procfile(procfile, &[]);
         assert!(ok, "{said}");
         said
     };
@@ -115,12 +113,12 @@ fn the_end_of_a_push_says_what_serves_and_what_does_not() {
     assert!(said.contains("Process types: worker (wharf ps:scale worker=1 --app quiet)"), "{said}");
 
     let repo = Repo::new(&world, "crash");
-    let said = push(&repo, "web: exit 3\n");
-    assert!(said.contains("v2 was released, but its web dyno is not running"), "{said}");
+    let (ok, said) = repo.push_procfile("web: exit 3\n", &[]);
+    assert!(!ok && said.contains("v2 did not stay up: web.1: Process exited with status 3"), "{said}");
     assert!(said.contains("No other release is serving traffic") && !said.contains("keeps serving"), "{said}");
     assert!(push(&repo, "web: python3 -m http.server $PORT\n").contains("deployed to Wharf"));
-    let said = push(&repo, "web: exit 4\n");
-    assert!(said.contains("v3 keeps serving traffic. Last log lines of v4:"), "{said}");
+    let (ok, said) = repo.push_procfile("web: exit 4\n", &[]);
+    assert!(!ok && said.contains("v3 keeps serving traffic. Last log lines of v4:"), "{said}");
     assert!(up.stop().success());
 }
 

@@ -111,12 +111,20 @@ pub struct Release {
     /// *Wharf:* when it first had a web dyno that was up, or any dyno if it has no web dynos; `None` if it never had.
     #[serde(default)]
     pub up_at: Option<DateTime<Utc>>,
-    /// *Wharf:* for how long it has been up in total, in seconds.
+    /// *Wharf:* since when it is up, if it is.
+    #[serde(default)]
+    pub up_since: Option<DateTime<Utc>>,
+    /// *Wharf:* for how long it was up before that, in seconds.
     #[serde(default)]
     pub up_seconds: i64,
 }
 
 impl Release {
+    /// For how long it has been up in total, in seconds.
+    pub fn up_for(&self, now: DateTime<Utc>) -> i64 {
+        self.up_seconds + self.up_since.map_or(0, |since| (now - since).num_seconds().max(0))
+    }
+
     /// Whether it was up, and stayed up for the watch period.
     pub fn was_good(&self) -> bool {
         self.rollout == Rollout::Passed && self.up_at.is_some()

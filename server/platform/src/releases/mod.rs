@@ -164,6 +164,7 @@ pub fn shown(row: &Row, current: Option<ReleaseId>, app: &store::apps::Row, link
         watch_seconds: row.watch_seconds,
         failed_dyno: row.failed_dyno.clone(),
         up_at: row.up_at,
-        up_seconds: row.up_seconds + row.up_since.map_or(0, |since| (Utc::now() - since).num_seconds().max(0)),
+        up_since: row.up_since,
+        up_seconds: row.up_seconds,
     }
 }
