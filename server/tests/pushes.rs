@@ -143,3 +143,20 @@ fn a_client_that_vanishes_leaves_nothing_half_done() {
     assert!(ok, "{said}");
     assert!(up.stop().success());
 }
+
+#[test]
+fn a_push_to_a_former_name_is_deployed_and_told_the_new_one() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let repo = Repo::new(&world, "before");
+    repo.commit("echo one > made");
+    world.api("PATCH", "/apps/before", serde_json::json!({ "name": "after" }));
+    let (ok, said) = repo.push(&["HEAD:main"]);
+    assert!(ok, "{said}");
+    assert!(said.contains("before was renamed to after") && said.contains("/after.git"), "{said}");
+    assert_eq!(world.ask_host("after", "/made").trim(), "one");
+    let events = world.api("GET", "/apps/after/events", Value::Null);
+    let push = events.as_array().unwrap().iter().find(|event| event["action"] == "build.push").unwrap();
+    assert!(push["summary"].as_str().unwrap().contains("with the token \""), "{push}");
+    assert!(up.stop().success());
+}
