@@ -25,6 +25,7 @@ function scripts(app: string) {
 }
 
 test("the scripts of the README deploy with a deploy token, and fail when the deploy does", async () => {
+  test.setTimeout(300_000);
   const app = freshName("ci");
   await api("POST", "/apps", { name: app });
   const folder = mkdtempSync(join(tmpdir(), "wharf-ci-"));
