@@ -42,7 +42,8 @@ impl List {
     }
 }
 
-fn show(vars: &BTreeMap<String, String>) {
+/// Prints config vars with their values.
+pub fn show(vars: &BTreeMap<String, String>) {
     let width = vars.keys().map(|key| key.chars().count()).max().unwrap_or(0);
     for (key, value) in vars {
         let gap = " ".repeat(width - key.chars().count());
@@ -88,6 +89,9 @@ impl Get {
 
 /// Sets config vars in one release
 #[derive(Args)]
+#[command(
+    after_help = "From a file with lines of KEY=value: wharf config:import [FILE]\nIn an editor: wharf config:edit"
+)]
 pub struct Set {
     /// Config vars to set
     #[arg(required = true, value_name = "KEY=VALUE")]
@@ -160,7 +164,7 @@ impl Unset {
 }
 
 /// Changes config vars, and prints the new release and what keeps it from taking effect.
-async fn change(
+pub async fn change(
     client: &Client,
     app: &str,
     update: &ConfigVarsUpdate,

@@ -99,10 +99,15 @@ pub fn current_address(credentials: &Credentials) -> Result<Option<Address>> {
     text.map(|text| Address::parse(&text)).transpose()
 }
 
-/// The token for `address`. `WHARF_API_KEY` applies only to the address that commands
-/// use, so that it is never sent anywhere else.
+/// The token in the environment. `WHARF_TOKEN` is another name of `WHARF_API_KEY`, which takes precedence.
+fn token_in_environment() -> Option<String> {
+    variable("WHARF_API_KEY").or_else(|| variable("WHARF_TOKEN"))
+}
+
+/// The token for `address`. One in the environment takes precedence over a login, and applies only to the address
+/// that commands use, so that it is never sent anywhere else.
 pub fn token_for(credentials: &Credentials, address: &Address) -> Option<String> {
-    let key = variable("WHARF_API_KEY").filter(|_| {
+    let key = token_in_environment().filter(|_| {
         let current = current_address(credentials).ok().flatten();
         current.as_ref().map_or_else(|| address.to_string() == DEFAULT_URL, |current| current == address)
     });

@@ -3,6 +3,7 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::{Context as _, Result};
+use api::unavailable::instead_of;
 use clap::error::ErrorKind;
 
 use crate::{
@@ -49,8 +50,12 @@ pub fn main(args: Vec<OsString>, groups: Vec<Group>) -> ExitCode {
         help::overview(&groups);
         return ExitCode::SUCCESS;
     }
+    let wanted = words.iter().filter_map(|word| word.to_str()).find(|word| !word.starts_with('-')).map(str::to_owned);
     let matches = match command(&groups).try_get_matches_from(args) {
         Ok(matches) => matches,
+        Err(err) if err.kind() == ErrorKind::InvalidSubcommand => {
+            return unknown(&err, wanted.as_deref().unwrap_or_default());
+        }
         Err(err) => return usage(&err),
     };
     let Some((name, arguments)) = matches.subcommand() else {
@@ -70,6 +75,17 @@ fn start(name: &str, arguments: &clap::ArgMatches, cx: &Context) -> Result<()> {
     // Do not wait for a pending DNS lookup.
     runtime.shutdown_background();
     result
+}
+
+/// Says what to do instead of a command of Heroku's, or suggests a command with a similar name.
+fn unknown(err: &clap::Error, wanted: &str) -> ExitCode {
+    match instead_of(wanted) {
+        Some(instead) => {
+            output::fail(format!("Wharf has no {wanted}. {instead}"));
+            ExitCode::FAILURE
+        }
+        None => usage(err),
+    }
 }
 
 fn usage(err: &clap::Error) -> ExitCode {
@@ -147,6 +163,38 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn every_argument_has_a_description() {
+        for command in crate::groups().into_iter().flat_map(|group| group.commands) {
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.trim().is_empty(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_of_herokus_is_one_of_ours_or_explained() {
+        let listed: Vec<&str> = include_str!("../heroku-commands.txt").lines().collect();
+        assert!(listed.len() > 300, "{}", listed.len());
+        let commands: Vec<clap::Command> = crate::groups().into_iter().flat_map(|group| group.commands).collect();
+        let ours: Vec<String> = commands
+            .iter()
+            .flat_map(|command| command.get_all_aliases().chain([command.get_name()]).map(str::to_owned))
+            .collect();
+        let is_ours = |name: &str| ours.iter().any(|own| own == name);
+        let left: Vec<&&str> = listed.iter().filter(|name| !is_ours(name) && instead_of(name).is_none()).collect();
+        assert!(left.is_empty(), "say in api/src/unavailable.rs what to do instead of {left:?}");
+        let both: Vec<&String> = ours.iter().filter(|name| instead_of(name).is_some()).collect();
+        assert!(both.is_empty(), "remove from api/src/unavailable.rs, or name what is below them: {both:?}");
+        let unused = api::unavailable::UNAVAILABLE.iter().filter(|(topic, _)| {
+            !listed
+                .iter()
+                .any(|name| name.strip_prefix(topic).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')))
+        });
+        assert_eq!(unused.count(), 0, "remove from api/src/unavailable.rs what Heroku does not have");
     }
 
     #[test]

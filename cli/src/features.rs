@@ -38,6 +38,7 @@ impl List {
 /// Enables a feature
 #[derive(Args)]
 pub struct Enable {
+    /// Name of the feature: see wharf features
     feature: String,
     #[command(flatten)]
     app: AppFlags,
@@ -53,6 +54,7 @@ impl Enable {
 /// Disables a feature
 #[derive(Args)]
 pub struct Disable {
+    /// Name of the feature: see wharf features
     feature: String,
     #[command(flatten)]
     app: AppFlags,

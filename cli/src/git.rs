@@ -29,7 +29,7 @@ fn app_in(address: &Address, url: &str) -> Option<String> {
 }
 
 /// Runs git and returns its output; `None` if it failed, as outside a repository.
-fn ask(args: &[&str]) -> Result<Option<String>> {
+pub fn ask(args: &[&str]) -> Result<Option<String>> {
     let output = Command::new("git").args(args).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let output = output.context("git cannot be started. Install it: apt-get install git")?;
     Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))

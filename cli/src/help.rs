@@ -1,6 +1,7 @@
 //! `help` and `version`.
 
 use anyhow::{Result, bail};
+use api::unavailable::instead_of;
 use clap::{Args, Command};
 
 use crate::{
@@ -30,6 +31,9 @@ impl Help {
         let below: Vec<Command> =
             whole.get_subcommands().filter(|c| c.get_name().starts_with(&topic)).cloned().collect();
         if found.is_none() && below.is_empty() {
+            if let Some(instead) = instead_of(&wanted) {
+                bail!("Wharf has no {wanted}. {instead}");
+            }
             bail!("{wanted} is not a command. See all with: wharf help");
         }
         if let Some(text) = found {

@@ -27,8 +27,8 @@ const TRIES: u32 = 5;
 
 /// Shows the log of an app
 ///
-/// Without --tail it ends after the newest line. Times are durations before now (10m, 2h,
-/// 1d), dates (2026-01-31, "2026-01-31 18:00") or RFC 3339.
+/// Without --tail it ends after the newest line; with it, it begins with the newest lines. Times are
+/// durations before now (10m, 2h, 1d), dates (2026-01-31, "2026-01-31 18:00") or RFC 3339.
 #[derive(Args)]
 pub struct Logs {
     #[command(flatten)]
@@ -54,6 +54,12 @@ pub struct Logs {
     /// Only lines of this process type, e.g. web
     #[arg(short, long, value_name = "TYPE", conflicts_with = "dyno")]
     process_type: Option<String>,
+    /// Only lines that contain this text, in any case
+    #[arg(short, long, value_name = "TEXT")]
+    grep: Option<String>,
+    /// Only lines that match this regular expression
+    #[arg(long, value_name = "PATTERN", conflicts_with = "grep")]
+    regex: Option<String>,
     /// Use colours even if stdout is not a terminal
     #[arg(long)]
     force_colors: bool,
@@ -100,6 +106,8 @@ impl Logs {
             tail: Some(self.tail),
             since,
             until,
+            text: self.grep.clone(),
+            regex: self.regex.clone(),
             ..Default::default()
         })
     }

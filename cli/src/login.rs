@@ -136,8 +136,8 @@ impl Login {
 }
 
 fn warn_of_overrides(address: &Address) {
-    if variable("WHARF_API_KEY").is_some() {
-        output::warn("WHARF_API_KEY is set and overrides this login. Remove it with: unset WHARF_API_KEY");
+    if let Some(name) = ["WHARF_API_KEY", "WHARF_TOKEN"].into_iter().find(|name| variable(name).is_some()) {
+        output::warn(format!("{name} is set and overrides this login. Remove it with: unset {name}"));
     }
     let other = variable("WHARF_URL").filter(|url| !Address::parse(url).is_ok_and(|other| other == *address));
     if let Some(other) = other {

@@ -12,6 +12,7 @@ mod output;
 mod address;
 mod app_transfers;
 mod apps;
+mod archive;
 mod audit;
 mod authorizations;
 mod buildpack_installations;
@@ -19,9 +20,11 @@ mod builds;
 mod collaborators;
 mod command_line;
 mod completion;
+mod config_files;
 mod config_vars;
 mod context;
 mod credentials;
+mod deploy;
 mod dynos;
 mod events;
 mod features;
@@ -40,6 +43,7 @@ mod platform;
 mod quotas;
 mod releases;
 mod schedules;
+mod service_accounts;
 mod stacks;
 mod statuses;
 mod streams;
@@ -81,17 +85,22 @@ commands! {
     "Dynos" {
         "ps" ["dyno", "ps:list"] => dynos::List,
         "ps:scale" ["scale", "dyno:scale"] => formation::Scale,
-        "ps:type" ["ps:resize", "dyno:resize", "resize"] => formation::Type,
+        "ps:type" ["ps:resize", "dyno:resize", "dyno:type", "resize"] => formation::Type,
         "ps:restart" ["restart", "dyno:restart"] => dynos::Restart,
-        "ps:stop" ["ps:kill", "dyno:stop", "dyno:kill"] => dynos::Stop,
+        "ps:stop" ["ps:kill", "dyno:stop", "dyno:kill", "kill", "stop"] => dynos::Stop,
     }
     "Config vars" {
         "config" ["config:list"] => config_vars::List,
         "config:get" [] => config_vars::Get,
         "config:set" ["config:add"] => config_vars::Set,
         "config:unset" ["config:remove"] => config_vars::Unset,
+        "config:import" [] => config_files::Import,
+        "config:export" [] => config_files::Export,
+        "config:edit" [] => config_files::Edit,
     }
     "Builds and releases" {
+        "deploy" [] => deploy::Deploy,
+        "redeploy" ["builds:redeploy"] => deploy::Redeploy,
         "builds" [] => builds::List,
         "builds:info" [] => builds::Info,
         "builds:output" [] => builds::Output,
@@ -100,6 +109,9 @@ commands! {
         "releases:info" [] => releases::Info,
         "releases:output" [] => releases::Output,
         "releases:cancel" [] => releases::Cancel,
+        "releases:retry" [] => releases::Retry,
+        "releases:wait" [] => releases::Wait,
+        "releases:watch" [] => releases::Watch,
         "rollback" ["releases:rollback"] => releases::Rollback,
         "buildpacks" [] => buildpack_installations::List,
         "buildpacks:set" [] => buildpack_installations::Set,
@@ -137,6 +149,12 @@ commands! {
         "authorizations" ["tokens"] => authorizations::List,
         "authorizations:create" ["tokens:create"] => authorizations::Create,
         "authorizations:revoke" ["tokens:revoke", "authorizations:destroy"] => authorizations::Revoke,
+        "service-accounts" [] => service_accounts::List,
+        "service-accounts:create" [] => service_accounts::Create,
+        "service-accounts:destroy" [] => service_accounts::Destroy,
+        "service-accounts:tokens" [] => service_accounts::Tokens,
+        "service-accounts:tokens:create" [] => service_accounts::TokenCreate,
+        "service-accounts:tokens:revoke" [] => service_accounts::TokenRevoke,
     }
     "Platform and CLI" {
         "doctor" [] => platform::Doctor,

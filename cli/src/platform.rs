@@ -1,7 +1,10 @@
 //! `doctor`: the health of the platform.
 
 use anyhow::{Result, bail};
-use api::platform::{Check, PlatformInfo};
+use api::{
+    jobs::JobState,
+    platform::{Check, PlatformInfo},
+};
 use chrono::Utc;
 use clap::Args;
 
@@ -59,6 +62,10 @@ fn show_work(info: &PlatformInfo) {
             ]);
         }
         table.print();
+    }
+    match info.jobs.iter().filter(|job| job.state == JobState::Failed).count() {
+        0 => {}
+        failed => out!("\n{failed} of these have failed. See: wharf jobs --state failed, wharf jobs:info ID"),
     }
     for reconciler in &info.reconcilers {
         for failed in &reconciler.failed {

@@ -1,9 +1,12 @@
 //! `releases`: releases and rollbacks.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, bail};
 use api::{
+    apps::AppUpdate,
     client::Client,
-    releases::{Release, ReleaseCreate, ReleaseStatus},
+    releases::{Release, ReleaseCreate, ReleaseStatus, Rollout},
 };
 use chrono::Utc;
 use clap::Args;
@@ -64,8 +67,17 @@ fn status(release: &Release) -> (&'static str, &'static str) {
         ReleaseStatus::Pending if release.queued => ("release command queued", YELLOW),
         ReleaseStatus::Pending => ("release command executing", YELLOW),
         ReleaseStatus::Failed if release.cancellation().is_some() => ("release command cancelled", RED),
-        ReleaseStatus::Failed => ("release command failed", RED),
+        ReleaseStatus::Failed if release.failed_dyno.is_none() => ("release command failed", RED),
+        ReleaseStatus::Failed if release.up_at.is_none() => ("never came up", RED),
+        ReleaseStatus::Failed => ("did not stay up", RED),
         ReleaseStatus::Expired => ("release expired", DIM),
+        ReleaseStatus::Succeeded if release.rollout == Rollout::Superseded => ("replaced before it was up", DIM),
+        ReleaseStatus::Succeeded if release.current && release.rollout == Rollout::Failed => ("current, crashes", RED),
+        ReleaseStatus::Succeeded if release.rollout == Rollout::Failed => ("never came up", RED),
+        ReleaseStatus::Succeeded if release.current && release.rollout == Rollout::Waiting => ("starting", YELLOW),
+        ReleaseStatus::Succeeded if release.current && release.rollout == Rollout::Watching => {
+            ("being watched", YELLOW)
+        }
         ReleaseStatus::Succeeded if release.current => ("current", GREEN),
         ReleaseStatus::Succeeded | ReleaseStatus::Unknown => ("", NONE),
     }
@@ -127,7 +139,8 @@ impl Info {
             ("By", release.user.email.clone()),
             ("Commit", release.commit.clone().unwrap_or_default()),
             ("Status", status_word(&release)),
-            ("Error", release.error.clone().unwrap_or_default()),
+            ("Error", release.failure().or_else(|| release.error.clone()).unwrap_or_default()),
+            ("Up", up_word(&release)),
             ("Eligible for Rollback?", if release.eligible_for_rollback { "Yes" } else { "No" }.into()),
             ("When", moment(release.created_at)),
         ]);
@@ -143,6 +156,114 @@ impl Info {
 fn status_word(release: &Release) -> String {
     let current = if release.current { " (current)" } else { "" };
     format!("{}{current}", release.status.as_str())
+}
+
+/// For how long it was up.
+fn up_word(release: &Release) -> String {
+    match release.up_at {
+        Some(_) => format!("for {}", output::span(release.up_for(Utc::now()).unsigned_abs())),
+        None if release.rollout == Rollout::Unknown => String::new(),
+        None => "never".to_owned(),
+    }
+}
+
+/// Waits until a release has stayed up; fails if it does not
+///
+/// The exit status is 0 if its web dynos have been up for the watch period, or if it has none, and 1 if one of them has
+/// crashed, the release phase has failed, or the time is over.
+#[derive(Args)]
+pub struct Wait {
+    /// Version (v12) or id [default: the newest]
+    release: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+    /// Return as soon as it is up, without waiting for the watch period
+    #[arg(long)]
+    up: bool,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE)]
+    timeout: u64,
+}
+
+/// How long to wait for a release, in seconds: a release phase may take an hour.
+const PATIENCE: u64 = 4200;
+/// How often to look at a release.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Wait {
+    /// `releases:wait`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let client = cx.client()?;
+        let release = find(client, &name, self.release.as_deref()).await?;
+        let action = Action::start(format!("Waiting for v{} of {}", release.version, named(&name)));
+        let release = settled(client, &name, release, self.up, self.timeout).await?;
+        action.done_with(format!("v{} is up", release.version));
+        if cx.json { output::json(&release) } else { Ok(()) }
+    }
+}
+
+/// The release that has stayed up, or if `up` is set, that is up: `release`, or one with the same code that has replaced
+/// it. Fails if it does not stay up, or after `timeout` seconds.
+async fn settled(client: &Client, app: &str, mut release: Release, up: bool, timeout: u64) -> Result<Release> {
+    let started = Instant::now();
+    loop {
+        if let Some(why) = release.failure() {
+            bail!("v{} failed: {why}\nSee: wharf logs --app {app}", release.version);
+        }
+        match release.rollout {
+            Rollout::Passed => return Ok(release),
+            Rollout::Watching if up => return Ok(release),
+            Rollout::Superseded => release = successor(client, app, &release).await?,
+            _ if started.elapsed() >= Duration::from_secs(timeout) => {
+                bail!("v{} is not up after {timeout} seconds.", release.version)
+            }
+            _ => {
+                tokio::time::sleep(LOOK).await;
+                release = client.release_info(app, &release.id.to_string()).await?;
+            }
+        }
+    }
+}
+
+/// The release with the same code that has replaced one before it was up, such as one with other config vars.
+async fn successor(client: &Client, app: &str, release: &Release) -> Result<Release> {
+    let all = client.release_list(app, SCAN).await?;
+    let next = all.into_iter().find(|r| r.version > release.version && r.slug == release.slug);
+    match next.filter(|next| next.rollout != Rollout::Superseded) {
+        Some(next) => Ok(next),
+        None => bail!("v{} was replaced by another release before it was up.", release.version),
+    }
+}
+
+/// Shows or sets how long new web dynos have to stay up before the old ones are stopped
+#[derive(Args)]
+pub struct Watch {
+    /// From 0 to 600
+    #[arg(value_parser = clap::value_parser!(i32).range(0..=600))]
+    seconds: Option<i32>,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Watch {
+    /// `releases:watch`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let client = cx.client()?;
+        if let Some(seconds) = self.seconds {
+            let action = Action::start(format!("Setting the watch period of {} to {seconds} s", named(&name)));
+            let update = AppUpdate { watch_seconds: Some(seconds), ..Default::default() };
+            let app = client.app_update(&name, &update).await?;
+            return action.finish(cx.json, &app);
+        }
+        let app = client.app_info(&name).await?;
+        if cx.json {
+            return output::json(&serde_json::json!({ "watch_seconds": app.watch_seconds }));
+        }
+        out!("{}", app.watch_seconds);
+        Ok(())
+    }
 }
 
 /// Prints the output of a release's release phase
@@ -203,10 +324,50 @@ async fn running(client: &Client, app: &str) -> Result<Release> {
     }
 }
 
+/// Runs the release command of a release again, and releases its code if that succeeds
+#[derive(Args)]
+pub struct Retry {
+    /// Version (v12) or id [default: the newest]
+    release: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Retry {
+    /// `releases:retry`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let client = cx.client()?;
+        let release = find(client, &name, self.release.as_deref()).await?;
+        let version = release.version;
+        // One that was cancelled before its turn has no output.
+        let had_phase = release.output_stream_url.is_some() || release.status == ReleaseStatus::Failed;
+        let Some(slug) = release.slug.filter(|_| had_phase) else {
+            bail!(
+                "v{version} of {} has no release command. Declare one in the Procfile: release: COMMAND",
+                named(&name)
+            );
+        };
+        if release.status.is_pending() {
+            bail!("The release command of v{version} has not ended. To cancel it: wharf releases:cancel v{version}");
+        }
+        let action = Action::start(format!("Retrying v{version} of {}", named(&name)));
+        let description = Some(format!("Retry of v{version}: {}", release.description));
+        let create = ReleaseCreate { slug: Some(slug.id.to_string()), description, ..Default::default() };
+        let made = client.release_create(&name, &create).await?;
+        action.done_with(format!("v{}", made.version));
+        note_phase(&made, &name);
+        let action = Action::start(format!("Waiting for v{} of {}", made.version, named(&name)));
+        let release = settled(client, &name, made, false, PATIENCE).await?;
+        action.done_with(format!("v{} is up", release.version));
+        if cx.json { output::json(&release) } else { Ok(()) }
+    }
+}
+
 /// Rolls back to the code and config vars of an earlier release
 #[derive(Args)]
 pub struct Rollback {
-    /// v12 or an id [default: the newest earlier one with different code or config vars]
+    /// v12 or an id [default: the newest earlier one that was up, with different code or config vars]
     release: Option<String>,
     #[command(flatten)]
     app: AppFlags,
@@ -224,7 +385,10 @@ impl Rollback {
         let current = newest.iter().find(|r| r.current);
         let to = match &self.release {
             Some(text) => find(client, &name, Some(text)).await?,
-            None => before(client, &name, &newest, current).await?,
+            None => {
+                already_back(&newest, current)?;
+                before(client, &name, &newest, current).await?
+            }
         };
         if self.dry_run {
             let effects = client.release_rollback_effects(&name, &to.version.to_string()).await?;
@@ -242,13 +406,26 @@ impl Rollback {
         let create = ReleaseCreate { release: Some(to.id.to_string()), ..Default::default() };
         let release = client.release_create(&name, &create).await?;
         action.done_with(format!("v{}", release.version));
-        output::warn("Rollback affects code and config vars; it doesn't add or remove addons.");
         if let Some(current) = current {
             note(format!("To undo, run: wharf rollback v{} --app {name}", current.version));
         }
         note_phase(&release, &name);
         if cx.json { output::json(&release) } else { Ok(()) }
     }
+}
+
+/// Rejects a rollback without a version while the newest release is one that has failed: the one before serves already.
+fn already_back(releases: &[Release], current: Option<&Release>) -> Result<()> {
+    let failed = releases.first().filter(|newest| newest.status == ReleaseStatus::Failed);
+    if let (Some(failed), Some(current)) = (failed, current) {
+        bail!(
+            "v{} has failed, and v{} serves: there is nothing to undo. To go further back, name a release: wharf \
+             rollback VERSION",
+            failed.version,
+            current.version
+        );
+    }
+    Ok(())
 }
 
 /// The default target of a rollback.
@@ -264,16 +441,17 @@ async fn before(client: &Client, app: &str, releases: &[Release], current: Optio
         return Ok(release.clone());
     }
     bail!(
-        "{} has no earlier release with code that differs from what is running. See: wharf releases --app {app}",
+        "{} has no earlier release with code that differs from what is running and was up. See: wharf releases --app \
+         {app}",
         named(app)
     )
 }
 
-/// Releases before the current one that succeeded and have code, newest first: one without code would stop everything,
-/// so it has to be given explicitly.
+/// Releases before the current one that were up and have code, newest first: one that never came up, or without code,
+/// would stop everything, so it has to be given explicitly.
 fn candidates<'a>(releases: &'a [Release], current: Option<&'a Release>) -> impl Iterator<Item = &'a Release> {
     let limit = current.map_or(i32::MAX, |c| c.version);
-    releases.iter().filter(move |r| r.version < limit && r.eligible_for_rollback && r.slug.is_some())
+    releases.iter().filter(move |r| r.version < limit && r.is_rollback_target())
 }
 
 /// Prints a note if a release is waiting for its release command.

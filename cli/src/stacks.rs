@@ -47,6 +47,7 @@ impl List {
 /// Sets the stack for the next build
 #[derive(Args)]
 pub struct Set {
+    /// Name of the stack: see wharf stacks
     stack: String,
     #[command(flatten)]
     app: AppFlags,

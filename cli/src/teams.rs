@@ -44,6 +44,7 @@ impl List {
 /// Creates a team, with you as its admin
 #[derive(Args)]
 pub struct Create {
+    /// Name of the team
     name: String,
 }
 
@@ -59,15 +60,20 @@ impl Create {
 /// Deletes a team that has no apps
 #[derive(Args)]
 pub struct Destroy {
-    #[command(flatten)]
-    team: TeamFlag,
+    /// The team
+    #[arg(value_name = "TEAM", required_unless_present = "flag")]
+    name: Option<String>,
+    /// The team, as with other commands
+    #[arg(short, long = "team", value_name = "TEAM", conflicts_with = "name")]
+    flag: Option<String>,
 }
 
 impl Destroy {
     /// `teams:destroy`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        let action = Action::start(format!("Deleting the team {}", self.team.team));
-        let team = cx.client()?.team_delete(&self.team.team).await?;
+        let name = self.name.or(self.flag).unwrap_or_default();
+        let action = Action::start(format!("Deleting the team {name}"));
+        let team = cx.client()?.team_delete(&name).await?;
         action.finish(cx.json, &team)
     }
 }

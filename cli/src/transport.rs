@@ -12,7 +12,11 @@ use std::{
 use api::{Error, Reply, Request, Transport, client::Carried};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Response, body::Incoming, client::conn::http1::SendRequest};
+use hyper::{
+    Response,
+    body::{Body, Incoming},
+    client::conn::http1::SendRequest,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -29,8 +33,10 @@ use crate::{
 const CONNECT: Duration = Duration::from_secs(10);
 /// Response timeout.
 const ANSWER: Duration = Duration::from_secs(120);
+/// Timeout of an upload, with its response.
+const UPLOAD: Duration = Duration::from_secs(3600);
 
-type Sender = SendRequest<Full<Bytes>>;
+type Sender<B = Full<Bytes>> = SendRequest<B>;
 
 /// Sends requests to one platform with one token.
 #[derive(Clone)]
@@ -117,6 +123,31 @@ pub async fn open(url: &str, headers: &[(&'static str, String)]) -> Result<Respo
     }
 }
 
+/// Sends `body` to the pre-signed `url` with PUT.
+pub async fn upload<B>(url: &str, body: B) -> Result<(), Error>
+where
+    B: Body<Data = Bytes, Error = std::io::Error> + Send + Unpin + 'static,
+{
+    let (address, path) = Address::split(url).map_err(|err| Error::unreadable(0, format!("{err:#}")))?;
+    let mut sender = connect(&address).await?;
+    let answer = timeout(UPLOAD, async {
+        let response = sender.send_request(with_body(&address, "PUT", &path, &[], body)?).await;
+        read(&address, response.map_err(|err| connection_lost(&address, &err))?).await
+    });
+    let reply = answer.await.unwrap_or_else(|_| {
+        let minutes = UPLOAD.as_secs() / 60;
+        Err(Error::unreachable(format!("The upload to {address} did not end within {minutes} minutes.")))
+    })?;
+    moved(&address, &reply)?;
+    match reply.status {
+        200..300 => Ok(()),
+        status => {
+            let unreadable = |_| Error::unreadable(status, format!("The upload was rejected with status {status}."));
+            Err(Error { status, ..serde_json::from_slice(&reply.body).unwrap_or_else(unreadable) })
+        }
+    }
+}
+
 fn build(
     address: &Address,
     method: &str,
@@ -124,6 +155,16 @@ fn build(
     headers: &[(&'static str, String)],
     body: Vec<u8>,
 ) -> Result<hyper::Request<Full<Bytes>>, Error> {
+    with_body(address, method, path, headers, Full::new(Bytes::from(body)))
+}
+
+fn with_body<B>(
+    address: &Address,
+    method: &str,
+    path: &str,
+    headers: &[(&'static str, String)],
+    body: B,
+) -> Result<hyper::Request<B>, Error> {
     let mut request = hyper::Request::builder()
         .method(method)
         .uri(path)
@@ -133,7 +174,7 @@ fn build(
         request = request.header(*name, value);
     }
     request
-        .body(Full::new(Bytes::from(body)))
+        .body(body)
         .map_err(|err| Error::unreadable(0, format!("Invalid request: {err}. Is the token a single line?")))
 }
 
@@ -165,7 +206,11 @@ fn moved(address: &Address, reply: &Reply) -> Result<(), Error> {
     }
 }
 
-async fn connect(address: &Address) -> Result<Sender, Error> {
+async fn connect<B>(address: &Address) -> Result<Sender<B>, Error>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let stream = match timeout(CONNECT, dial(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(err)) => return Err(unreachable(address, &say(&err))),
@@ -208,9 +253,11 @@ async fn secure(address: &Address, stream: TcpStream) -> std::io::Result<tokio_r
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
-async fn handshake<S>(address: &Address, stream: S) -> Result<Sender, Error>
+async fn handshake<S, B>(address: &Address, stream: S) -> Result<Sender<B>, Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await

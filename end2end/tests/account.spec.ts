@@ -1,5 +1,5 @@
 // Tokens, sessions, appearance, and the keyboard that every page has.
-import { api, open, signInBy } from "../apps";
+import { api, freshName, open, signInBy } from "../apps";
 import { expect, test, wharf } from "../world";
 
 test("a token is shown once, works, and works no more once revoked", async ({ page }) => {
@@ -81,6 +81,29 @@ test("a token has a scope and an end unless one says otherwise", async ({ page }
   await expect(row).not.toContainText("no expiry");
   await page.getByRole("button", { name: `Revoke the token for ${what}` }).click();
   await expect(row).toHaveCount(0);
+});
+
+test("a deploy token is for the apps that it names", async ({ page }) => {
+  const app = freshName("deployed");
+  await api("POST", "/apps", { name: app });
+  try {
+    await open(page, "/account");
+    const what = `CI ${Date.now()}`;
+    await page.getByLabel("Description of the token").fill(what);
+    await expect(page.getByText("Does not rename, transfer or destroy them.")).toBeVisible();
+    await page.getByLabel("Scope of the token").selectOption({ label: "deploy apps" });
+    await expect(page.getByText("For CI: pushes, builds, releases and rolls back")).toBeVisible();
+    await page.getByLabel("Apps of the token").fill(app);
+    await page.getByRole("button", { name: "New token" }).click();
+    await expect(page.getByText("It is shown only once.")).toBeVisible();
+    const row = page.getByRole("row", { name: new RegExp(what) });
+    await expect(row).toContainText(`deploy: ${app}`);
+    await expect(row).not.toContainText("no expiry");
+    await page.getByRole("button", { name: `Revoke the token for ${what}` }).click();
+    await expect(row).toHaveCount(0);
+  } finally {
+    await api("DELETE", `/apps/${app}`);
+  }
 });
 
 test("all other sessions end at once, and this one stays", async ({ browser, baseURL }) => {

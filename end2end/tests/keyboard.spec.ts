@@ -119,3 +119,12 @@ test("an incident, from the chart to the line to the release", async ({ page }) 
   repository.remove();
   await destroyed(name);
 });
+
+test("the palette says what to do instead of a command that only Heroku has", async ({ page }) => {
+  await open(page, "/apps");
+  await page.keyboard.press("Control+k");
+  const palette = page.getByRole("dialog", { name: "Search or run a command" });
+  await palette.getByRole("combobox").fill("heroku domains:add www.example.com");
+  await expect(palette.getByText("Wharf has no domains:add. Custom domains do not exist yet.")).toBeVisible();
+  await expect(palette.getByText("No results.")).toHaveCount(0);
+});

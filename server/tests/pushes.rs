@@ -104,9 +104,7 @@ fn the_end_of_a_push_says_what_serves_and_what_does_not() {
     let world = World::new();
     let mut up = world.up(&[]);
     let push = |repo: &Repo, procfile: &str| {
-        fs::write(repo.folder.join("Procfile"), procfile).unwrap();
-        repo.commit("true");
-        let (ok, said) = repo.push(&["main"]);
+        let (ok, said) = repo.push_procfile(procfile, &[]);
         assert!(ok, "{said}");
         said
     };
@@ -115,12 +113,12 @@ fn the_end_of_a_push_says_what_serves_and_what_does_not() {
     assert!(said.contains("Process types: worker (wharf ps:scale worker=1 --app quiet)"), "{said}");
 
     let repo = Repo::new(&world, "crash");
-    let said = push(&repo, "web: exit 3\n");
-    assert!(said.contains("v2 was released, but its web dyno is not running"), "{said}");
+    let (ok, said) = repo.push_procfile("web: exit 3\n", &[]);
+    assert!(!ok && said.contains("v2 did not stay up: web.1: Process exited with status 3"), "{said}");
     assert!(said.contains("No other release is serving traffic") && !said.contains("keeps serving"), "{said}");
     assert!(push(&repo, "web: python3 -m http.server $PORT\n").contains("deployed to Wharf"));
-    let said = push(&repo, "web: exit 4\n");
-    assert!(said.contains("v3 keeps serving traffic. Last log lines of v4:"), "{said}");
+    let (ok, said) = repo.push_procfile("web: exit 4\n", &[]);
+    assert!(!ok && said.contains("v3 keeps serving traffic. Last log lines of v4:"), "{said}");
     assert!(up.stop().success());
 }
 
@@ -143,5 +141,22 @@ fn a_client_that_vanishes_leaves_nothing_half_done() {
     repo.commit("true");
     let (ok, said) = repo.push(&["main"]);
     assert!(ok, "{said}");
+    assert!(up.stop().success());
+}
+
+#[test]
+fn a_push_to_a_former_name_is_deployed_and_told_the_new_one() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let repo = Repo::new(&world, "before");
+    repo.commit("echo one > made");
+    world.api("PATCH", "/apps/before", serde_json::json!({ "name": "after" }));
+    let (ok, said) = repo.push(&["HEAD:main"]);
+    assert!(ok, "{said}");
+    assert!(said.contains("before was renamed to after") && said.contains("/after.git"), "{said}");
+    assert_eq!(world.ask_host("after", "/made").trim(), "one");
+    let events = world.api("GET", "/apps/after/events", Value::Null);
+    let push = events.as_array().unwrap().iter().find(|event| event["action"] == "build.push").unwrap();
+    assert!(push["summary"].as_str().unwrap().contains("with the token \""), "{push}");
     assert!(up.stop().success());
 }

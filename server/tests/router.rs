@@ -100,6 +100,12 @@ fn the_router_knows_no_secret_and_has_no_rights() {
     up.wait_for("the router was killed by signal 9; restarting it");
     assert_eq!(world.ask_host(&app, "/readme").trim(), "hello");
     assert_eq!(status(world.pid_of("router"))["Uid"], format!("{ROUTER} {ROUTER} {ROUTER} {ROUTER}"));
+    // Maintenance mode is in effect when the request that switches it has been answered.
+    for (on, status) in [(true, 503), (false, 200), (true, 503), (false, 200)] {
+        world.api("PATCH", &format!("/apps/{app}"), serde_json::json!({ "maintenance": on }));
+        let answer = world.ask_as(&format!("{app}.localhost"), "GET", "/readme", b"").unwrap();
+        assert_eq!(answer.status, status, "{on}: {}", answer.body);
+    }
     let lines = || fs::read_dir(router::spool_dir(&world.data())).unwrap().count();
     wait_until("there are lines of the router", || lines() > 0);
     assert!(up.stop().success());

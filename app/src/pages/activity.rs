@@ -3,7 +3,7 @@
 use api::{
     builds::{Build, BuildStatus},
     client::{Asked, Page},
-    releases::{Release, ReleaseStatus},
+    releases::{Release, ReleaseStatus, Rollout},
     statuses::AppStatus,
 };
 use chrono::{DateTime, NaiveDate, Utc};
@@ -17,7 +17,7 @@ use super::{
     app_frame::ThisApp,
     compare::{Compare, pair},
     create::build_title,
-    release_phase::{CancelPhase, phase_text},
+    release_phase::{CancelPhase, outcome_text},
     rollback::RollbackButton,
 };
 use crate::{
@@ -74,7 +74,10 @@ impl Item {
     /// A key that changes with everything shown, so that a changed item is rerendered.
     fn key(&self) -> String {
         match self {
-            Self::Release(r, build) => format!("{}{:?}{}{}{:?}{build:?}", r.id, r.status, r.current, r.cancelled, r.error),
+            Self::Release(r, build) => format!(
+                "{}{:?}{}{}{:?}{:?}{:?}{build:?}",
+                r.id, r.status, r.current, r.cancelled, r.error, r.rollout, r.up_at
+            ),
             Self::Build(b) => format!("{}{:?}{}", b.id, b.status, b.queue_position),
         }
     }
@@ -299,18 +302,23 @@ fn ReleaseItem(app: ThisApp, release: Release, made: Option<BuildSummary>) -> im
     let code = made.is_some() || release.commit.is_some();
     let number = made.as_ref().map(|m| m.number);
     let title = made.and_then(|m| m.message).unwrap_or_else(|| release.description.clone());
-    let (tone, glyph) = match release.status {
-        ReleaseStatus::Failed => ("bad", "bad"),
-        ReleaseStatus::Pending => ("busy", "busy"),
+    let (tone, glyph) = match (release.status, release.rollout) {
+        (ReleaseStatus::Failed, _) | (_, Rollout::Failed) => ("bad", "bad"),
+        (ReleaseStatus::Pending, _) => ("busy", "busy"),
+        (_, rollout) if rollout.is_open() && release.current => ("busy", "busy"),
         _ if !code => ("idle", "cfg"),
+        // A dot is for what was seen to work.
+        (_, Rollout::Unknown) => ("ok", "ok"),
+        _ if !release.was_good() => ("idle", "idle"),
         _ => ("ok", "ok"),
     };
     let item = if release.current { format!("now {tone}") } else { tone.to_owned() };
     let version = release.version;
     let at = release.created_at;
-    let can_go_back = release.eligible_for_rollback && !release.current;
-    let failed = release.status == ReleaseStatus::Failed;
-    let phase = phase_text(&release);
+    let never_worked = matches!(release.rollout, Rollout::Failed | Rollout::Superseded);
+    let can_go_back = release.eligible_for_rollback && !release.current && !never_worked;
+    let failed = release.failure().is_some();
+    let outcome = outcome_text(&release);
     let can_cancel = release.may_cancel();
     view! {
         <li class=item id=format!("v{version}")>
@@ -325,7 +333,7 @@ fn ReleaseItem(app: ThisApp, release: Release, made: Option<BuildSummary>) -> im
                     <Avatar who=release.user.email.clone()/>
                     <span>{words::who(&release.user.email)}", "<time datetime=at.to_rfc3339() title=words::exact(at)>{move || words::clock_time(clock.local(at))}</time></span>
                     {release.commit.as_deref().map(|c| view! { <span class="sha">{words::short_commit(c)}</span> })}
-                    {phase.map(|said| view! { <span class=format!("t-{tone}") style="overflow-wrap:anywhere">{said}</span> })}
+                    {outcome.map(|said| view! { <span class=format!("t-{tone}") style="overflow-wrap:anywhere">{said}</span> })}
                 </div>
                 <div class="vs">
                     {(version > 1).then(|| view! { <a href=move || app.path(&format!("/activity?compare=v{}..v{version}", version - 1))>"What changed"</a> })}

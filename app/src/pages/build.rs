@@ -75,6 +75,7 @@ fn OneBuild(app: ThisApp, id: BuildId, found: Memo<Build>) -> impl IntoView {
     let deploys = app.may("deploy");
     let pending = Memo::new(move |_| found.with(|b| b.status.is_pending()));
     let error = Memo::new(move |_| found.with(|b| b.error.clone()));
+    let released = Memo::new(move |_| found.with(|b| b.release.is_some()));
     let plain = Memo::new(move |_| of(&|b| b.output_stream_url.clone()));
     let user = Memo::new(move |_| of(&|b| b.user.email.clone()));
     view! {
@@ -97,7 +98,10 @@ fn OneBuild(app: ThisApp, id: BuildId, found: Memo<Build>) -> impl IntoView {
             <section class="notes" aria-label="Why it failed">
                 <div class="note bad" style="overflow-wrap:anywhere">
                     <crate::parts::Glyph name="bad"/>
-                    <span><b>{how_it_ended(&why)}"."</b>" Nothing was released; the previous release keeps running."</span>
+                    <span><b>{if released.get() { how_the_release_ended(&why) } else { how_it_ended(&why) }}"."</b>{move || match released.get() {
+                        true => " The release that was up before serves, if there is one.",
+                        false => " Nothing was released; the previous release keeps running.",
+                    }}</span>
                 </div>
             </section>
         })}
@@ -123,6 +127,7 @@ fn OneBuild(app: ThisApp, id: BuildId, found: Memo<Build>) -> impl IntoView {
                             <li><Icon name="box"/><span>"The slug is created and stored"</span></li>
                             <li><Icon name="term"/><span>"The release phase runs, if the Procfile has one"</span></li>
                             <li><Icon name="restart"/><span>"New dynos start; traffic switches when they respond"</span></li>
+                            <li><Icon name="rollback"/><span>"If they do not stay up, traffic goes back to the old ones"</span></li>
                         </ul>
                     </section>
                 </Show>
@@ -130,6 +135,11 @@ fn OneBuild(app: ThisApp, id: BuildId, found: Memo<Build>) -> impl IntoView {
         </div>
     }
     .into_any()
+}
+
+/// The sentence for a build that failed because its release did: `v7 did not stay up: …`.
+fn how_the_release_ended(why: &str) -> String {
+    format!("The deploy failed: {}", why.trim_end_matches('.'))
 }
 
 /// The sentence for a build's error such as "failed to compile Python app", without the full stop.

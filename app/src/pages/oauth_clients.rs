@@ -19,9 +19,10 @@ fn meaning(scope: &str) -> &'static str {
         "global" => "Full access to your account and all your apps",
         "identity" => "See who you are",
         "read" => "See your apps, but not their config vars",
-        "write" => "See and change your apps, but not their config vars",
+        "write" => "See and change your apps, but not their config vars; not rename, transfer or destroy them",
         "read-protected" => "See your apps with their config vars",
-        "write-protected" => "See and change your apps with their config vars",
+        "write-protected" => "See and change your apps with their config vars; not rename, transfer or destroy them",
+        "deploy" => "Deploy your apps",
         _ => "An unknown permission",
     }
 }

@@ -114,6 +114,11 @@ fn Figures(app: ThisApp) -> impl IntoView {
         <section class="sec" aria-label="Traffic">
             {metrics.show(2, move |metrics| {
                 let totals = Memo::new(move |_| metrics.with(totals));
+                // Before the creation of a new app there is nothing to see.
+                let from = Memo::new(move |_| {
+                    let created = app.status.get().map(|status| status.app.created_at);
+                    metrics.with(|m| created.map_or(m.from, |created| created.clamp(m.from, m.to)))
+                });
                 let line = move |f: fn(&Totals) -> Vec<f64>| Signal::derive(move || totals.with(f));
                 view! {
                     <div class="sec-h">
@@ -137,9 +142,9 @@ fn Figures(app: ThisApp) -> impl IntoView {
                                 detail=Signal::derive(move || totals.with(|s| if s.quota == 0 { "not measured".into() } else { words::bytes_of(s.last_memory, s.quota) }))/>
                         </div>
                         <div style="padding:4px 16px 10px;border-top:1px solid var(--line)">
-                            {move || metrics.with(|m| view! { <Rail events=m.events.clone() from=m.from to=m.to/> })}
+                            {move || metrics.with(|m| view! { <Rail events=m.events.clone() from=from.get() to=m.to/> })}
                             <div class="axis" aria-hidden="true">
-                                <span>{move || metrics.with(|m| words::clock_time(clock.local(m.from)))}</span>
+                                <span>{move || words::clock_time(clock.local(from.get()))}</span>
                                 <span>"now"</span>
                             </div>
                         </div>
@@ -185,7 +190,8 @@ fn Figure(
 fn ReleaseCard(app: ThisApp, release: Release, status: Signal<AppStatus>) -> impl IntoView {
     let before = Memo::new(move |_| {
         status.with(|s| {
-            s.releases.iter().find(|r| !r.current && r.eligible_for_rollback && r.slug.is_some()).map(|r| r.version)
+            let current = s.releases.iter().find(|r| r.current).map_or(i32::MAX, |r| r.version);
+            s.releases.iter().find(|r| r.version < current && r.is_rollback_target()).map(|r| r.version)
         })
     });
     let id = release.id.get();

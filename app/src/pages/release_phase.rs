@@ -1,16 +1,42 @@
-//! The state of a release phase, and the button that cancels it.
+//! What became of a release: its release phase and its rollout; and the button that cancels a release phase.
 
-use api::releases::{Release, ReleaseStatus};
+use api::releases::{Release, ReleaseStatus, Rollout};
 use leptos::prelude::*;
 
 use super::app_frame::ThisApp;
 use crate::{
     data::client,
     parts::{ActButton, Icon, Show, Toasts, act},
+    words,
 };
 
+/// Describes what became of a release, or how far it is. `None` if it is current and all is well, or if that is not known.
+pub fn outcome_text(release: &Release) -> Option<String> {
+    phase_text(release).or_else(|| rollout_text(release))
+}
+
+/// Describes the rollout of a release.
+fn rollout_text(release: &Release) -> Option<String> {
+    let up = || words::span(release.up_seconds);
+    let why = || release.failure().unwrap_or_else(|| "it crashed".into());
+    // The one before serves again.
+    let serves = if release.status == ReleaseStatus::Failed { "; the previous release keeps running" } else { "" };
+    match (release.rollout, release.up_at) {
+        (Rollout::Failed, None) => Some(format!("never came up ({}){serves}", why())),
+        (Rollout::Failed, Some(_)) => Some(format!("up for {}, then {}{serves}", up(), why())),
+        (Rollout::Superseded, None) => Some("replaced before it was up".into()),
+        (Rollout::Waiting, _) => release.current.then(|| "starting".into()),
+        (Rollout::Watching, _) => release.current.then(|| format!("up; being watched for {} s", release.watch_seconds)),
+        (_, Some(_)) if !release.current => Some(format!("was up for {}", up())),
+        _ => None,
+    }
+}
+
 /// Describes a release phase that has not succeeded.
-pub fn phase_text(release: &Release) -> Option<String> {
+fn phase_text(release: &Release) -> Option<String> {
+    if release.failed_dyno.is_some() {
+        return None;
+    }
     match (release.status, release.cancellation()) {
         (ReleaseStatus::Failed, Some(why)) => Some(format!("release phase {why}; the previous release keeps running")),
         (ReleaseStatus::Failed, None) => Some("release phase failed; the previous release keeps running".into()),

@@ -1,9 +1,9 @@
-//! Settings of an app: name, config vars, buildpacks, maintenance, destruction.
+//! Settings of an app: name, config vars, buildpacks, deploys, maintenance, destruction.
 
 mod access;
 mod config_vars;
+mod deploys;
 mod destroy;
-mod dotenv;
 mod general;
 
 use crate::parts::Show;
@@ -12,14 +12,16 @@ use leptos::prelude::*;
 use super::app_frame::{ThisApp, may};
 use access::AccessSection;
 use config_vars::ConfigVarsSection;
+use deploys::DeploysSection;
 use destroy::DestroySection;
 use general::{BuildpacksSection, GeneralSection, MaintenanceSection};
 
 /// The sections, and the permission that each requires.
-const SECTIONS: [(&str, &str, &str); 6] = [
+const SECTIONS: [(&str, &str, &str); 7] = [
     ("general", "General", "view"),
     ("config", "Config vars", "config"),
     ("build", "Buildpacks", "deploy"),
+    ("deploys", "Deploys", "deploy"),
     ("access", "Access", "view"),
     ("maintenance", "Maintenance", "operate"),
     ("destroy", "Destroy", "manage"),
@@ -46,6 +48,7 @@ pub fn SettingsPage() -> impl IntoView {
                             <GeneralSection app status/>
                             <Show when=move || config.get()><ConfigVarsSection app changes=deploy/></Show>
                             <Show when=move || deploy.get()><BuildpacksSection app/></Show>
+                            <Show when=move || deploy.get()><DeploysSection app status/></Show>
                             <AccessSection app status/>
                             <Show when=move || operate.get()><MaintenanceSection app status/></Show>
                             <Show when=move || manage.get()><DestroySection app status/></Show>

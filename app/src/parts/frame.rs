@@ -1,6 +1,6 @@
 //! The frame around every page that requires a session: sidebar, top bar, notices.
 
-use api::{client::Page, live::Topic, platform::PlatformInfo, teams::Team};
+use api::{client::Page, jobs::JobState, live::Topic, platform::PlatformInfo, teams::Team};
 use leptos::{either::Either, html, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_location;
@@ -181,11 +181,14 @@ fn PlatformFoot() -> impl IntoView {
     info.show(1, |info| {
         let shown = Memo::new(move |_| {
             info.with(|info| {
-                info.as_ref().map(|i| (i.checks.iter().filter(|c| c.ok).count(), i.checks.len(), i.version.clone()))
+                info.as_ref().map(|i| {
+                    let failed = i.jobs.iter().filter(|job| job.state == JobState::Failed).count();
+                    (i.checks.iter().filter(|c| c.ok).count(), i.checks.len(), i.version.clone(), failed)
+                })
             })
         });
         move || match shown.get() {
-            Some((good, all, version)) => {
+            Some((good, all, version, failed)) => {
                 let (tone, glyph, verdict) = match all {
                     0 => ("idle", "#g-sealwait", "Not checked"),
                     _ if good == all => ("ok", "#g-seal", "All checks pass"),
@@ -198,6 +201,7 @@ fn PlatformFoot() -> impl IntoView {
                             <span><b>{verdict}</b></span>
                         </span>
                         <span style="padding-left:22px">{format!("{good} of {all} · Wharf {version}")}</span>
+                        {(failed > 0).then(|| view! { <span style="padding-left:22px">{words::count(failed, "failed job", "failed jobs")}</span> })}
                     </a>
                 })
             }

@@ -1,6 +1,7 @@
 //! The command palette, which finds every page, app and action by a few letters; and the keyboard shortcuts of the
 //! page.
 
+use api::unavailable::instead_of;
 use leptos::{ev, html, prelude::*};
 use leptos_router::{
     NavigateOptions,
@@ -99,6 +100,12 @@ fn choices(typed: &str, apps: &[String], here: Option<&str>, is_admin: bool) -> 
     all.retain(|choice| words.iter().all(|w| choice.text.to_ascii_lowercase().contains(w)));
     all.truncate(40);
     all
+}
+
+/// What to do instead of a command of Heroku's that Wharf does not have: `heroku domains:add www.example.com`.
+fn instead(typed: &str) -> Option<String> {
+    let command = typed.split_whitespace().find(|word| !matches!(*word, "heroku" | "wharf"))?;
+    instead_of(command).map(|instead| format!("Wharf has no {command}. {instead}"))
 }
 
 /// The palette, the help, and the keys that open them.
@@ -269,7 +276,7 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
                 />
                 <kbd>"Esc"</kbd>
             </div>
-            <Results list at run/>
+            <Results list at run instead=Signal::derive(move || typed.with(|typed| instead(typed)))/>
         </dialog>
     }
     .into_any()
@@ -277,7 +284,12 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
 
 /// The matching entries.
 #[component]
-fn Results(list: Memo<Vec<Choice>>, at: RwSignal<usize>, run: Callback<Choice>) -> impl IntoView {
+fn Results(
+    list: Memo<Vec<Choice>>,
+    at: RwSignal<usize>,
+    run: Callback<Choice>,
+    instead: Signal<Option<String>>,
+) -> impl IntoView {
     view! {
         <div role="listbox" id="palette-list" aria-label="Results" tabindex="-1">
             {move || list.get().into_iter().enumerate().map(|(i, choice)| {
@@ -290,7 +302,8 @@ fn Results(list: Memo<Vec<Choice>>, at: RwSignal<usize>, run: Callback<Choice>) 
                     </div>
                 }
             }).collect_view()}
-            <Show when=move || list.with(Vec::is_empty)><p class="small dim" style="padding:8px">"No results."</p></Show>
+            {move || instead.get().map(|text| view! { <p class="small" role="status" style="padding:8px">{text}</p> })}
+            <Show when=move || list.with(Vec::is_empty) && instead.with(Option::is_none)><p class="small dim" style="padding:8px">"No results."</p></Show>
         </div>
     }
     .into_any()
@@ -351,6 +364,13 @@ mod tests {
         assert_eq!(app_of("/apps/shop/logs").as_deref(), Some("shop"));
         assert_eq!(app_of("/apps/new"), None);
         assert_eq!(app_of("/platform"), None);
+    }
+
+    #[test]
+    fn a_command_that_only_heroku_has_is_explained() {
+        let said = instead("heroku domains:add www.example.com").unwrap();
+        assert!(said.starts_with("Wharf has no domains:add. Custom domains"), "{said}");
+        assert_eq!((instead(""), instead("wharf"), instead("shop logs")), (None, None, None));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Home, Said,
-    platform::{ID, Platform, app, dyno, formation, held, release},
+    platform::{ID, Platform, TIME, app, dyno, formation, held, release},
 };
 
 fn at(home: &Home, platform: &Platform, args: &[&str]) -> Said {
@@ -12,9 +12,11 @@ fn at(home: &Home, platform: &Platform, args: &[&str]) -> Said {
     home.wharf(&[args, &["--app", "dusk"]].concat())
 }
 
-/// Newest first, the first one current, as returned by `release_list`.
+/// Newest first, the first one current if no other is, as returned by `release_list`.
 fn releases(mut all: Vec<Value>) -> Value {
-    all[0]["current"] = json!(true);
+    if !all.iter().any(|release| release["current"] == json!(true)) {
+        all[0]["current"] = json!(true);
+    }
     Value::Array(all)
 }
 
@@ -59,6 +61,58 @@ fn a_rollback_without_a_version_goes_to_the_last_different_code() {
     // Only a release without code.
     let (asked, said) = rollback(vec![release(2, Some('a'), "Deploy a"), first()], &[], &[]);
     assert_eq!((asked, said.code), (None, Some(1)));
+}
+
+/// A release with this rollout, which was up if `up`.
+fn rolled_out(version: i32, slug: char, rollout: &str, up: bool) -> Value {
+    let mut release = release(version, Some(slug), "Deploy");
+    release["rollout"] = json!(rollout);
+    release["up_at"] = if up { json!(TIME) } else { Value::Null };
+    release
+}
+
+#[test]
+fn a_rollback_without_a_version_goes_to_the_last_that_was_up() {
+    let all = vec![
+        rolled_out(5, 'e', "failed", false),
+        rolled_out(4, 'd', "failed", false),
+        rolled_out(3, 'c', "superseded", false),
+        rolled_out(2, 'b', "passed", true),
+    ];
+    let (asked, said) = rollback(all, &[], &[]);
+    assert_eq!(asked.as_deref(), Some("02"), "{}", said.err);
+    assert!(!said.err.to_lowercase().contains("addon"), "{}", said.err);
+    // One that has failed is not what serves.
+    let mut failed = rolled_out(6, 'f', "failed", false);
+    failed["status"] = json!("failed");
+    failed["failed_dyno"] = json!("web.1");
+    let mut serving = rolled_out(5, 'e', "passed", true);
+    serving["current"] = json!(true);
+    let (asked, said) = rollback(vec![failed, serving, rolled_out(2, 'b', "passed", true)], &[], &[]);
+    assert_eq!((asked, said.code), (None, Some(1)));
+    assert!(said.err.contains("v6 has failed, and v5 serves: there is nothing to undo"), "{}", said.err);
+}
+
+#[test]
+fn waiting_for_a_release_ends_with_its_outcome() {
+    let home = Home::new();
+    let mut failed = rolled_out(3, 'c', "failed", false);
+    failed["failed_dyno"] = json!("web.1");
+    failed["error"] = json!("Process exited with status 3");
+    let platform = Platform::start(vec![
+        ("GET /apps/dusk/releases/2", 200, rolled_out(2, 'b', "passed", true)),
+        ("GET /apps/dusk/releases/3", 200, failed),
+        ("GET /apps/dusk/releases/4", 200, rolled_out(4, 'd', "watching", true)),
+    ]);
+    let said = at(&home, &platform, &["releases:wait", "v2"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), "Waiting for v2 of ⬢ dusk... done, v2 is up\n"));
+    let said = at(&home, &platform, &["releases:wait", "v3"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("v3 failed: web.1: Process exited with status 3"), "{}", said.err);
+    assert_eq!(at(&home, &platform, &["releases:wait", "v4", "--up"]).code, Some(0));
+    let said = at(&home, &platform, &["releases:wait", "v4", "--timeout", "0"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("v4 is not up after 0 seconds"), "{}", said.err);
 }
 
 #[test]
@@ -227,4 +281,35 @@ fn a_login_without_a_token_says_where_to_get_one() {
     let said = home.wharf(&["login", &platform.url, "--data", "/nonexist"]);
     let sentence = "/nonexist/admin-token does not exist. wharfd up --data /nonexist creates it.\n";
     assert!(said.err.ends_with(sentence), "{}", said.err);
+}
+
+#[test]
+fn a_dotenv_file_is_imported_in_one_release_and_exported() {
+    let home = Home::new();
+    let vars = json!({ "A": "1", "B": "two words", "C": "kept" });
+    let platform = Platform::start(vec![
+        ("PATCH /apps/dusk/config-vars", 200, vars.clone()),
+        ("GET /apps/dusk/config-vars", 200, vars),
+        ("GET /apps/dusk/releases", 200, json!([release(5, Some('a'), "Set A, B")])),
+    ]);
+    std::fs::write(home.0.join(".env"), "# local\nexport A=1\nB=\"two words\" \n").unwrap();
+    let said = at(&home, &platform, &["config:import"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "A\nB\n"), "{}", said.err);
+    assert!(said.err.contains("Setting 2 config vars and restarting ⬢ dusk... done, v5"), "{}", said.err);
+    assert_eq!(platform.changes(), [r#"PATCH /apps/dusk/config-vars {"A":"1","B":"two words"}"#]);
+
+    let said = at(&home, &platform, &["config:export"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "A=1\nB=\"two words\"\nC=kept\n"), "{}", said.err);
+
+    std::fs::write(home.0.join("broken"), "A=1\nnonsense\n").unwrap();
+    for (file, words) in [("broken", "Line 2 does not contain ="), ("none", "read none")] {
+        let said = at(&home, &platform, &["config:import", file]);
+        assert_eq!(said.code, Some(1));
+        assert!(said.err.contains(words), "{}", said.err);
+    }
+    let said = at(&home, &platform, &["config:edit"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("wharf config:import FILE"), "{}", said.err);
+    assert!(platform.changes().is_empty());
+    assert!(home.wharf(&["help", "config:set"]).out.contains("wharf config:import [FILE]"));
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod deploys;
 mod hostile_tenant;
 mod jobs;
 mod platform;
@@ -101,6 +102,20 @@ fn wrong_usage_is_1_and_says_what_is_missing() {
 }
 
 #[test]
+fn what_only_heroku_has_is_said_with_the_nearest_way() {
+    let home = Home::new();
+    for (args, words) in [
+        (&["domains:add", "www.example.com", "--app", "dusk"][..], "Wharf has no domains:add. Custom domains do not"),
+        (&["--json", "pg:psql"], "Wharf has no pg:psql. Databases do not exist yet."),
+        (&["help", "labs:enable"], "Wharf has no labs:enable. There are no labs."),
+    ] {
+        let said = home.wharf(args);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{args:?}");
+        assert!(said.err.contains(words) && !said.err.contains("similar"), "{args:?}: {}", said.err);
+    }
+}
+
+#[test]
 fn what_cannot_be_asked_says_what_to_do() {
     let home = Home::new();
     let said = home.wharf(&["apps"]);
@@ -113,6 +128,22 @@ fn what_cannot_be_asked_says_what_to_do() {
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains(&url) && said.err.contains("wharfd up"), "{}", said.err);
     assert!(!said.err.contains('\x1b'), "no colours where nobody sees them");
+}
+
+#[test]
+fn a_token_comes_from_either_variable() {
+    let home = Home::new();
+    let url = format!("http://localhost:{}", free_port());
+    for set in [&["WHARF_API_KEY"][..], &["WHARF_TOKEN"], &["WHARF_API_KEY", "WHARF_TOKEN"]] {
+        let mut helper = home.command(WHARF);
+        helper.args(["git:credentials", "get"]).env("WHARF_URL", &url).stdin(Stdio::piped()).stdout(Stdio::piped());
+        set.iter().for_each(|name| drop(helper.env(name, name.to_lowercase())));
+        let mut child = helper.spawn().unwrap();
+        let question = format!("protocol=http\nhost={}\n\n", url.trim_start_matches("http://"));
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), question.as_bytes()).unwrap();
+        let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        assert!(said.contains(&format!("password={}\n", set[0].to_lowercase())), "{set:?}: {said}");
+    }
 }
 
 #[test]
@@ -195,8 +226,11 @@ fn bash_completes_commands_with_colons() {
         run(bash.args(["-c", script]).env("WHARF", WHARF).env("COMP_LINE", line)).out.trim().to_owned()
     };
     assert_eq!(complete("wharf config:s"), "set");
-    assert_eq!(complete("wharf config:"), "get set unset");
-    assert_eq!(complete("wharf relea"), "releases releases:info releases:output releases:cancel");
+    assert_eq!(complete("wharf config:"), "get set unset import export edit");
+    assert_eq!(
+        complete("wharf relea"),
+        "releases releases:info releases:output releases:cancel releases:retry releases:wait releases:watch"
+    );
     assert_eq!(complete("wharf logs --ta"), "--tail");
     assert_eq!(complete("wharf completion "), "bash zsh fish --json --help");
 }

@@ -15,7 +15,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Serves `answers`: `GET /apps/dusk` with its status and body.
+    /// Serves `answers`: `GET /apps/dusk` with its status and body, in which `http://platform` is this platform.
     pub fn start(answers: Vec<(&'static str, u16, Value)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
@@ -59,11 +59,13 @@ fn answer(stream: TcpStream, answers: &[(&str, u16, Value)], seen: &Mutex<Vec<St
     let length = lines.iter().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    seen.lock().unwrap().push(format!("{question} {}", String::from_utf8(body).unwrap()).trim().to_owned());
+    // Archives are not text.
+    seen.lock().unwrap().push(format!("{question} {}", String::from_utf8_lossy(&body)).trim().to_owned());
     let missing = (404, json!({ "id": "not_found", "resource": "app", "message": "Couldn't find that app." }));
     let found = answers.iter().find(|(q, ..)| *q == question).map(|(_, status, body)| (*status, body.clone()));
     let (status, body) = found.unwrap_or(missing);
-    let body = body.to_string();
+    let host = lines.iter().find_map(|l| l.strip_prefix("host: ")).unwrap_or_default();
+    let body = body.to_string().replace("http://platform", &format!("http://{host}"));
     let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
     reader.into_inner().write_all(format!("{head}\r\nConnection: close\r\n\r\n{body}").as_bytes()).unwrap();
 }
@@ -109,6 +111,16 @@ pub fn dyno(name: &str) -> Value {
         "id": ID, "name": name, "type": "web", "size": "Basic", "state": "up", "command": "run", "attach_url": null,
         "app": { "id": ID, "name": "dusk" }, "release": { "id": ID, "version": 4 },
         "created_at": TIME, "updated_at": TIME,
+    })
+}
+
+/// A build of `dusk` with this status, which resulted in v2.
+pub fn build(status: &str) -> Value {
+    json!({
+        "id": ID, "app": { "id": ID }, "status": status, "buildpacks": [], "source_blob": {}, "stack": "heroku-24",
+        "slug": null, "release": { "id": format!("{}02", &ID[..34]) }, "user": { "id": ID, "email": "a@b.c" },
+        "output_stream_url": "http://platform/streams/builds/secret", "created_at": TIME, "updated_at": TIME,
+        "number": 1, "error": (status == "failed").then_some("the build command failed"),
     })
 }
 

@@ -41,6 +41,10 @@ pub struct App {
     pub generation: Ref,
     pub create_status: String,
     pub process_tier: String,
+    /// *Wharf:* how long the web dynos of a release have to stay up before those of the release before are stopped, in
+    /// seconds.
+    #[serde(default)]
+    pub watch_seconds: i32,
 }
 
 /// Creates an app.
@@ -64,4 +68,7 @@ pub struct AppUpdate {
     pub maintenance: Option<bool>,
     #[serde(default, deserialize_with = "loose_ref", skip_serializing_if = "Option::is_none")]
     pub build_stack: Option<String>,
+    /// *Wharf:* from 0 to 600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_seconds: Option<i32>,
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, AuthorizationId};
+use crate::ids::{AccountId, AppId, AuthorizationId};
 
 /// A token and its purpose. The token itself is shown once, on creation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,31 @@ pub struct Authorization {
     /// *Wharf:* when the token expires; absent if it lasts until it is revoked.
     #[serde(default)]
     pub expires_at: Option<DateTime<Utc>>,
+    /// *Wharf:* the apps that the token is limited to; absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apps: Option<Vec<AuthorizationApp>>,
+}
+
+/// *Wharf:* an app that a token is limited to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationApp {
+    pub id: AppId,
+    /// Absent if the app is gone or not visible to the reader, and in responses to changes.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+impl Authorization {
+    /// The scopes, and the apps that it is limited to: `deploy: dusk, dawn`.
+    pub fn reach(&self) -> String {
+        let scope = self.scope.join(", ");
+        let Some(apps) = &self.apps else { return scope };
+        let names = apps.iter().filter_map(|app| app.name.clone()).collect::<Vec<_>>();
+        match names.is_empty() {
+            true => format!("{scope}: no app that you can see"),
+            false => format!("{scope}: {}", names.join(", ")),
+        }
+    }
 }
 
 /// The secret: complete in the response that creates it, masked in later ones.
@@ -56,9 +81,13 @@ pub struct AuthorizationCreate {
     #[serde(default)]
     pub scope: Option<Vec<String>>,
     /// Seconds; a number or, from some clients, a string. With `never`, the token lasts until it is revoked, which is
-    /// the default for requests by programs; tokens requested by a browser last ninety days by default.
+    /// the default for requests by programs; deploy tokens, and tokens requested by a browser, last ninety days by
+    /// default.
     #[serde(default)]
     pub expires_in: Option<serde_json::Value>,
+    /// *Wharf:* names or ids of the apps that a token with the scope `deploy` is limited to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apps: Option<Vec<String>>,
 }
 
 /// Changes a token's description.

@@ -26,7 +26,7 @@ use crate::{
     apps::{App, AppCreate, AppUpdate},
     authorizations::{Authorization, AuthorizationCreate},
     buildpack_installations::{BuildpackChoice, BuildpackInstallation, BuildpackInstallationsUpdate},
-    builds::Build,
+    builds::{Build, BuildCreate},
     collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate, Permission},
     config_vars::{ConfigVars, ConfigVarsUpdate},
     dynos::{Dyno, DynoSize},
@@ -53,6 +53,7 @@ use crate::{
     sessions::{Session, SignInLink, SignInLinkInfo},
     sign_in::SignInOptions,
     slugs::Slug,
+    sources::Source,
     stacks::Stack,
     statuses::{AppStatus, AppSummary},
     team_invitations::TeamInvitation,
@@ -280,6 +281,12 @@ calls! {
     app_delete(app: &str) -> App: "DELETE" of(app, "");
     /// The status of an app.
     app_status(app: &str) -> AppStatus: "GET" of(app, "/status");
+    /// Where to upload source code for a build.
+    source_create(app: &str) -> Source: "POST" of(app, "/sources");
+    /// Starts a build.
+    build_create(app: &str, create: &BuildCreate) -> Build: "POST" of(app, "/builds"), create;
+    /// Builds the source of the current release again.
+    build_redeploy(app: &str) -> Build: "POST" of(app, "/actions/redeploy");
     /// One build.
     build_info(app: &str, build: &str) -> Build: "GET" of(app, &format!("/builds/{}", segment(build)));
     /// Cancels a build.

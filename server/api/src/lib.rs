@@ -2,7 +2,8 @@
 //!
 //! Everything here is plain data shared by both sides of the HTTP API. The shapes are those of Heroku's
 //! Platform API v3, for compatibility with its clients; Wharf's additions are marked *Wharf:* and ignored by
-//! them. How requests are sent is up to a [`Transport`].
+//! them. How requests are sent is up to a [`Transport`]. What the command line and the console share beyond that is here,
+//! too: [`dotenv`], [`sanitize`] and [`unavailable`].
 
 pub mod accounts;
 pub mod app_transfers;
@@ -13,6 +14,7 @@ pub mod builds;
 pub mod client;
 pub mod collaborators;
 pub mod config_vars;
+pub mod dotenv;
 pub mod dynos;
 pub mod error;
 pub mod features;
@@ -48,6 +50,7 @@ pub mod subjects;
 pub mod team_invitations;
 pub mod team_members;
 pub mod teams;
+pub mod unavailable;
 
 pub use crate::client::{Client, Reply, Request, Transport};
 pub use crate::error::Error;

@@ -36,4 +36,10 @@ pub struct LogSessionCreate {
     /// *Wharf:* only lines before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
+    /// *Wharf:* only lines that contain this text, in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// *Wharf:* only lines that match this regular expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regex: Option<String>,
 }

@@ -20,10 +20,41 @@ named! {
         /// Its release phase is queued or running.
         Pending = "pending",
         Succeeded = "succeeded",
-        /// Also if its release phase was cancelled.
+        /// Also if its release phase was cancelled, or if its web dynos did not stay up and the release before serves
+        /// again.
         Failed = "failed",
         /// It succeeded once, and can no longer be rolled back to.
         Expired = "expired",
+    }
+}
+
+named! {
+    /// How far the dynos of a release have taken over from those of the release before.
+    ///
+    /// ```text
+    /// waiting ──→ watching ──→ passed
+    ///    ├────────────┴──────→ failed
+    ///    └───────────────────→ superseded
+    /// ```
+    pub enum Rollout {
+        /// Its web dynos are not up yet, or its release phase has not ended.
+        Waiting = "waiting",
+        /// Its web dynos are up and get the requests. Those of the release before keep running for the watch period.
+        Watching = "watching",
+        /// Its web dynos stayed up for the watch period, or there was nothing to wait for.
+        Passed = "passed",
+        /// A web dyno has crashed before that, or the release phase has failed. The release before serves again, if
+        /// there is one that was up.
+        Failed = "failed",
+        /// Another release has replaced it before that.
+        Superseded = "superseded",
+    }
+}
+
+impl Rollout {
+    /// Whether it is still to be seen whether the release stays up.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Waiting | Self::Watching)
     }
 }
 
@@ -71,9 +102,58 @@ pub struct Release {
     /// *Wharf:* whether its release phase is waiting for its turn.
     #[serde(default)]
     pub queued: bool,
+    /// *Wharf:* how far its dynos have taken over.
+    #[serde(default)]
+    pub rollout: Rollout,
+    /// *Wharf:* how long its web dynos have to stay up before those of the release before are stopped, in seconds.
+    #[serde(default)]
+    pub watch_seconds: i32,
+    /// *Wharf:* the dyno that did not stay up: `web.1`. `error` says how it ended.
+    #[serde(default)]
+    pub failed_dyno: Option<String>,
+    /// *Wharf:* when it first had a web dyno that was up, or any dyno if it has no web dynos; `None` if it never had.
+    #[serde(default)]
+    pub up_at: Option<DateTime<Utc>>,
+    /// *Wharf:* since when it is up, if it is.
+    #[serde(default)]
+    pub up_since: Option<DateTime<Utc>>,
+    /// *Wharf:* for how long it was up before that, in seconds.
+    #[serde(default)]
+    pub up_seconds: i64,
 }
 
 impl Release {
+    /// For how long it has been up in total, in seconds.
+    pub fn up_for(&self, now: DateTime<Utc>) -> i64 {
+        self.up_seconds + self.up_since.map_or(0, |since| (now - since).num_seconds().max(0))
+    }
+
+    /// Whether it was up, and stayed up for the watch period.
+    pub fn was_good(&self) -> bool {
+        self.rollout == Rollout::Passed && self.up_at.is_some()
+    }
+
+    /// Whether a rollback should go back to it if no other is named: one that is known to work, and has code. Servers of
+    /// earlier versions do not record what works.
+    pub fn is_rollback_target(&self) -> bool {
+        self.eligible_for_rollback && self.slug.is_some() && (self.rollout == Rollout::Unknown || self.was_good())
+    }
+
+    /// Why it failed, in one sentence without a full stop; `None` if it has not.
+    pub fn failure(&self) -> Option<String> {
+        let error = self.error.as_deref();
+        match (&self.failed_dyno, self.status) {
+            (Some(dyno), _) if self.rollout == Rollout::Failed => {
+                Some(format!("{dyno}: {}", error.unwrap_or("it crashed")))
+            }
+            (_, ReleaseStatus::Failed) => Some(match error {
+                Some(why) => format!("release phase: {why}"),
+                None => "the release phase failed".to_owned(),
+            }),
+            _ => None,
+        }
+    }
+
     /// Whether its release phase can be cancelled. Not if it has already been cancelled and is about to end.
     pub fn may_cancel(&self) -> bool {
         self.status.is_pending() && !self.cancelled

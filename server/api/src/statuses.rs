@@ -24,7 +24,7 @@ named! {
         Up = "up",
         /// Some desired dynos are not up.
         Degraded = "degraded",
-        /// The newest release crashes on start, and the previous one keeps serving.
+        /// The newest release did not stay up, and the previous one serves.
         Held = "held",
         /// No web dyno is up though one is desired.
         Crashed = "crashed",
@@ -75,17 +75,17 @@ pub struct ReleaseSummary {
     pub created_at: DateTime<Utc>,
 }
 
-/// A release that does not serve because its dynos crash on start.
+/// A release that has failed because its web dynos did not stay up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeldRelease {
     pub version: i32,
     /// The release that serves instead.
     pub serving: i32,
-    /// One of its crashing dynos: `web.1`.
+    /// The dyno that did not stay up: `web.1`.
     pub dyno: String,
-    /// How its last run ended: "Process exited with status 1".
+    /// How it ended: "Process exited with status 1".
     pub last_exit: Option<String>,
-    /// When it is restarted; `None` while it is starting.
+    /// Servers of earlier versions restarted it, at this time.
     #[serde(default)]
     pub next_start_at: Option<DateTime<Utc>>,
 }
@@ -98,7 +98,7 @@ pub struct AppStatus {
     pub detail: String,
     pub formation: Vec<Formation>,
     pub dynos: Vec<Dyno>,
-    /// Set while the newest release does not come up and an older one serves.
+    /// Set while the newest release is one that did not stay up, and an older one serves.
     #[serde(default)]
     pub held: Option<HeldRelease>,
     /// Newest first, at most ten.

@@ -19,8 +19,12 @@ pub enum RequiredScope {
     Identity,
     /// Reading, without the values of config vars.
     Read,
+    /// Reading what a deployment needs: the app, its builds, releases and dynos.
+    ReadDeploy,
     /// Reading, with the values of config vars.
     ReadProtected,
+    /// Deploying: code, builds and releases.
+    Deploy,
     /// Writing, without config vars.
     Write,
     /// Writing, with config vars.
@@ -40,7 +44,9 @@ impl RequiredScope {
             Self::Nothing => "open",
             Self::Identity => "identity",
             Self::Read => "read",
+            Self::ReadDeploy => "read or deploy",
             Self::ReadProtected => "read-protected",
+            Self::Deploy => "write or deploy",
             Self::Write => "write",
             Self::WriteProtected => "write-protected",
             Self::Global => "global",

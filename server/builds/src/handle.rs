@@ -33,8 +33,8 @@ impl Builds {
             git,
             slug_checks: Slots::new("upload checks", 2, 16, 4),
             uploads: Slots::new("uploads", 4, 0, 32),
-            // A suspension cancels builds.
-            wake: platform.waker(&[Kind::App, Kind::Build, Kind::Account]),
+            // A suspension cancels builds, and releases decide about those that wait for them.
+            wake: platform.waker(&[Kind::App, Kind::Build, Kind::Release, Kind::Account]),
             platform,
             config,
         }))

@@ -8,6 +8,7 @@ use std::ops::Deref;
 
 use api::ids::{AccountId, AppId};
 use base::{Base, Error, Result};
+use chrono::{Duration, Utc};
 use sqlx::PgExecutor;
 use store::{
     accounts, apps,
@@ -30,6 +31,10 @@ impl Owned for apps::Row {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn app(&self) -> Option<AppId> {
+        Some(self.id)
     }
 
     fn owner(&self) -> Owner {
@@ -99,15 +104,26 @@ impl Team {
     }
 }
 
+/// How long an app is found by a name that it had before.
+const FORMER: Duration = Duration::days(30);
+
+async fn by_name(base: &Base, name: &str) -> Result<Option<apps::Row>> {
+    if let Some(row) = store::apps::app_by_name(base.db(), name).await? {
+        return Ok(Some(row));
+    }
+    Ok(store::apps::app_by_former_name(base.db(), name, Utc::now() - FORMER).await?)
+}
+
 impl Actor {
-    /// The app with this name or id, if the caller has the right `can` on it.
+    /// The app with this name or id, if the caller has the right `can` on it. For a while, an app is also found by a
+    /// name that it had before.
     ///
     /// Fails with 404 for an app that does not exist or is not visible, and with 403 for one that is visible.
     pub async fn app(&self, name: &str, can: Can) -> Result<App> {
         let db = self.base.db();
         let row = match name.parse::<AppId>() {
             Ok(id) => store::apps::app_info(db, id).await?,
-            Err(_) => store::apps::app_by_name(db, name).await?,
+            Err(_) => by_name(&self.base, name).await?,
         };
         let row = row.ok_or_else(Error::no_app)?;
         let access = store::collaborators::access_info(db, self.account.id, row.id).await?;

@@ -85,6 +85,7 @@ impl Actor {
             account: self.account.id,
             email: self.account.email.clone(),
             credential: Some(self.credential.to_string()),
+            token: self.scope.description.clone(),
             address: self.address.clone(),
         }
     }

@@ -1,6 +1,10 @@
-//! Authorizations: API tokens. A token is shown once, when it is created.
+//! Authorizations: API tokens. A token is shown once, when it is created. One with the scope `deploy` can be limited to
+//! apps: then it can deploy these, and do nothing else.
 
-use api::ids::{AccountId, AuthorizationId};
+use api::{
+    authorizations::AuthorizationApp,
+    ids::{AccountId, AppId, AuthorizationId},
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -14,9 +18,13 @@ use base::{
     web::{Created, Input},
 };
 use chrono::{DateTime, Duration, Utc};
-use store::authorizations::{LIST, Listed, Row};
+use store::{
+    apps::Filter,
+    authorizations::{LIST, Listed, Row},
+    pages::Range,
+};
 
-use crate::{actor::Actor, scopes};
+use crate::{actor::Actor, rights::Can, scopes};
 
 /// A new token and its row.
 pub fn make(
@@ -38,6 +46,7 @@ pub fn make(
         last_used_at: None,
         client_id: None,
         parent_id: None,
+        apps: None,
         created_at: now,
         updated_at: now,
     };
@@ -83,7 +92,22 @@ pub fn shown(
         session: None,
         last_used_at: row.last_used_at,
         expires_at: row.expires_at,
+        apps: row.apps.map(|apps| apps.into_iter().map(|id| AuthorizationApp { id, name: None }).collect()),
     }
+}
+
+/// Adds the names of the apps that tokens are limited to, of those that are visible to the caller.
+pub async fn add_names(tokens: &mut [api::authorizations::Authorization], actor: &Actor) -> Result<()> {
+    let ids: Vec<AppId> = tokens.iter().flat_map(|token| token.apps.iter().flatten()).map(|app| app.id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let filter = Filter { ids: Some(&ids), ..Filter::default() };
+    let visible = actor.apps(&filter, &Range::longest(&store::apps::LIST)).await?;
+    for app in tokens.iter_mut().flat_map(|token| token.apps.iter_mut().flatten()) {
+        app.name = visible.rows.iter().find(|row| row.id == app.id).map(|row| row.name.clone());
+    }
+    Ok(())
 }
 
 pub fn missing() -> Error {
@@ -121,8 +145,11 @@ pub async fn admit(tx: &mut sqlx::PgConnection, account: AccountId, actor: &Acto
     )))
 }
 
-/// The default validity of a token created in a browser; programs expect that theirs do not expire.
-const OF_A_BROWSER: Duration = Duration::days(90);
+/// The default validity of a deploy token, and of a token created in a browser; programs expect that others of theirs
+/// do not expire.
+const USUAL: Duration = Duration::days(90);
+/// How many apps a token can be limited to; one for more than that is created without a limit.
+const MOST_APPS: usize = 50;
 
 /// `POST /oauth/authorizations`
 pub async fn authorization_create(
@@ -131,16 +158,18 @@ pub async fn authorization_create(
 ) -> Result<Created<api::authorizations::Authorization>> {
     actor.must_be_a_person().await?;
     if matches!(actor.credential, Credential::Session(_)) && create.expires_in.is_none() {
-        create.expires_in = Some(OF_A_BROWSER.num_seconds().into());
+        create.expires_in = Some(USUAL.num_seconds().into());
     }
-    let (row, token) = new_token(create, actor.account.id, &actor)?;
+    let (row, token) = new_token(create, actor.account.id, &actor).await?;
     let mut tx = actor.change(actor.subject()).await?;
     admit(&mut tx, row.account_id, &actor).await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\".", row.description);
     note(&mut tx, "authorization.create", &row, summary);
     tx.commit().await?;
-    Ok(Created(shown(row, own_user(&actor), Some(token))))
+    let mut made = shown(row, own_user(&actor), Some(token));
+    add_names(std::slice::from_mut(&mut made), &actor).await?;
+    Ok(Created(made))
 }
 
 fn check_description(description: &str) -> Result<()> {
@@ -153,8 +182,9 @@ fn check_description(description: &str) -> Result<()> {
 /// A new token of `account` as requested, and its row; nothing is written.
 ///
 /// It can do no more than the credential that creates it: its scope is not wider, and if that is an expiring token, it
-/// expires with it at the latest and is deleted with it.
-pub fn new_token(
+/// expires with it at the latest and is deleted with it. One that is limited to apps can only be for deploying, and only
+/// apps that the caller can deploy.
+pub async fn new_token(
     create: api::authorizations::AuthorizationCreate,
     account: AccountId,
     actor: &Actor,
@@ -163,13 +193,42 @@ pub fn new_token(
     check_description(&description)?;
     let scope = scopes::checked(create.scope.filter(|s| !s.is_empty()).unwrap_or_else(|| vec!["global".into()]))?;
     let now = Utc::now();
-    let expires_at = ends(lifetime(create.expires_in)?.map(|life| now + life), actor)?;
+    let apps = limits(create.apps.unwrap_or_default(), &scope, actor).await?;
+    let expires_at = match create.expires_in {
+        None if scope == [scopes::DEPLOY] => {
+            Some(actor.scope.expires_at.map_or(now + USUAL, |own| own.min(now + USUAL)))
+        }
+        wanted => ends(lifetime(wanted)?.map(|life| now + life), actor)?,
+    };
     if !actor.scope.contains(&scope) {
         return Err(Error::forbidden("A token cannot create a token with a wider scope than its own."));
     }
     let (row, token) = make(account, &description, scope, expires_at, now);
     let parent_id = actor.scope.expires_at.and(actor.credential.token());
-    Ok((Row { parent_id, ..row }, token))
+    Ok((Row { parent_id, apps, ..row }, token))
+}
+
+/// The apps with these names or ids; `None` without any, for a token that is not limited to apps.
+async fn limits(names: Vec<String>, scope: &[String], actor: &Actor) -> Result<Option<Vec<AppId>>> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    if scope != [scopes::DEPLOY] {
+        return Err(Error::invalid("Only a token with the scope deploy, and no other, can be limited to apps."));
+    }
+    if names.len() > MOST_APPS {
+        return Err(Error::invalid(format!(
+            "A token can be limited to at most {MOST_APPS} apps. Without apps, it can deploy all those of its account."
+        )));
+    }
+    let mut apps = Vec::new();
+    for name in names {
+        let app = actor.app(&name, Can::Deploy).await?.id;
+        if !apps.contains(&app) {
+            apps.push(app);
+        }
+    }
+    Ok(Some(apps))
 }
 
 /// The expiry of a token for which `wanted` was requested: that of the caller's credential, if nothing was requested.
@@ -220,7 +279,9 @@ fn lifetime(given: Option<serde_json::Value>) -> Result<Option<Duration>> {
 }
 
 fn note(tx: &mut Change, action: &str, row: &Row, summary: String) {
-    let data = serde_json::json!({ "authorization": row.id, "scope": row.scope, "expires_at": row.expires_at });
+    let data = serde_json::json!({
+        "authorization": row.id, "scope": row.scope, "apps": row.apps, "expires_at": row.expires_at,
+    });
     tx.record(action, summary, data);
 }
 
@@ -228,7 +289,9 @@ fn note(tx: &mut Change, action: &str, row: &Row, summary: String) {
 pub async fn authorization_list(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
     let range = pages::requested(&headers, &LIST)?;
     let page = store::authorizations::authorization_list(base.db(), actor.account.id, Utc::now(), &range).await?;
-    Ok(pages::respond(&LIST, &range, page.map(|listed| with_client(listed, &actor))))
+    let mut page = page.map(|listed| with_client(listed, &actor));
+    add_names(&mut page.rows, &actor).await?;
+    Ok(pages::respond(&LIST, &range, page))
 }
 
 /// `GET /oauth/authorizations/{authorization}`
@@ -237,7 +300,9 @@ pub async fn authorization_info(
     actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Json<api::authorizations::Authorization>> {
-    Ok(Json(with_client(find(&base, &actor, &id).await?, &actor)))
+    let mut found = with_client(find(&base, &actor, &id).await?, &actor);
+    add_names(std::slice::from_mut(&mut found), &actor).await?;
+    Ok(Json(found))
 }
 
 /// `PATCH /oauth/authorizations/{authorization}`

@@ -28,7 +28,7 @@ impl Actor {
     /// Locks an app until the end of a change of this actor, before its first write. Returns `false` if the app is gone, or
     /// is being destroyed. If others had locked it, fails as [`Actor::change`] does.
     pub async fn lock_app(&self, change: &mut PgConnection, app: AppId) -> Result<bool> {
-        if store::apps::app_lock_at_once(&mut *change, app).await? {
+        if store::apps::app_try_lock(&mut *change, app).await? {
             return Ok(true);
         }
         let is_there = store::apps::app_lock(&mut *change, app).await?;

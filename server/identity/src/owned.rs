@@ -6,6 +6,7 @@
 
 use std::ops::Deref;
 
+use api::ids::AppId;
 use base::{Error, Result};
 use store::{accounts, collaborators::Access};
 
@@ -21,6 +22,9 @@ pub trait Owned {
 
     /// Its name, for people.
     fn name(&self) -> &str;
+
+    /// The app that it is or is part of, for tokens that are limited to apps.
+    fn app(&self) -> Option<AppId>;
 
     /// The person or team that owns it.
     fn owner(&self) -> Owner;
@@ -122,7 +126,7 @@ impl Actor {
     /// token cannot grant them, either.
     pub fn checked<R: Owned>(&self, row: R, access: &Access) -> Checked<R> {
         let all = rights_on(&self.account, &row, access);
-        let rights = all.and(self.scope.rights());
+        let rights = all.and(self.scope.rights_on(row.app()));
         Checked { row, rights, is_narrowed: rights != all, role: role(access) }
     }
 

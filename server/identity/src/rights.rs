@@ -81,6 +81,9 @@ impl Rights {
     /// Read-only rights, without the code.
     pub const TO_SEE: Self = Self(1 << Can::View as u16 | 1 << Can::Logs as u16 | 1 << Can::Config as u16);
 
+    /// Rights to deploy and to follow that, without config vars.
+    pub const TO_DEPLOY: Self = Self(1 << Can::View as u16 | 1 << Can::Logs as u16 | 1 << Can::Deploy as u16);
+
     fn of(rights: &[Can]) -> Self {
         Self(rights.iter().fold(0, |all, can| all | 1 << *can as u16))
     }
@@ -109,6 +112,11 @@ impl Rights {
     /// The intersection.
     pub fn and(self, others: Self) -> Self {
         Self(self.0 & others.0)
+    }
+
+    /// The union.
+    pub fn or(self, others: Self) -> Self {
+        Self(self.0 | others.0)
     }
 
     /// Their names.

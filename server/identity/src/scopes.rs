@@ -1,11 +1,12 @@
 //! Scopes of tokens.
 
+use api::ids::AppId;
 use base::{Error, Result, routes::RequiredScope};
 use chrono::{DateTime, Utc};
 
 use crate::rights::{Can, Rights};
 
-/// A scope, with Heroku's names (devcenter "OAuth", scopes).
+/// A scope, with Heroku's names (devcenter "OAuth", scopes); `deploy` is Wharf's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Global,
@@ -14,16 +15,21 @@ pub enum Scope {
     Write,
     ReadProtected,
     WriteProtected,
+    Deploy,
 }
 
+/// The scope of deploy tokens.
+pub const DEPLOY: &str = "deploy";
+
 impl Scope {
-    const ALL: [(&str, Self); 6] = [
+    const ALL: [(&str, Self); 7] = [
         ("global", Self::Global),
         ("identity", Self::Identity),
         ("read", Self::Read),
         ("write", Self::Write),
         ("read-protected", Self::ReadProtected),
         ("write-protected", Self::WriteProtected),
+        (DEPLOY, Self::Deploy),
     ];
 
     fn parse(name: &str) -> Option<Self> {
@@ -31,22 +37,17 @@ impl Scope {
     }
 
     fn covers(self, needs: RequiredScope) -> bool {
+        use RequiredScope::{Deploy, Identity, Read, ReadDeploy, ReadProtected, Write, WriteProtected};
         match self {
             Self::Global => true,
-            Self::Identity => matches!(needs, RequiredScope::Identity),
-            Self::Read => matches!(needs, RequiredScope::Identity | RequiredScope::Read),
-            Self::Write => matches!(needs, RequiredScope::Identity | RequiredScope::Read | RequiredScope::Write),
-            Self::ReadProtected => {
-                matches!(needs, RequiredScope::Identity | RequiredScope::Read | RequiredScope::ReadProtected)
+            Self::Identity => needs == Identity,
+            Self::Deploy => matches!(needs, Identity | ReadDeploy | Deploy),
+            Self::Read => matches!(needs, Identity | ReadDeploy | Read),
+            Self::ReadProtected => matches!(needs, Identity | ReadDeploy | Read | ReadProtected),
+            Self::Write => matches!(needs, Identity | ReadDeploy | Read | Deploy | Write),
+            Self::WriteProtected => {
+                matches!(needs, Identity | ReadDeploy | Read | ReadProtected | Deploy | Write | WriteProtected)
             }
-            Self::WriteProtected => matches!(
-                needs,
-                RequiredScope::Identity
-                    | RequiredScope::Read
-                    | RequiredScope::ReadProtected
-                    | RequiredScope::Write
-                    | RequiredScope::WriteProtected
-            ),
         }
     }
 }
@@ -75,17 +76,27 @@ pub struct CredentialScope {
     pub expires_at: Option<DateTime<Utc>>,
     /// Whether the token belongs to an OAuth client that the account has authorized.
     pub is_oauth_client: bool,
+    /// The apps that a token is limited to.
+    apps: Option<Vec<AppId>>,
+    /// The description of a token, for the audit log.
+    pub description: Option<String>,
 }
 
 impl CredentialScope {
     /// For a session.
     pub fn session() -> Self {
-        Self { scope: None, expires_at: None, is_oauth_client: false }
+        Self { scope: None, expires_at: None, is_oauth_client: false, apps: None, description: None }
     }
 
     /// For a token.
     pub fn token(row: &store::authorizations::Row) -> Self {
-        Self { scope: Some(row.scope.clone()), expires_at: row.expires_at, is_oauth_client: row.client_id.is_some() }
+        Self {
+            scope: Some(row.scope.clone()),
+            expires_at: row.expires_at,
+            is_oauth_client: row.client_id.is_some(),
+            apps: row.apps.clone(),
+            description: Some(row.description.clone()),
+        }
     }
 
     fn covers(&self, needs: RequiredScope) -> bool {
@@ -113,15 +124,28 @@ impl CredentialScope {
         Ok(())
     }
 
-    /// The rights on apps within the scope; a token has no others, whatever its owner has.
+    /// The rights on apps within the scope; a token has no others, whatever its owner has. Renaming, transferring and
+    /// destroying what belongs to an account takes the scope `global`: a program that changes apps needs none of it.
     pub fn rights(&self) -> Rights {
-        let rights = match (self.covers(RequiredScope::Write), self.covers(RequiredScope::Read)) {
-            (true, _) => Rights::ALL,
+        let parts = [
+            (RequiredScope::Read, Rights::TO_SEE),
             // Reading the code requires the right to deploy it.
-            (false, true) => Rights::TO_SEE,
-            (false, false) => Rights::default(),
-        };
+            (RequiredScope::Deploy, Rights::TO_DEPLOY),
+            (RequiredScope::Write, Rights::ALL.without(Can::Manage)),
+            (RequiredScope::Global, Rights::ALL),
+        ];
+        let covered = parts.into_iter().filter(|(needs, _)| self.covers(*needs));
+        let rights = covered.fold(Rights::default(), |all, (_, rights)| all.or(rights));
         if self.covers(RequiredScope::ReadProtected) { rights } else { rights.without(Can::Config) }
+    }
+
+    /// Like [`CredentialScope::rights`], on what is an app or part of one: a token that is limited to apps has none
+    /// elsewhere.
+    pub fn rights_on(&self, app: Option<AppId>) -> Rights {
+        match &self.apps {
+            Some(apps) if app.is_none_or(|app| !apps.contains(&app)) => Rights::default(),
+            _ => self.rights(),
+        }
     }
 
     /// Whether `scope` is within this one.
@@ -135,6 +159,11 @@ impl CredentialScope {
 mod tests {
     use super::*;
 
+    /// A token with this scope.
+    fn of(scope: &str) -> CredentialScope {
+        CredentialScope { scope: Some(vec![scope.into()]), ..CredentialScope::session() }
+    }
+
     #[test]
     fn a_token_reaches_as_far_as_its_scope() {
         let all = [
@@ -146,13 +175,25 @@ mod tests {
             RequiredScope::Global,
             RequiredScope::Credential,
             RequiredScope::LastingCredential,
+            RequiredScope::ReadDeploy,
+            RequiredScope::Deploy,
         ];
         let covers = |scope: &str| {
-            let scope = CredentialScope { scope: Some(vec![scope.into()]), expires_at: None, is_oauth_client: false };
+            let scope = of(scope);
             all.map(|needs| if scope.require(needs).is_ok() { 'y' } else { '-' }).iter().collect::<String>()
         };
-        let found = ["global", "write-protected", "write", "read-protected", "read", "identity", "odd"].map(covers);
-        assert_eq!(found, ["yyyyyyyy", "yyyyy---", "yy-y----", "yyy-----", "yy------", "y-------", "--------"]);
+        for (scope, expected) in [
+            ("global", "yyyyyyyyyy"),
+            ("write-protected", "yyyyy---yy"),
+            ("write", "yy-y----yy"),
+            ("read-protected", "yyy-----y-"),
+            ("read", "yy------y-"),
+            ("deploy", "y-------yy"),
+            ("identity", "y---------"),
+            ("odd", "----------"),
+        ] {
+            assert_eq!(covers(scope), expected, "{scope}");
+        }
     }
 
     #[test]
@@ -165,7 +206,7 @@ mod tests {
     #[test]
     fn keys_are_made_by_what_is_no_worse() {
         let may = |until: Option<DateTime<Utc>>, is_oauth_client| {
-            let scope = CredentialScope { scope: Some(vec!["global".into()]), expires_at: until, is_oauth_client };
+            let scope = CredentialScope { expires_at: until, is_oauth_client, ..of("global") };
             (scope.require(RequiredScope::Credential).is_ok(), scope.require(RequiredScope::LastingCredential).is_ok())
         };
         assert_eq!(may(None, false), (true, true));
@@ -177,14 +218,27 @@ mod tests {
 
     #[test]
     fn a_scope_without_secrets_is_worth_no_right_to_secrets() {
-        let rights = |scope: &str| {
-            CredentialScope { scope: Some(vec![scope.into()]), expires_at: None, is_oauth_client: false }.rights()
-        };
-        assert_eq!([rights("global"), rights("write-protected")], [Rights::ALL; 2]);
+        let rights = |scope: &str| of(scope).rights();
+        assert_eq!(rights("global"), Rights::ALL);
+        assert_eq!(CredentialScope::session().rights(), Rights::ALL);
+        assert_eq!(rights("write-protected"), Rights::ALL.without(Can::Manage));
         assert_eq!(rights("read-protected"), Rights::TO_SEE);
         assert_eq!(rights("read"), Rights::TO_SEE.without(Can::Config));
         assert!(!rights("read").has(Can::Deploy));
-        assert!(!rights("write").has(Can::Config) && rights("write").has(Can::Manage));
+        assert_eq!(rights("write"), Rights::ALL.without(Can::Config).without(Can::Manage));
+        assert_eq!(rights("deploy").names(), ["view", "logs", "deploy"]);
         assert_eq!(rights("identity"), Rights::default());
+    }
+
+    #[test]
+    fn a_token_of_some_apps_is_worth_nothing_elsewhere() {
+        let (own, other) = (AppId::from_u128(1), AppId::from_u128(2));
+        let limited = CredentialScope { apps: Some(vec![own]), ..of("deploy") };
+        assert_eq!(limited.rights_on(Some(own)), of("deploy").rights());
+        assert_eq!(limited.rights_on(Some(other)), Rights::default());
+        assert_eq!(limited.rights_on(None), Rights::default());
+        let gone = CredentialScope { apps: Some(Vec::new()), ..of("deploy") };
+        assert_eq!(gone.rights_on(Some(own)), Rights::default());
+        assert_eq!(of("deploy").rights_on(Some(other)), of("deploy").rights());
     }
 }

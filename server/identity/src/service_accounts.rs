@@ -145,7 +145,8 @@ pub async fn authorization_list(
     let account = find(&base, &team, &which).await?;
     let range = pages::requested(&headers, &tokens::LIST)?;
     let page = tokens::authorization_list(base.db(), account.id, Utc::now(), &range).await?;
-    let page = page.map(|listed| authorizations::shown(listed.row, owner(&account), None));
+    let mut page = page.map(|listed| authorizations::shown(listed.row, owner(&account), None));
+    authorizations::add_names(&mut page.rows, &actor).await?;
     Ok(pages::respond(&tokens::LIST, &range, page))
 }
 
@@ -158,14 +159,16 @@ pub async fn authorization_create(
 ) -> Result<Created<api::authorizations::Authorization>> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let account = find(&base, &team, &which).await?;
-    let (row, token) = authorizations::new_token(create, account.id, &actor)?;
+    let (row, token) = authorizations::new_token(create, account.id, &actor).await?;
     let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     authorizations::admit(&mut tx, account.id, &actor).await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\" for the service account {}.", row.description, account.name);
     note(&mut tx, "service_account.authorize", summary, &team, account.id);
     tx.commit().await?;
-    Ok(Created(authorizations::shown(row, owner(&account), Some(token))))
+    let mut made = authorizations::shown(row, owner(&account), Some(token));
+    authorizations::add_names(std::slice::from_mut(&mut made), &actor).await?;
+    Ok(Created(made))
 }
 
 /// `DELETE /teams/{team}/service-accounts/{account}/authorizations/{authorization}`

@@ -45,6 +45,8 @@ pub async fn log_session_create(
     if let Some(odd) = create.source.as_deref().filter(|s| !["", "app", "heroku"].contains(s)) {
         return Err(Error::invalid(format!("source must be app or heroku, not {odd}.")));
     }
+    // What is wrong with a filter is an error of this request, and not of the stream.
+    platform.history().tail(app.id, 0, &filter(&create)).map_err(log_lines::refused)?;
     let (id, now) = (LogSessionId::now_v7(), Utc::now());
     let row = store::log_sessions::Row {
         id,
@@ -99,6 +101,20 @@ fn silence(event: bool) -> Bytes {
     Bytes::from_static(if event { b": keep-alive\n\n" } else { b"" })
 }
 
+fn filter(params: &api::log_sessions::LogSessionCreate) -> logs::Filter {
+    let dyno = [&params.dyno, &params.dyno_name, &params.kind].into_iter().flatten().find(|d| !d.is_empty());
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    logs::Filter {
+        source: given(&params.source),
+        dyno: dyno.cloned(),
+        text: given(&params.text),
+        regex: given(&params.regex),
+        since: params.since,
+        until: params.until,
+        ..logs::Filter::default()
+    }
+}
+
 /// Batches of lines: the last ones, and with `tail` all new ones. An empty batch is a keep-alive.
 async fn lines(
     platform: &Platform,
@@ -106,14 +122,7 @@ async fn lines(
     params: &api::log_sessions::LogSessionCreate,
     after: Option<u64>,
 ) -> Result<impl Stream<Item = Vec<logs::Line>> + Send + 'static> {
-    let dyno = [&params.dyno, &params.dyno_name, &params.kind].into_iter().flatten().find(|d| !d.is_empty());
-    let filter = logs::Filter {
-        source: params.source.clone().filter(|s| !s.is_empty()),
-        dyno: dyno.cloned(),
-        since: params.since,
-        until: params.until,
-        ..logs::Filter::default()
-    };
+    let filter = filter(params);
     let last = after.is_none().then_some((params.lines.unwrap_or(DEFAULT_LINES) as usize).min(MOST_LINES));
     let history = platform.history().clone();
     let query = logs::Query { filter: filter.clone(), after, last, ..logs::Query::default() };

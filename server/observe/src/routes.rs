@@ -21,7 +21,7 @@ pub fn routes() -> Routes<Observe> {
         .route("/log-lines", get(RequiredScope::Read, log_lines::log_line_list))
         .route("/log-sessions", post(RequiredScope::Read, log_sessions::log_session_create))
         .route("/metrics", get(RequiredScope::Read, metrics::metrics_info))
-        .route("/status", get(RequiredScope::Read, statuses::app_status));
+        .route("/status", get(RequiredScope::ReadDeploy, statuses::app_status));
     Routes::default()
         .route("/app-statuses", get(RequiredScope::Read, statuses::app_summary_list))
         .nest("/apps/{app}", of_app)

@@ -55,21 +55,38 @@ fn fails(row: &dynos::Row) -> bool {
     row.state == DynoState::Crashed || row.state == DynoState::Starting && row.crashes > 0
 }
 
-/// The newest release, if one of its dynos fails while an older release serves. `all` are all dynos.
-fn held(all: &[dynos::Row]) -> Option<HeldRelease> {
-    let live = || all.iter().filter(|row| row.stopping_at.is_none());
-    let of = |new: &&dynos::Row| {
-        live()
-            .find(|old| old.name == new.name && old.version < new.version && old.state == DynoState::Up)
-            .map(|old| old.version)
+/// The newest release of an app, as far as it matters whether it is held.
+struct Newest<'a> {
+    version: i32,
+    status: ReleaseStatus,
+    failed_dyno: Option<&'a str>,
+    error: Option<&'a str>,
+}
+
+impl<'a> Newest<'a> {
+    fn of(row: &'a releases::Row) -> Self {
+        let (failed_dyno, error) = (row.failed_dyno.as_deref(), row.error.as_deref());
+        Self { version: row.version, status: row.status, failed_dyno, error }
+    }
+
+    fn of_summary(row: &'a releases::Summary) -> Self {
+        let (failed_dyno, error) = (row.failed_dyno.as_deref(), row.error.as_deref());
+        Self { version: row.version, status: row.status, failed_dyno, error }
+    }
+}
+
+/// The newest release, if it has failed because a dyno did not stay up, and an older release serves. `all` are all dynos.
+fn held(all: &[dynos::Row], newest: &Newest<'_>) -> Option<HeldRelease> {
+    let dyno = newest.failed_dyno.filter(|_| newest.status == ReleaseStatus::Failed)?;
+    let serves = |row: &&dynos::Row| {
+        row.stopping_at.is_none() && row.state == DynoState::Up && row.name == dyno && row.version < newest.version
     };
-    let new = live().filter(|row| row.retiring_at.is_none() && fails(row)).find(|row| of(row).is_some())?;
     Some(HeldRelease {
-        version: new.version,
-        serving: of(&new)?,
-        dyno: new.name.clone(),
-        last_exit: new.last_exit.clone(),
-        next_start_at: new.next_start_at,
+        version: newest.version,
+        serving: all.iter().filter(serves).map(|row| row.version).max()?,
+        dyno: dyno.to_owned(),
+        last_exit: newest.error.map(String::from),
+        next_start_at: None,
     })
 }
 
@@ -160,7 +177,7 @@ pub(crate) async fn summaries(platform: &Platform, actor: &Actor, range: &Range)
         let formation = formation.remove(&app.id).unwrap_or_default();
         let known = Known {
             app: &app,
-            held: held(&of_app),
+            held: newest.and_then(|newest| held(&of_app, &Newest::of_summary(newest))),
             formation: &formation,
             dynos: dyno_rules::visible(of_app),
             newest: newest.map(|release| (release.version, release.status)),
@@ -230,7 +247,7 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
     let known = Known {
         app,
         formation: &formation,
-        held: held(&dynos),
+        held: newest.first().and_then(|newest| held(&dynos, &Newest::of(newest))),
         dynos: dyno_rules::visible(dynos),
         newest: newest.first().map(|release| (release.version, release.status)),
         build: pending.first(),
@@ -298,11 +315,21 @@ mod tests {
     }
 
     #[test]
-    fn a_release_is_held_with_its_next_try_while_an_older_one_serves() {
-        let rows = [dyno(4, DynoState::Up), dyno(6, DynoState::Crashed)];
-        let found = held(&rows).expect("v6 is held");
-        assert_eq!((found.version, found.serving, found.next_start_at), (6, 4, rows[1].next_start_at));
-        assert!(found.next_start_at.is_some());
-        assert_eq!(held(&rows[1..]), None);
+    fn a_release_that_failed_is_held_while_an_older_one_serves() {
+        let failed = Newest {
+            version: 6,
+            status: ReleaseStatus::Failed,
+            failed_dyno: Some("web.1"),
+            error: Some("Process exited with status 7"),
+        };
+        let rows = [dyno(4, DynoState::Up), dyno(5, DynoState::Starting)];
+        let found = held(&rows, &failed).expect("v6 is held");
+        assert_eq!((found.version, found.serving, found.dyno.as_str()), (6, 4, "web.1"));
+        assert_eq!(found.last_exit.as_deref(), Some("Process exited with status 7"));
+        assert_eq!(held(&rows[1..], &failed), None, "nothing serves");
+        // One whose release phase has failed never had dynos, and one that is current is not held.
+        assert_eq!(held(&rows, &Newest { failed_dyno: None, ..failed }), None);
+        let current = Newest { status: ReleaseStatus::Succeeded, failed_dyno: Some("web.1"), version: 6, error: None };
+        assert_eq!(held(&rows, &current), None);
     }
 }

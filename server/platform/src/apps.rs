@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::ids::AppId;
+use api::{builds::MOST_WATCH_SECONDS, ids::AppId};
 use axum::{
     Json,
     extract::{Path, State},
@@ -62,8 +62,12 @@ pub fn shown(row: &Row, links: &Links) -> api::apps::App {
         generation: api::refs::Ref { id: named_id("generation cedar"), name: "cedar".into() },
         create_status: "complete".into(),
         process_tier: "production".into(),
+        watch_seconds: row.watch_seconds,
     }
 }
+
+/// How many former names of an app are kept, by which clients find it for a while.
+const FORMER_NAMES: i64 = 10;
 
 /// Adjectives and nouns of generated names: short, friendly, easy to say on the phone.
 const FIRST: [&str; 24] = [
@@ -118,6 +122,7 @@ pub(crate) async fn make(
     quotas::admit(&mut tx, quotas::owner(owner, team_id), Quota::Apps, 1).await?;
     let new = store::apps::New { id, name: &name, owner, team: team_id, locked, stack, now };
     store::apps::app_create(&mut *tx, &new).await.map_err(|err| name_taken(err, &name))?;
+    store::apps::app_name_claim(&mut *tx, &name).await?;
     let first = releases::New { app: id, description: "Initial release", ..releases::New::default() };
     releases::create(platform, &mut tx, actor, &first, Config::Replace(&Layers::default())).await?;
     let data = serde_json::json!({ "stack": stack, "team": team_id });
@@ -175,6 +180,7 @@ pub async fn app_update(
         (update.name.is_some(), Can::Manage),
         (update.build_stack.is_some(), Can::Deploy),
         (update.maintenance.is_some(), Can::Operate),
+        (update.watch_seconds.is_some(), Can::Deploy),
     ];
     let mut needed: Vec<Can> = needed.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, can)| can).collect();
     // A change of nothing requires the same rights as a change.
@@ -201,13 +207,34 @@ pub async fn app_update(
             said.push(format!("Build stack set to {}", row.build_stack));
         }
     }
+    if let Some(seconds) = update.watch_seconds.filter(|seconds| *seconds != row.watch_seconds) {
+        if !(0..=MOST_WATCH_SECONDS).contains(&seconds) {
+            return Err(Error::invalid(format!("watch_seconds must be from 0 to {MOST_WATCH_SECONDS}.")));
+        }
+        said.push(format!("Watch period set to {seconds} s"));
+        row.watch_seconds = seconds;
+    }
     if said.is_empty() {
         return Ok(Json(shown(&row, &actor.links())));
     }
-    store::apps::app_update(&mut *tx, &row, Utc::now()).await.map_err(|err| name_taken(err, &row.name))?;
-    let data = serde_json::json!({ "name": row.name, "maintenance": row.maintenance, "build_stack": row.build_stack });
+    let now = Utc::now();
+    store::apps::app_update(&mut *tx, &row, now).await.map_err(|err| name_taken(err, &row.name))?;
+    if row.name != old.name {
+        store::apps::app_name_claim(&mut *tx, &row.name).await?;
+        store::apps::app_name_release(&mut tx, row.id, &old.name, FORMER_NAMES, now).await?;
+    }
+    let data = serde_json::json!({
+        "name": row.name,
+        "maintenance": row.maintenance,
+        "build_stack": row.build_stack,
+        "watch_seconds": row.watch_seconds,
+    });
     tx.record("app.update", format!("{}.", said.join(". ")), data);
     tx.commit().await?;
+    if row.maintenance != old.maintenance {
+        // The next request gets the page, or no longer.
+        platform.until_routed().await;
+    }
     for text in said {
         platform.said(row.id, "api", &format!("{text} by user {}", actor.account.email));
     }

@@ -1,6 +1,10 @@
 //! The handle of this area, for its routes, jobs and reconcilers.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use api::ids::{AccountId, AppId, ReleaseId};
@@ -12,13 +16,20 @@ use base::{
 use chrono::{DateTime, Utc};
 use dyno::Driver;
 use identity::{Identity, payers};
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 use worker::Workers;
 
 use crate::{
     config::Config, ingest::followers::Ingest, log_readers::Readers, log_writer::LogWriter, running::Running,
     slug_files::SlugFiles, usages::Usages, work::Background,
 };
+
+/// How long a request waits for the router. Its table can also come later.
+const ROUTED: Duration = Duration::from_secs(2);
 
 /// Everything that the operations need. Cheap to clone.
 #[derive(Clone)]
@@ -37,6 +48,8 @@ struct Inner {
     ingest: Ingest,
     usages: Usages,
     router: router::Control,
+    /// When the supervisor began to read what the router's table was last made from.
+    routed: watch::Sender<Instant>,
     log_readers: Readers,
     streams: Slots,
     wake_dynos: Arc<Notify>,
@@ -55,6 +68,7 @@ impl Platform {
             log_writer: LogWriter::start(history.clone()).context("start the log writer")?,
             slug_files: SlugFiles::open(&config.data)?,
             router: router::Control::new(&config.run),
+            routed: watch::Sender::new(Instant::now()),
             workers: Workers::new().context("set up the workers")?,
             release_phases: Running::default(),
             ingest: Ingest::default(),
@@ -158,6 +172,19 @@ impl Platform {
     /// The control connection to the router.
     pub fn router(&self) -> &router::Control {
         &self.0.router
+    }
+
+    /// Waits until the router of this host has a table that was made from what is in the database now, or could not get
+    /// one; for two seconds at most.
+    pub(crate) async fn until_routed(&self) {
+        let now = Instant::now();
+        let mut routed = self.0.routed.subscribe();
+        let _ = timeout(ROUTED, routed.wait_for(|begun| *begun >= now)).await;
+    }
+
+    /// Records that the router was given a table from what was in the database at `begun` or later.
+    pub(crate) fn has_routed(&self, begun: Instant) {
+        self.0.routed.send_replace(begun);
     }
 
     /// Slots for reading logs.

@@ -76,9 +76,9 @@ fn app_routes() -> Routes<Platform> {
     let routes = Routes::default()
         .route(
             "/",
-            get(RequiredScope::Read, apps::app_info)
+            get(RequiredScope::ReadDeploy, apps::app_info)
                 .patch(RequiredScope::Write, apps::app_update)
-                .delete(RequiredScope::Write, apps::app_delete),
+                .delete(RequiredScope::Global, apps::app_delete),
         )
         .route("/addons", get(RequiredScope::Read, apps::addon_list))
         .route("/available-dyno-sizes", get(RequiredScope::Read, stacks::dyno_size_list_of_app))
@@ -101,11 +101,11 @@ fn app_routes() -> Routes<Platform> {
         )
         .route(
             "/dynos",
-            get(RequiredScope::Read, dynos::dyno_list).delete(RequiredScope::Write, dynos::dyno_restart_all),
+            get(RequiredScope::ReadDeploy, dynos::dyno_list).delete(RequiredScope::Write, dynos::dyno_restart_all),
         )
         .route(
             "/dynos/{dyno}",
-            get(RequiredScope::Read, dynos::dyno_info).delete(RequiredScope::Write, dynos::dyno_restart),
+            get(RequiredScope::ReadDeploy, dynos::dyno_info).delete(RequiredScope::Write, dynos::dyno_restart),
         )
         .route("/dynos/{dyno}/actions/stop", post(RequiredScope::Write, dynos::dyno_stop))
         .route("/features", get(RequiredScope::Read, features::feature_list))
@@ -117,7 +117,7 @@ fn app_routes() -> Routes<Platform> {
         )
         .route(
             "/formation",
-            get(RequiredScope::Read, formation::formation_list)
+            get(RequiredScope::ReadDeploy, formation::formation_list)
                 .patch(RequiredScope::Write, formation::formation_batch_update),
         )
         .route(
@@ -130,10 +130,11 @@ fn app_routes() -> Routes<Platform> {
         .route("/pipeline-couplings", get(RequiredScope::Read, apps::pipeline_coupling_info))
         .route(
             "/releases",
-            get(RequiredScope::Read, releases::release_list).post(RequiredScope::Write, releases::release_create),
+            get(RequiredScope::ReadDeploy, releases::release_list)
+                .post(RequiredScope::Deploy, releases::release_create),
         )
-        .route("/releases/{release}", get(RequiredScope::Read, releases::release_info))
-        .route("/releases/{release}/actions/cancel", post(RequiredScope::Write, releases::release_cancel))
+        .route("/releases/{release}", get(RequiredScope::ReadDeploy, releases::release_info))
+        .route("/releases/{release}/actions/cancel", post(RequiredScope::Deploy, releases::release_cancel))
         .route("/releases/{release}/config-vars", get(RequiredScope::ReadProtected, config_vars::release_config_vars))
         .route("/releases/{release}/rollback", get(RequiredScope::Read, releases::release_rollback_effects))
         // For unknown paths under an app that does not exist, the missing app is reported first.

@@ -33,6 +33,9 @@ pub struct Push {
     pub old: String,
     /// The commit to which it is to be moved.
     pub new: String,
+    /// The push option `wait`: `git push -o wait=no`.
+    #[serde(default)]
+    pub wait: Option<String>,
 }
 
 /// The prefix of the last line of the server's response; everything before it is output for the client.
@@ -80,17 +83,53 @@ fn short(name: &str) -> String {
     line(name.trim_start_matches("refs/heads/"), 200)
 }
 
-fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
-    while read(input)?.is_some() {}
-    write(output, "version=1\n")?;
+/// What git passes to `proc-receive`.
+struct Received {
+    /// Old commit, new commit and name of each ref.
+    commands: Vec<(String, String, String)>,
+    options: Vec<String>,
+}
+
+/// Reads commands and push options.
+fn receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<Received> {
+    let mut has_options = false;
+    while let Some(line) = read(input)? {
+        // `version=1`, a zero byte, and features.
+        let features = line.trim_end().split_once('\0').map_or("", |(_, features)| features);
+        has_options |= features.split(' ').any(|feature| feature == "push-options");
+    }
+    write(output, if has_options { "version=1\0push-options\n" } else { "version=1\n" })?;
     flush(output)?;
-    let mut commands = Vec::new();
+    let mut received = Received { commands: Vec::new(), options: Vec::new() };
     while let Some(line) = read(input)? {
         let mut words = line.trim_end().splitn(3, ' ').map(String::from);
         if let (Some(old), Some(new), Some(name)) = (words.next(), words.next(), words.next()) {
-            commands.push((old, new, name));
+            received.commands.push((old, new, name));
         }
     }
+    while has_options && let Some(option) = read(input)? {
+        received.options.push(line(&option, 100));
+    }
+    Ok(received)
+}
+
+/// The value of the push option `wait`. Others have no effect, as those for other servers that the user also pushes to.
+fn wait_of(options: &[String]) -> Option<String> {
+    let mut wait = None;
+    for option in options {
+        match option.split_once('=') {
+            Some(("wait", value)) => wait = Some(value.trim().to_owned()),
+            _ => eprintln!(
+                " !     The push option {option} has no effect here. There is: wait=no, wait=up, wait=SECONDS"
+            ),
+        }
+    }
+    wait
+}
+
+fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
+    let Received { commands, options } = receive(input, output)?;
+    let wait = wait_of(&options);
     let both = commands.len() > 1;
     for (old, new, name) in commands {
         let verdict = if !DEPLOYED.contains(&name.as_str()) {
@@ -101,7 +140,7 @@ fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()
             eprintln!(" !     {} cannot be deleted: the app runs it.", name.trim_start_matches("refs/heads/"));
             Err("deletion of the deployed branch is refused".to_owned())
         } else {
-            ask(&name, &old, &new)
+            ask(&Push { name: name.clone(), old, new, wait: wait.clone() })
         };
         match verdict {
             Ok(()) => write(output, &format!("ok {name}"))?,
@@ -112,10 +151,9 @@ fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()
 }
 
 /// Asks the server to deploy, and forwards its output.
-fn ask(name: &str, old: &str, new: &str) -> Result<(), String> {
+fn ask(push: &Push) -> Result<(), String> {
     let away = |err: io::Error| format!("the platform is restarting ({err}); push again");
-    let push = Push { name: name.into(), old: old.into(), new: new.into() };
-    let mut question = serde_json::to_vec(&push).map_err(|err| err.to_string())?;
+    let mut question = serde_json::to_vec(push).map_err(|err| err.to_string())?;
     question.push(b'\n');
     // SAFETY: the worker gets this descriptor, git does not use it, and nothing else here does.
     let mut server = unsafe { UnixStream::from_raw_fd(LINE) };
@@ -168,6 +206,21 @@ mod tests {
         let mut output = Vec::new();
         proc_receive(&mut format!("000eversion=1\n0000{lines}0000").as_bytes(), &mut output).unwrap();
         String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn options_of_a_push_are_read_if_the_client_sends_any() {
+        let packet = |line: &str| format!("{:04x}{line}", line.len() + 4);
+        let command = packet(&format!("{} {} refs/heads/x", "1".repeat(40), "2".repeat(40)));
+        let options = [packet("wait=no"), packet("ci.skip"), packet("wait=30")].concat();
+        let with = format!("{}0000{command}0000{options}0000", packet("version=1\0atomic push-options"));
+        let without = format!("{}0000{command}0000", packet("version=1\n"));
+        for (input, answer, wait) in [(with, "version=1\0push-options\n", Some("30")), (without, "version=1\n", None)] {
+            let mut output = Vec::new();
+            let received = receive(&mut input.as_bytes(), &mut output).unwrap();
+            assert_eq!(String::from_utf8(output).unwrap(), packet(answer) + "0000");
+            assert_eq!((received.commands.len(), wait_of(&received.options).as_deref()), (1, wait));
+        }
     }
 
     #[test]

@@ -23,11 +23,13 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// The configuration of git. The worker limits its memory; these settings keep normal usage below that.
-const SETTINGS: [&str; 22] = [
+const SETTINGS: [&str; 23] = [
     "core.hooksPath=/hooks",
     // git also passes refs below these to the hook, which rejects them.
     "receive.procReceiveRefs=refs/heads/main",
     "receive.procReceiveRefs=refs/heads/master",
+    // `git push -o wait=no`.
+    "receive.advertisePushOptions=true",
     // Only branches and tags: other refs are neither accepted, shown nor followed.
     "transfer.hideRefs=refs",
     "transfer.hideRefs=!refs/heads",

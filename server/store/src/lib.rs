@@ -50,6 +50,7 @@ mod of_platform {
     pub mod jobs;
     pub mod queues;
     pub mod releases;
+    pub mod rollouts;
     pub mod schedules;
     pub mod slugs;
 }

@@ -39,6 +39,8 @@ impl<'a> Repo<'a> {
         world.api("POST", "/apps", json!({ "name": app }));
         let url = format!("file://{}", buildpack.display());
         world.api("PUT", &format!("/apps/{app}/buildpack-installations"), json!({ "updates": [{ "buildpack": url }] }));
+        // Tests of the watch period set a longer one.
+        world.api("PATCH", &format!("/apps/{app}"), json!({ "watch_seconds": 1 }));
         let folder = world.dir.path().join(app);
         fs::create_dir_all(&folder).unwrap();
         git(&folder, &["init", "-q", "-b", "main"]);
@@ -79,6 +81,21 @@ impl<'a> Repo<'a> {
         said.split_whitespace().next().unwrap_or_default().to_owned()
     }
 
+    /// Commits a Procfile, and pushes it with these options.
+    pub fn push_procfile(&self, procfile: &str, options: &[&str]) -> (bool, String) {
+        fs::write(self.folder.join("Procfile"), procfile).unwrap();
+        self.commit("true");
+        self.push(&[options, &["main"]].concat())
+    }
+
+    /// The dynos that run, such as `web.1 v2`, in order.
+    pub fn running(&self) -> Vec<String> {
+        let mut all: Vec<String> =
+            self.list("dynos").iter().filter(|dyno| dyno["state"] == "up").map(dyno_of).collect();
+        all.sort();
+        all
+    }
+
     pub fn list(&self, of: &str) -> Vec<Value> {
         match self.world.api("GET", &format!("/apps/{}/{of}", self.app), Value::Null) {
             Value::Array(all) => all,
@@ -95,6 +112,10 @@ impl<'a> Repo<'a> {
     pub fn last_build(&self) -> Option<String> {
         Some(self.list("builds").last()?["status"].as_str()?.to_owned())
     }
+}
+
+fn dyno_of(dyno: &Value) -> String {
+    format!("{} v{}", dyno["name"].as_str().unwrap(), dyno["release"]["version"])
 }
 
 pub fn git(folder: &Path, args: &[&str]) -> String {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use api::config_vars::{ConfigVars, ConfigVarsUpdate};
+use api::{
+    config_vars::{ConfigVars, ConfigVarsUpdate},
+    dotenv,
+};
 use leptos::{either::Either, prelude::*};
 
-use super::dotenv;
 use crate::{
     data::{client, refetched},
     pages::app_frame::ThisApp,

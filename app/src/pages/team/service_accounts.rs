@@ -167,7 +167,7 @@ fn Token(this: ThisTeam, bot: String, token: Authorization, load: Callback<Optio
             load.run(None);
         });
     });
-    let scope = token.scope.join(", ");
+    let scope = token.reach();
     view! {
         <li class="row wrap g3">
             <span>{token.description.clone()}</span>

@@ -13,7 +13,16 @@ pub struct Originator {
     pub account: AccountId,
     pub email: String,
     pub credential: Option<String>,
+    /// The description of the token, if the credential is one that has just been used.
+    pub token: Option<String>,
     pub address: Option<String>,
+}
+
+impl Originator {
+    /// The end of a sentence about what was done with a token: ` with the token "CI"`.
+    pub fn with_token(&self) -> String {
+        self.token.as_ref().map(|token| format!(" with the token \"{token}\"")).unwrap_or_default()
+    }
 }
 
 /// The actor of an event.

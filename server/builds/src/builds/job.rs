@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
+    launch::{Launched, wait_of},
     output::{self, print},
     run::Run,
     source,
@@ -81,7 +82,10 @@ impl Job for Run {
             return self.end(builds, &build, "Build cancelled").await;
         }
         let version = steps.once("release", self.release(builds, &build, slug, release)).await?;
-        self.finish(builds, &build, release, version).await
+        match self.launch(builds, &build, release, steps).await? {
+            Launched::Well(lines) => self.finish(builds, &build, (release, version), &lines).await,
+            Launched::Failed(why) => self.end(builds, &build, &why).await,
+        }
     }
 
     async fn give_up(&self, builds: &Builds, why: &anyhow::Error) -> anyhow::Result<()> {
@@ -108,7 +112,7 @@ impl Run {
         Ok(!git.is_at(app, name, old).await? && !git.is_at(app, name, new).await?)
     }
 
-    async fn print(&self, builds: &Builds, build: &Row, line: &str) -> anyhow::Result<()> {
+    pub(super) async fn print(&self, builds: &Builds, build: &Row, line: &str) -> anyhow::Result<()> {
         print(builds, build.app_id, self.build, &without_secrets(build, line)).await
     }
 
@@ -273,6 +277,7 @@ impl Run {
             commit,
             // Checked when the release was chosen. From then on, the build cannot be cancelled and must not fail.
             is_admitted: true,
+            watch: wait_of(build).watch_seconds(),
             ..releases::New::default()
         };
         // The current config vars, not those at the start of the build.
@@ -281,22 +286,33 @@ impl Run {
         let summary = format!("{description} (v{version}), from build {}.", build.number);
         let data = serde_json::json!({ "release": version, "build": build.id, "account": build.account_id });
         tx.record("release.create", summary, data);
+        // Its slot is free.
+        tx.publish(Kind::Build, Some(build.app_id));
         tx.commit().await?;
+        let short: String = build.source_version.as_deref().unwrap_or_default().chars().take(8).collect();
+        builds.said(build.app_id, "api", "Build succeeded");
+        builds.said(build.app_id, "api", &format!("Deploy {short} by user {}", build.email));
+        releases::announce(builds, build.app_id, version, &build.email);
         Ok(version)
     }
 
-    /// The last steps: the branch and the status. This releases everybody who waits for the build.
-    async fn finish(&self, builds: &Builds, build: &Row, release: ReleaseId, version: i32) -> Result<(), Failure> {
+    /// The last steps: the branch and the status. This releases everybody who waits for the build. `lines` are the end
+    /// of its output.
+    async fn finish(
+        &self,
+        builds: &Builds,
+        build: &Row,
+        (release, version): (ReleaseId, i32),
+        lines: &[String],
+    ) -> Result<(), Failure> {
         if let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) {
             git::move_ref(builds, build.app_id, name, old, new).await?;
         }
         self.print(builds, build, &format!("       Released v{version}")).await?;
-        if store::builds::build_succeed(builds.db(), self.build, release, Utc::now()).await? {
-            let short: String = build.source_version.as_deref().unwrap_or_default().chars().take(8).collect();
-            builds.said(build.app_id, "api", "Build succeeded");
-            builds.said(build.app_id, "api", &format!("Deploy {short} by user {}", build.email));
-            releases::announce(builds, build.app_id, version, &build.email);
+        for line in lines {
+            self.print(builds, build, line).await?;
         }
+        store::builds::build_succeed(builds.db(), self.build, release, Utc::now()).await?;
         builds.running().forget(self.build);
         builds.publish(Kind::Build, build.app_id);
         Ok(())
@@ -320,7 +336,8 @@ impl Run {
             let summary = format!("Build {} failed: {why}.", build.number);
             tx.record("build.fail", summary, serde_json::json!({ "build": build.id }));
             tx.commit().await?;
-            builds.said(build.app_id, "api", &format!("Build failed: {why}"));
+            let what = if build.release_id.is_some() { "Deploy" } else { "Build" };
+            builds.said(build.app_id, "api", &format!("{what} failed: {why}"));
         }
         Ok(())
     }
@@ -340,5 +357,6 @@ fn lower(text: &str) -> String {
 async fn originator(builds: &Builds, build: &store::builds::Row) -> sqlx::Result<Originator> {
     let found = store::events::event_of_build(builds.db(), build.app_id, build.id).await?;
     let (credential, address) = found.unwrap_or_default();
-    Ok(Originator { account: build.account_id, email: build.email.clone(), credential, address })
+    let (account, email) = (build.account_id, build.email.clone());
+    Ok(Originator { account, email, credential, token: None, address })
 }

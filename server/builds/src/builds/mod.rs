@@ -2,8 +2,10 @@
 
 mod download;
 mod job;
+mod launch;
 mod output;
 mod queue;
+mod redeploy;
 mod result;
 mod routes;
 mod run;
@@ -23,6 +25,7 @@ use store::builds::Row;
 pub use self::download::caller;
 pub(crate) use self::queue::Queue;
 pub use self::{
+    redeploy::build_redeploy,
     routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},
     run::Run,
 };
@@ -104,10 +107,7 @@ pub fn shown(row: &Row, source_url: Option<String>, links: &Links) -> api::build
         },
         stack: row.stack.clone(),
         slug: row.slug_id.map(|id| api::refs::IdRef { id: id.into() }),
-        release: row
-            .release_id
-            .filter(|_| row.status == api::builds::BuildStatus::Succeeded)
-            .map(|id| api::refs::IdRef { id: id.into() }),
+        release: row.release_id.filter(|_| !row.status.is_pending()).map(|id| api::refs::IdRef { id: id.into() }),
         user: api::refs::UserRef { id: row.account_id.into(), email: row.email.clone() },
         output_stream_url: links.signed("streams/builds", "build output", row.id).unwrap_or_default(),
         created_at: row.created_at,

@@ -1,6 +1,7 @@
-//! The queue of builds: a limited number runs at once, and payers take turns.
+//! The queue of builds: a limited number runs at once, and payers take turns. Also wakes those that wait for their
+//! release.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context as _;
 use api::ids::{AppId, BuildId};
@@ -30,12 +31,29 @@ pub(crate) struct Queue {
     builds: Builds,
     /// The last message to each build: its position.
     told: HashMap<BuildId, i64>,
+    /// The builds whose job was woken because their release is up.
+    watching: HashSet<BuildId>,
 }
 
 impl Queue {
     /// A queue without messages yet.
     pub fn new(builds: Builds) -> Self {
-        Self { builds, told: HashMap::new() }
+        Self { builds, told: HashMap::new(), watching: HashSet::new() }
+    }
+
+    /// Wakes the jobs of builds whose release has come up or failed. A job that has seen this ends, or waits for what
+    /// comes next.
+    async fn wake(&mut self) -> anyhow::Result<()> {
+        let released = store::builds::build_released(self.builds.db()).await.context("find builds with a release")?;
+        self.watching.retain(|build| released.iter().any(|(id, is_watched)| id == build && *is_watched));
+        for (build, is_watched) in released {
+            if is_watched && !self.watching.insert(build) {
+                continue;
+            }
+            let mut db = self.builds.db().acquire().await?;
+            background::wake::<Run>(&mut db, build.get()).await.context("wake a build")?;
+        }
+        Ok(())
     }
 
     async fn tell(&mut self) -> anyhow::Result<()> {
@@ -63,6 +81,7 @@ impl Reconciler for Queue {
 
     async fn run(&mut self) -> anyhow::Result<Report> {
         queue(&self.builds).keep(&self.builds, self.builds.running()).await?;
+        self.wake().await?;
         self.tell().await?;
         Ok(Report::default())
     }

@@ -1,7 +1,10 @@
 //! The routes of builds.
 
 use anyhow::Context as _;
-use api::{builds::BuildStatus, ids::BuildId};
+use api::{
+    builds::{BuildStatus, Wait},
+    ids::BuildId,
+};
 use axum::{
     Json,
     body::Body,
@@ -80,6 +83,7 @@ pub async fn build_create(
     if buildpacks.is_empty() {
         buildpacks = known;
     }
+    let wait = body.wait.as_deref().map(str::parse::<Wait>).transpose().map_err(Error::invalid)?;
     let new = store::builds::New {
         id: BuildId::now_v7(),
         app: app.id,
@@ -93,12 +97,15 @@ pub async fn build_create(
         source_description: body.source_blob.version_description,
         source_checksum: body.source_blob.checksum,
         git: None,
+        commit: None,
+        wait: wait.and_then(Wait::text),
         now: Utc::now(),
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     actor.lock_app(&mut tx, app.id).await?;
     create(&builds, &mut tx, &new).await?;
-    tx.record("build.create", "Started a build.", serde_json::json!({ "build": new.id }));
+    let summary = format!("Started a build{}.", actor.originator().with_token());
+    tx.record("build.create", summary, serde_json::json!({ "build": new.id }));
     tx.commit().await?;
     builds.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
     let row = store::builds::build_info(builds.db(), new.id).await?.ok_or_else(Error::no_app)?;

@@ -30,6 +30,6 @@ pub(crate) async fn deploy_files(
     }
     let commit = builds.git().commit_files(app.id, (&actor.account.email, message), files, now).await?;
     reservation.release().await?;
-    let push = Push { name: BRANCH.into(), old: NONE.into(), new: commit };
+    let push = Push { name: BRANCH.into(), old: NONE.into(), new: commit, wait: None };
     push::create(builds, app, &actor.originator(), &push, message).await
 }

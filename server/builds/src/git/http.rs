@@ -199,6 +199,18 @@ async fn begin(
     Ok(Begun { guest, headers, incoming })
 }
 
+/// What to tell a client that uses a former name of the app.
+fn renamed(repository: &str, app: &App, url: &str) -> Vec<String> {
+    let name = repository.trim_end_matches(".git");
+    if name == app.name || name.parse::<api::ids::AppId>().is_ok() {
+        return Vec::new();
+    }
+    vec![
+        format!(" !     {name} was renamed to {}. This URL works for 30 days after that.", app.name),
+        format!(" !     The new one: git remote set-url REMOTE {url}"),
+    ]
+}
+
 fn body_of(process: GitProcess) -> Body {
     Body::from_stream(process.body(Vec::new()))
 }
@@ -247,12 +259,14 @@ pub async fn receive_pack(
         Err(err) => return Ok(transfer.failed(err, incoming.refs())),
     };
     let Guest { actor, app } = guest;
+    let notes = renamed(&repository, &app, &actor.links().repository(&app.name));
     let watch = actor.watch(app.id, Can::Deploy).await?;
     let incoming = (incoming.within(reservation.clone()), reservation.limit());
     let process = builds.git().receive_pack(app.id, incoming, protocol(&headers), client_slot).await;
     let (process, line) = unless_destroyed(&builds, app.id, process.map_err(Error::Internal)).await?;
     tokio::spawn(async move {
-        push::answer(builds.clone(), app.id, actor.originator(), line, Held { reservation, slot }, watch.lost()).await;
+        push::answer(builds.clone(), app.id, actor.originator(), line, Held { reservation, slot, notes }, watch.lost())
+            .await;
         if let Err(err) = pack(&builds, app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }

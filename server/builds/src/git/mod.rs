@@ -10,6 +10,7 @@ mod handle;
 mod histories;
 mod housekeeping;
 mod http;
+mod idle;
 mod push;
 mod reservation;
 mod reservations;

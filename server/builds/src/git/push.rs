@@ -1,20 +1,19 @@
-//! Deploys a push: a build, whose output is sent to the client, and then the start of the first dyno.
+//! Deploys a push: a build, whose output is sent to the client until its release is up. The build's job decides whether
+//! the branch is moved, whatever happens to the push.
 
 use std::time::Duration;
 
 use api::{
-    builds::BuildStatus,
-    dynos::DynoState,
+    builds::{BuildStatus, Wait},
     ids::{AppId, BuildId, ReleaseId},
-    releases::ReleaseStatus,
     sanitize,
 };
 use axum::body::Bytes;
 use base::{Error, Kind, Result, Subject, bus, events::Originator, slots::SharedSlot};
 use chrono::Utc;
-use futures::{StreamExt as _, pin_mut};
-use identity::{Can, payers, still_may};
-use platform::{Platform, log_lines, outputs};
+use futures::{FutureExt as _, StreamExt as _, pin_mut};
+use identity::{Can, still_may};
+use platform::{Platform, outputs};
 use repositories::hook::{Push, VERDICT};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -26,16 +25,13 @@ use tokio::{
 };
 
 use super::faults;
+use super::idle;
 use super::reservation::Reservation;
 use super::unless_destroyed;
 use crate::{Builds, addresses, builds};
 
-/// How long a push waits for the first web dyno.
-const BOOT: Duration = Duration::from_secs(65);
-/// Meanwhile, the dyno is checked at this interval, and whenever a change of the app is published.
+/// A build is checked for its release at this interval, and whenever a change of the app is published.
 const AGAIN: Duration = Duration::from_secs(2);
-/// A release phase may take an hour.
-const PHASE: Duration = Duration::from_secs(3700);
 /// Size limit of the hook's request.
 const MOST_QUESTION_BYTES: u64 = 4096;
 
@@ -45,6 +41,8 @@ pub(super) struct Held {
     pub reservation: Reservation,
     /// A slot for clones and pushes, until there is a build to wait for.
     pub slot: SharedSlot,
+    /// The first lines for the client.
+    pub notes: Vec<String>,
 }
 
 /// Serves the hook of one push, which requests a deployment over `line` and gets the output for the client, and the
@@ -76,7 +74,7 @@ async fn serve(
     (hook, client): (&mut OwnedReadHalf, &mut OwnedWriteHalf),
     held: Held,
 ) {
-    let Held { reservation, slot } = held;
+    let Held { reservation, slot, notes } = held;
     let mut hook = BufReader::new(hook);
     let mut question = Vec::new();
     let read = (&mut hook).take(MOST_QUESTION_BYTES).read_until(b'\n', &mut question).await;
@@ -89,6 +87,9 @@ async fn serve(
     let (out, mut lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {
         let client = ClientOutput { out };
+        for note in &notes {
+            client.line(note).await;
+        }
         let deployed = deploy(&builds, app, &originator, &push, &client, &slot).await;
         let verdict = match unless_destroyed(&builds, app, deployed).await {
             Ok(Ok(())) => "ok".to_owned(),
@@ -158,6 +159,7 @@ async fn deploy(
         return Ok(Err("you no longer have access to deploy this app".into()));
     }
     let app = store::apps::app_info(builds.db(), app).await?.ok_or_else(Error::no_app)?;
+    wait_of(push)?;
     let subject = match builds.git().inspect(app.id, push).await? {
         Ok(subject) => subject,
         Err((line, why)) => {
@@ -192,11 +194,15 @@ async fn deploy_commit(
         return Ok(Err("the client disconnected".into()));
     }
     guard.build = None;
-    let Some(row) = row.filter(|b| b.status == BuildStatus::Succeeded) else {
-        return Ok(Err("pre-receive hook declined".into()));
-    };
-    if let Some(release) = row.release_id {
-        launch(builds, app, release, client).await?;
+    match row {
+        Some(row) if row.status == BuildStatus::Succeeded => {}
+        // The output says why.
+        Some(row) if row.release_id.is_some() => return Ok(Err("the release failed".into())),
+        _ => return Ok(Err("pre-receive hook declined".into())),
+    }
+    let formation = store::formation::formation_list(builds.db(), app.id).await?;
+    for line in idle::types_at_zero(push, &formation, &app.name) {
+        client.line(&line).await;
     }
     Ok(Ok(()))
 }
@@ -217,6 +223,12 @@ fn waits_for((number, email): &(i32, String), app: &str) -> [String; 3] {
     ]
 }
 
+/// How long a push waits for its release, from its option `wait`.
+fn wait_of(push: &Push) -> Result<Wait> {
+    let given = push.wait.as_deref().map(str::parse::<Wait>).transpose().map_err(Error::invalid)?;
+    Ok(given.unwrap_or_default())
+}
+
 /// Adds the build of a push, and logs who pushed.
 pub(super) async fn create(
     builds: &Builds,
@@ -234,12 +246,14 @@ pub(super) async fn create(
         source_version: Some(push.new.clone()),
         source_description: Some(subject.to_owned()),
         git: Some((push.name.clone(), push.old.clone(), push.new.clone())),
+        wait: wait_of(push)?.text(),
         now: Utc::now(),
         ..store::builds::New::default()
     };
     let mut tx = builds.change(originator.clone(), Subject::app(app.id, &app.name)).await?;
     builds::create(builds, &mut tx, &new).await?;
-    let summary = format!("Pushed {} to {}.", &push.new[..8.min(push.new.len())], push.name);
+    let commit = &push.new[..8.min(push.new.len())];
+    let summary = format!("Pushed {commit} to {}{}.", push.name, originator.with_token());
     let data =
         serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": originator.account });
     tx.record("build.push", summary, data);
@@ -267,7 +281,8 @@ impl Drop for Guard {
     }
 }
 
-/// Forwards the output of a build; returns early when the client has disconnected, which cancels the build.
+/// Forwards the output of a build, and that of the release phase of its release; returns early when the client has
+/// disconnected, which cancels the build if it has no release yet.
 async fn follow_build(
     platform: &Platform,
     app: &store::apps::Row,
@@ -275,14 +290,18 @@ async fn follow_build(
     client: &ClientOutput,
 ) -> Result<()> {
     let output = outputs::follow(platform.clone(), outputs::Output::of_build(app.id, build), 0);
-    pin_mut!(output);
-    let mut text = sanitize::Stream::default();
+    let phase = phase_of(platform, app.id, build).fuse();
+    pin_mut!(output, phase);
+    let (mut text, mut sent, mut after) = (sanitize::Stream::default(), 0, None);
     loop {
         tokio::select! {
             () = client.out.closed() => return Ok(()),
+            found = &mut phase => after = found?,
             chunk = output.next() => match chunk {
                 Some(chunk) => {
-                    let _ = client.out.send(text.feed(&chunk?).into()).await;
+                    let chunk = chunk?;
+                    sent += chunk.len() as u64;
+                    let _ = client.out.send(text.feed(&chunk).into()).await;
                 }
                 None => {
                     let _ = client.out.send(text.finish().into()).await;
@@ -290,179 +309,49 @@ async fn follow_build(
                 }
             },
         }
-    }
-}
-
-/// Waits for the release phase and the first web dyno, and reports the outcome. The push succeeds either way, as on
-/// Heroku: the release exists, and the old dynos keep serving.
-async fn launch(platform: &Platform, app: &store::apps::Row, release: ReleaseId, client: &ClientOutput) -> Result<()> {
-    let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
-    if row.status.is_pending() {
-        client.line("-----> Running the release command...").await;
-        let output = outputs::follow(platform.clone(), outputs::Output::of_release(app.id, release), 0);
-        let relay = async {
-            pin_mut!(output);
-            while let Some(Ok(chunk)) = output.next().await {
-                for line in String::from_utf8_lossy(&chunk).lines() {
-                    client.line(&format!("       {line}")).await;
-                }
-            }
-        };
-        let _ = tokio::time::timeout(PHASE, relay).await;
-    }
-    let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
-    if row.status != ReleaseStatus::Succeeded {
-        client.line("").await;
-        let how = match (row.cancelled_at, row.error) {
-            (Some(_), Some(why)) => format!("was {why}"),
-            _ => "failed".to_owned(),
-        };
-        client
-            .line(&format!(" !     The release command of v{} {how}. The previous release keeps running.", row.version))
-            .await;
-        client.line(&format!(" !     Its output: wharf releases:output v{} --app {}", row.version, app.name)).await;
-        return Ok(());
-    }
-    let url = platform.config().app_url(&app.name);
-    match tokio::time::timeout(BOOT, first_dyno(platform, app.id, release)).await {
-        Ok(Ok(Start::Up)) => {
-            client.line(&format!("       {url} deployed to Wharf")).await;
+        // What the build has printed before comes first.
+        if let Some((release, _)) = after.take_if(|(_, length)| sent >= *length) {
+            follow_phase(platform, app.id, release, client).await;
         }
-        Ok(Ok(Start::Replaced)) => {
-            client.line("       Deployed to Wharf, and already replaced by a newer release.").await;
-        }
-        Ok(Ok(Start::Nothing)) => {
-            client.line(&format!("       {url} deployed to Wharf")).await;
-            let formation = store::formation::formation_list(platform.db(), app.id).await?;
-            for line in no_web(&formation, &app.name) {
-                client.line(&line).await;
-            }
-        }
-        Ok(Err(err)) => return Err(err),
-        Ok(Ok(Start::Crashed(why))) => crashed(platform, app, &row, &why, client).await?,
-        Err(_) => crashed(platform, app, &row, "did not come up within 60 seconds", client).await?,
     }
-    client.line("").await;
-    Ok(())
 }
 
-async fn crashed(
-    platform: &Platform,
-    app: &store::apps::Row,
-    release: &store::releases::Row,
-    why: &str,
-    client: &ClientOutput,
-) -> Result<()> {
-    client.line("").await;
-    client.line(&format!(" !     v{} was released, but its web dyno is not running: {why}", release.version)).await;
-    let rows = store::dynos::dyno_list(platform.db(), app.id).await?;
-    client
-        .line(&match serving(&rows, release.version) {
-            Some(version) => {
-                format!(" !     v{version} keeps serving traffic. Last log lines of v{}:", release.version)
-            }
-            None => {
-                " !     No other release is serving traffic, so visitors get an error page. Last log lines:".to_owned()
-            }
-        })
-        .await;
-    let (payer, web) = (payers::of_app(platform, app.id).await?, vec![("web".to_owned(), release.created_at)]);
-    for line in log_lines::last_of(platform, payer, app.id, web, 10).await?.into_iter().flatten() {
-        client.line(&format!(" !       {line}")).await;
-    }
-    client.line(&format!(" !     More: wharf logs --app {}", app.name)).await;
-    Ok(())
-}
-
-/// The newest release before `version` whose web dynos serve.
-fn serving(rows: &[store::dynos::Row], version: i32) -> Option<i32> {
-    let old = rows.iter().filter(|r| r.kind == "web" && r.version < version);
-    old.filter(|r| r.state == DynoState::Up && r.stopping_at.is_none()).map(|r| r.version).max()
-}
-
-/// Explains why no requests are served although everything succeeded, and what to do about it.
-fn no_web(formation: &[store::formation::Row], app: &str) -> Vec<String> {
-    if formation.iter().any(|f| f.kind == "web") {
-        return vec![format!(" !     Web dynos are scaled to 0. Scale up with: wharf ps:scale web=1 --app {app}")];
-    }
-    let others = formation.iter().filter(|f| f.kind != "release").map(|f| match f.quantity {
-        0 => format!("{0} (wharf ps:scale {0}=1 --app {app})", f.kind),
-        _ => f.kind.clone(),
-    });
-    let others = others.collect::<Vec<_>>().join(", ");
-    let mut lines = vec![
-        " !     There is no web process type, so the app does not serve requests.".to_owned(),
-        " !     Add a line \"web: COMMAND\" to the Procfile and push.".to_owned(),
-    ];
-    if !others.is_empty() {
-        lines.push(format!(" !     Process types: {others}"));
-    }
-    lines
-}
-
-enum Start {
-    Up,
-    /// No web dyno is desired.
-    Nothing,
-    /// A newer release has replaced it.
-    Replaced,
-    Crashed(String),
-}
-
-/// The state of the first web dyno of a release.
-async fn first_dyno(platform: &Platform, app: AppId, release: ReleaseId) -> Result<Start> {
+/// The release of a build, if it has a release phase, and the length of the build's output before that. Resolves when the
+/// build has a release, or has ended without one.
+async fn phase_of(platform: &Platform, app: AppId, build: BuildId) -> Result<Option<(ReleaseId, u64)>> {
     let mut changes = platform.changes();
     loop {
-        let formation = store::formation::formation_list(platform.db(), app).await?;
-        if !formation.iter().any(|f| f.kind == "web" && f.quantity > 0) {
-            return Ok(Start::Nothing);
+        let Some(row) = store::builds::build_info(platform.db(), build).await? else { return Ok(None) };
+        let release = match row.release_id {
+            Some(id) => store::releases::release_info(platform.db(), id).await?,
+            None => None,
+        };
+        if let Some(release) = release {
+            let has_phase = release.status.is_pending() || release.has_output;
+            let written = tokio::fs::metadata(outputs::build_file(platform, app, build)).await;
+            return Ok(has_phase.then(|| (release.id, written.map_or(0, |file| file.len()))));
         }
-        let rows = store::dynos::dyno_list(platform.db(), app).await?;
-        let of_release = || rows.iter().filter(|r| r.kind == "web" && r.release_id == release);
-        if of_release().any(|r| r.state == DynoState::Up) {
-            return Ok(Start::Up);
-        }
-        if let Some(row) = of_release().find(|r| r.state == DynoState::Crashed) {
-            return Ok(Start::Crashed(row.last_exit.clone().unwrap_or_else(|| "it crashed".into())));
-        }
-        if store::releases::release_current(platform.db(), app).await?.is_none_or(|r| r.id != release) {
-            return Ok(Start::Replaced);
+        if !row.status.is_pending() {
+            return Ok(None);
         }
         let _ = tokio::time::timeout(AGAIN, bus::concerning(&mut changes, Some(app))).await;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use api::ids::FormationId;
-
-    use super::*;
-
-    fn formation(types: &[(&str, i32)]) -> Vec<store::formation::Row> {
-        let row = |(kind, quantity): &(&str, i32)| store::formation::Row {
-            id: FormationId::nil(),
-            app_id: AppId::nil(),
-            kind: (*kind).into(),
-            command: "run".into(),
-            quantity: *quantity,
-            size: "Basic".into(),
-            created_at: Utc::now(),
-            updated_at: Utc::now(),
-        };
-        types.iter().map(row).collect()
-    }
-
-    #[test]
-    fn an_app_without_web_is_not_told_to_scale_it() {
-        let said = |types: &[(&str, i32)]| no_web(&formation(types), "dusk").join("\n");
-        assert_eq!(
-            said(&[("web", 0)]),
-            " !     Web dynos are scaled to 0. Scale up with: wharf ps:scale web=1 --app dusk"
-        );
-        let both = said(&[("clock", 2), ("release", 0), ("worker", 0)]);
-        assert!(both.contains("Add a line \"web: COMMAND\" to the Procfile") && !both.contains("web=1"), "{both}");
-        assert!(both.ends_with("Process types: clock, worker (wharf ps:scale worker=1 --app dusk)"), "{both}");
-        let none = said(&[]);
-        assert!(none.contains("There is no web process type") && !none.contains("Process types:"), "{none}");
+/// Forwards the output of a release phase until it has ended, or the client has disconnected.
+async fn follow_phase(platform: &Platform, app: AppId, release: ReleaseId, client: &ClientOutput) {
+    client.line("-----> Running the release command...").await;
+    let output = outputs::follow(platform.clone(), outputs::Output::of_release(app, release), 0);
+    pin_mut!(output);
+    loop {
+        tokio::select! {
+            () = client.out.closed() => return,
+            chunk = output.next() => {
+                let Some(Ok(chunk)) = chunk else { return };
+                for line in String::from_utf8_lossy(&chunk).lines() {
+                    client.line(&format!("       {line}")).await;
+                }
+            }
+        }
     }
 }

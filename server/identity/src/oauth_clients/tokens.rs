@@ -268,7 +268,8 @@ async fn note(
     let Some(account) = store::accounts::account_info_any(&mut **tx, account).await? else { return Ok(()) };
     let credential = Some(Credential::Token(authorization).to_string());
     let (subject, email) = (subjects::account(&account), account.email);
-    tx.on_behalf_of(Originator { account: account.id, email, credential, address: request::address(headers) });
+    let address = request::address(headers);
+    tx.on_behalf_of(Originator { account: account.id, email, credential, token: None, address });
     let data = json!({ "client": client.id, "authorization": authorization });
     tx.record_of(subject, action, format!("The program {} {done}.", client.name), data);
     Ok(())

@@ -5,6 +5,7 @@
 mod observe;
 mod plan;
 mod reconcile;
+mod rollout;
 mod routes;
 mod routing;
 mod stop;

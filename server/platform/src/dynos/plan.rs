@@ -11,10 +11,11 @@
 //! ```
 //!
 //! Web dynos of a new release start beside the old ones. The old ones serve until all new ones are up, and get SIGTERM
-//! only when the router has a table without them and their requests in progress have ended. So no request is lost, even
-//! if a process exits at once on SIGTERM, and a release that does not come up does no harm. However long the requests
-//! took, a process has all of Heroku's 30 seconds to shut down after SIGTERM. Other dynos are replaced at once, since
-//! workers of different releases may be incompatible.
+//! only when the new ones have stayed up for the watch period ([`rollout`](super::rollout)), the router has a table
+//! without them and their requests in progress have ended. So no request is lost, even if a process exits at once on
+//! SIGTERM, and a release that does not stay up does no harm. However long the requests took, a process has all of
+//! Heroku's 30 seconds to shut down after SIGTERM. Until then, all other dynos are those of the old release; then they
+//! are replaced at once, since workers of different releases may be incompatible.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -25,6 +26,7 @@ use std::{
 use api::{
     dynos::DynoState,
     ids::{AccountId, AppId, DynoId, ReleaseId},
+    releases::Rollout,
 };
 use chrono::{DateTime, Duration, Utc};
 use store::dynos::Row;
@@ -58,13 +60,25 @@ pub(super) struct App {
     pub release: ReleaseId,
     pub version: i32,
     pub types: Vec<Type>,
+    /// Until its release has passed. Only its web dynos run.
+    pub trial: Option<Trial>,
+}
+
+/// The rollout of a release that has not passed yet.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Trial {
+    pub rollout: Rollout,
+    /// The watch period.
+    pub watch: Duration,
+    /// The app with the release before, which runs until this one has passed.
+    pub base: Option<Box<App>>,
 }
 
 /// A single change.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
     /// Create a dyno and start it.
-    Create { app: AppId, kind: String, ordinal: i32 },
+    Create { release: ReleaseId, kind: String, ordinal: i32 },
     /// Restart a crashed dyno.
     Restart { dyno: DynoId },
     /// Begin to stop a dyno: it gets no more requests.
@@ -127,15 +141,112 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
         steps.extend(live.iter().map(|r| Step::Stop { dyno: r.id, reason: StopReason::Unwanted }));
         return steps;
     };
-    let kinds: BTreeSet<&str> = app.types.iter().map(|t| t.kind.as_str()).collect();
+    match &app.trial {
+        None => plan_types(app, &app.types, &live, now, &mut steps),
+        Some(Trial { base: None, .. }) => plan_types(app, app.web(), &live, now, &mut steps),
+        // Two releases at once, each with its own dynos.
+        Some(Trial { base: Some(base), .. }) => {
+            let (new, others): (Vec<&Row>, Vec<&Row>) = live.into_iter().partition(|r| r.release_id == app.release);
+            let (old, rest): (Vec<&Row>, Vec<&Row>) = others.into_iter().partition(|r| r.release_id == base.release);
+            steps.extend(rest.iter().map(|r| Step::Stop { dyno: r.id, reason: StopReason::Replaced }));
+            plan_types(base, &base.types, &old, now, &mut steps);
+            plan_types(app, app.web(), &new, now, &mut steps);
+        }
+    }
+    steps
+}
+
+impl App {
+    /// The process types that can run until the release has passed.
+    fn web(&self) -> &[Type] {
+        let at = self.types.iter().position(|t| t.kind == "web");
+        at.and_then(|at| self.types.get(at..=at)).unwrap_or_default()
+    }
+
+    /// This app, or that with the release before, if it is the one with this release.
+    pub fn with_release(&self, release: ReleaseId) -> Option<&Self> {
+        let base = || self.trial.as_ref().and_then(|trial| trial.base.as_deref());
+        if self.release == release { Some(self) } else { base().filter(|base| base.release == release) }
+    }
+
+    /// How many web dynos it should have.
+    pub fn web_quantity(&self) -> i32 {
+        self.web().first().map_or(0, |web| web.quantity)
+    }
+}
+
+/// All changes for the dynos of one release, and for those that it is to replace.
+fn plan_types(app: &App, types: &[Type], live: &[&Row], now: DateTime<Utc>, steps: &mut Vec<Step>) {
+    let kinds: BTreeSet<&str> = types.iter().map(|t| t.kind.as_str()).collect();
     for row in live.iter().filter(|r| !kinds.contains(r.kind.as_str())) {
         steps.push(Step::Stop { dyno: row.id, reason: StopReason::NoSuchType });
     }
-    for kind in &app.types {
+    for kind in types {
         let live: Vec<&Row> = live.iter().copied().filter(|r| r.kind == kind.kind).collect();
-        plan_type(app, kind, &live, now, &mut steps);
+        plan_type(app, kind, &live, now, steps);
     }
-    steps
+}
+
+/// What has become of a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Its web dynos are up: the watch period begins.
+    Up,
+    /// They have stayed up, or there are none.
+    Passed,
+    /// One of them has crashed.
+    Failed { dyno: String, why: String },
+}
+
+/// Whether something new is known about the rollout of the app's release. One that has failed can only pass.
+pub(super) fn verdict(app: &App, rows: &[Row], now: DateTime<Utc>) -> Option<Verdict> {
+    let trial = app.trial.as_ref()?;
+    if app.web_quantity() == 0 {
+        return Some(Verdict::Passed);
+    }
+    let crashed = web_of(app, rows).find(|row| row.state == DynoState::Crashed);
+    if let Some(row) = crashed.filter(|_| trial.rollout.is_open()) {
+        let why = row.last_exit.clone().unwrap_or_else(|| "it crashed".to_owned());
+        return Some(Verdict::Failed { dyno: row.name.clone(), why });
+    }
+    let ends = watch_ends(app, rows)?;
+    match trial.rollout {
+        _ if ends <= now => Some(Verdict::Passed),
+        Rollout::Waiting => Some(Verdict::Up),
+        _ => None,
+    }
+}
+
+/// When the release will have been up for its watch period; `None` while its web dynos are not up, or if there is nothing
+/// to watch.
+pub(super) fn watch_ends(app: &App, rows: &[Row]) -> Option<DateTime<Utc>> {
+    let trial = app.trial.as_ref()?;
+    let up: Vec<&Row> = web_of(app, rows).filter(|row| row.state == DynoState::Up).collect();
+    let places: BTreeSet<i32> = up.iter().map(|row| row.ordinal).collect();
+    let all_up = i32::try_from(places.len()).is_ok_and(|n| n >= app.web_quantity());
+    // For one that is up, this is when it came up.
+    let since = up.iter().map(|row| row.updated_at).max()?;
+    all_up.then(|| since + trial.watch)
+}
+
+/// The web dynos of the app's release.
+fn web_of<'a>(app: &App, rows: &'a [Row]) -> impl Iterator<Item = &'a Row> {
+    let release = app.release;
+    rows.iter().filter(move |r| r.kind == "web" && r.release_id == release && r.stopping_at.is_none())
+}
+
+/// The releases of which a web dyno is up, or any dyno, if they have no web dynos.
+pub(super) fn up_releases<'a>(rows: impl Iterator<Item = &'a Row>) -> BTreeSet<ReleaseId> {
+    let mut up: BTreeMap<ReleaseId, (bool, bool)> = BTreeMap::new();
+    for row in rows.filter(|row| row.stopping_at.is_none()) {
+        let (has_web, is_up) = up.entry(row.release_id).or_default();
+        let is_web = row.kind == "web";
+        if is_web && !*has_web {
+            (*has_web, *is_up) = (true, false);
+        }
+        *is_up |= row.state == DynoState::Up && is_web == *has_web;
+    }
+    up.into_iter().filter(|(_, (_, is_up))| *is_up).map(|(release, _)| release).collect()
 }
 
 /// Selects the steps of one run: at most `most` in total and `most_of_one` per payer. Payers take turns, and so do the
@@ -226,10 +337,14 @@ fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &
             kept.push(row);
         }
     }
-    let all_up = i32::try_from(kept.iter().filter(|r| r.state == DynoState::Up).count()) == Ok(kind.quantity);
+    let up = i32::try_from(kept.iter().filter(|r| r.state == DynoState::Up).count()).unwrap_or(i32::MAX);
+    let all_up = up == kind.quantity;
     for row in &old {
+        // Of a newer release that did not stay up.
+        let has_failed = row.version > app.version;
         // A crashed dyno does not serve. The other `web` dynos serve until their successors do.
-        let serves = kind.kind == "web" && kind.quantity > 0 && row.state != DynoState::Crashed;
+        let serves =
+            kind.kind == "web" && kind.quantity > 0 && row.state != DynoState::Crashed && !(has_failed && up > 0);
         if !serves || all_up {
             steps.push(Step::Stop { dyno: row.id, reason: StopReason::Replaced });
         }
@@ -240,7 +355,7 @@ fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &
         }
     }
     for ordinal in (1..=kind.quantity).filter(|n| kept.iter().all(|r| r.ordinal != *n)) {
-        steps.push(Step::Create { app: app.id, kind: kind.kind.clone(), ordinal });
+        steps.push(Step::Create { release: app.release, kind: kind.kind.clone(), ordinal });
     }
 }
 
@@ -248,7 +363,7 @@ fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &
 /// ones, and without either, any that are up. Dynos that are replaced within a release, such as by a restart, serve with
 /// the others.
 pub(super) fn serving<'a>(app: &App, rows: &'a [Row]) -> Vec<&'a Row> {
-    let quantity = app.types.iter().find(|t| t.kind == "web").map_or(0, |t| t.quantity);
+    let quantity = app.web_quantity();
     if quantity == 0 {
         return Vec::new();
     }

@@ -1,11 +1,15 @@
 //! Reconciles the running dynos with the desired ones, and updates the router.
 
-use std::{collections::HashSet, net::SocketAddr, time::Duration};
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, anyhow};
 use api::{
     dynos::DynoState,
-    ids::{AccountId, AppId, DynoId, RunId},
+    ids::{AccountId, AppId, DynoId, ReleaseId, RunId},
 };
 use async_trait::async_trait;
 use background::{Reconciler, Report};
@@ -19,13 +23,13 @@ use store::dynos::Row;
 use super::{
     Wanted,
     plan::{self, Step},
-    routing,
+    rollout, routing,
     routing::RouterTable,
     spec, stop,
     watch::Watch,
     world::{Ended, World},
 };
-use crate::{Platform, config_values, ingest};
+use crate::{Platform, config_values, dyno_metadata, ingest};
 
 /// How long to wait before another look when there was something to do: soon at first, since that has changed something.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
@@ -80,7 +84,7 @@ impl Reconcile {
                 let may = |row: &Row| plan::may_terminate(row, busy, removed_after, now);
                 ended.allow(*app, step) && world.row(*dyno).is_some_and(may)
             }
-            step => ended.allow(*app, step) && (!starts(step) || ready.contains(app)),
+            step => ended.allow(*app, step) && starts(world, step).is_none_or(|release| ready.contains(&release)),
         };
         let steps = steps.into_iter().filter(|(app, step)| can(app, step));
         steps.map(|(app, step)| (world.payer(app), app, step)).collect()
@@ -98,10 +102,10 @@ impl Reconcile {
         }
     }
 
-    /// Whether dynos of an app can be started. While the slug is being unpacked they cannot, and nobody
+    /// Whether dynos of a release can be started. While the slug is being unpacked they cannot, and nobody
     /// waits for it; what is wrong with a slug is left to the start to tell.
-    async fn is_ready(&self, world: &World, app: AppId) -> anyhow::Result<bool> {
-        let slug = *world.slugs.get(&app).context("the app has no release")?;
+    async fn is_ready(&self, world: &World, app: AppId, release: ReleaseId) -> anyhow::Result<bool> {
+        let slug = *world.slugs.get(&release).context("the release is not to run")?;
         if self.platform.slug_files().unpacked(app, slug).await?.is_some() {
             return Ok(true);
         }
@@ -110,14 +114,14 @@ impl Reconcile {
         Ok(row.fault.is_some())
     }
 
-    /// The apps of which dynos can be started now, of those that have any to start.
-    async fn ready(&self, world: &World, steps: &[(AppId, Step)], report: &mut Report) -> HashSet<AppId> {
-        let starting = steps.iter().filter(|(_, step)| starts(step));
-        let apps: HashSet<AppId> = starting.map(|(app, _)| *app).collect();
+    /// The releases of which dynos can be started now, of those that have any to start.
+    async fn ready(&self, world: &World, steps: &[(AppId, Step)], report: &mut Report) -> HashSet<ReleaseId> {
+        let starting = steps.iter().filter_map(|(app, step)| Some((*app, starts(world, step)?)));
+        let releases: HashSet<(AppId, ReleaseId)> = starting.collect();
         let mut ready = HashSet::new();
-        for app in apps {
-            match self.is_ready(world, app).await {
-                Ok(true) => drop(ready.insert(app)),
+        for (app, release) in releases {
+            match self.is_ready(world, app, release).await {
+                Ok(true) => drop(ready.insert(release)),
                 Ok(false) => {}
                 Err(err) => report.failed.push(format!("{err:#}")),
             }
@@ -163,7 +167,7 @@ impl Reconcile {
     async fn act(&self, world: &World, step: &Step) -> anyhow::Result<String> {
         let row = |dyno: &DynoId| world.row(*dyno).context("the dyno is gone");
         match step {
-            Step::Create { app, kind, ordinal } => self.create(world, *app, kind, *ordinal).await,
+            Step::Create { release, kind, ordinal } => self.create(world, *release, kind, *ordinal).await,
             Step::Restart { dyno } => {
                 let row = row(dyno)?.clone();
                 let said = "State changed from crashed to starting";
@@ -176,13 +180,13 @@ impl Reconcile {
         }
     }
 
-    async fn create(&self, world: &World, app: AppId, kind: &str, ordinal: i32) -> anyhow::Result<String> {
-        let wanted = world.wanted.get(&app).context("the app has no release")?;
+    async fn create(&self, world: &World, release: ReleaseId, kind: &str, ordinal: i32) -> anyhow::Result<String> {
+        let wanted = world.wanted.values().find_map(|app| app.with_release(release)).context("the release is gone")?;
         let t = wanted.types.iter().find(|t| t.kind == kind).context("the process type is gone")?;
         let now = Utc::now();
         let row = Row {
             id: DynoId::now_v7(),
-            app_id: app,
+            app_id: wanted.id,
             name: format!("{kind}.{ordinal}"),
             kind: kind.into(),
             ordinal,
@@ -252,6 +256,9 @@ impl Reconcile {
         let vars = config_values::of_release(platform.secrets(), platform.db(), app.id, release.id)
             .await
             .map_err(|err| anyhow!("{err}"))?;
+        let (app_name, dyno) = (app.name.as_str(), row.id.get());
+        let of = dyno_metadata::Process { app: app.id, app_name, dyno, release: &release, slug: &slug };
+        let vars = dyno_metadata::with_metadata(platform, vars, &of);
         let size = dyno_sizes::size(&row.size).with_context(|| format!("{} is not a size", row.size))?;
         let web = row.kind == "web";
         let disk = platform.config().dyno_disk;
@@ -275,10 +282,12 @@ impl Reconciler for Reconcile {
     const NAME: &'static str = "dynos";
 
     async fn run(&mut self) -> anyhow::Result<Report> {
-        let mut report = Report::default();
+        let (mut report, begun) = (Report::default(), Instant::now());
         let mut world = World::look(&self.platform, &self.watch, &mut report).await?;
+        rollout::settle(&self.platform, &mut world, &mut report).await?;
         stop::begin(&self.platform, &mut world, &mut report).await?;
         let busy = self.router.update(&self.platform, &world.entries()).await;
+        self.platform.has_routed(begun);
         self.router.note(world.rows(), busy.is_ok(), Utc::now());
         let possible = self.possible(&world, busy.as_deref().ok(), &mut report).await;
         let has_steps = !possible.is_empty();
@@ -290,7 +299,7 @@ impl Reconciler for Reconcile {
         }
         let has_failed = report.done.is_empty() && !report.failed.is_empty();
         let (now, pause) = (Utc::now(), if has_failed { FAILED_PAUSE } else { self.pause.take() });
-        let due = if has_steps { Some(now) } else { plan::due(world.rows(), now) };
+        let due = if has_steps { Some(now) } else { world.due(now) };
         report.again_in = due.map(|at| (at - now).to_std().unwrap_or_default().max(pause));
         match busy {
             Ok(busy) => {
@@ -306,7 +315,11 @@ impl Reconciler for Reconcile {
     }
 }
 
-/// Whether this step starts a dyno.
-fn starts(step: &Step) -> bool {
-    matches!(step, Step::Create { .. } | Step::Restart { .. })
+/// The release of which this step starts a dyno, if it does.
+fn starts(world: &World, step: &Step) -> Option<ReleaseId> {
+    match step {
+        Step::Create { release, .. } => Some(*release),
+        Step::Restart { dyno } => world.row(*dyno).map(|row| row.release_id),
+        Step::Stop { .. } | Step::Terminate { .. } | Step::Kill { .. } => None,
+    }
 }

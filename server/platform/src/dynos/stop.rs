@@ -84,6 +84,8 @@ pub(crate) async fn stop_all(platform: &Platform) -> anyhow::Result<()> {
         platform.driver().remove(row.run_id).await?;
         store::dynos::dyno_delete(platform.db(), row.id).await?;
     }
+    let up = store::rollouts::rollout_up_all(platform.db()).await?;
+    store::rollouts::rollout_note_up(&mut *platform.db().acquire().await?, &[], &up, Utc::now()).await?;
     for files in platform.background().files() {
         for dyno in files.left().await? {
             files.abandon(dyno).await?;

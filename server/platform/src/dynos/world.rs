@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::Context as _;
-use api::ids::{AccountId, AppId, DynoId, SlugId};
+use api::{
+    ids::{AccountId, AppId, DynoId, ReleaseId, SlugId},
+    releases::Rollout,
+};
 use background::Report;
-use chrono::Utc;
-use store::dynos::Row;
+use chrono::{DateTime, Duration, Utc};
+use store::{dynos::Row, releases::Current};
 
 use super::{
     observe,
-    plan::{self, App, Step, Type},
+    plan::{self, App, Step, Trial, Type, Verdict},
     routing::Entry,
     watch::Watch,
 };
@@ -25,8 +28,10 @@ pub(super) struct World {
     /// Who pays for each app.
     payers: HashMap<AppId, AccountId>,
     pub wanted: BTreeMap<AppId, App>,
-    /// The slug of each app's release.
-    pub slugs: BTreeMap<AppId, SlugId>,
+    /// The slug of each release that is to run.
+    pub slugs: BTreeMap<ReleaseId, SlugId>,
+    /// The releases that were up when this was last recorded.
+    pub noted_up: BTreeSet<ReleaseId>,
     rows: BTreeMap<AppId, Vec<Row>>,
 }
 
@@ -45,10 +50,14 @@ impl World {
             }
         }
         let releases = store::releases::release_current_all(db).await.context("read the releases")?;
-        let slugs = releases.iter().filter_map(|r| r.slug_id.map(|slug| (r.app_id, slug))).collect();
+        let noted_up = store::rollouts::rollout_up_all(db).await.context("read which releases are up")?;
+        let both = releases.iter().flat_map(|r| [(Some(r.id), r.slug_id), (r.base_id, r.base_slug_id)]);
+        let slugs = both.filter_map(|(release, slug)| release.zip(slug)).collect();
+        let mut base_types = base_types(platform, &releases).await?;
         let wanted = releases.into_iter().filter(|r| r.slug_id.is_some()).map(|r| {
             let types = types.remove(&r.app_id).unwrap_or_default();
-            (r.app_id, App { id: r.app_id, release: r.id, version: r.version, types })
+            let trial = trial(&r, &mut base_types);
+            (r.app_id, App { id: r.app_id, release: r.id, version: r.version, types, trial })
         });
         let wanted = wanted.collect();
         let rows = store::dynos::dyno_all(db).await.context("read the dynos")?;
@@ -58,7 +67,21 @@ impl World {
         for row in rows {
             by_app.entry(row.app_id).or_default().push(row);
         }
-        Ok(Self { apps, payers, wanted, slugs, rows: by_app })
+        Ok(Self { apps, payers, wanted, slugs, noted_up: noted_up.into_iter().collect(), rows: by_app })
+    }
+
+    /// What is new about the rollouts of releases, by app.
+    pub fn verdicts(&self) -> Vec<(AppId, Verdict)> {
+        let now = Utc::now();
+        let of = |app: &App| Some((app.id, plan::verdict(app, self.rows_of(app.id), now)?));
+        self.wanted.values().filter_map(of).collect()
+    }
+
+    /// When to check next if nothing happens.
+    pub fn due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let ends = self.wanted.values().filter_map(|app| plan::watch_ends(app, self.rows_of(app.id)));
+        let ends = ends.filter(|at| *at > now).min();
+        [ends, plan::due(self.rows(), now)].into_iter().flatten().min()
     }
 
     /// Everything that must be done, with the app.
@@ -104,6 +127,34 @@ impl World {
     fn rows_of(&self, app: AppId) -> &[Row] {
         self.rows.get(&app).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// The process types of the releases that run until the current ones have passed.
+async fn base_types(platform: &Platform, releases: &[Current]) -> anyhow::Result<BTreeMap<ReleaseId, Vec<Type>>> {
+    let bases: Vec<ReleaseId> = releases.iter().filter_map(|r| r.base_id).collect();
+    let mut types: BTreeMap<ReleaseId, Vec<Type>> = BTreeMap::new();
+    if bases.is_empty() {
+        return Ok(types);
+    }
+    let rows = store::rollouts::rollout_types(platform.db(), &bases).await.context("read the types of releases")?;
+    for row in rows {
+        let t = Type { kind: row.kind, command: row.command, quantity: row.quantity, size: row.size };
+        types.entry(row.release_id).or_default().push(t);
+    }
+    Ok(types)
+}
+
+/// The rollout of a current release, unless it has passed.
+fn trial(current: &Current, types: &mut BTreeMap<ReleaseId, Vec<Type>>) -> Option<Trial> {
+    let rollout = current.rollout;
+    if !rollout.is_open() && rollout != Rollout::Failed {
+        return None;
+    }
+    let base = current.base_id.zip(current.base_version).map(|(release, version)| {
+        let types = types.remove(&release).unwrap_or_default();
+        Box::new(App { id: current.app_id, release, version, types, trial: None })
+    });
+    Some(Trial { rollout, watch: Duration::seconds(current.watch_seconds.into()), base })
 }
 
 /// The dynos that have ended, and whose output is being read.

@@ -16,7 +16,7 @@ use super::{
     output::{Copy, forget_place},
     run::Run,
 };
-use crate::{Platform, config_values, dynos};
+use crate::{Platform, config_values, dyno_metadata, dynos, released};
 
 /// The time limit of a release phase.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -144,6 +144,9 @@ impl Run {
         let vars = config_values::of_release(platform.secrets(), platform.db(), app.id, release.id)
             .await
             .map_err(|err| anyhow!("{err}"))?;
+        let (app_name, dyno) = (app.name.as_str(), release.id.get());
+        let of = dyno_metadata::Process { app: app.id, app_name, dyno, release, slug: &slug };
+        let vars = dyno_metadata::with_metadata(platform, vars, &of);
         let size = dyno_sizes::size("Standard-1X").ok_or_else(|| anyhow!("Standard-1X is a size"))?;
         Ok(Ok(dynos::spec(dynos::Wanted {
             run: release.id.into(),
@@ -178,7 +181,7 @@ impl Run {
                 Some(id) => store::slugs::slug_info(&mut *tx, id).await?,
                 None => None,
             };
-            super::settle(&mut tx, release.app_id, slug.as_ref()).await.map_err(|err| anyhow!("{err}"))?;
+            released::settle(&mut tx, release.app_id, slug.as_ref()).await.map_err(|err| anyhow!("{err}"))?;
         }
         let next = super::queue::start(&mut tx).await.context("start the next release phases")?;
         next.into_iter().for_each(|app| tx.publish(Kind::Release, Some(app)));

@@ -10,7 +10,7 @@ mod routes;
 mod run;
 
 use api::{
-    ids::{AccountId, AppId, FormationId, ReleaseId, SlugId},
+    ids::{AccountId, AppId, ReleaseId, SlugId},
     releases::ReleaseStatus,
 };
 use base::{Error, Result, links::Links};
@@ -31,6 +31,7 @@ pub use self::{
 use crate::{
     Platform, app_refs,
     config_values::{self, Config},
+    released,
 };
 
 /// The contents of a new release.
@@ -46,6 +47,8 @@ pub struct New<'a> {
     pub commit: Option<String>,
     /// Its release phase has been admitted before, and is not rejected any more.
     pub is_admitted: bool,
+    /// The watch period in seconds, if it is not the app's.
+    pub watch: Option<i32>,
 }
 
 /// Creates a release for `actor` and returns its version. Rejected if too many release phases of the app wait.
@@ -98,25 +101,26 @@ pub async fn create_for(
         slug: slug_id,
         config,
         commit: new.commit.as_deref(),
+        watch: if slug.as_ref().is_some_and(serves_files) { Some(0) } else { new.watch },
         now: Utc::now(),
     };
     let version = store::releases::release_create(&mut *tx, &row).await?;
     if phase {
         queue::start(tx).await?;
     } else {
-        settle(tx, new.app, slug.as_ref()).await?;
+        released::settle(tx, new.app, slug.as_ref()).await?;
     }
     Ok(version)
 }
 
-/// Updates the formation to that of a release that has succeeded.
-async fn settle(tx: &mut PgConnection, app: AppId, slug: Option<&store::slugs::Row>) -> Result<()> {
-    let now = Utc::now();
-    store::apps::app_released(&mut *tx, app, slug, now).await?;
-    let types = slug.map(|s| s.process_types.0.clone()).unwrap_or_default();
-    store::formation::formation_replace(tx, app, &types, FormationId::now_v7, now).await?;
-    Ok(())
+/// Whether the platform's own file server answers the requests of a slug: nothing of the tenant runs, so once it is up,
+/// there is nothing to watch.
+fn serves_files(slug: &store::slugs::Row) -> bool {
+    slug.process_types.get("web").is_some_and(|command| command == FILE_SERVER)
 }
+
+/// The command of the static buildpack.
+const FILE_SERVER: &str = ".heroku/static/serve .";
 
 /// Logs in the app's log that a release was created.
 pub fn announce(platform: &Platform, app: AppId, version: i32, email: &str) {
@@ -157,5 +161,11 @@ pub fn shown(row: &Row, current: Option<ReleaseId>, app: &store::apps::Row, link
         error: row.error.clone(),
         cancelled: row.cancelled_at.is_some(),
         queued: row.status.is_pending() && row.started_at.is_none(),
+        rollout: row.rollout,
+        watch_seconds: row.watch_seconds,
+        failed_dyno: row.failed_dyno.clone(),
+        up_at: row.up_at,
+        up_since: row.up_since,
+        up_seconds: row.up_seconds,
     }
 }

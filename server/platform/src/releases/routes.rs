@@ -2,7 +2,7 @@
 
 use api::{
     ids::{AppId, ReleaseId, SlugId},
-    releases::ReleaseStatus,
+    releases::{ReleaseStatus, Rollout},
 };
 use axum::{
     Json,
@@ -251,5 +251,8 @@ fn effects(old: &Row, current: Option<&Row>, slug: Option<&store::slugs::Row>, v
         effects.push("New web dynos start and take over once they are up; no request is lost.".to_owned());
     }
     effects.push("Databases and other data do not change.".to_owned());
+    if slug.is_some() && old.up_at.is_none() && matches!(old.rollout, Rollout::Failed | Rollout::Superseded) {
+        effects.push(format!("v{} was never up, so it may not come up this time either.", old.version));
+    }
     effects
 }

@@ -60,9 +60,11 @@ async fn an_app_is_renamed_and_put_into_maintenance() {
     let app = t.app("dusk").await;
     let renamed = t.owner.patch("/apps/dusk", json!({ "name": "dawn" })).await;
     assert_eq!(renamed.json()["name"], "dawn");
-    assert_eq!(t.owner.get("/apps/dusk").await.status, 404);
     assert_eq!(t.owner.app_info("dawn").await.unwrap().id, app.id);
-    t.app("dusk").await;
+    // The former name, until another app has it.
+    assert_eq!(t.owner.app_info("dusk").await.unwrap().name, "dawn");
+    let other = t.app("dusk").await;
+    assert_eq!(t.owner.app_info("dusk").await.unwrap().id, other.id);
 
     for (given, on) in [(json!(1), true), (json!(0), false), (json!(true), true), (json!("false"), false)] {
         let answer = t.owner.patch("/apps/dawn", json!({ "maintenance": given })).await;
@@ -73,6 +75,33 @@ async fn an_app_is_renamed_and_put_into_maintenance() {
     assert_eq!((&stack["build_stack"]["name"], &stack["stack"]["name"]), (&json!("heroku-26"), &json!("heroku-24")));
     let log = t.log_with("dawn", "Maintenance mode disabled by user").await;
     assert!(log.contains("Renamed dusk to dawn by user"), "{log}");
+}
+
+#[tokio::test]
+async fn a_former_name_leads_to_the_app_for_those_who_may_see_it() {
+    let t = World::start().await;
+    let app = t.app("dusk").await;
+    for name in ["dawn", "noon", "dawn"] {
+        t.owner.patch(&format!("/apps/{}", app.id), json!({ "name": name })).await;
+    }
+    for name in ["dusk", "noon", "dawn"] {
+        assert_eq!(t.owner.app_info(name).await.unwrap().name, "dawn", "{name}");
+        let refs = t.owner.get(&format!("/{name}.git/info/refs?service=git-receive-pack")).await;
+        assert_eq!(refs.status, 200, "{name}: {refs:?}");
+        let expected = json!({ "id": "not_found", "resource": "app", "message": "Couldn't find that app." });
+        let answer = t.stranger.get(&format!("/apps/{name}")).await;
+        assert_eq!((answer.status, answer.json()), (404, expected), "{name}");
+    }
+    sqlx::query("update app_former_names set created_at = created_at - interval '31 days' where name = 'dusk'")
+        .execute(&t.db)
+        .await
+        .unwrap();
+    assert_eq!(t.owner.get("/apps/dusk").await.status, 404, "it is 30 days ago");
+    // Whoever takes the name gets it for good.
+    let taken = t.stranger.post("/apps", json!({ "name": "noon" })).await;
+    assert_eq!(taken.status, 201, "{taken:?}");
+    t.stranger.app_delete("noon").await.unwrap();
+    assert_eq!(t.owner.get("/apps/noon").await.status, 404);
 }
 
 #[tokio::test]

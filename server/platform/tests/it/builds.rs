@@ -77,6 +77,39 @@ async fn a_build_becomes_a_release() {
 }
 
 #[tokio::test]
+async fn what_runs_is_built_again_if_its_source_is_there() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let refused = async |reason: &str| {
+        let refused = t.owner.post("/apps/dusk/actions/redeploy", Value::Null).await.error();
+        assert_eq!(refused.0, 422, "{refused:?}");
+        assert!(refused.2.contains(reason), "{refused:?}");
+    };
+    refused("no code").await;
+    t.driver.react(|spec| match spec.name.starts_with("build.") {
+        true => Reaction::Exit(0),
+        false => Reaction::Run,
+    });
+    let url = source(&t).await;
+    let first = build(&t, "dusk", &url).await;
+    assert_eq!(ended(&t, "dusk", &first).await.status, BuildStatus::Succeeded);
+    // Config vars make a release of the same code.
+    t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1" })).await;
+    let again = t.owner.build_redeploy("dusk").await.unwrap();
+    assert_eq!((again.number, &again.source_blob.version), (2, &first.source_blob.version));
+    assert_eq!(ended(&t, "dusk", &again).await.status, BuildStatus::Succeeded);
+    t.dynos("dusk", &["web.1 up v4"]).await;
+    let events = t.owner.event_list("dusk", 20).await.unwrap();
+    assert!(events.iter().any(|e| e.summary.starts_with("Started build 1 again with the token")), "{events:?}");
+    for upload in std::fs::read_dir(t.data().join("sources")).unwrap() {
+        std::fs::remove_file(upload.unwrap().path()).unwrap();
+    }
+    refused("wharf deploy").await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    refused("was not built for this app").await;
+}
+
+#[tokio::test]
 async fn a_build_that_fails_says_so_and_changes_nothing() {
     let t = World::start().await;
     t.app("dusk").await;

@@ -178,7 +178,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     assert!(t.driver.signals().is_empty());
     assert_eq!(routes(&t), [old.addr.unwrap()]);
 
-    // Now it crashes; that is said for as long as no other one of the release is up.
+    // Now it crashes; that is said for as long as there is no other release.
     t.driver.exit(new.handle.id, 1);
     let status = async || t.owner.app_status("dusk").await.unwrap();
     let held = until("the release is held", async || {
@@ -192,16 +192,19 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     assert_eq!(shown.condition, api::statuses::Condition::Held);
     assert!(shown.detail.ends_with("; v2 keeps serving"), "{}", shown.detail);
     assert_eq!(t.owner.app_summary_list().await.unwrap()[0].condition, api::statuses::Condition::Held);
-    // Between two tries it is no better.
-    let again = until("it is started again", async || {
-        t.driver.running("web.1").filter(|s| ![old.id, new.handle.id].contains(&s.handle.id)).ok_or_else(String::new)
-    })
-    .await;
+    // It is not started again: the release has failed, and the old one is the current one.
+    let failed = t.owner.release_info("dusk", "v3").await.unwrap();
+    assert_eq!((failed.status, failed.current), (api::releases::ReleaseStatus::Failed, false));
+    assert!(t.owner.release_info("dusk", "v2").await.unwrap().current);
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    assert_eq!(t.driver.running("web.1").unwrap().handle.id, old.id);
+    assert_eq!(routes(&t), [old.addr.unwrap()]);
+    assert!(t.driver.signals().is_empty());
     assert!(status().await.held.is_some());
-    // The next one listens, and takes over.
+    // The next release listens, and takes over.
     t.driver.react(|_| Reaction::Run);
-    t.driver.exit(again.handle.id, 1);
-    t.dynos("dusk", &["web.1 up v3"]).await;
+    t.deploy("dusk", &[("web", "./three")]).await;
+    t.dynos("dusk", &["web.1 up v4"]).await;
     let new = t.driver.running("web.1").unwrap().handle;
     until("the old process has been stopped", async || {
         let signals = t.driver.signals();

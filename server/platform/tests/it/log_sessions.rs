@@ -46,11 +46,14 @@ async fn a_session_opens_without_credentials() {
         (json!({ "dyno_name": "web", "source": "app", "lines": 1 }), 1),
         (json!({ "type": "worker" }), 0),
         (json!({ "source": "app", "dyno": "web", "tail": 0 }), 3),
+        (json!({ "dyno": "web.1", "text": "TWO" }), 1),
+        (json!({ "dyno": "web.1", "regex": "^t.*e$" }), 1),
     ] {
         let address = session(&t, params.clone()).await;
         assert_eq!(t.anonymous.get(&address).await.text().lines().count(), expected, "{params}");
     }
     assert_eq!(t.owner.post("/apps/dusk/log-sessions", json!({ "source": "nasa" })).await.error().0, 422);
+    assert_eq!(t.owner.post("/apps/dusk/log-sessions", json!({ "regex": "(" })).await.error().0, 422);
     assert_eq!(t.anonymous.get("/streams/logs/nope").await.json()["resource"], "log_session");
     sqlx::query("update log_sessions set expires_at = now(), opened_at = null").execute(&t.db).await.unwrap();
     assert_eq!(t.anonymous.get(&all).await.error().0, 404);

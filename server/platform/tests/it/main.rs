@@ -28,6 +28,7 @@ mod permissions;
 mod provider;
 mod releases;
 mod retention;
+mod rollouts;
 mod samples;
 mod schedules;
 mod sessions;

@@ -263,7 +263,7 @@ fn rows_of_apps_come_from_the_check() {
     for area in ["/src", "/../builds/src", "/../observe/src", "/../identity/src", "/../base/src"] {
         rust(std::path::Path::new(&format!("{}{area}", env!("CARGO_MANIFEST_DIR"))), &mut files);
     }
-    let gets = ["apps::app_info(", "apps::app_by_name(", "apps::app_list("];
+    let gets = ["apps::app_info(", "apps::app_by_name(", "apps::app_by_former_name(", "apps::app_list("];
     let wrong = files.iter().filter(|file| {
         let text = std::fs::read_to_string(file).unwrap();
         !may.contains(&file.file_name().unwrap().to_str().unwrap()) && gets.iter().any(|get| text.contains(get))

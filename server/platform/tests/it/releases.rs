@@ -45,6 +45,15 @@ async fn an_uploaded_slug_is_released_and_runs() {
     let spec = t.driver.started().pop().unwrap();
     assert_eq!((spec.name.as_str(), spec.command.as_str(), spec.env["A"].as_str()), ("web.1", "./server $PORT", "1"));
     assert!(dyno::uids::APPS.contains(&spec.uid) && spec.port.is_some());
+    // What it is told about itself, under both names.
+    let app = t.owner.app_info("dusk").await.unwrap();
+    for (name, value) in [("APP_NAME", "dusk"), ("APP_ID", app.id.to_string().as_str()), ("RELEASE_VERSION", "v3")] {
+        assert_eq!(spec.env[&format!("HEROKU_{name}")], value);
+        assert_eq!(spec.env[&format!("WHARF_{name}")], value);
+    }
+    assert!(spec.env["HEROKU_SLUG_COMMIT"].starts_with("01234567"), "{:?}", spec.env);
+    assert_eq!(spec.env["HEROKU_SLUG_DESCRIPTION"], "Deploy 01234567");
+    assert!(spec.env["HEROKU_RELEASE_CREATED_AT"].ends_with('Z'), "{:?}", spec.env);
     let dyno::Artifact::Slug(root) = &spec.root.artifact else { panic!("{:?}", spec.root) };
     assert_eq!(std::fs::read_to_string(root.join("server")).unwrap(), "#!/bin/sh\n");
     let log = t.log_with("dusk", "heroku[web.1]: State changed from starting to up").await;

@@ -96,6 +96,8 @@ impl World {
         };
         let areas = Areas::start_with(config, driver.clone()).await.unwrap();
         let db = PgPool::connect(&database_url).await.unwrap();
+        // Tests of the watch period set their own.
+        sqlx::query("alter table apps alter column watch_seconds set default 0").execute(&db).await.unwrap();
         let token = std::fs::read_to_string(data.join("admin-token")).unwrap();
         let routes = areas.router();
         Self {
@@ -282,6 +284,7 @@ pub async fn token(db: &PgPool, account: AccountId, email: &str) -> String {
         last_used_at: None,
         client_id: None,
         parent_id: None,
+        apps: None,
         created_at: now,
         updated_at: now,
     };

@@ -40,6 +40,8 @@ pub struct Row {
     pub git_new: Option<String>,
     pub slug_id: Option<SlugId>,
     pub release_id: Option<ReleaseId>,
+    /// How long it waits for its release, if not for the app's watch period.
+    pub wait: Option<String>,
     pub error: Option<String>,
     pub cancelled_at: Option<DateTime<Utc>>,
     pub started_at: Option<DateTime<Utc>>,
@@ -55,7 +57,7 @@ fn select(description: u32, rest: &str) -> sqlx::AssertSqlSafe<String> {
         "select b.id, b.app_id, b.number, b.status, b.account_id, u.email, b.stack, b.buildpacks,
              b.buildpacks_sealed, b.source_url, b.source_sealed,
              b.source_version, left(b.source_description, {description}) as source_description, b.source_checksum,
-             b.git_ref, b.git_old, b.git_new, b.slug_id, b.release_id, b.error, b.cancelled_at, b.started_at,
+             b.git_ref, b.git_old, b.git_new, b.slug_id, b.release_id, b.wait, b.error, b.cancelled_at, b.started_at,
              b.created_at, b.updated_at, coalesce(q.position, 0) as queue_position
          from builds b join accounts u on u.id = b.account_id left join ({}) q on q.id = b.id {rest}",
         BUILDS.waiting()
@@ -83,6 +85,9 @@ pub struct New {
     pub source_checksum: Option<String>,
     /// ref, old id, new id
     pub git: Option<(String, String, String)>,
+    /// A commit to build without moving a branch, instead of `git`.
+    pub commit: Option<String>,
+    pub wait: Option<String>,
     pub now: DateTime<Utc>,
 }
 
@@ -92,9 +97,9 @@ pub async fn build_create(db: &mut PgConnection, new: &New) -> sqlx::Result<()> 
     sqlx::query(
         "insert into builds (id, app_id, number, status, account_id, stack, buildpacks, source_url, source_version,
                              source_description, source_checksum, git_ref, git_old, git_new, created_at, updated_at,
-                             buildpacks_sealed, source_sealed)
+                             buildpacks_sealed, source_sealed, wait)
          select $1, $2, coalesce(max(number), 0) + 1, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13,
-                $14, $15
+                $14, $15, $16
          from builds where app_id = $2",
     )
     .bind(new.id)
@@ -108,10 +113,11 @@ pub async fn build_create(db: &mut PgConnection, new: &New) -> sqlx::Result<()> 
     .bind(&new.source_checksum)
     .bind(git_ref)
     .bind(git_old)
-    .bind(git_new)
+    .bind(git_new.or_else(|| new.commit.clone()))
     .bind(new.now)
     .bind(&new.buildpacks_sealed)
     .bind(&new.source_sealed)
+    .bind(&new.wait)
     .execute(db)
     .await?;
     Ok(())
@@ -132,6 +138,15 @@ pub async fn build_at(db: impl PgExecutor<'_>, app: AppId, number: i32) -> sqlx:
 pub async fn build_status(db: impl PgExecutor<'_>, id: BuildId) -> sqlx::Result<Option<BuildStatus>> {
     let found = sqlx::query_scalar("select status from builds where id = $1").bind(id).fetch_optional(db).await?;
     Ok(found.map(|Text(status)| status))
+}
+
+/// The newest build of an app that resulted in this slug.
+pub async fn build_of_slug(db: impl PgExecutor<'_>, app: AppId, slug: SlugId) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(select(WHOLE, "where b.app_id = $1 and b.slug_id = $2 order by b.number desc limit 1"))
+        .bind(app)
+        .bind(slug)
+        .fetch_optional(db)
+        .await
 }
 
 /// The builds of an app.
@@ -256,6 +271,17 @@ pub async fn build_releases(db: impl PgExecutor<'_>, id: BuildId, release: Relea
             .execute(db)
             .await?;
     Ok(moved.rows_affected() == 1)
+}
+
+/// The unfinished builds whose release is not expected to come up any more, because it has come up, failed or been
+/// replaced, and those whose release is being watched (`true`).
+pub async fn build_released(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(BuildId, bool)>> {
+    sqlx::query_as(
+        "select b.id, r.rollout = 'watching' from builds b join releases r on r.id = b.release_id
+         where b.status = 'pending' and r.status <> 'pending' and r.rollout <> 'waiting'",
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Deletes the oldest builds of each app that have ended: all but the newest `kept`. Returns how many.

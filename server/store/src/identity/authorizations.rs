@@ -1,6 +1,6 @@
 //! Authorizations (API tokens): rows and queries.
 
-use api::ids::{AccountId, AuthorizationId, OauthClientId};
+use api::ids::{AccountId, AppId, AuthorizationId, OauthClientId};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 
@@ -24,6 +24,8 @@ pub struct Row {
     pub client_id: Option<OauthClientId>,
     /// The token that created it, if it is deleted with that one.
     pub parent_id: Option<AuthorizationId>,
+    /// The apps that it is limited to, if it is.
+    pub apps: Option<Vec<AppId>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -47,9 +49,9 @@ const OF_ACCOUNT: &str = "select a.*, c.name as client_name, c.redirect_uri as c
 pub async fn authorization_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into oauth_authorizations
-             (id, account_id, description, scope, token_hash, hint, expires_at, client_id, parent_id, created_at,
+             (id, account_id, description, scope, token_hash, hint, expires_at, client_id, parent_id, apps, created_at,
               updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(row.id)
     .bind(row.account_id)
@@ -60,6 +62,7 @@ pub async fn authorization_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::R
     .bind(row.expires_at)
     .bind(row.client_id)
     .bind(row.parent_id)
+    .bind(row.apps.as_deref())
     .bind(row.created_at)
     .bind(row.updated_at)
     .execute(db)

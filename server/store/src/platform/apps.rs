@@ -2,7 +2,7 @@
 
 use api::ids::{AccountId, AppId, TeamId};
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
     collaborators::Access,
@@ -35,6 +35,8 @@ pub struct Row {
     pub repo_size: Option<i64>,
     pub slug_size: Option<i64>,
     pub released_at: Option<DateTime<Utc>>,
+    /// The watch period of its releases.
+    pub watch_seconds: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -42,7 +44,7 @@ pub struct Row {
 const COLUMNS: &str = "a.id, a.name, a.owner_id, o.email as owner_email, a.team_id,
         t.name as team, a.uid, a.stack, a.build_stack,
         a.maintenance, a.locked, a.buildpacks, a.buildpacks_sealed, a.features, a.buildpack_description, a.repo_size, a.slug_size,
-        a.released_at, a.created_at, a.updated_at";
+        a.released_at, a.watch_seconds, a.created_at, a.updated_at";
 const TABLES: &str = "apps a left join accounts o on o.id = a.owner_id left join teams t on t.id = a.team_id";
 
 /// How `$1` is related to an app, and whether that makes the app visible: an administrator of the platform
@@ -127,6 +129,55 @@ pub async fn app_by_name(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Op
     sqlx::query_as(select("where a.name = $1 and a.deleted_at is null")).bind(name).fetch_optional(db).await
 }
 
+/// The app that gave up this name after `since`, unless it is being destroyed.
+pub async fn app_by_former_name(
+    db: impl PgExecutor<'_>,
+    name: &str,
+    since: DateTime<Utc>,
+) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(select(
+        "join app_former_names f on f.app_id = a.id where f.name = $1 and f.created_at > $2 and a.deleted_at is null",
+    ))
+    .bind(name)
+    .bind(since)
+    .fetch_optional(db)
+    .await
+}
+
+/// Records that an app has given up a name; of its former names, the newest `most` are kept.
+pub async fn app_name_release(
+    db: &mut PgConnection,
+    id: AppId,
+    name: &str,
+    most: i64,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into app_former_names (name, app_id, created_at) values ($1, $2, $3)
+         on conflict (name) do update set app_id = excluded.app_id, created_at = excluded.created_at",
+    )
+    .bind(name)
+    .bind(id)
+    .bind(now)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "delete from app_former_names where app_id = $1 and name not in (
+             select name from app_former_names where app_id = $1 order by created_at desc, name limit $2)",
+    )
+    .bind(id)
+    .bind(most)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Forgets whose former name this is: an app has it now.
+pub async fn app_name_claim(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<()> {
+    sqlx::query("delete from app_former_names where name = $1").bind(name).execute(db).await?;
+    Ok(())
+}
+
 /// The apps visible to an account.
 pub async fn app_list(
     db: impl PgExecutor<'_>,
@@ -202,7 +253,7 @@ pub async fn app_ids(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<AppId>> {
 pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "update apps set name = $2, maintenance = $3, build_stack = $4, buildpacks = $5, features = $6,
-                locked = $7, updated_at = $8, buildpacks_sealed = $9
+                locked = $7, updated_at = $8, buildpacks_sealed = $9, watch_seconds = $10
          where id = $1",
     )
     .bind(row.id)
@@ -214,6 +265,7 @@ pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) 
     .bind(row.locked)
     .bind(now)
     .bind(&row.buildpacks_sealed)
+    .bind(row.watch_seconds)
     .execute(db)
     .await?;
     Ok(())
@@ -277,7 +329,7 @@ pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: AppId, now: DateTime<
 }
 
 /// Deletes the row and everything that references it.
-pub async fn app_delete(db: &mut sqlx::PgConnection, id: AppId) -> sqlx::Result<()> {
+pub async fn app_delete(db: &mut PgConnection, id: AppId) -> sqlx::Result<()> {
     sqlx::query("delete from builds where app_id = $1").bind(id).execute(&mut *db).await?;
     sqlx::query("delete from releases where app_id = $1").bind(id).execute(&mut *db).await?;
     sqlx::query("delete from apps where id = $1").bind(id).execute(db).await?;
@@ -291,8 +343,8 @@ pub async fn app_lock(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<bool> 
     Ok(is_there.bind(id).fetch_optional(db).await?.unwrap_or(false))
 }
 
-/// Like [`app_lock`], without waiting: `false` also if somebody else has locked it.
-pub async fn app_lock_at_once(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<bool> {
+/// Like [`app_lock`], but does not wait for whoever has locked the row: returns `false` then, too.
+pub async fn app_try_lock(db: impl PgExecutor<'_>, id: AppId) -> sqlx::Result<bool> {
     let is_there = sqlx::query_scalar("select deleted_at is null from apps where id = $1 for update skip locked");
     Ok(is_there.bind(id).fetch_optional(db).await?.unwrap_or(false))
 }

@@ -1,7 +1,7 @@
 //! Queues: rows that wait for one of a number of slots. Payers take turns, and the rows of one app run one by one.
 //!
 //! A row waits while it is pending and has no `started_at`; from then on it has a slot until it is not pending any
-//! more.
+//! more. A build gives its slot back earlier, when it creates its release: then it only waits.
 
 use std::marker::PhantomData;
 
@@ -24,6 +24,8 @@ pub struct Queue<Id> {
     cancel_notes: &'static str,
     /// The condition of rows that can be cancelled.
     may_cancel: &'static str,
+    /// The condition of rows `r` that need the slot they were assigned.
+    needs_slot: &'static str,
     ids: PhantomData<fn(Id) -> Id>,
 }
 
@@ -34,6 +36,7 @@ pub static BUILDS: Queue<BuildId> = Queue {
     lock: 7301,
     cancel_notes: "",
     may_cancel: " and t.release_id is null",
+    needs_slot: " and r.release_id is null",
     ids: PhantomData,
 };
 /// The queue of release phases.
@@ -43,6 +46,7 @@ pub static RELEASES: Queue<ReleaseId> = Queue {
     lock: 7304,
     cancel_notes: ", error = 'cancelled because the account behind it was suspended'",
     may_cancel: "",
+    needs_slot: "",
     ids: PhantomData,
 };
 
@@ -83,14 +87,15 @@ impl<Id: From<Uuid> + Into<Uuid> + Copy> Queue<Id> {
                       + coalesce(o.taken, 0) as turn
                   from {table} t join {payers} p on p.app_id = t.app_id
                   left join (select p.payer, count(*) as taken from {table} r join {payers} p on p.app_id = r.app_id
-                             where r.status = 'pending' and r.started_at is not null group by p.payer) o
+                             where r.status = 'pending' and r.started_at is not null{needs_slot} group by p.payer) o
                       on o.payer = p.payer
                   where t.status = 'pending' and t.started_at is null {which}) w";
         self.named(&sql.replace("{which}", which))
     }
 
     fn named(&self, sql: &str) -> String {
-        sql.replace("{payers}", OF_APPS).replace("{table}", self.table).replace("{number}", self.number)
+        let sql = sql.replace("{payers}", OF_APPS).replace("{needs_slot}", self.needs_slot);
+        sql.replace("{table}", self.table).replace("{number}", self.number)
     }
 
     /// Takes the lock for assigning slots until the end of the transaction. To be called before rows are changed and
@@ -114,7 +119,8 @@ impl<Id: From<Uuid> + Into<Uuid> + Copy> Queue<Id> {
             "update {{table}} set started_at = $3, updated_at = $3 where id = (
                  select q.id from ({}) q
                  where q.taken < $2
-                     and (select count(*) from {{table}} r where r.status = 'pending' and r.started_at is not null)
+                     and (select count(*) from {{table}} r
+                          where r.status = 'pending' and r.started_at is not null{{needs_slot}})
                          < (case when q.taken > 0 and exists (select 1 from {{payers}} o where o.payer <> q.payer)
                                  then $1 - 1 else $1 end)
                  order by q.position limit 1)

@@ -2,7 +2,7 @@
 
 use api::{
     ids::{AccountId, AppId, ConfigSetId, ReleaseId, SlugId},
-    releases::ReleaseStatus,
+    releases::{ReleaseStatus, Rollout},
 };
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
@@ -37,13 +37,26 @@ pub struct Row {
     pub cancelled_at: Option<DateTime<Utc>>,
     /// When its release phase got a place.
     pub started_at: Option<DateTime<Utc>>,
+    #[sqlx(try_from = "Text<Rollout>")]
+    pub rollout: Rollout,
+    /// The watch period.
+    pub watch_seconds: i32,
+    /// The dyno that did not stay up; `error` says how it ended.
+    pub failed_dyno: Option<String>,
+    /// When it was first up.
+    pub up_at: Option<DateTime<Utc>>,
+    /// Since when it is up, if it is.
+    pub up_since: Option<DateTime<Utc>>,
+    /// How long it was up before that, in seconds.
+    pub up_seconds: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
 const SELECT: &str = "select r.id, r.app_id, r.version, r.status, left(r.description, 1000) as description,
         r.account_id, u.email, r.slug_id, r.config_id, r.has_output, r.commit, r.error, r.cancelled_at,
-        r.started_at, r.created_at, r.updated_at
+        r.started_at, r.rollout, r.watch_seconds, r.failed_dyno, r.up_at, r.up_since, r.up_seconds, r.created_at,
+        r.updated_at
     from releases r join accounts u on u.id = r.account_id ";
 
 /// The fields of a new release; its version is assigned here.
@@ -58,16 +71,20 @@ pub struct New<'a> {
     /// Its set of config vars, which is one of the app's.
     pub config: ConfigSetId,
     pub commit: Option<&'a str>,
+    /// The watch period in seconds, if it is not the app's.
+    pub watch: Option<i32>,
     pub now: DateTime<Utc>,
 }
 
 /// Inserts a release with the next version, which it returns. Lock the app first. An existing release is
-/// unchanged.
+/// unchanged. One without code has nothing to roll out.
 pub async fn release_create(db: &mut PgConnection, new: &New<'_>) -> sqlx::Result<i32> {
     sqlx::query(
         "insert into releases (id, app_id, version, status, description, account_id, slug_id, config_id,
-                               commit, created_at, updated_at)
-         select $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $9
+                               commit, created_at, updated_at, watch_seconds, rollout)
+         select $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $9,
+                coalesce($10, (select watch_seconds from apps where id = $2)),
+                case when $6::uuid is null then 'passed' else 'waiting' end
          from releases where app_id = $2 on conflict (id) do nothing",
     )
     .bind(new.id)
@@ -79,6 +96,7 @@ pub async fn release_create(db: &mut PgConnection, new: &New<'_>) -> sqlx::Resul
     .bind(new.config)
     .bind(new.commit)
     .bind(new.now)
+    .bind(new.watch)
     .execute(&mut *db)
     .await?;
     sqlx::query_scalar("select version from releases where id = $1").bind(new.id).fetch_one(db).await
@@ -128,10 +146,11 @@ pub async fn release_newest(db: impl PgExecutor<'_>, app: AppId, most: i64) -> s
         .await
 }
 
-/// The current release: the newest that succeeded.
+/// The current release: the newest that succeeded and was not replaced before it was up.
 pub async fn release_current(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{SELECT} where r.app_id = $1 and r.status = 'succeeded' order by r.version desc limit 1"
+        "{SELECT} where r.app_id = $1 and r.status = 'succeeded' and r.rollout <> 'superseded'
+         order by r.version desc limit 1"
     )))
     .bind(app)
     .fetch_optional(db)
@@ -145,17 +164,49 @@ pub struct Current {
     pub app_id: AppId,
     pub version: i32,
     pub slug_id: Option<SlugId>,
+    #[sqlx(try_from = "Text<Rollout>")]
+    pub rollout: Rollout,
+    pub watch_seconds: i32,
+    /// The release before, which runs until this one has been up for its watch period; only while that is open, and if
+    /// it has code.
+    pub base_id: Option<ReleaseId>,
+    pub base_version: Option<i32>,
+    pub base_slug_id: Option<SlugId>,
 }
 
-/// The current release of every app.
+/// The current release of every app, and the one that it is to replace.
 pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Current>> {
     sqlx::query_as(
-        "select c.* from apps a cross join lateral (
-             select r.id, r.app_id, r.version, r.slug_id from releases r
-             where r.app_id = a.id and r.status = 'succeeded' order by r.version desc limit 1) c
+        "select c.*, b.id as base_id, b.version as base_version, b.slug_id as base_slug_id
+         from apps a cross join lateral (
+             select r.id, r.app_id, r.version, r.slug_id, r.rollout, r.watch_seconds from releases r
+             where r.app_id = a.id and r.status = 'succeeded' and r.rollout <> 'superseded'
+             order by r.version desc limit 1) c
+         left join lateral (
+             select r.id, r.version, r.slug_id from releases r
+             where c.rollout in ('waiting', 'watching') and r.app_id = a.id and r.status = 'succeeded'
+                 and r.rollout = 'passed' and r.version < c.version
+             order by r.version desc limit 1) b on b.slug_id is not null
          where a.deleted_at is null",
     )
     .fetch_all(db)
+    .await
+}
+
+/// The newest release of an app after `version` with this slug, in any status.
+pub async fn release_successor(
+    db: impl PgExecutor<'_>,
+    app: AppId,
+    version: i32,
+    slug: SlugId,
+) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "{SELECT} where r.app_id = $1 and r.version > $2 and r.slug_id = $3 order by r.version desc limit 1"
+    )))
+    .bind(app)
+    .bind(version)
+    .bind(slug)
+    .fetch_optional(db)
     .await
 }
 
@@ -169,6 +220,10 @@ pub struct Summary {
     pub description: String,
     pub email: String,
     pub created_at: DateTime<Utc>,
+    /// The dyno that did not stay up.
+    pub failed_dyno: Option<String>,
+    /// Why it failed.
+    pub error: Option<String>,
     /// The first line of the commit message.
     pub message: Option<String>,
 }
@@ -181,7 +236,7 @@ pub async fn release_newest_of(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx:
                  where b.release_id = n.id limit 1) as message
          from unnest($1) a(id) cross join lateral (
              select r.id, r.app_id, r.version, r.status, left(r.description, 200) as description, r.account_id,
-                    r.created_at
+                    r.created_at, r.failed_dyno, r.error
              from releases r where r.app_id = a.id order by r.version desc limit 1) n
          join accounts u on u.id = n.account_id",
     )
@@ -190,10 +245,12 @@ pub async fn release_newest_of(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx:
     .await
 }
 
-/// The slug of an app's newest release, including a pending one.
+/// The slug of an app's newest release, including a pending one, that has neither failed nor been replaced before it was
+/// up.
 pub async fn release_newest_slug(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Option<SlugId>> {
     sqlx::query_scalar(
-        "select slug_id from releases where app_id = $1 and status in ('succeeded', 'pending')
+        "select slug_id from releases
+         where app_id = $1 and status in ('succeeded', 'pending') and rollout <> 'superseded'
          order by version desc limit 1",
     )
     .bind(app)
@@ -223,6 +280,7 @@ pub async fn release_end(
         "update releases set
              status = case when $2::text is null and cancelled_at is null then 'succeeded' else 'failed' end,
              error = case when cancelled_at is null then $2 else coalesce(error, $2, 'cancelled') end,
+             rollout = case when $2::text is null and cancelled_at is null then rollout else 'failed' end,
              updated_at = $3
          where id = $1 and status = 'pending'
          returning status = 'succeeded' as succeeded, cancelled_at is not null as cancelled, error",
@@ -283,7 +341,7 @@ pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: AppId, now: DateTi
 type Gone = (AppId, Option<SlugId>, ConfigSetId);
 
 /// Deletes the oldest releases of each app, with what only they had: slugs and sets of config vars. The newest `kept`
-/// stay, and so do the current one, those that have not ended, and those of dynos. Locks their apps. Returns how many were
+/// stay, and so do the current one, the one before that was up, those that have not ended, and those of dynos. Locks their apps. Returns how many were
 /// deleted.
 pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64> {
     let many: Vec<AppId> = sqlx::query_scalar("select app_id from releases group by app_id having count(*) > $1")
@@ -296,10 +354,13 @@ pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64
     let lock = "select 1 from apps where id = any($1) order by id for update";
     sqlx::query(lock).bind(&many).execute(&mut *db).await?;
     let gone: Vec<Gone> = sqlx::query_as(
-        "with ends as (select app_id, max(version) as newest, max(version) filter (where status = 'succeeded') as live
+        "with ends as (select app_id, max(version) as newest,
+                              max(version) filter (where status = 'succeeded' and rollout <> 'superseded') as live,
+                              max(version) filter (where status = 'succeeded' and rollout = 'passed') as good
                        from releases where app_id = any($2) group by app_id)
          delete from releases r using ends e
          where r.app_id = e.app_id and r.version <= e.newest - $1::bigint and r.version is distinct from e.live
+             and r.version is distinct from e.good
              and r.status <> 'pending' and not exists (select 1 from dynos d where d.release_id = r.id)
          returning r.app_id, r.slug_id, r.config_id",
     )

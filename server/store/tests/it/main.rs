@@ -35,6 +35,7 @@ mod of_platform {
     mod jobs;
     mod queues;
     mod releases;
+    mod rollouts;
     mod slugs;
 }
 #[path = "builds"]

@@ -108,6 +108,7 @@ impl World {
             slug,
             config,
             commit: Some("abc"),
+            watch: None,
             now: at(0),
         };
         releases::release_create(&mut self.db.acquire().await.unwrap(), &new).await.unwrap();

@@ -21,7 +21,17 @@ fn app(version: i32, types: &[(&str, i32)]) -> App {
             size: "Standard-1X".into(),
         })
         .collect();
-    App { id: AppId::from_u128(1), release: ReleaseId::from_u128(100 + version as u128), version, types }
+    App { id: AppId::from_u128(1), release: ReleaseId::from_u128(100 + version as u128), version, types, trial: None }
+}
+
+/// An app whose release has not passed yet.
+fn trial(app: App, rollout: Rollout, base: Option<App>) -> App {
+    App { trial: Some(Trial { rollout, watch: Duration::seconds(10), base: base.map(Box::new) }), ..app }
+}
+
+/// What became of the release `seconds` after its web dynos came up.
+fn judged(app: &App, rows: &[Row], seconds: i64) -> Option<Verdict> {
+    verdict(app, rows, now() + Duration::seconds(seconds))
 }
 
 fn row(id: u128, name: &str, version: i32, state: DynoState) -> Row {
@@ -285,4 +295,108 @@ fn everybody_has_a_turn_before_anybody_has_two() {
         seen.push(last);
     }
     assert_eq!(seen, [Some(2), Some(4), Some(1), Some(3), Some(5)]);
+}
+
+#[test]
+fn until_a_release_has_passed_only_its_web_dynos_run_beside_all_of_the_one_before() {
+    let base = app(1, &[("web", 1), ("worker", 1), ("clock", 1)]);
+    let app = trial(app(2, &[("web", 1), ("worker", 1), ("bell", 1)]), Rollout::Waiting, Some(base));
+    let mut rows = vec![row(1, "web.1", 1, Up), row(2, "worker.1", 1, Up), row(3, "clock.1", 1, Up)];
+    check(Some(&app), &rows, &["create web.1"]);
+    rows.push(row(4, "web.1", 2, Up));
+    check(Some(&app), &rows, &[]);
+    serve(&app, &rows, &[4]);
+    // Those of the release before are cared for meanwhile.
+    rows[1].state = Crashed;
+    rows.remove(2);
+    check(Some(&app), &rows, &["restart 2", "create clock.1"]);
+    // A release between the two is neither.
+    rows = vec![row(1, "web.1", 1, Up), row(2, "worker.1", 1, Up), row(3, "clock.1", 1, Up)];
+    rows.extend([row(5, "web.1", 2, Up), row(6, "web.1", 3, Starting)]);
+    let later = App { release: ReleaseId::from_u128(103), version: 3, ..app.clone() };
+    check(Some(&later), &rows, &["stop 5"]);
+    // Then they are replaced together.
+    rows.truncate(3);
+    rows.push(row(4, "web.1", 2, Up));
+    let passed = App { trial: None, ..app };
+    check(Some(&passed), &rows, &["stop 3", "stop 1", "stop 2", "create worker.1", "create bell.1"]);
+}
+
+#[test]
+fn a_first_release_starts_with_its_web_dynos() {
+    let app = trial(app(1, &[("web", 1), ("worker", 1)]), Rollout::Waiting, None);
+    check(Some(&app), &[], &["create web.1"]);
+    let failed = trial(app.clone(), Rollout::Failed, None);
+    let mut crashed = row(1, "web.1", 1, Crashed);
+    crashed.next_start_at = Some(now());
+    check(Some(&failed), &[crashed], &["restart 1"]);
+}
+
+#[test]
+fn a_release_passes_when_all_its_web_dynos_have_been_up_for_the_watch_period() {
+    let app = trial(app(2, &[("web", 2), ("worker", 1)]), Rollout::Waiting, None);
+    let mut rows = vec![row(1, "web.1", 2, Up), row(2, "web.2", 2, Starting), row(3, "web.2", 1, Up)];
+    assert_eq!(judged(&app, &rows, 60), None, "one of them is of another release");
+    assert_eq!(watch_ends(&app, &rows), None);
+    rows[1].state = Up;
+    rows[1].updated_at = now() + Duration::seconds(5);
+    assert_eq!(watch_ends(&app, &rows), Some(now() + Duration::seconds(15)));
+    assert_eq!(judged(&app, &rows, 6), Some(Verdict::Up));
+    let watched = trial(app.clone(), Rollout::Watching, None);
+    assert_eq!(judged(&watched, &rows, 14), None);
+    assert_eq!(judged(&watched, &rows, 15), Some(Verdict::Passed));
+    assert_eq!(judged(&trial(app.clone(), Rollout::Failed, None), &rows, 15), Some(Verdict::Passed), "after all");
+    assert_eq!(judged(&App { trial: None, ..app }, &rows, 15), None);
+}
+
+#[test]
+fn a_release_without_web_dynos_has_nothing_to_wait_for() {
+    for types in [&[("worker", 1)][..], &[("web", 0), ("worker", 1)], &[]] {
+        let app = trial(app(2, types), Rollout::Waiting, Some(app(1, &[("web", 1)])));
+        assert_eq!(judged(&app, &[], 0), Some(Verdict::Passed), "{types:?}");
+    }
+}
+
+#[test]
+fn a_release_fails_with_the_first_of_its_web_dynos() {
+    let base = app(1, &[("web", 2)]);
+    let mut rows = vec![row(1, "web.1", 1, Crashed), row(2, "web.1", 2, Up), row(3, "web.2", 2, Crashed)];
+    rows.push(row(4, "worker.1", 2, Crashed));
+    rows[2].last_exit = Some("Process exited with status 3".into());
+    let failed = Verdict::Failed { dyno: "web.2".into(), why: "Process exited with status 3".into() };
+    for rollout in [Rollout::Waiting, Rollout::Watching] {
+        let app = trial(app(2, &[("web", 2)]), rollout, Some(base.clone()));
+        assert_eq!(judged(&app, &rows, 0), Some(failed.clone()));
+    }
+    // It has been told.
+    assert_eq!(judged(&trial(app(2, &[("web", 2)]), Rollout::Failed, None), &rows, 0), None);
+    // Somebody has stopped it.
+    rows[2].stopping_at = Some(now());
+    assert_eq!(judged(&trial(app(2, &[("web", 2)]), Rollout::Waiting, Some(base)), &rows, 60), None);
+}
+
+#[test]
+fn what_is_left_of_a_release_that_failed_serves_only_if_nothing_else_does() {
+    let app = app(1, &[("web", 2)]);
+    let mut rows = vec![row(1, "web.1", 1, Up), row(2, "web.2", 1, Crashed)];
+    rows[1].next_start_at = Some(now() + Duration::seconds(5));
+    rows.push(row(3, "web.1", 2, Up));
+    check(Some(&app), &rows, &["stop 3"]);
+    rows[0].state = Starting;
+    check(Some(&app), &rows, &[]);
+    serve(&app, &rows, &[3]);
+}
+
+#[test]
+fn a_release_is_up_with_its_web_dynos_or_with_any_if_it_has_none() {
+    let up = |rows: &[Row]| up_releases(rows.iter()).into_iter().map(|r| r.get().as_u128() - 100).collect::<Vec<_>>();
+    let mut rows = vec![row(1, "worker.1", 1, Up), row(2, "web.1", 1, Starting), row(3, "worker.1", 2, Up)];
+    assert_eq!(up(&rows), [2]);
+    rows.swap(0, 1);
+    assert_eq!(up(&rows), [2]);
+    rows[0].state = Up;
+    assert_eq!(up(&rows), [1, 2]);
+    rows[0].stopping_at = Some(now());
+    rows[2].state = Crashed;
+    assert_eq!(up(&rows), [1], "what stops is not up, and then there are only workers");
 }

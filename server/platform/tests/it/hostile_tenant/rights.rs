@@ -39,14 +39,17 @@ fn is_out_of_scope(answer: &Answer) -> bool {
 
 /// What each scope lets one do, written down once more.
 fn reaches(scope: &str, needs: RequiredScope) -> bool {
-    let reads = matches!(needs, RequiredScope::Identity | RequiredScope::Read);
+    let reads = matches!(needs, RequiredScope::Identity | RequiredScope::ReadDeploy | RequiredScope::Read);
+    let deploys = needs == RequiredScope::Deploy;
     match scope {
         "global" => true,
         "write-protected" => {
             reads
+                || deploys
                 || matches!(needs, RequiredScope::Write | RequiredScope::ReadProtected | RequiredScope::WriteProtected)
         }
-        "write" => reads || needs == RequiredScope::Write,
+        "write" => reads || deploys || needs == RequiredScope::Write,
+        "deploy" => deploys || matches!(needs, RequiredScope::Identity | RequiredScope::ReadDeploy),
         "read-protected" => reads || needs == RequiredScope::ReadProtected,
         "read" => reads,
         _ => needs == RequiredScope::Identity,
@@ -56,7 +59,7 @@ fn reaches(scope: &str, needs: RequiredScope) -> bool {
 #[tokio::test]
 async fn no_token_goes_beyond_its_scope_on_any_route() {
     let t = World::start().await;
-    for scope in ["global", "write-protected", "write", "read-protected", "read", "identity"] {
+    for scope in ["global", "write-protected", "write", "deploy", "read-protected", "read", "identity"] {
         let bearer = scoped(&t, scope).await;
         for route in areas::route_list().iter().filter(|route| route.needs != RequiredScope::Nothing) {
             let path = filled(&route.path, "nope");
@@ -81,7 +84,13 @@ fn what_a_route_needs_fits_what_it_is_about() {
         }
         if route.method != "GET" && !reads_by_post.contains(&path) {
             assert!(
-                !matches!(needs, RequiredScope::Identity | RequiredScope::Read | RequiredScope::ReadProtected),
+                !matches!(
+                    needs,
+                    RequiredScope::Identity
+                        | RequiredScope::Read
+                        | RequiredScope::ReadDeploy
+                        | RequiredScope::ReadProtected
+                ),
                 "{named}"
             );
         }
@@ -380,6 +389,93 @@ async fn a_scope_bounds_what_may_be_given() {
         assert!(is_out_of_scope(&refused), "{path}: {refused:?}");
     }
     let all = scoped(&t, "write-protected").await;
-    let given = all.patch("/apps/dusk/collaborators/stranger@example.com", more).await;
+    let given = all.patch("/apps/dusk/collaborators/stranger@example.com", json!({ "permissions": ["deploy"] })).await;
     assert_eq!(given.status, 200, "{given:?}");
+    let refused = all.patch("/apps/dusk/collaborators/stranger@example.com", more).await;
+    assert!(refused.error().2.contains("with this token"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_writes_neither_renames_nor_destroys() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    for scope in ["write", "write-protected", "deploy"] {
+        let bearer = scoped(&t, scope).await;
+        assert!(is_out_of_scope(&bearer.delete("/apps/dusk").await), "{scope}");
+        let renamed = bearer.patch("/apps/dusk", json!({ "name": "dawn" })).await;
+        assert_eq!(renamed.status, 403, "{scope}: {renamed:?}");
+    }
+    assert_eq!(t.owner.app_info("dusk").await.unwrap().name, "dusk");
+    let made = scoped(&t, "write").await.post("/apps", json!({ "name": "noon" })).await;
+    assert_eq!(made.status, 201, "{made:?}");
+}
+
+#[tokio::test]
+async fn a_deploy_token_deploys_its_apps_and_nothing_else() {
+    let t = World::start().await;
+    for app in ["dusk", "dawn", "noon"] {
+        t.app(app).await;
+    }
+    t.platform.leave_jobs();
+    for odd in [
+        json!({ "scope": ["write"], "apps": ["dusk"] }),
+        json!({ "scope": ["deploy", "read"], "apps": ["dusk"] }),
+        json!({ "apps": ["dusk"] }),
+        json!({ "scope": ["deploy"], "apps": vec!["dusk"; 51] }),
+    ] {
+        assert_eq!(t.owner.post("/oauth/authorizations", odd.clone()).await.error().0, 422, "{odd}");
+    }
+    let unknown = json!({ "scope": ["deploy"], "apps": ["nope"] });
+    assert_eq!(t.owner.post("/oauth/authorizations", unknown).await.error().0, 404);
+    let foreign = json!({ "scope": ["deploy"], "apps": ["dusk"] });
+    assert_eq!(t.stranger.post("/oauth/authorizations", foreign).await.error().0, 404);
+
+    let asked = json!({ "scope": ["deploy"], "apps": ["dusk", "dawn", "dusk"], "description": "CI" });
+    let made = t.owner.post("/oauth/authorizations", asked).await.json();
+    let names: Vec<_> = made["apps"].as_array().unwrap().iter().map(|app| app["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["dusk", "dawn"]);
+    assert!(!made["expires_at"].is_null(), "it expires without being asked to: {made}");
+    let bearer = t.actor(made["access_token"]["token"].as_str().unwrap());
+
+    for app in ["dusk", "dawn"] {
+        for path in ["", "/builds", "/releases", "/releases/1", "/dynos", "/formation", "/status"] {
+            let answer = bearer.get(&format!("/apps/{app}{path}")).await;
+            assert_eq!(answer.status, 200, "{app}{path}: {answer:?}");
+        }
+        let source = bearer.post(&format!("/apps/{app}/sources"), json!({})).await;
+        assert_eq!(source.status, 201, "{source:?}");
+        let url = source.json()["source_blob"]["get_url"].clone();
+        let build = bearer.post(&format!("/apps/{app}/builds"), json!({ "source_blob": { "url": url } })).await;
+        assert_eq!(build.status, 201, "{build:?}");
+        let refs = bearer.get(&format!("/{app}.git/info/refs?service=git-receive-pack")).await;
+        assert_eq!(refs.status, 200, "{refs:?}");
+    }
+    let missing = json!({ "id": "not_found", "resource": "app", "message": "Couldn't find that app." });
+    for app in ["noon", "nope"] {
+        let answer = bearer.get(&format!("/apps/{app}")).await;
+        assert_eq!((answer.status, answer.json()), (404, missing.clone()), "{app}");
+        let refs = bearer.get(&format!("/{app}.git/info/refs?service=git-receive-pack")).await;
+        assert_eq!(refs.status, 404, "{app}: {refs:?}");
+    }
+    for (method, path) in [
+        ("GET", "/apps"),
+        ("POST", "/apps"),
+        ("GET", "/apps/dusk/config-vars"),
+        ("PATCH", "/apps/dusk/config-vars"),
+        ("PATCH", "/apps/dusk/formation"),
+        ("DELETE", "/apps/dusk/dynos"),
+        ("POST", "/apps/dusk/log-sessions"),
+        ("GET", "/apps/dusk/log-lines"),
+        ("POST", "/apps/dusk/collaborators"),
+        ("DELETE", "/apps/dusk"),
+        ("POST", "/dusk.git/git-upload-pack"),
+        ("GET", "/oauth/authorizations"),
+        ("POST", "/oauth/authorizations"),
+    ] {
+        let refused = bearer.ask(method, path).body("{}").await;
+        assert!(is_out_of_scope(&refused), "{method} {path}: {refused:?}");
+    }
+    t.owner.app_delete("dusk").await.unwrap();
+    t.owner.app_delete("dawn").await.unwrap();
+    assert_eq!(bearer.get("/apps/noon").await.status, 404, "a token without apps is for none");
 }

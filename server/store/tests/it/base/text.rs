@@ -11,7 +11,7 @@ use api::{
     jobs::JobState,
     named::Named,
     quotas::QuotaKind,
-    releases::ReleaseStatus,
+    releases::{ReleaseStatus, Rollout},
     team_members::{GrantedBy, Role},
 };
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -54,6 +54,7 @@ async fn a_column_takes_the_values_of_its_enum() {
     check(&mut db, "app_transfers", "state", TransferState::ALL).await;
     check(&mut db, "builds", "status", BuildStatus::ALL).await;
     check(&mut db, "releases", "status", ReleaseStatus::ALL).await;
+    check(&mut db, "releases", "rollout", Rollout::ALL).await;
     check(&mut db, "team_members", "role", Role::ALL).await;
     check(&mut db, "team_invitations", "role", Role::ALL).await;
     check(&mut db, "identity_rules", "role", Role::ALL).await;
@@ -84,7 +85,10 @@ fn literals_in_queries_are_names() {
     let status = [names(BuildStatus::ALL), names(ReleaseStatus::ALL)].concat();
     let state = [names(TransferState::ALL), names(DynoState::ALL), names(JobState::ALL)].concat();
     let by = names(GrantedBy::ALL);
-    for (column, names) in [("status", status), ("state", state), ("role", names(Role::ALL)), ("given_by", by)] {
+    let rollout = names(Rollout::ALL);
+    for (column, names) in
+        [("status", status), ("state", state), ("role", names(Role::ALL)), ("given_by", by), ("rollout", rollout)]
+    {
         let found = literals(&source, column);
         assert!(!found.is_empty(), "{column}");
         let wrong: Vec<_> = found.into_iter().filter(|literal| !names.contains(literal)).collect();

@@ -49,9 +49,17 @@ async fn builds() {
 
     let slug = w.slug(app).await;
     build_slug(&w.db, first, slug).await.unwrap();
+    assert_eq!(build_of_slug(&w.db, app, slug).await.unwrap().map(|b| b.id), Some(first));
+    assert!(build_of_slug(&w.db, w.app("dawn").await, slug).await.unwrap().is_none());
     let release = w.release(app, "succeeded", Some(slug)).await;
     assert!(build_releases(&w.db, first, release).await.unwrap());
     assert!(!build_cancel(&w.db, first, at(3)).await.unwrap());
+    // It waits for its release, and for nothing else: its slot is another's.
+    assert!(build_released(&w.db).await.unwrap().is_empty());
+    store::rollouts::rollout_watch(&w.db, release, at(3)).await.unwrap();
+    assert_eq!(build_released(&w.db).await.unwrap(), [(first, true)]);
+    store::rollouts::rollout_pass(&w.db, release, at(3)).await.unwrap();
+    assert_eq!(build_released(&w.db).await.unwrap(), [(first, false)]);
     assert!(build_succeed(&w.db, first, release, at(4)).await.unwrap());
     assert!(!build_succeed(&w.db, first, release, at(4)).await.unwrap());
     assert!(!build_fail(&w.db, first, "x", at(4)).await.unwrap());

@@ -1,6 +1,6 @@
 //! Authorizations: every query.
 
-use api::ids::{AccountId, AuthorizationId};
+use api::ids::{AccountId, AppId, AuthorizationId};
 use store::authorizations::*;
 
 use crate::world::{World, all, at};
@@ -19,6 +19,7 @@ async fn authorizations() {
         last_used_at: None,
         client_id: None,
         parent_id: None,
+        apps: None,
         created_at: at(0),
         updated_at: at(0),
     };
@@ -48,4 +49,7 @@ async fn authorizations() {
     authorization_create(&w.db, &Row { token_hash: b"other".to_vec(), ..row.clone() }).await.unwrap();
     authorization_delete(&w.db, row.id).await.unwrap();
     assert!(authorization_by_token(&w.db, b"other", at(30)).await.unwrap().is_none());
+    let apps = Some(vec![AppId::now_v7(), AppId::now_v7()]);
+    authorization_create(&w.db, &Row { apps: apps.clone(), ..row.clone() }).await.unwrap();
+    assert_eq!(authorization_by_token(&w.db, b"hash", at(30)).await.unwrap().unwrap().apps, apps);
 }

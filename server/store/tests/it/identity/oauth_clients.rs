@@ -50,6 +50,7 @@ async fn oauth_clients() {
         last_used_at: None,
         client_id: None,
         parent_id: None,
+        apps: None,
         created_at: at(0),
         updated_at: at(0),
     };
@@ -110,6 +111,7 @@ async fn of_many_grants_the_newest_stay() {
             last_used_at: None,
             client_id: None,
             parent_id: None,
+            apps: None,
             created_at: at(n.into()),
             updated_at: at(0),
         };

@@ -45,6 +45,7 @@ async fn apps() {
     row.build_stack = "host".into();
     row.buildpacks = vec!["heroku/go".into()];
     row.features = vec!["preboot".into()];
+    row.watch_seconds = 30;
     app_update(&w.db, &row, at(5)).await.unwrap();
     app_repo_size(&w.db, id, 7).await.unwrap();
     let slug = w.slug_row(id, Some("SHA256:x"));
@@ -57,6 +58,7 @@ async fn apps() {
         ("noon", true, true, "host")
     );
     assert_eq!((now.buildpacks, now.features), (row.buildpacks.clone(), row.features.clone()));
+    assert_eq!(now.watch_seconds, 30);
     assert_eq!((now.repo_size, now.slug_size, now.stack.as_str()), (Some(7), Some(42), "heroku-22"));
     assert_eq!((now.buildpack_description.as_deref(), now.released_at), (Some("Node.js"), Some(at(7))));
     row.name = "dawn".into();
@@ -65,7 +67,8 @@ async fn apps() {
     let mut tx = w.db.begin().await.unwrap();
     assert!(app_lock(&mut *tx, id).await.unwrap());
     assert!(!app_lock(&mut *tx, AppId::now_v7()).await.unwrap());
-    assert!(app_lock_at_once(&mut *tx, id).await.unwrap() && !app_lock_at_once(&w.db, id).await.unwrap());
+    assert!(!app_try_lock(&w.db, id).await.unwrap(), "somebody has it");
+    assert!(app_try_lock(&w.db, other).await.unwrap());
     tx.commit().await.unwrap();
     w.release(id, "succeeded", Some(slug.id)).await;
     let team = TeamId::now_v7();
@@ -81,11 +84,32 @@ async fn apps() {
     assert!(app_info(&w.db, id).await.unwrap().is_none());
     assert!(app_by_name(&w.db, "noon").await.unwrap().is_none());
     assert_eq!(app_among(&w.db, &[id]).await.unwrap(), [id]);
-    assert!(!app_lock(&w.db, id).await.unwrap() && !app_lock_at_once(&w.db, id).await.unwrap());
+    assert!(!app_lock(&w.db, id).await.unwrap() && !app_try_lock(&w.db, id).await.unwrap());
     assert!(!app_exists(&w.db, id).await.unwrap() && app_exists(&w.db, other).await.unwrap());
     assert_eq!(app_among(&w.db, &[AppId::now_v7(), id]).await.unwrap(), [id]);
     assert!(releases::release_current_all(&w.db).await.unwrap().is_empty());
     w.app("noon").await;
     app_delete(&mut w.db.acquire().await.unwrap(), id).await.unwrap();
     assert!(app_among(&w.db, &[id]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn former_names() {
+    let w = World::start().await;
+    let (id, other) = (w.app("dusk").await, w.app("dawn").await);
+    let db = &mut w.db.acquire().await.unwrap();
+    for (n, name) in ["first", "second", "third"].into_iter().enumerate() {
+        app_name_release(db, id, name, 2, at(n as i64)).await.unwrap();
+    }
+    let found =
+        async |name: &str, since: i64| app_by_former_name(&w.db, name, at(since)).await.unwrap().map(|row| row.id);
+    assert_eq!(found("first", -1).await, None, "only two are kept");
+    assert_eq!((found("second", 0).await, found("second", 1).await), (Some(id), None));
+    // The app that has given it up last.
+    app_name_release(db, other, "third", 2, at(5)).await.unwrap();
+    assert_eq!(found("third", 0).await, Some(other));
+    app_name_claim(&w.db, "third").await.unwrap();
+    assert_eq!(found("third", 0).await, None);
+    app_mark_deleted(&w.db, id, at(9)).await.unwrap();
+    assert_eq!(found("second", 0).await, None);
 }

@@ -37,6 +37,7 @@ async fn config_vars() {
         slug: None,
         config: set,
         commit: None,
+        watch: None,
         now: at(1),
     };
     let refused = releases::release_create(&mut w.db.acquire().await.unwrap(), &new).await.unwrap_err();

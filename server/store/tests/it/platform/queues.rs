@@ -47,6 +47,21 @@ async fn places_are_taken_in_turn_and_one_for_each_app() {
 }
 
 #[tokio::test]
+async fn a_build_that_has_a_release_needs_no_slot_and_is_still_the_first_of_its_app() {
+    let w = World::start().await;
+    let (dusk, dawn) = (w.app("dusk").await, w.app("dawn").await);
+    let (a, b, c) = (w.build(dusk, 1).await, w.build(dusk, 2).await, w.build(dawn, 3).await);
+    assert_eq!(w.start_next(1, 1).await, Some((a, dusk)));
+    assert_eq!(w.start_next(1, 1).await, None);
+    assert!(build_releases(&w.db, a, ReleaseId::now_v7()).await.unwrap());
+    assert_eq!(w.start_next(1, 1).await, Some((c, dawn)));
+    build_fail(&w.db, c, "x", at(9)).await.unwrap();
+    assert_eq!(w.start_next(1, 1).await, None, "{b} is after {a}");
+    build_fail(&w.db, a, "x", at(9)).await.unwrap();
+    assert_eq!(w.start_next(1, 1).await, Some((b, dusk)));
+}
+
+#[tokio::test]
 async fn owners_take_turns_however_many_builds_one_of_them_has() {
     let w = World::start().await;
     let bob = account("bob@example.com");

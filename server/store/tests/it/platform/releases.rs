@@ -64,6 +64,7 @@ async fn releases() {
         slug: None,
         config: row.config_id,
         commit: None,
+        watch: None,
         now: at(5),
     };
     assert_eq!(release_create(&mut w.db.acquire().await.unwrap(), &new).await.unwrap(), 1);

@@ -1,6 +1,6 @@
-//! Config vars as lines of `KEY=value`.
+//! Config vars as lines of `KEY=value`, in files called `.env`: for the console and the command line.
 
-use api::config_vars::ConfigVars;
+use crate::config_vars::ConfigVars;
 
 /// The vars as `.env` text; values that need it are quoted.
 pub fn write(vars: &ConfigVars) -> String {
