@@ -375,5 +375,15 @@ pub(super) fn serving<'a>(app: &App, rows: &'a [Row]) -> Vec<&'a Row> {
     if all_up || old.is_empty() { new } else { old }
 }
 
+/// The web dynos that get a request if those of the newest release refuse the connection: those of the release before,
+/// while the newest one is watched.
+pub(super) fn standby<'a>(app: &App, rows: &'a [Row]) -> Vec<&'a Row> {
+    let Some(base) = app.trial.as_ref().and_then(|trial| trial.base.as_deref()) else { return Vec::new() };
+    if serving(app, rows).iter().all(|row| row.release_id != app.release) {
+        return Vec::new();
+    }
+    web_of(base, rows).filter(|row| row.addr.is_some() && row.state == DynoState::Up).collect()
+}
+
 #[cfg(test)]
 mod tests;

@@ -400,3 +400,18 @@ fn a_release_is_up_with_its_web_dynos_or_with_any_if_it_has_none() {
     rows[2].state = Crashed;
     assert_eq!(up(&rows), [1], "what stops is not up, and then there are only workers");
 }
+
+#[test]
+fn the_old_dynos_stand_by_while_the_new_ones_are_watched() {
+    let base = app(1, &[("web", 1)]);
+    let watched = trial(app(2, &[("web", 1)]), Rollout::Watching, Some(base));
+    let ids =
+        |app: &App, rows: &[Row]| standby(app, rows).into_iter().map(|row| row.id.get().as_u128()).collect::<Vec<_>>();
+    let mut rows = vec![row(1, "web.1", 1, Up), row(2, "web.1", 2, Starting), row(3, "worker.1", 1, Up)];
+    assert!(ids(&watched, &rows).is_empty(), "they serve");
+    rows[1].state = Up;
+    assert_eq!(ids(&watched, &rows), [1]);
+    assert!(ids(&App { trial: None, ..watched.clone() }, &rows).is_empty());
+    rows[0].state = Crashed;
+    assert!(ids(&watched, &rows).is_empty());
+}
