@@ -82,9 +82,9 @@ test("a release that exits within the watch period is replaced by the one before
   await open(page, `/apps/${name}/settings`);
   const period = page.getByLabel("Watch period in seconds");
   await period.fill("601");
-  await expect(page.getByRole("button", { name: "Save", exact: true })).toHaveCount(0);
+  await expect(page.getByRole("button", { name: "Save watch period" })).toHaveCount(0);
   await period.fill("20");
-  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByRole("button", { name: "Save watch period" }).click();
   await expect(page.getByText("New web dynos are watched for 20 s")).toBeVisible();
 
   await open(page, `/apps/${name}/activity`);
