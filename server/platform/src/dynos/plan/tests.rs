@@ -26,7 +26,7 @@ fn app(version: i32, types: &[(&str, i32)]) -> App {
 
 /// An app whose release has not passed yet.
 fn trial(app: App, rollout: Rollout, base: Option<App>) -> App {
-    App { trial: Some(Trial { rollout, watch: Duration::seconds(10), base: base.map(Box::new) }), ..app }
+    App { trial: Some(Trial { rollout, watch: Duration::seconds(10), since: now(), base: base.map(Box::new) }), ..app }
 }
 
 /// What became of the release `seconds` after its web dynos came up.
@@ -373,6 +373,16 @@ fn a_release_fails_with_the_first_of_its_web_dynos() {
     // Somebody has stopped it.
     rows[2].stopping_at = Some(now());
     assert_eq!(judged(&trial(app(2, &[("web", 2)]), Rollout::Waiting, Some(base)), &rows, 60), None);
+}
+
+#[test]
+fn a_release_that_cannot_be_started_fails_in_the_end() {
+    let app = trial(app(2, &[("web", 1)]), Rollout::Waiting, None);
+    assert_eq!(judged(&app, &[], 899), None);
+    let why = "not all web dynos were up after 15 minutes".into();
+    assert_eq!(judged(&app, &[], 900), Some(Verdict::Failed { dyno: "web".into(), why }));
+    assert_eq!(judged(&app, &[row(1, "web.1", 2, Up)], 900), Some(Verdict::Passed));
+    assert_eq!(judged(&trial(app, Rollout::Failed, None), &[], 900), None);
 }
 
 #[test]
