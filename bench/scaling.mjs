@@ -79,6 +79,8 @@ ${Object.entries(seen).map(row).join("\n")}`,
 /** Releases the program as a slug of an app called slow. */
 async function deploy() {
   await world.api("POST", "/apps", { name: "slow" });
+  // Otherwise the old dynos run for ten more seconds, in case that the new ones crash.
+  await world.api("PATCH", "/apps/slow", { watch_seconds: 0 });
   const slug = await world.api("POST", "/apps/slow/slugs", { process_types: { web: "exec python3 slow.py $PORT" } });
   const folder = mkdtempSync(join(tmpdir(), "wharf-bench-slug-"));
   mkdirSync(join(folder, "app"));

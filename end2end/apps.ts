@@ -120,6 +120,8 @@ export class Repository {
 /** Makes an app and pushes `files` to it. */
 export async function deployed(name: string, files: Files): Promise<Repository> {
   await api("POST", "/apps", { name });
+  // Tests of the watch period set a longer one.
+  await api("PATCH", `/apps/${name}`, { watch_seconds: 1 });
   const repository = new Repository();
   await repository.commit(files, "First version");
   await repository.push(name);

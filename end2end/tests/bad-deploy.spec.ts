@@ -1,5 +1,5 @@
 // The journey of a bad deploy: seen, understood, compared, rolled back; and one that never got so far.
-import { appOfSpec, open, program, serving, visit } from "../apps";
+import { api, appOfSpec, open, program, serving, visit } from "../apps";
 import { expect, test } from "../world";
 
 const app = appOfSpec("bad", program);
@@ -8,11 +8,11 @@ const { name } = app;
 test("a release that crashes is seen, compared and rolled back", async ({ page }) => {
   test.setTimeout(300_000);
   await open(page, "/apps");
-  // It comes up, takes over, and dies of itself.
+  // It comes up, takes over, and dies of itself, when nobody watches it any more.
+  await api("PATCH", `/apps/${name}`, { watch_seconds: 0 });
   const dies = "import os, threading\nthreading.Timer(4, lambda: os._exit(7)).start()\n";
   await app.repository.commit({ "serve.py": dies + program["serve.py"] }, "Make it worse");
-  // The push tells of the crash, and the release is there all the same.
-  await app.repository.push(name).catch(() => undefined);
+  await app.repository.push(name);
 
   // The list of apps says so without being asked.
   const attention = page.getByRole("region", { name: "Needs attention" });
@@ -49,7 +49,7 @@ test("a release that never comes up is said loudly, while the one before it serv
   test.setTimeout(180_000);
   await serving(name);
   await app.repository.commit({ "serve.py": "import sys\nsys.exit(7)\n" }, "Never starts");
-  await app.repository.push(name).catch(() => undefined);
+  await expect(app.repository.push(name)).rejects.toThrow(/did not stay up: web\.1: Process exited with status 7/);
   await open(page, "/apps");
   const attention = page.getByRole("region", { name: "Needs attention" });
   await expect(attention.getByText(/does not start .*status 7.* keeps serving/)).toBeVisible({ timeout: 60_000 });
@@ -60,11 +60,57 @@ test("a release that never comes up is said loudly, while the one before it serv
   await expect(page.getByText("New release crashes")).toBeVisible();
   await note.getByRole("link", { name: "View its log" }).click();
   await expect(page.getByText("State changed from starting to crashed").first()).toBeVisible();
+  // The timeline shows one item for the build and its release, which nobody can roll back to.
+  await open(page, `/apps/${name}/activity`);
+  const failed = page.getByRole("listitem").filter({ hasText: "Never starts" });
+  await expect(failed).toHaveCount(1);
+  await expect(failed.getByText(/never came up \(web\.1: Process exited with status 7\); the previous release keeps running/)).toBeVisible();
+  await expect(failed.getByRole("button", { name: /Roll back/ })).toHaveCount(0);
+  await failed.getByRole("link", { name: "Build log" }).click();
+  await expect(page.getByText(/The deploy failed: v\d+ did not stay up/)).toBeVisible();
+  await expect(page.getByRole("log", { name: "Build output" })).toContainText("keeps serving traffic");
   // A release that works ends it, without a reload.
   await open(page, `/apps/${name}`);
   await app.repository.commit({ "serve.py": program["serve.py"] }, "Starts again");
   await app.repository.push(name);
   await expect(note).toHaveCount(0, { timeout: 60_000 });
+});
+
+test("a release that exits within the watch period is replaced by the one before, which a rollback skips", async ({ page }) => {
+  test.setTimeout(180_000);
+  await serving(name);
+  await open(page, `/apps/${name}/settings`);
+  const period = page.getByLabel("Watch period in seconds");
+  await period.fill("601");
+  await expect(page.getByRole("button", { name: "Save watch period" })).toHaveCount(0);
+  await period.fill("20");
+  await page.getByRole("button", { name: "Save watch period" }).click();
+  await expect(page.getByText("New web dynos are watched for 20 s")).toBeVisible();
+
+  await open(page, `/apps/${name}/activity`);
+  const dies = "import os, threading\nthreading.Timer(2, lambda: os._exit(7)).start()\n";
+  await app.repository.commit({ "serve.py": dies + program["serve.py"] }, "Dies while it is watched");
+  await expect(app.repository.push(name)).rejects.toThrow(/did not stay up: web\.1: Process exited with status 7/);
+  expect((await visit(name)).status).toBe(200);
+  const failed = page.getByRole("listitem").filter({ hasText: "Dies while it is watched" });
+  await expect(failed.getByText(/up for \d+ s, then web\.1: Process exited with status 7; the previous release keeps running/)).toBeVisible();
+  await expect(failed.getByText("Current", { exact: true })).toHaveCount(0);
+
+  // The button of the overview goes back to a release that was up.
+  await open(page, `/apps/${name}`);
+  const back = page.getByRole("button", { name: /^Roll back to v\d+$/ });
+  const version = Number((await back.first().textContent())?.replace(/\D/g, ""));
+  const target = await api<{ up_at: string | null; status: string }>("GET", `/apps/${name}/releases/${version}`);
+  expect([target.status, target.up_at !== null]).toEqual(["succeeded", true]);
+
+  // The same commit can be pushed again, and a release that stays up is current at the end of its push.
+  await expect(app.repository.push(name)).rejects.toThrow(/did not stay up/);
+  await api("PATCH", `/apps/${name}`, { watch_seconds: 1 });
+  await app.repository.commit({ "serve.py": program["serve.py"] }, "Lives on");
+  await app.repository.push(name);
+  await open(page, `/apps/${name}/activity`);
+  const good = page.getByRole("listitem").filter({ hasText: "Lives on" });
+  await expect(good.getByText("Current", { exact: true })).toBeVisible();
 });
 
 test("a build that fails changes nothing, and there is nothing to roll back to", async ({ page }) => {

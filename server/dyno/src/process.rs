@@ -235,6 +235,10 @@ impl Driver for ProcessDriver {
             if !driver.state(id).path.exists() {
                 return Err(Error::Unknown(id));
             }
+            if signal == libc::SIGTERM {
+                // On a full disk it cannot be recorded, and must be stopped all the same.
+                let _ = driver.state(id).note_stopping();
+            }
             let sent = driver.cgroups.signal(id, signal);
             sent.map_err(Error::io("send a signal to the dyno"))
         })

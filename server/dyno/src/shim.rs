@@ -167,8 +167,8 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
     if started.is_ok() {
         state.forget_order().map_err(doing("remove spec.json"))?;
         report(driver);
-        let deadline = time.map(|time| output::Deadline { init: pid, time });
-        let watched = output::Watched { disk: watched.map(File::from), deadline };
+        let deadline = time.map(|time| output::Deadline { time });
+        let watched = output::Watched { disk: watched.map(File::from), deadline, init: pid, ended: &ended.reader };
         output::spool(state, &stdout.reader, &stderr.reader, watched)?;
     }
     reap(pid);
@@ -199,7 +199,7 @@ fn reap(pid: i32) {
     {}
 }
 
-/// Init sends the command's wait status before it exits. If it was killed first, so was the dyno.
+/// Init sends the command's wait status when it has ended. If init was killed first, so was the dyno.
 fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Exit {
     let mut bytes = [0; 4];
     let read = File::from(ended).read_exact(&mut bytes);

@@ -6,6 +6,7 @@
 //! shim.lock   flock'ed while the shim lives (the driver takes the lock and hands it over)
 //! shim.pid    the shim                      shim.log    what went wrong inside it
 //! exit.json   how it ended                  spool/      output
+//! stopping    present once it got SIGTERM
 //! disk.img    what the dyno writes          disk/, root/  mount points, empty outside
 //! ```
 
@@ -122,6 +123,15 @@ impl StateDir {
     /// status; only the latter notices that a dyno was lost.
     pub fn has_ended(&self) -> bool {
         self.path.join("exit.json").exists() || !self.path.exists()
+    }
+
+    /// Records that the dyno is being stopped: when its command has ended, its other processes may end by themselves.
+    pub fn note_stopping(&self) -> io::Result<()> {
+        fs::write(self.path.join("stopping"), "")
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.path.join("stopping").exists()
     }
 
     pub fn write_pid(&self) -> io::Result<()> {

@@ -223,7 +223,12 @@ impl Exchange {
             match choose(&app.backends, tried) {
                 Choice::Take(backend) => return Ok(backend),
                 Choice::Quarantined => return Err(Code::H34),
-                Choice::NoneLeft if !app.backends.is_empty() => return Err(last_failure),
+                Choice::NoneLeft if !app.backends.is_empty() => {
+                    return match choose(&app.standby, tried) {
+                        Choice::Take(backend) => Ok(backend),
+                        Choice::Quarantined | Choice::NoneLeft => Err(last_failure),
+                    };
+                }
                 Choice::NoneLeft => {}
             }
             match app.state {

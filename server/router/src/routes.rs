@@ -31,6 +31,10 @@ pub struct AppRoute {
     pub state: AppState,
     /// Dynos that get requests. If there are any, they get them in every state except maintenance and blank.
     pub dynos: Vec<Backend>,
+    /// Dynos that get a request only if all the others have refused the connection: those of the release before, while
+    /// it is to be seen whether the new ones stay up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standby: Vec<Backend>,
 }
 
 /// The response when no dyno can get a request.

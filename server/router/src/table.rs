@@ -9,7 +9,7 @@ use api::ids::AppId;
 
 use crate::backends::Backend;
 use crate::pool::Pool;
-use crate::routes::{AppState, Routes};
+use crate::routes::{self, AppState, Routes};
 use crate::socket::Address;
 use crate::stats::Stats;
 
@@ -40,52 +40,62 @@ pub(crate) struct App {
     pub(crate) name: String,
     pub(crate) state: AppState,
     pub(crate) backends: Vec<Arc<Backend>>,
+    /// For requests that none of the others accepts.
+    pub(crate) standby: Vec<Arc<Backend>>,
     pub(crate) stats: Arc<Stats>,
     /// Requests waiting for the app to start.
     pub(crate) queue: Arc<AtomicUsize>,
 }
 
+impl App {
+    /// All its dynos.
+    fn all(&self) -> impl Iterator<Item = &Arc<Backend>> {
+        self.backends.iter().chain(&self.standby)
+    }
+}
+
 impl Table {
-    /// Builds the table for `routes`, keeping connections and counters of `previous`.
-    pub(crate) fn new(routes: &Routes, previous: &Table, pool: &Arc<Pool>) -> Table {
+    /// Builds the table for the one that was sent, keeping connections and counters of `previous`.
+    pub(crate) fn new(table: &Routes, previous: &Table, pool: &Arc<Pool>) -> Table {
         let mut hosts = HashMap::new();
         let mut apps = HashMap::new();
-        for route in &routes.apps {
+        for route in &table.apps {
             let before = previous.apps.get(&route.app_id);
-            let backends = route.dynos.iter().map(|dyno| {
+            let backend = |dyno: &routes::Backend| {
                 let address = Address::Tcp(dyno.addr);
                 before
                     .into_iter()
-                    .flat_map(|app| &app.backends)
+                    .flat_map(|app| app.all())
                     .find(|b| b.address == address && b.dyno == dyno.dyno)
                     .cloned()
                     .unwrap_or_else(|| Arc::new(Backend::new(dyno.dyno.clone(), address, pool)))
-            });
+            };
             let app = Arc::new(App {
                 id: route.app_id,
                 id_text: route.app_id.to_string().into(),
                 name: route.name.clone(),
                 state: route.state,
-                backends: backends.collect(),
+                backends: route.dynos.iter().map(backend).collect(),
+                standby: route.standby.iter().map(backend).collect(),
                 stats: before.map(|app| app.stats.clone()).unwrap_or_default(),
                 queue: before.map(|app| app.queue.clone()).unwrap_or_default(),
             });
-            let own = format!("{}.{}", route.name, routes.apps_domain);
+            let own = format!("{}.{}", route.name, table.apps_domain);
             for host in route.hosts.iter().chain([&own]) {
                 hosts.insert(normal(host), Target::App(app.clone()));
             }
             apps.insert(route.app_id, app);
         }
         // Last, so that no app can take a host of the platform.
-        for host in &routes.platform_hosts {
+        for host in &table.platform_hosts {
             hosts.insert(normal(host), Target::Platform);
         }
         Table {
-            version: routes.version,
-            domain: routes.platform_hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
+            version: table.version,
+            domain: table.platform_hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
             hosts,
-            apps_domain: normal(&routes.apps_domain),
-            platform_hosts: routes.platform_hosts.iter().map(|host| normal(host)).collect(),
+            apps_domain: normal(&table.apps_domain),
+            platform_hosts: table.platform_hosts.iter().map(|host| normal(host)).collect(),
             apps,
         }
     }
@@ -120,8 +130,8 @@ impl Table {
         let mut retired = Vec::new();
         for app in self.apps.values() {
             let kept = next.apps.get(&app.id);
-            for backend in &app.backends {
-                let stays = kept.is_some_and(|a| a.backends.iter().any(|b| Arc::ptr_eq(b, backend)));
+            for backend in app.all() {
+                let stays = kept.is_some_and(|a| a.all().any(|b| Arc::ptr_eq(b, backend)));
                 if !stays {
                     backend.retire();
                     retired.push(backend.clone());
@@ -173,6 +183,7 @@ mod tests {
                 hosts: vec!["www.Shop.example".into(), "api.example.com".into()],
                 state: AppState::Up,
                 dynos: vec![],
+                standby: vec![],
             }],
         };
         let pool = Pool::new(1, Files::for_backends(1));

@@ -48,7 +48,7 @@ pub fn DeploysSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
                         <span class="hint" id="watch-hint">"New web dynos get the requests as soon as they are up. If one of them exits within this time, the old ones, which keep running until then, take over again and the release fails. From 0 to 600."</span>
                     </div>
                     <Show when=move || changed.get() && wanted.get().is_some()>
-                        <button class="btn" type="submit" style="margin-top:26px" aria-busy=move || busy.get().to_string()>"Save"</button>
+                        <button class="btn" type="submit" style="margin-top:26px" aria-busy=move || busy.get().to_string()>"Save watch period"</button>
                     </Show>
                 </form>
             </div>

@@ -1,6 +1,7 @@
 //! PID 1 inside the dyno, and the command, its child.
 //!
-//! Init reaps orphans and exits with the command, which ends everything. It forwards no signals: the driver sends them
+//! Init reaps orphans, reports how the command ended, and exits when nothing is left inside. The shim kills it with what is
+//! left when the command ends, unless the dyno is being stopped. It forwards no signals: the driver sends them
 //! to every process of the dyno itself. Because the command is not PID 1, an unhandled signal has its default effect.
 
 use std::collections::BTreeMap;
@@ -209,10 +210,10 @@ fn wait_for(command: i32, mut ended: File) -> ! {
         let pid = unsafe { libc::waitpid(-1, &mut status, 0) };
         if pid == command {
             let _ = ended.write_all(&status.to_ne_bytes());
-            exit(0)
         }
+        // Without processes there is nothing to wait for, which is an error.
         if pid < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            exit(1)
+            exit(0)
         }
     }
 }

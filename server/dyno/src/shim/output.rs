@@ -23,36 +23,48 @@ const LOOK: Duration = Duration::from_secs(1);
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
 /// The conditions that are checked while the dyno runs.
-pub(super) struct Watched {
+pub(super) struct Watched<'a> {
     /// Its disk.
     pub disk: Option<File>,
     pub deadline: Option<Deadline>,
+    /// PID 1 inside; when it exits, all other processes are killed.
+    pub init: i32,
+    /// Readable when the command has ended.
+    pub ended: &'a OwnedFd,
 }
 
 /// The deadline of a dyno.
 pub(super) struct Deadline {
-    /// PID 1 inside; when it exits, all other processes are killed.
-    pub init: i32,
     pub time: Duration,
 }
 
-/// Spools all output until no writer is left inside, reports a full disk, and kills the dyno at its deadline.
-pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, watched: Watched) -> Result<(), Sentence> {
+/// Spools all output until no writer is left inside, reports a full disk, and kills the dyno at its deadline. What is left
+/// when the command ends is killed, too, unless the dyno is being stopped: then it may end by itself, until the driver
+/// kills it. A server that finishes its requests may be the child of a shell or of npm, which end at once.
+pub(super) fn spool(
+    state: &StateDir,
+    stdout: &OwnedFd,
+    stderr: &OwnedFd,
+    watched: Watched<'_>,
+) -> Result<(), Sentence> {
     let writer =
         Writer::open(&state.spool(), SEGMENT_BYTES).map_err(doing("open the spool"))?.limited_to(BACKLOG_BYTES);
     let mut sink = Sink { writer, dropped: 0 };
     let mut streams = [Stream::new(b'o', stdout), Stream::new(b'e', stderr)];
     let mut disk = watched.disk.map(Disk::new);
     let mut deadline = watched.deadline.map(|deadline| (Instant::now() + deadline.time, deadline));
+    let kill = || {
+        // SAFETY: plain system call. It is our child and has not been waited for, so the pid has not been reused.
+        unsafe { libc::kill(watched.init, libc::SIGKILL) };
+    };
+    let mut ended = watched.ended.as_raw_fd();
     let mut buffer = vec![0; 64 * 1024];
-    while streams.iter().any(|stream| stream.fd >= 0) {
-        let mut polled = streams.each_ref().map(|stream| libc::pollfd {
-            fd: stream.fd, // poll ignores negative descriptors
-            events: libc::POLLIN,
-            revents: 0,
-        });
+    while ended >= 0 || streams.iter().any(|stream| stream.fd >= 0) {
+        let [out, err] = streams.each_ref().map(|stream| stream.fd);
+        // poll ignores negative descriptors.
+        let mut polled = [out, err, ended].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
         // SAFETY: the count is that of the array.
-        if unsafe { libc::poll(polled.as_mut_ptr(), 2, patience(disk.is_some(), deadline.as_ref())) } < 0 {
+        if unsafe { libc::poll(polled.as_mut_ptr(), 3, patience(disk.is_some(), deadline.as_ref())) } < 0 {
             match io::Error::last_os_error() {
                 e if e.kind() == io::ErrorKind::Interrupted => continue,
                 e => return Err(doing("wait for output")(e)),
@@ -63,13 +75,18 @@ pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, watche
                 stream.read(&mut buffer, &mut sink);
             }
         }
+        if polled[2].revents != 0 {
+            ended = -1;
+            if !state.is_stopping() {
+                kill();
+            }
+        }
         if let Some(disk) = disk.as_mut().filter(|disk| disk.looked.elapsed() >= LOOK) {
             disk.look(&mut sink);
         }
         if let Some((_, late)) = deadline.take_if(|(at, _)| *at <= Instant::now()) {
             sink.line(b's', late.sentence().as_bytes());
-            // SAFETY: plain system call. It is our child and has not been waited for, so the pid has not been reused.
-            unsafe { libc::kill(late.init, libc::SIGKILL) };
+            kill();
         }
         sink.flush();
     }

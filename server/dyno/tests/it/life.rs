@@ -144,6 +144,45 @@ async fn sigterm_reaches_every_process() {
     assert_eq!(said, ["ready", "child got it", "parent got it"]);
 }
 
+/// As with `npm start`: the first process ends at once on SIGTERM, and the server below it finishes its requests.
+#[tokio::test]
+async fn after_sigterm_the_other_processes_may_finish_when_the_first_has_ended() {
+    let world = World::new();
+    let drain = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done; echo drained; exit 0";
+    let server = format!("trap '{drain}' TERM; echo ready; while :; do sleep 0.1; done");
+    for first in ["trap 'exit 3' TERM; ", ""] {
+        let spec = world.spec(&format!("{first}bash -c \"{server}\" & wait"));
+        let handle = world.start_until(&spec, "ready").await;
+        world.driver.signal(spec.id, libc::SIGTERM).await.unwrap();
+        let exit = world.driver.wait(spec.id).await.unwrap();
+        let expected = if first.is_empty() { (None, Some(libc::SIGTERM)) } else { (Some(3), None) };
+        assert_eq!((exit.code, exit.signal), expected);
+        let said = world.lines(handle.id);
+        assert!(said.contains(&"drained".to_owned()), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_finish_after_sigterm_is_killed_with_the_dyno() {
+    let world = World::new();
+    let spec = world.spec("bash -c \"trap '' TERM; echo ready; while :; do sleep 0.1; done\" & wait");
+    world.start_until(&spec, "ready").await;
+    world.driver.signal(spec.id, libc::SIGTERM).await.unwrap();
+    assert_eq!(world.driver.status(spec.id).await.unwrap().unwrap().phase, Phase::Running);
+    world.driver.signal(spec.id, libc::SIGKILL).await.unwrap();
+    world.driver.wait(spec.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_sigterm_the_other_processes_end_with_the_first() {
+    let world = World::new();
+    // One of them has no output left that anybody could wait for.
+    let spec = world.spec("(trap '' TERM; exec >/dev/null 2>&1; sleep 1000) & (sleep 1000) & echo ready; exit 5");
+    world.start_until(&spec, "ready").await;
+    let exit = world.driver.wait(spec.id).await.unwrap();
+    assert_eq!(exit.code, Some(5));
+}
+
 #[tokio::test]
 async fn sigterm_ends_what_does_not_handle_it() {
     let world = World::new();

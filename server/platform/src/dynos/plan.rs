@@ -41,6 +41,9 @@ pub(super) const DRAIN: Duration = Duration::seconds(30);
 pub(super) const UNREACHABLE: Duration = Duration::minutes(10);
 /// The time limit for a web process to bind its port.
 pub(super) const BOOT: Duration = Duration::seconds(60);
+/// The time limit for a release to have all its web dynos up. What delays them so long is not the app: the machine has no
+/// room, or its slug cannot be unpacked.
+const COME_UP: Duration = Duration::minutes(15);
 /// After running this long, a dyno counts as stable: its next crash is its first.
 const SETTLED: Duration = Duration::minutes(10);
 
@@ -70,6 +73,8 @@ pub(super) struct Trial {
     pub rollout: Rollout,
     /// The watch period.
     pub watch: Duration,
+    /// While its web dynos are not up: when it became the current one.
+    pub since: DateTime<Utc>,
     /// The app with the release before, which runs until this one has passed.
     pub base: Option<Box<App>>,
 }
@@ -209,7 +214,11 @@ pub(super) fn verdict(app: &App, rows: &[Row], now: DateTime<Utc>) -> Option<Ver
         let why = row.last_exit.clone().unwrap_or_else(|| "it crashed".to_owned());
         return Some(Verdict::Failed { dyno: row.name.clone(), why });
     }
-    let ends = watch_ends(app, rows)?;
+    let Some(ends) = watch_ends(app, rows) else {
+        let is_late = trial.rollout == Rollout::Waiting && now - trial.since >= COME_UP;
+        let why = || format!("not all web dynos were up after {} minutes", COME_UP.num_minutes());
+        return is_late.then(|| Verdict::Failed { dyno: "web".to_owned(), why: why() });
+    };
     match trial.rollout {
         _ if ends <= now => Some(Verdict::Passed),
         Rollout::Waiting => Some(Verdict::Up),
@@ -373,6 +382,16 @@ pub(super) fn serving<'a>(app: &App, rows: &'a [Row]) -> Vec<&'a Row> {
     let places: BTreeSet<i32> = new.iter().map(|row| row.ordinal).collect();
     let all_up = i32::try_from(places.len()).is_ok_and(|n| n >= quantity);
     if all_up || old.is_empty() { new } else { old }
+}
+
+/// The web dynos that get a request if those of the newest release refuse the connection: those of the release before,
+/// while the newest one is watched.
+pub(super) fn standby<'a>(app: &App, rows: &'a [Row]) -> Vec<&'a Row> {
+    let Some(base) = app.trial.as_ref().and_then(|trial| trial.base.as_deref()) else { return Vec::new() };
+    if serving(app, rows).iter().all(|row| row.release_id != app.release) {
+        return Vec::new();
+    }
+    web_of(base, rows).filter(|row| row.addr.is_some() && row.state == DynoState::Up).collect()
 }
 
 #[cfg(test)]

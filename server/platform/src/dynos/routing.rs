@@ -14,7 +14,7 @@ use router::{AppRoute, AppState, Backend, Routes};
 use store::{apps, dynos::Row};
 use tokio::task::JoinHandle;
 
-use super::plan::{App, serving};
+use super::plan::{App, serving, standby};
 use crate::{Config, Platform};
 
 /// How long to wait before asking a router again that did not respond.
@@ -125,12 +125,14 @@ fn route(entry: &Entry<'_>) -> AppRoute {
         Some(Backend { dyno: row.name.clone(), addr })
     };
     let dynos: Vec<Backend> = dynos.iter().filter_map(backend).collect();
+    let standby = entry.wanted.map(|app| standby(app, entry.rows)).unwrap_or_default();
     AppRoute {
         app_id: entry.app.id,
         name: entry.app.name.clone(),
         hosts: Vec::new(),
         state: state(entry, !dynos.is_empty()),
         dynos,
+        standby: standby.iter().filter_map(backend).collect(),
     }
 }
 

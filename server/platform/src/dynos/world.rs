@@ -154,7 +154,8 @@ fn trial(current: &Current, types: &mut BTreeMap<ReleaseId, Vec<Type>>) -> Optio
         let types = types.remove(&release).unwrap_or_default();
         Box::new(App { id: current.app_id, release, version, types, trial: None })
     });
-    Some(Trial { rollout, watch: Duration::seconds(current.watch_seconds.into()), base })
+    let watch = Duration::seconds(current.watch_seconds.into());
+    Some(Trial { rollout, watch, since: current.updated_at, base })
 }
 
 /// The dynos that have ended, and whose output is being read.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use router::AppState::{self, *};
-use router::Timeouts;
+use router::{Backend, Timeouts};
 use tokio::net::TcpListener;
 
 use crate::support::*;
@@ -238,6 +238,27 @@ async fn h21_a_dyno_that_refuses_and_others_that_do_not() {
     for line in world.lines(20).await {
         assert!(line.contains(" dyno=web.2 "), "{line}");
     }
+}
+
+#[tokio::test]
+async fn dynos_on_standby_answer_what_all_others_refuse() {
+    let (new, old) = (Dyno::saying("new").await, Dyno::saying("old").await);
+    let world = World::start().await;
+    let mut routes = shop(Up, &[new.addr]);
+    routes.apps[0].standby = vec![Backend { dyno: "web.1".into(), addr: old.addr }];
+    world.control.put(&routes).await.unwrap();
+    for _ in 0..10 {
+        assert_eq!(world.get("/").await.body, "new");
+    }
+    let addr = new.refuse().await;
+    for _ in 0..10 {
+        assert_eq!(world.get("/").await.body, "old");
+    }
+    // They take over again.
+    world.shop(Up, &[old.addr]).await;
+    assert_eq!(world.get("/").await.body, "old");
+    world.shop(Up, &[addr]).await;
+    assert_eq!(world.get("/").await.status, 503);
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ fn apps(dyno: SocketAddr) -> Routes {
         hosts: vec![],
         state: AppState::Up,
         dynos: vec![Backend { dyno: "web.1".into(), addr: dyno }],
+        standby: vec![],
     };
     Routes {
         version: 7,

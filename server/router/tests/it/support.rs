@@ -177,6 +177,7 @@ pub fn shop(state: AppState, dynos: &[SocketAddr]) -> Routes {
             hosts: vec!["www.shop.test".into()],
             state,
             dynos: dynos.collect(),
+            standby: vec![],
         }],
     }
 }

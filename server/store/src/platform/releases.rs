@@ -167,6 +167,8 @@ pub struct Current {
     #[sqlx(try_from = "Text<Rollout>")]
     pub rollout: Rollout,
     pub watch_seconds: i32,
+    /// While its dynos are not up: when it became the current one.
+    pub updated_at: DateTime<Utc>,
     /// The release before, which runs until this one has been up for its watch period; only while that is open, and if
     /// it has code.
     pub base_id: Option<ReleaseId>,
@@ -179,7 +181,7 @@ pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Cu
     sqlx::query_as(
         "select c.*, b.id as base_id, b.version as base_version, b.slug_id as base_slug_id
          from apps a cross join lateral (
-             select r.id, r.app_id, r.version, r.slug_id, r.rollout, r.watch_seconds from releases r
+             select r.id, r.app_id, r.version, r.slug_id, r.rollout, r.watch_seconds, r.updated_at from releases r
              where r.app_id = a.id and r.status = 'succeeded' and r.rollout <> 'superseded'
              order by r.version desc limit 1) c
          left join lateral (

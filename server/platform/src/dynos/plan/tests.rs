@@ -26,7 +26,7 @@ fn app(version: i32, types: &[(&str, i32)]) -> App {
 
 /// An app whose release has not passed yet.
 fn trial(app: App, rollout: Rollout, base: Option<App>) -> App {
-    App { trial: Some(Trial { rollout, watch: Duration::seconds(10), base: base.map(Box::new) }), ..app }
+    App { trial: Some(Trial { rollout, watch: Duration::seconds(10), since: now(), base: base.map(Box::new) }), ..app }
 }
 
 /// What became of the release `seconds` after its web dynos came up.
@@ -376,6 +376,16 @@ fn a_release_fails_with_the_first_of_its_web_dynos() {
 }
 
 #[test]
+fn a_release_that_cannot_be_started_fails_in_the_end() {
+    let app = trial(app(2, &[("web", 1)]), Rollout::Waiting, None);
+    assert_eq!(judged(&app, &[], 899), None);
+    let why = "not all web dynos were up after 15 minutes".into();
+    assert_eq!(judged(&app, &[], 900), Some(Verdict::Failed { dyno: "web".into(), why }));
+    assert_eq!(judged(&app, &[row(1, "web.1", 2, Up)], 900), Some(Verdict::Passed));
+    assert_eq!(judged(&trial(app, Rollout::Failed, None), &[], 900), None);
+}
+
+#[test]
 fn what_is_left_of_a_release_that_failed_serves_only_if_nothing_else_does() {
     let app = app(1, &[("web", 2)]);
     let mut rows = vec![row(1, "web.1", 1, Up), row(2, "web.2", 1, Crashed)];
@@ -399,4 +409,19 @@ fn a_release_is_up_with_its_web_dynos_or_with_any_if_it_has_none() {
     rows[0].stopping_at = Some(now());
     rows[2].state = Crashed;
     assert_eq!(up(&rows), [1], "what stops is not up, and then there are only workers");
+}
+
+#[test]
+fn the_old_dynos_stand_by_while_the_new_ones_are_watched() {
+    let base = app(1, &[("web", 1)]);
+    let watched = trial(app(2, &[("web", 1)]), Rollout::Watching, Some(base));
+    let ids =
+        |app: &App, rows: &[Row]| standby(app, rows).into_iter().map(|row| row.id.get().as_u128()).collect::<Vec<_>>();
+    let mut rows = vec![row(1, "web.1", 1, Up), row(2, "web.1", 2, Starting), row(3, "worker.1", 1, Up)];
+    assert!(ids(&watched, &rows).is_empty(), "they serve");
+    rows[1].state = Up;
+    assert_eq!(ids(&watched, &rows), [1]);
+    assert!(ids(&App { trial: None, ..watched.clone() }, &rows).is_empty());
+    rows[0].state = Crashed;
+    assert!(ids(&watched, &rows).is_empty());
 }
