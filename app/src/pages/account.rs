@@ -115,6 +115,7 @@ fn TokenRow(token: Authorization, tokens: LiveData<Page<Authorization>>) -> impl
     let client = client();
     let toasts = Toasts::of_page();
     let id = token.id;
+    let reach = token.reach();
     let revoke = Callback::new(move |()| {
         act(busy, "Could not revoke the token", client.authorization_delete(&id.to_string()), move |gone| {
             tokens.refetch();
@@ -125,7 +126,7 @@ fn TokenRow(token: Authorization, tokens: LiveData<Page<Authorization>>) -> impl
         <tr role="row">
             <td role="cell" class="w name">{token.description.clone()}{token.client.map(|_| view! { " "<span class="chip line">"OAuth client"</span> })}</td>
             <td role="cell" class="sha">{token.access_token.map(|t| t.token)}</td>
-            <td role="cell" class="dim" data-l="scope">{token.reach()}</td>
+            <td role="cell" class="dim" data-l="scope">{reach}</td>
             <td role="cell" class="dim" data-l="created"><Ago at=token.created_at/></td>
             <td role="cell" class="dim" data-l="expires">{match token.expires_at {
                 Some(at) => Either::Left(view! { <time datetime=at.to_rfc3339() title=words::exact(at)>{move || words::date(at, clock)}</time> }),

@@ -89,6 +89,7 @@ columns! {
     api::jobs::JobState,
     api::quotas::QuotaKind,
     api::releases::ReleaseStatus,
+    api::releases::Rollout,
     api::team_members::GrantedBy,
     api::team_members::Role,
 }
