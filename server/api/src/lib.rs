@@ -48,6 +48,7 @@ pub mod subjects;
 pub mod team_invitations;
 pub mod team_members;
 pub mod teams;
+pub mod terminals;
 
 pub use crate::client::{Client, Reply, Request, Transport};
 pub use crate::error::Error;

@@ -121,7 +121,11 @@ impl CredentialScope {
             (false, true) => Rights::TO_SEE,
             (false, false) => Rights::default(),
         };
-        if self.covers(RequiredScope::ReadProtected) { rights } else { rights.without(Can::Config) }
+        match self.covers(RequiredScope::ReadProtected) {
+            true => rights,
+            // What runs can read the config vars.
+            false => rights.without(Can::Config).without(Can::Run),
+        }
     }
 
     /// Whether `scope` is within this one.
@@ -185,6 +189,7 @@ mod tests {
         assert_eq!(rights("read"), Rights::TO_SEE.without(Can::Config));
         assert!(!rights("read").has(Can::Deploy));
         assert!(!rights("write").has(Can::Config) && rights("write").has(Can::Manage));
+        assert!(!rights("write").has(Can::Run) && rights("write-protected").has(Can::Run));
         assert_eq!(rights("identity"), Rights::default());
     }
 }
