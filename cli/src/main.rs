@@ -36,6 +36,7 @@ mod log_drains;
 mod log_sessions;
 mod login;
 mod metrics;
+mod one_offs;
 mod platform;
 mod quotas;
 mod releases;
@@ -45,6 +46,7 @@ mod statuses;
 mod streams;
 mod team_members;
 mod teams;
+mod terminals;
 mod transport;
 mod when;
 
@@ -84,6 +86,9 @@ commands! {
         "ps:type" ["ps:resize", "dyno:resize", "resize"] => formation::Type,
         "ps:restart" ["restart", "dyno:restart"] => dynos::Restart,
         "ps:stop" ["ps:kill", "dyno:stop", "dyno:kill"] => dynos::Stop,
+        "ps:exec" ["run:inside"] => one_offs::Exec,
+        "run" [] => one_offs::Run,
+        "run:detached" [] => one_offs::RunDetached,
     }
     "Config vars" {
         "config" ["config:list"] => config_vars::List,

@@ -179,7 +179,8 @@ fn body(reply: Reply) -> Result<String, Error> {
     Ok(if text.is_empty() { "null".to_owned() } else { text })
 }
 
-fn refusal(reply: &Reply) -> Error {
+/// The error of a response that is not successful.
+pub fn refusal(reply: &Reply) -> Error {
     let text = String::from_utf8_lossy(&reply.body);
     let mut error: Error = serde_json::from_str(&text).unwrap_or_else(|_| {
         let text = text.trim();
