@@ -59,11 +59,11 @@ pub struct Run {
     #[arg(long)]
     no_tty: bool,
     /// Exit with the command's status, which is always so
-    #[arg(short = 'x', long, hide = true)]
-    exit_code: bool,
+    #[arg(short = 'x', long = "exit-code", hide = true)]
+    _exit_code: bool,
     /// No messages of wharf itself
-    #[arg(long, hide = true)]
-    no_notify: bool,
+    #[arg(long = "no-notify", hide = true)]
+    _no_notify: bool,
 }
 
 impl Run {

@@ -13,7 +13,10 @@ use api::{
     dynos::Window,
     terminals::{FromTerminal, STDERR, ToTerminal},
 };
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use tokio::{
     io::AsyncReadExt as _,
@@ -45,39 +48,54 @@ pub fn window() -> Window {
 /// Connects this terminal, or standard input and output, with a process until that ends.
 pub async fn run(socket: Socket, has_window: bool) -> Result<Exit> {
     let _raw = has_window.then(Raw::begin).transpose()?;
-    let (mut sink, mut stream) = socket.split();
+    let (sink, stream) = socket.split();
+    // Both at once: a process that waits until its output is read does not read its input.
+    tokio::select! {
+        exit = receive(stream) => exit,
+        failed = send(sink, has_window) => failed,
+    }
+}
+
+/// Writes output until the process has ended.
+async fn receive(mut stream: SplitStream<Socket>) -> Result<Exit> {
+    loop {
+        match stream.next().await {
+            Some(Ok(Message::Binary(bytes))) => write(&bytes)?,
+            Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                Ok(FromTerminal::Exited { status, .. }) => return Ok(Exit::Status(status)),
+                Ok(FromTerminal::Failed { message }) => return Ok(Exit::Failed(message)),
+                // Attached, or a message of a newer platform.
+                _ => {}
+            },
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return Ok(Exit::Failed("the connection to the platform was lost".into())),
+        }
+    }
+}
+
+/// Sends input, and the size of the window when it changes. Ends only if that fails here.
+async fn send(mut sink: SplitSink<Socket, Message>, has_window: bool) -> Result<Exit> {
     let mut input = tokio::io::stdin();
     let mut buffer = vec![0; 16 << 10];
     let mut is_open = true;
     let mut resized = signal(SignalKind::window_change()).context("watch the size of the terminal")?;
     loop {
-        tokio::select! {
-            message = stream.next() => match message {
-                Some(Ok(Message::Binary(bytes))) => write(&bytes)?,
-                Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                    Ok(FromTerminal::Exited { status, .. }) => return Ok(Exit::Status(status)),
-                    Ok(FromTerminal::Failed { message }) => return Ok(Exit::Failed(message)),
-                    // Attached, or a message of a newer platform.
-                    _ => {}
-                },
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Ok(Exit::Failed("the connection to the platform was lost".into())),
+        let message = tokio::select! {
+            read = input.read(&mut buffer), if is_open => match read.context("read the input")? {
+                0 => {
+                    is_open = false;
+                    said(ToTerminal::EndOfInput)?
+                }
+                read => Message::binary(buffer[..read].to_vec()),
             },
-            read = input.read(&mut buffer), if is_open => {
-                let read = read.context("read the input")?;
-                let message = match read {
-                    0 => {
-                        is_open = false;
-                        said(ToTerminal::EndOfInput)?
-                    }
-                    read => Message::binary(buffer[..read].to_vec()),
-                };
-                // If the connection is lost, the other branch says so.
-                sink.send(message).await.ok();
-            }
-            _ = resized.recv(), if has_window => {
-                sink.send(said(ToTerminal::Resize(window()))?).await.ok();
-            }
+            _ = resized.recv() => match has_window {
+                true => said(ToTerminal::Resize(window()))?,
+                false => continue,
+            },
+        };
+        if sink.send(message).await.is_err() {
+            // Whoever reads learns why.
+            return std::future::pending().await;
         }
     }
 }
