@@ -32,6 +32,7 @@ mod settings;
 mod sign_in_link;
 mod team;
 mod teams;
+mod terminal;
 mod token_fields;
 mod user;
 mod users;
@@ -60,5 +61,6 @@ pub use self::{
     sign_in_link::SignInLinkPage,
     team::TeamPage,
     teams::TeamsPage,
+    terminal::TerminalPage,
     user::UserPage,
 };
