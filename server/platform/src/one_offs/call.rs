@@ -8,7 +8,7 @@ use base::{
     dyno_sizes::{self, Size},
     secrets::Secrets,
 };
-use dyno::{Terminal, WindowSize};
+use dyno::Terminal;
 
 use crate::{config_layers::Vars, config_vars, terminals::window_size};
 
@@ -106,10 +106,14 @@ pub(super) fn terminal(no_tty: bool, window: Option<Window>, env: &Vars) -> Resu
     if no_tty {
         return Ok(Terminal::Pipes);
     }
+    if let Some(window) = window {
+        return window_size(window).map(Terminal::Window);
+    }
     let number = |name: &str| env.get(name).and_then(|value| value.trim().parse().ok());
-    let given = window.or_else(|| Some(Window { columns: number("COLUMNS")?, rows: number("LINES")? }));
-    let Some(window) = given else { return Ok(Terminal::Window(WindowSize::default())) };
-    window_size(window).map(Terminal::Window)
+    let given = number("COLUMNS").zip(number("LINES")).map(|(columns, rows)| Window { columns, rows });
+    // These are variables like any other, so they are not rejected.
+    let size = given.and_then(|window| window_size(window).ok()).unwrap_or_default();
+    Ok(Terminal::Window(size))
 }
 
 fn size(name: &str) -> Result<Size> {
@@ -138,6 +142,8 @@ fn purpose(dyno: api::ids::DynoId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dyno::WindowSize;
+
     use super::*;
 
     fn call(create: DynoCreate) -> Result<Call, String> {
@@ -174,6 +180,8 @@ mod tests {
         let window = Some(Window { columns: 100, rows: 30 });
         assert_eq!(terminal(DynoCreate { env: heroku, window, ..attached.clone() }), size(100, 30));
         assert_eq!(terminal(DynoCreate { force_no_tty: Some(true), ..attached.clone() }), Ok(Some(Terminal::Pipes)));
+        let odd = env(&[("COLUMNS", "0"), ("LINES", "x")]);
+        assert_eq!(terminal(DynoCreate { env: odd, ..attached.clone() }), size(80, 24));
         let window = Some(Window { columns: 0, rows: 30 });
         assert!(terminal(DynoCreate { window, ..attached }).unwrap_err().contains("from 1 to 1000"));
     }
