@@ -184,7 +184,7 @@ impl ProcessDriver {
                 .spawn()?;
             // It detaches by forking, as a shim does, so that nobody has to wait for its end.
             child.wait()?;
-            Ok(ours)
+            Ok::<_, io::Error>(ours)
         };
         start().map_err(Error::io("start a process in the dyno"))
     }
@@ -305,7 +305,7 @@ impl Driver for ProcessDriver {
         let start = async {
             let mut stream = tokio::net::UnixStream::from_std(stream)?;
             stream.write_all(&message(0, &serde_json::to_vec(&order)?)).await?;
-            Ok(stream)
+            Ok::<_, io::Error>(stream)
         };
         start.await.map(Attachment::new).map_err(Error::io("start a process in the dyno"))
     }

@@ -91,7 +91,14 @@ mod tests {
 
     #[test]
     fn what_only_the_api_has_needs_no_header() {
-        for path in ["/live", "/terminals/abc", "/streams/logs/abc", "/dusk.git/info/refs", "/dusk/git-upload-pack", "/blobs/slugs/x"] {
+        for path in [
+            "/live",
+            "/terminals/abc",
+            "/streams/logs/abc",
+            "/dusk.git/info/refs",
+            "/dusk/git-upload-pack",
+            "/blobs/slugs/x",
+        ] {
             check("GET", path, &[("accept", BROWSER)], For::Api);
         }
         check("GET", "/regions", &[("accept", "*/*")], For::Api);

@@ -131,12 +131,7 @@ pub struct End<'a> {
 }
 
 /// Records the end of a one-off dyno, and forgets its environment. False if that was recorded before.
-pub async fn one_off_end(
-    db: impl PgExecutor<'_>,
-    id: DynoId,
-    end: End<'_>,
-    now: DateTime<Utc>,
-) -> sqlx::Result<bool> {
+pub async fn one_off_end(db: impl PgExecutor<'_>, id: DynoId, end: End<'_>, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update one_offs set state = 'down', ended_at = $2, updated_at = $2, exit_status = $3, last_exit = $4, env = null
          where id = $1 and ended_at is null",
