@@ -3,7 +3,7 @@
 //! The client sends the secret of its `attach_url`, and a line end or none; the answer is a greeting, and then the bytes
 //! of the process both ways. Heroku's CLI discards the first data that it reads, which has to be the greeting alone.
 
-use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -64,7 +64,7 @@ async fn bind(platform: &Platform, settings: &Rendezvous) -> anyhow::Result<(Tcp
         TcpListener::bind(address).await.with_context(|| format!("listen on {address} for Heroku's clients"))?;
     platform.terminals().set_port(listener.local_addr().context("read the port of the rendezvous")?.port());
     let tls = settings.tls.as_ref().map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
-    if tls.is_none() && address.ip() != Ipv4Addr::LOCALHOST {
+    if tls.is_none() && !address.ip().is_loopback() {
         tracing::warn!("the rendezvous at {address} is not encrypted: a proxy in front has to terminate TLS");
     }
     Ok((listener, tls))
