@@ -12,6 +12,7 @@
 mod attached;
 pub(crate) mod confine;
 mod console;
+mod descriptors;
 mod disk;
 mod etc;
 mod exec;

@@ -64,7 +64,7 @@ impl Platform {
             log_readers: Readers::default(),
             streams: Slots::new("open streams", 50, 0, 5000),
             terminals: Terminals::default(),
-            wake_one_offs: identity.waker(&[Kind::App, Kind::Dyno, Kind::Slug]),
+            wake_one_offs: identity.waker(&[Kind::Account, Kind::App, Kind::Dyno, Kind::Slug]),
             wake_dynos: identity.waker(&[Kind::App, Kind::Formation, Kind::Release, Kind::Dyno, Kind::Slug]),
             wake_slugs: identity.waker(&[Kind::Release]),
             // A suspension cancels release phases.

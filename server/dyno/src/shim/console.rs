@@ -6,13 +6,14 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::mem;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use std::{mem, ptr};
 
+use super::descriptors::{receive, send};
 use super::{Pipe, Sentence, doing};
 use crate::terminal::{
     self, END_OF_INPUT, ERRORS, EXIT, INPUT, MOST_CONTENT, OUTPUT, Parser, RESIZE, Terminal, WindowSize, message,
@@ -98,7 +99,7 @@ impl Console {
     pub fn open(self, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Session> {
         let (input, window, outputs) = match self.outside {
             Outside::Window(line) => {
-                let master = File::from(receive_descriptor(&line)?);
+                let master = File::from(receive(&line)?);
                 (master.try_clone()?, Some(master.try_clone()?), vec![(OUTPUT, master)])
             }
             Outside::Pipe(input) => {
@@ -150,7 +151,7 @@ fn open_window(size: WindowSize, line: &UnixStream) -> io::Result<()> {
     resize(&terminal, size)?;
     // SAFETY: plain system call on an open descriptor.
     unsafe { check(libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0))? };
-    send_descriptor(line, &master)?;
+    send(line, &master)?;
     duplicate(&terminal, &[0, 1, 2])
 }
 
@@ -449,60 +450,6 @@ impl Session {
                 }
             }
         }
-    }
-}
-
-/// The space for one descriptor in a message, aligned as the kernel expects it.
-#[repr(C, align(8))]
-struct Control([u8; 64]);
-
-/// Sends an open file to the process at the other end.
-fn send_descriptor(line: &UnixStream, file: &File) -> io::Result<()> {
-    let mut byte = [0u8];
-    let mut data = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
-    let mut control = Control([0; 64]);
-    // SAFETY: the structures outlive the call, and one descriptor fits into the control message.
-    unsafe {
-        let mut sent: libc::msghdr = mem::zeroed();
-        sent.msg_iov = &raw mut data;
-        sent.msg_iovlen = 1;
-        sent.msg_control = (&raw mut control.0).cast();
-        sent.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as _;
-        let header = libc::CMSG_FIRSTHDR(&raw const sent);
-        (*header).cmsg_level = libc::SOL_SOCKET;
-        (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
-        ptr::write_unaligned(libc::CMSG_DATA(header).cast::<RawFd>(), file.as_raw_fd());
-        match libc::sendmsg(line.as_raw_fd(), &raw const sent, libc::MSG_NOSIGNAL) {
-            0.. => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-}
-
-/// Receives the file that [`send_descriptor`] has sent.
-fn receive_descriptor(line: &UnixStream) -> io::Result<OwnedFd> {
-    let mut byte = [0u8];
-    let mut data = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
-    let mut control = Control([0; 64]);
-    let none = || io::Error::new(ErrorKind::UnexpectedEof, "the command did not open a terminal");
-    // SAFETY: the structures outlive the call; a received descriptor is new and owned by nobody else.
-    unsafe {
-        let mut received: libc::msghdr = mem::zeroed();
-        received.msg_iov = &raw mut data;
-        received.msg_iovlen = 1;
-        received.msg_control = (&raw mut control.0).cast();
-        received.msg_controllen = control.0.len() as _;
-        match libc::recvmsg(line.as_raw_fd(), &raw mut received, libc::MSG_CMSG_CLOEXEC) {
-            1.. => {}
-            0 => return Err(none()),
-            _ => return Err(io::Error::last_os_error()),
-        }
-        let header = libc::CMSG_FIRSTHDR(&raw const received);
-        if header.is_null() || (*header).cmsg_level != libc::SOL_SOCKET || (*header).cmsg_type != libc::SCM_RIGHTS {
-            return Err(none());
-        }
-        Ok(OwnedFd::from_raw_fd(ptr::read_unaligned(libc::CMSG_DATA(header).cast::<RawFd>())))
     }
 }
 

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use api::ids::{AppId, DynoId};
 use async_trait::async_trait;
 use background::{Reconciler, Report};
+use chrono::Utc;
 use store::one_offs::Row;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -66,6 +67,7 @@ impl Reconciler for OneOffs {
         while self.tasks.try_join_next().is_some() {}
         self.running.retain(|_, (task, _)| !task.is_finished());
         let db = self.platform.db().clone();
+        store::one_offs::one_off_stop_suspended(&db, Utc::now()).await.context("stop what suspended accounts run")?;
         let rows = store::one_offs::one_off_running(&db).await.context("read the one-off dynos")?;
         let ids: HashSet<DynoId> = rows.iter().map(|row| row.id).collect();
         // Their apps were removed, and with them the rows.

@@ -426,6 +426,17 @@ async fn secrets_that_nobody_uses_are_limited() {
 }
 
 #[tokio::test]
+async fn a_suspension_stops_what_the_account_runs() {
+    let t = deployed().await;
+    let ada = somebody(&t, "ada").await;
+    t.owner.post("/apps/dusk/collaborators", json!({ "user": "ada@example.com", "permissions": ["deploy"] })).await;
+    let dyno = ada.dyno_create("dusk", &command("sleep 1000")).await.unwrap();
+    run_of(&t, &dyno).await;
+    assert_eq!(t.owner.patch("/users/ada@example.com", json!({ "suspended": true })).await.status, 200);
+    assert_eq!(ended(&t, &dyno).await.exit_status, Some(128 + 15));
+}
+
+#[tokio::test]
 async fn they_go_with_their_app() {
     let t = deployed().await;
     let dyno = t.owner.dyno_create("dusk", &command("sleep 1000")).await.unwrap();

@@ -7,7 +7,7 @@ use api::{
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
-use crate::text::Text;
+use crate::{accounts::LET_IN, text::Text};
 
 /// A row of `one_offs`.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
@@ -120,6 +120,17 @@ pub async fn one_off_stop(
     .execute(db)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// Requests that the one-off dynos of suspended accounts and their service accounts stop.
+pub async fn one_off_stop_suspended(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
+    let stop = format!(
+        "update one_offs t set stopping_at = $1, state = 'down', updated_at = $1
+         where ended_at is null and stopping_at is null and exists (
+             select 1 from accounts a where a.id = t.created_by and a.retired_at is null and not {LET_IN})"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(stop)).bind(now).execute(db).await?;
+    Ok(())
 }
 
 /// How a one-off dyno ended.

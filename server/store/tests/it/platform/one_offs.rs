@@ -2,12 +2,13 @@
 
 use api::dynos::DynoState;
 use store::{
+    accounts,
     dynos::{LIST, dyno_list_shown, dyno_wanted},
     one_offs::*,
     quotas, slugs,
 };
 
-use crate::world::{World, all, at, one_off_row};
+use crate::world::{World, account, all, at, one_off_row};
 
 #[tokio::test]
 async fn one_off_dynos_from_start_to_end() {
@@ -72,4 +73,22 @@ async fn old_ones_go_and_running_ones_stay() {
     assert_eq!(one_off_sweep(&w.db, at(2), 100).await.unwrap(), 1);
     assert_eq!(one_off_sweep(&w.db, at(0), 2).await.unwrap(), 1);
     assert_eq!(one_off_names(&w.db, app).await.unwrap(), ["run.0"]);
+}
+
+#[tokio::test]
+async fn what_a_suspended_account_runs_is_stopped() {
+    let w = World::start().await;
+    let app = w.app("dusk").await;
+    let slug = w.slug(app).await;
+    let release = w.release(app, "succeeded", Some(slug)).await;
+    let bob = account("bob@example.com");
+    accounts::account_create(&w.db, &bob).await.unwrap();
+    for (name, by) in [("run.1", w.account.id), ("run.2", bob.id)] {
+        let row = Row { created_by: Some(by), ..one_off_row(app, release, name) };
+        one_off_create(&w.db, &row).await.unwrap();
+    }
+    accounts::account_suspend(&w.db, bob.id, Some(at(1))).await.unwrap();
+    one_off_stop_suspended(&w.db, at(2)).await.unwrap();
+    let stopping = async |name: &str| one_off_info(&w.db, app, name).await.unwrap().unwrap().stopping_at;
+    assert_eq!((stopping("run.1").await, stopping("run.2").await), (None, Some(at(2))));
 }
