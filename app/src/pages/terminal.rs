@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use api::{
-    dynos::{Dyno, DynoCreate, DynoExec, DynoState},
+    dynos::{Dyno, DynoCreate, DynoExec, DynoState, Window},
     statuses::AppStatus,
 };
 use leptos::prelude::*;
@@ -16,6 +16,9 @@ use crate::{
     data::client,
     parts::{Each, Icon, Show, act},
 };
+
+/// Until the script knows how much fits into the page.
+const WINDOW: Window = Window { columns: 80, rows: 24 };
 
 /// `/apps/:app/terminal`
 #[component]
@@ -60,10 +63,10 @@ fn Terminal(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
         let env = environment();
         let then = move |dyno: Dyno| opened.set(Some(dyno));
         if dyno.is_empty() {
-            let create = DynoCreate { command, env, attach: Some(true), ..DynoCreate::default() };
+            let create = DynoCreate { command, env, attach: Some(true), window: Some(WINDOW), ..DynoCreate::default() };
             act(busy, failed, client.dyno_create(&name, &create), then);
         } else {
-            let exec = DynoExec { command, env, ..DynoExec::default() };
+            let exec = DynoExec { command, env, window: Some(WINDOW), ..DynoExec::default() };
             act(busy, failed, client.dyno_exec(&name, &dyno, &exec), then);
         }
     });

@@ -42,7 +42,11 @@ pub async fn dyno_create(
     Input(create): Input<DynoCreate>,
 ) -> Result<Created<Dyno>> {
     let app = actor.app(&app, Can::Run).await?;
+    let is_wharf = create.window.is_some() || create.force_no_tty.is_some();
     let call = Call::parse(create)?;
+    if call.terminal.is_some() {
+        can_attach(&platform, is_wharf)?;
+    }
     // Reserved first, so that nothing runs that cannot be attached to.
     let opening = call.terminal.map(|_| platform.terminals().reserve(&actor)).transpose()?;
     let row = create_row(&platform, &actor, &app, call).await?;
@@ -125,6 +129,7 @@ pub async fn dyno_exec(
 ) -> Result<Created<Dyno>> {
     let app = actor.app(&app, Can::Run).await?;
     let running = find(&platform, &app, &dyno).await?;
+    can_attach(&platform, exec.window.is_some() || exec.force_no_tty.is_some())?;
     let command = call::command(exec.command.as_deref().unwrap_or("bash"))?;
     let env = call::env(exec.env)?;
     let terminal = call::terminal(exec.force_no_tty.unwrap_or(false), exec.window, &env)?;
@@ -150,6 +155,17 @@ pub async fn dyno_exec(
     let has_pipes = terminal == Terminal::Pipes;
     announce(&platform, &mut answer, reserved, Opening { actor, app: app.id, has_pipes, target });
     Ok(Created(answer))
+}
+
+/// Fails if the client would have nowhere to attach to. Wharf's clients say how, and use websockets.
+fn can_attach(platform: &Platform, is_wharf: bool) -> Result<()> {
+    if is_wharf || platform.terminals().port().is_some() {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "This platform has no port for the terminals of Heroku's CLI. Use wharf run, or heroku run:detached, or ask its \
+         operator to set --rendezvous.",
+    ))
 }
 
 /// Lets the caller attach, and says where.
