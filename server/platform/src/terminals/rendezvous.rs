@@ -3,7 +3,13 @@
 //! The client sends the secret of its `attach_url`, and a line end or none; the answer is a greeting, and then the bytes
 //! of the process both ways. Heroku's CLI discards the first data that it reads, which has to be the greeting alone.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -36,8 +42,9 @@ const GREETING: &[u8] = b"rendezvous\r\n";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The pause between the greeting and the first output, so that a client reads them separately.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Connections that have not sent a secret yet.
-const MOST_STRANGERS: usize = 100;
+/// Connections that have not sent a secret yet, in total and per address.
+const MOST_STRANGERS: usize = 1000;
+const MOST_OF_ADDRESS: usize = 50;
 /// The end of the input, from a client whose own input is a file.
 const END_OF_INPUT: u8 = 4;
 
@@ -84,12 +91,16 @@ fn acceptor(certificate: &std::path::Path, key: &std::path::Path) -> anyhow::Res
 
 async fn accept(platform: Platform, listener: TcpListener, tls: Option<TlsAcceptor>) {
     let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
+    let addresses = Arc::<Addresses>::default();
     let mut clients = JoinSet::new();
     loop {
         while clients.try_join_next().is_some() {}
         let Ok(place) = strangers.clone().acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, counted) = match listener.accept().await {
+            Ok((stream, from)) => match Counted::new(&addresses, from.ip()) {
+                Some(counted) => (stream, (place, counted)),
+                None => continue,
+            },
             Err(err) => {
                 tracing::warn!("could not accept a client of the rendezvous: {err}");
                 sleep(Duration::from_secs(1)).await;
@@ -106,10 +117,41 @@ async fn accept(platform: Platform, listener: TcpListener, tls: Option<TlsAccept
                 }
             };
             let Ok(Ok((secret, stream))) = timeout(PATIENCE, admitted).await else { return };
-            drop(place);
+            drop(counted);
             // A client that fails is gone.
             let _ = serve(&platform, &secret, stream).await;
         });
+    }
+}
+
+/// The number of strangers by address.
+type Addresses = Mutex<HashMap<IpAddr, usize>>;
+
+/// A stranger, counted until this is dropped.
+struct Counted(Arc<Addresses>, IpAddr);
+
+impl Counted {
+    /// `None` if there are too many of this address.
+    fn new(addresses: &Arc<Addresses>, address: IpAddr) -> Option<Self> {
+        let mut all = addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(address).or_default();
+        if *count >= MOST_OF_ADDRESS {
+            return None;
+        }
+        *count += 1;
+        Some(Self(addresses.clone(), address))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.1);
+            }
+        }
     }
 }
 
@@ -223,6 +265,16 @@ mod tests {
         assert_eq!(received(b"a\x04".to_vec(), true), [FromClient::Input(b"a".to_vec()), FromClient::EndOfInput]);
         assert_eq!(received(b"\x04".to_vec(), true), [FromClient::EndOfInput]);
         assert_eq!(received(b"a".to_vec(), true), [FromClient::Input(b"a".to_vec())]);
+    }
+
+    #[test]
+    fn an_address_has_few_strangers_at_once() {
+        let (addresses, address) = (Arc::<Addresses>::default(), IpAddr::from([192, 0, 2, 1]));
+        let all: Vec<_> = (0..MOST_OF_ADDRESS).map(|_| Counted::new(&addresses, address).unwrap()).collect();
+        assert!(Counted::new(&addresses, address).is_none());
+        assert!(Counted::new(&addresses, IpAddr::from([192, 0, 2, 2])).is_some());
+        drop(all);
+        assert!(addresses.lock().unwrap().is_empty());
     }
 
     #[tokio::test]
