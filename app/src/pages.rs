@@ -19,6 +19,7 @@ mod logs;
 mod metrics;
 mod not_found;
 mod oauth_clients;
+mod one_offs;
 mod overview;
 mod parts;
 mod passwords;

@@ -40,6 +40,14 @@ test("a command runs inside a dyno that is up", async ({ page }) => {
   await expect(terminal).toContainText("Process exited with status 0");
 });
 
+test("a one-off dyno is listed beside the others, and can be stopped", async ({ page }) => {
+  const { name: dyno } = await api<Dyno>("POST", `/apps/${name}/dynos`, { command: "sleep 1000" });
+  await open(page, `/apps/${name}/resources`);
+  await expect(page.getByRole("row", { name: new RegExp(`^${dyno.replace(".", "\\.")} Up`) })).toContainText("sleep 1000");
+  await page.getByRole("button", { name: `Stop ${dyno}` }).click();
+  await expect(page.getByRole("heading", { name: "One-off dynos" })).toBeHidden({ timeout: 60_000 });
+});
+
 test("leaving the page ends the command", async ({ page }) => {
   await open(page, `/apps/${name}/terminal`);
   await page.getByRole("button", { name: "Run" }).click();

@@ -113,7 +113,7 @@ pub fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::apps::Ro
 }
 
 /// A one-off dyno as it appears in responses.
-pub(crate) fn shown_one_off(
+pub fn shown_one_off(
     platform: &Platform,
     row: &store::one_offs::Row,
     app: &store::apps::Row,

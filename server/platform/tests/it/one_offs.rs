@@ -74,6 +74,10 @@ async fn a_detached_command_runs_logs_and_leaves_its_status() {
     assert_eq!((spec.command.as_str(), spec.terminal, spec.port), ("./work --fast --once", None, None));
     t.dynos("dusk", &["web.1 up v3", &format!("{} up v3", dyno.name)]).await;
 
+    let status = t.owner.app_status("dusk").await.unwrap();
+    assert_eq!(status.one_offs.iter().map(|d| &d.name).collect::<Vec<_>>(), [&dyno.name]);
+    assert_eq!(status.dynos.len(), 1);
+
     t.driver.say(run, b'o', "hello from it").unwrap();
     t.log_with("dusk", &format!("app[{}]: hello from it", dyno.name)).await;
     t.driver.exit(run, 3);

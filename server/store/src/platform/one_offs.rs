@@ -75,6 +75,14 @@ pub async fn one_off_running(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> 
     sqlx::query_as("select * from one_offs where ended_at is null order by created_at").fetch_all(db).await
 }
 
+/// The one-off dynos of an app that have not ended, oldest first.
+pub async fn one_off_list(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from one_offs where app_id = $1 and ended_at is null order by created_at")
+        .bind(app)
+        .fetch_all(db)
+        .await
+}
+
 /// The names of an app's one-off dynos that have not ended.
 pub async fn one_off_names(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar("select name from one_offs where app_id = $1 and ended_at is null").bind(app).fetch_all(db).await

@@ -25,6 +25,7 @@ async fn one_off_dynos_from_start_to_end() {
     assert_eq!(one_off_info(&w.db, app, &second.id.to_string()).await.unwrap().unwrap().name, "run.2");
     assert_eq!(one_off_info(&w.db, app, "run.3").await.unwrap(), None);
     assert_eq!(one_off_running(&w.db).await.unwrap().len(), 2);
+    assert_eq!(one_off_list(&w.db, app).await.unwrap().len(), 2);
 
     // They are dynos like any other for lists, quotas, and what they need on the disk.
     let shown = dyno_list_shown(&w.db, app, &all(&LIST)).await.unwrap().rows;
