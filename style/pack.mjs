@@ -2,7 +2,7 @@
 //
 // Merges the modules of wasm-split-cli into one file for each bundle of pages. Scripts and WASM refer
 // to each other by name, so they keep their names, in a folder named after a hash of their content:
-// SITE/pkg/<hash>/console.js and what it loads. That folder and SITE/pkg/console.<hash>.css can be
+// SITE/pkg/<hash>/console.js and what it loads, and terminal.js, which one page loads. That folder and SITE/pkg/console.<hash>.css can be
 // cached forever; SITE/manifest.json lists the names; PUBLIC is copied unchanged. Every text or WASM
 // file has compressed copies, `.br` and `.gz`, unless they would save nothing. The build fails if the
 // pages of a release load too much.
@@ -111,6 +111,21 @@ async function bundle() {
   return Object.fromEntries(exports.map((name) => [name, filesOf(name)]));
 }
 
+/** The script of terminals and what it imports: names and contents. */
+async function terminal() {
+  const files = {
+    "terminal.js": "terminal.js",
+    "xterm.js": "node_modules/@xterm/xterm/lib/xterm.mjs",
+    "xterm-fit.js": "node_modules/@xterm/addon-fit/lib/addon-fit.mjs",
+    "xterm.css": "node_modules/@xterm/xterm/css/xterm.css",
+  };
+  const read = async ([name, file]) => {
+    const text = await readFile(new URL(file, import.meta.url), "utf8");
+    return [name, text.replace(/^\/\/# sourceMappingURL=.*$/m, "")];
+  };
+  return Promise.all(Object.entries(files).map(read));
+}
+
 const next = `${site}.new`;
 await rm(next, { recursive: true, force: true });
 await mkdir(join(next, "pkg"), { recursive: true });
@@ -125,9 +140,11 @@ const bundles = await bundle();
 const main = "console_bg.wasm";
 const code = [main, "console.js", "__wasm_split.js", ...new Set(Object.values(bundles).flat())].sort();
 const contents = await Promise.all(code.map((name) => readFile(join(raw, name))));
-const folder = join("pkg", hash(...contents));
+const besides = await terminal();
+const folder = join("pkg", hash(...contents, ...besides.map(([, content]) => content)));
 await mkdir(join(next, folder), { recursive: true });
 for (const [n, name] of code.entries()) await writeFile(join(next, folder, name), contents[n]);
+for (const [name, content] of besides) await writeFile(join(next, folder, name), content);
 // Scripts of crates; wasm-bindgen puts a hash into their paths.
 await cp(join(raw, "snippets"), join(next, folder, "snippets"), { recursive: true }).catch((error) => {
   if (error.code !== "ENOENT") throw error;

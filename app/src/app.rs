@@ -44,6 +44,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/activity") view=bundles::ActivityPage()/>
                         <Route path=path!("/resources") view=bundles::ResourcesPage()/>
                         <Route path=path!("/logs") view=bundles::LogsPage()/>
+                        <Route path=path!("/terminal") view=bundles::TerminalPage()/>
                         <Route path=path!("/metrics") view=bundles::MetricsPage()/>
                         <Route path=path!("/settings") view=bundles::SettingsPage()/>
                     </ParentRoute>

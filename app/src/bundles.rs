@@ -88,6 +88,7 @@ bundles! {
     app_logs: LogsPage;
     app_metrics: MetricsPage;
     app_settings: SettingsPage;
+    app_terminal: TerminalPage;
     teams: TeamsPage, TeamPage;
     platform: PlatformPage, IdentityProvidersPage, UserPage, AuditPage, JobsPage;
     quotas: QuotasPage;
@@ -108,6 +109,7 @@ pub fn of(path: &str) -> &'static [&'static str] {
         ["apps", _, "logs"] => &["app", "app_logs"],
         ["apps", _, "metrics"] => &["app", "app_metrics"],
         ["apps", _, "settings"] => &["app", "app_settings"],
+        ["apps", _, "terminal"] => &["app", "app_terminal"],
         ["apps", _, "builds", _] => &["build"],
         ["teams"] | ["teams", _] => &["teams"],
         ["platform" | "sign-in" | "audit" | "jobs"] | ["users", _] => &["platform"],

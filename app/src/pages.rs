@@ -19,6 +19,7 @@ mod logs;
 mod metrics;
 mod not_found;
 mod oauth_clients;
+mod one_offs;
 mod overview;
 mod parts;
 mod passwords;
@@ -32,6 +33,7 @@ mod settings;
 mod sign_in_link;
 mod team;
 mod teams;
+mod terminal;
 mod token_fields;
 mod user;
 mod users;
@@ -60,5 +62,6 @@ pub use self::{
     sign_in_link::SignInLinkPage,
     team::TeamPage,
     teams::TeamsPage,
+    terminal::TerminalPage,
     user::UserPage,
 };

@@ -27,6 +27,7 @@ pub struct Context {
 
 struct Platform {
     address: Address,
+    transport: Tcp,
     client: Client,
 }
 
@@ -56,8 +57,9 @@ impl Context {
         let Some(token) = credentials::token_for(&credentials, &address) else {
             bail!("You are not logged in to {address}. Log in with: wharf login {address}");
         };
-        let client = Client::new(Tcp::new(address.clone(), token));
-        Ok(self.platform.get_or_init(|| Platform { address, client }))
+        let transport = Tcp::new(address.clone(), token);
+        let client = Client::new(transport.clone());
+        Ok(self.platform.get_or_init(|| Platform { address, transport, client }))
     }
 
     fn address_of(&self, credentials: &Credentials) -> Result<Address> {
@@ -70,6 +72,11 @@ impl Context {
     /// The client of the platform.
     pub fn client(&self) -> Result<&Client> {
         Ok(&self.platform()?.client)
+    }
+
+    /// Sends requests to the platform.
+    pub fn transport(&self) -> Result<&Tcp> {
+        Ok(&self.platform()?.transport)
     }
 
     /// The address of the platform.

@@ -231,6 +231,10 @@ mod tests {
             ("wharf --json apps", "apps"),
             ("wharf destroy -a dusk --confirm dusk", "destroy"),
             ("wharf authorizations:create -d ci -S", "authorizations:create"),
+            ("wharf run --exit-code -a dusk -- exit 3", "run"),
+            ("wharf run echo hi -a dusk", "run"),
+            ("wharf run:detached -s 2x -e A=1 ls -a dusk", "run:detached"),
+            ("wharf run:inside web.1 bash -a dusk", "ps:exec"),
         ] {
             assert_eq!(name_of(line).as_deref(), Some(name), "{line}");
         }

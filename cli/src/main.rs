@@ -39,6 +39,7 @@ mod log_drains;
 mod log_sessions;
 mod login;
 mod metrics;
+mod one_offs;
 mod platform;
 mod quotas;
 mod releases;
@@ -49,6 +50,7 @@ mod statuses;
 mod streams;
 mod team_members;
 mod teams;
+mod terminals;
 mod transport;
 mod when;
 
@@ -88,6 +90,9 @@ commands! {
         "ps:type" ["ps:resize", "dyno:resize", "dyno:type", "resize"] => formation::Type,
         "ps:restart" ["restart", "dyno:restart"] => dynos::Restart,
         "ps:stop" ["ps:kill", "dyno:stop", "dyno:kill", "kill", "stop"] => dynos::Stop,
+        "ps:exec" ["run:inside"] => one_offs::Exec,
+        "run" [] => one_offs::Run,
+        "run:detached" [] => one_offs::RunDetached,
     }
     "Config vars" {
         "config" ["config:list"] => config_vars::List,

@@ -1,7 +1,7 @@
-//! HTTP/1.1 over TCP, kept small so that commands start fast.
+//! HTTP/1.1 over TCP, kept small so that commands start fast, and websockets.
 //!
 //! [`Tcp`] sends the requests of [`api::Client`] and reuses its connection. [`open`] streams
-//! a response: logs and build output.
+//! a response: logs and build output. [`Tcp::socket`] is for terminals.
 
 use std::{
     path::PathBuf,
@@ -11,17 +11,23 @@ use std::{
 
 use api::{Error, Reply, Request, Transport, client::Carried};
 use bytes::Bytes;
+use http::StatusCode;
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Response,
     body::{Body, Incoming},
     client::conn::http1::SendRequest,
+    upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
     time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{handshake::client::generate_key, protocol::Role},
 };
 
 use crate::{
@@ -60,6 +66,36 @@ impl Tcp {
     pub fn over(socket: PathBuf, token: String) -> anyhow::Result<Self> {
         let address = Address::parse("http://localhost")?;
         Ok(Self(Arc::new(Inner { address, socket: Some(socket), token, idle: Mutex::new(Vec::new()) })))
+    }
+}
+
+/// A websocket to the platform.
+pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+impl Tcp {
+    /// Opens the websocket at `path`.
+    pub async fn socket(&self, path: &str) -> Result<Socket, Error> {
+        let address = &self.0.address;
+        let headers = [
+            ("authorization", format!("Bearer {}", self.0.token)),
+            ("connection", "upgrade".into()),
+            ("upgrade", "websocket".into()),
+            ("sec-websocket-version", "13".into()),
+            ("sec-websocket-key", generate_key()),
+        ];
+        let mut sender = self.0.connect().await?;
+        let request = build(address, "GET", path, &headers, Vec::new())?;
+        let response = match timeout(ANSWER, sender.send_request(request)).await {
+            Ok(response) => response.map_err(|err| connection_lost(address, &err))?,
+            Err(_) => return Err(Error::unreachable(format!("{address} did not respond in time."))),
+        };
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let reply = read(address, response).await?;
+            moved(address, &reply)?;
+            return Err(api::client::refusal(&reply));
+        }
+        let stream = hyper::upgrade::on(response).await.map_err(|err| connection_lost(address, &err))?;
+        Ok(WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Client, None).await)
     }
 }
 
@@ -263,7 +299,7 @@ where
         .await
         .map_err(|err| connection_lost(address, &err))?;
     // Ends when the sender is dropped; errors show up in the response.
-    tokio::spawn(connection);
+    tokio::spawn(connection.with_upgrades());
     Ok(sender)
 }
 

@@ -126,6 +126,18 @@ pub struct Settings {
     #[arg(long, env = "WHARF_BUILD_DISK_MB", value_name = "MB", default_value_t = 20_480, value_parser = disk)]
     pub build_disk_mb: u64,
 
+    /// Address for `heroku run` of Heroku's CLI, which requires a certificate for the domain, e.g. 0.0.0.0:5001
+    #[arg(long, env = "WHARF_RENDEZVOUS", value_name = "ADDR:PORT", value_parser = listen)]
+    pub rendezvous: Option<SocketAddr>,
+
+    /// Certificate chain of that address, in PEM; without it, a proxy in front has to terminate TLS
+    #[arg(long, env = "WHARF_RENDEZVOUS_CERT", value_name = "FILE", requires = "rendezvous_key")]
+    pub rendezvous_cert: Option<PathBuf>,
+
+    /// Private key of that certificate, in PEM
+    #[arg(long, env = "WHARF_RENDEZVOUS_KEY", value_name = "FILE", requires = "rendezvous_cert")]
+    pub rendezvous_key: Option<PathBuf>,
+
     /// Memory reserved for the system, not available to apps and builds, in MB [default: a tenth, at least 512]
     #[arg(long, env = "WHARF_MEMORY_RESERVE_MB", value_name = "MB")]
     pub memory_reserve_mb: Option<u64>,
@@ -202,6 +214,9 @@ impl Settings {
         if let Some(file) = &mut self.audit_anchor {
             *file = std::path::absolute(&*file).context("resolve the path of the audit anchor")?;
         }
+        for file in [&mut self.rendezvous_cert, &mut self.rendezvous_key].into_iter().flatten() {
+            *file = std::path::absolute(&*file).context("resolve the path of the certificate")?;
+        }
         Ok(())
     }
 
@@ -218,6 +233,12 @@ impl Settings {
     /// The file outside the database that records the newest event of the audit log.
     pub fn audit_anchor(&self) -> PathBuf {
         self.audit_anchor.clone().unwrap_or_else(|| self.data.join("audit-anchor"))
+    }
+
+    /// The port for the terminals of Heroku's CLI, if there is one.
+    pub fn rendezvous(&self) -> Option<platform::Rendezvous> {
+        let tls = self.rendezvous_cert.clone().zip(self.rendezvous_key.clone());
+        self.rendezvous.map(|listen| platform::Rendezvous { listen, tls })
     }
 
     /// Limits common to all dynos of this machine.
@@ -275,6 +296,9 @@ impl Settings {
         ];
         env.extend(self.audit_anchor.iter().map(|file| ("WHARF_AUDIT_ANCHOR", file.display().to_string())));
         env.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+        env.extend(self.rendezvous.map(|address| ("WHARF_RENDEZVOUS", address.to_string())));
+        let files = [("WHARF_RENDEZVOUS_CERT", &self.rendezvous_cert), ("WHARF_RENDEZVOUS_KEY", &self.rendezvous_key)];
+        env.extend(files.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?.display().to_string()))));
         env.extend(self.memory_reserve_mb.map(|mb| ("WHARF_MEMORY_RESERVE_MB", mb.to_string())));
         if !self.dyno_networks.is_empty() {
             let networks: Vec<String> = self.dyno_networks.iter().map(ToString::to_string).collect();

@@ -77,11 +77,12 @@ impl ThisApp {
     }
 }
 
-const TABS: [(&str, &str); 6] = [
+const TABS: [(&str, &str); 7] = [
     ("", "Overview"),
     ("/activity", "Activity"),
     ("/resources", "Resources"),
     ("/logs", "Logs"),
+    ("/terminal", "Terminal"),
     ("/metrics", "Metrics"),
     ("/settings", "Settings"),
 ];
@@ -118,7 +119,12 @@ pub fn AppFrame() -> impl IntoView {
     // every tab would recreate the head while the old one is still subscribed.
     let fixed = Memo::new(move |_| TABS[tab.get()].0 == "/logs");
     // Shown until the app's status says otherwise, so that the layout rarely shifts.
-    let hides_logs = move || app.rights.with(|rights| !rights.is_empty() && !rights.iter().any(|r| r == "logs"));
+    let lacks = move |right: &str| app.rights.with(|rights| !rights.is_empty() && !rights.iter().any(|r| r == right));
+    let hides = move |page: &str| match page {
+        "/logs" => lacks("logs"),
+        "/terminal" => lacks("run"),
+        _ => false,
+    };
     view! {
         <Deck title crumbs fixed>
             {move || if fixed.get() {
@@ -128,7 +134,7 @@ pub fn AppFrame() -> impl IntoView {
             }}
             <nav class="tabs" aria-label="App">
                 {TABS.iter().enumerate().map(|(i, (page, word))| view! {
-                    <a href=move || app.path(page) hidden=move || *page == "/logs" && hides_logs() aria-current=move || (tab.get() == i).then_some("page")>{*word}</a>
+                    <a href=move || app.path(page) hidden=move || hides(page) aria-current=move || (tab.get() == i).then_some("page")>{*word}</a>
                 }).collect_view()}
             </nav>
             <Outlet/>

@@ -12,6 +12,7 @@ use leptos::prelude::*;
 use super::{
     app_frame::{ThisApp, may},
     dynos::{CrashCards, RestartButton, dyno_of, dyno_state, usage_cells},
+    one_offs::OneOffs,
 };
 use crate::{
     clock::Clock,
@@ -46,6 +47,7 @@ fn Resources(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize
         <CrashCards app status most=usize::MAX/>
         <ProcessTypes app status sizes/>
         <Dynos app status/>
+        <OneOffs app status/>
     }
     .into_any()
 }

@@ -58,10 +58,11 @@ fn go(icon: &'static str, text: impl Into<String>, to: impl Into<String>) -> Cho
 }
 
 /// The pages of an app, with search terms.
-const PAGES: [(&str, &str, &str); 6] = [
+const PAGES: [(&str, &str, &str); 7] = [
     ("pulse", "activity", "/activity"),
     ("sliders", "resources", "/resources"),
     ("logs", "logs", "/logs"),
+    ("logs", "terminal", "/terminal"),
     ("gauge", "metrics", "/metrics"),
     ("key", "settings and config vars", "/settings"),
     ("apps", "overview", ""),

@@ -313,3 +313,32 @@ fn a_dotenv_file_is_imported_in_one_release_and_exported() {
     assert!(platform.changes().is_empty());
     assert!(home.wharf(&["help", "config:set"]).out.contains("wharf config:import [FILE]"));
 }
+
+#[test]
+fn a_detached_command_says_where_its_output_is() {
+    let home = Home::new();
+    let platform = Platform::start(vec![("POST /apps/dusk/dynos", 201, dyno("run.1234"))]);
+    let said = at(&home, &platform, &["run:detached", "-s", "2x", "-e", "A=1;B=2", "rake", "a b"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("wharf logs --app dusk --dyno run.1234"), "{}", said.out);
+    let asked = platform.changes().remove(0);
+    for part in [r#""command":"rake 'a b'""#, r#""size":"2x""#, r#""A":"1""#, r#""B":"2""#] {
+        assert!(asked.contains(part), "{asked}");
+    }
+    let said = at(&home, &platform, &["run:detached", "ls", "-e", "A"]);
+    assert!(said.code == Some(1) && said.err.contains("KEY=VALUE"), "{}", said.err);
+}
+
+#[test]
+fn a_terminal_that_cannot_be_opened_says_why() {
+    let home = Home::new();
+    let mut run = dyno("run.1234");
+    run["terminal_path"] = json!("/terminals/secret");
+    let gone = json!({ "id": "not_found", "resource": "terminal", "message": "This terminal has expired." });
+    let answers = vec![("POST /apps/dusk/dynos", 201, run), ("GET /terminals/secret", 404, gone)];
+    let platform = Platform::start(answers);
+    let said = at(&home, &platform, &["run", "ls"]);
+    assert!(said.code == Some(2) && said.err.contains("This terminal has expired."), "{}", said.err);
+    // Without a terminal here, there is none on the other side.
+    assert!(platform.changes()[0].contains(r#""force_no_tty":true"#));
+}

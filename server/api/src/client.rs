@@ -29,7 +29,7 @@ use crate::{
     builds::{Build, BuildCreate},
     collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate, Permission},
     config_vars::{ConfigVars, ConfigVarsUpdate},
-    dynos::{Dyno, DynoSize},
+    dynos::{Dyno, DynoCreate, DynoExec, DynoSize},
     features::{Feature, FeatureUpdate},
     formation::{Formation, FormationBatchUpdate, FormationUpdate},
     identities::{Identity, IdentityProposal},
@@ -180,7 +180,8 @@ fn body(reply: Reply) -> Result<String, Error> {
     Ok(if text.is_empty() { "null".to_owned() } else { text })
 }
 
-fn refusal(reply: &Reply) -> Error {
+/// The error of a response that is not successful.
+pub fn refusal(reply: &Reply) -> Error {
     let text = String::from_utf8_lossy(&reply.body);
     let mut error: Error = serde_json::from_str(&text).unwrap_or_else(|_| {
         let text = text.trim();
@@ -301,6 +302,13 @@ calls! {
     /// The config vars of a release.
     release_config_vars(app: &str, release: &str) -> ConfigVars:
         "GET" of(app, &format!("/releases/{}/config-vars", segment(release)));
+    /// Runs a one-off dyno.
+    dyno_create(app: &str, create: &DynoCreate) -> Dyno: "POST" of(app, "/dynos"), create;
+    /// Runs a further process in a dyno.
+    dyno_exec(app: &str, dyno: &str, exec: &DynoExec) -> Dyno:
+        "POST" of(app, &format!("/dynos/{}", segment(dyno))), exec;
+    /// One dyno, by name or id; a one-off dyno also if it has ended.
+    dyno_info(app: &str, dyno: &str) -> Dyno: "GET" of(app, &format!("/dynos/{}", segment(dyno)));
     /// Restarts all dynos of an app.
     dyno_restart_all(app: &str) -> Value: "DELETE" of(app, "/dynos");
     /// Restarts one dyno, `web.1`.

@@ -1,5 +1,7 @@
 //! Dynos: the processes of an app.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,66 @@ pub struct Dyno {
     /// log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<LogLine>,
+    /// *Wharf:* the path of the websocket of its terminal, once, in the response that created it; see
+    /// [`terminals`](crate::terminals).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal_path: Option<String>,
+    /// *Wharf:* the exit status of a one-off dyno that has ended, as in a shell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_status: Option<i32>,
+}
+
+/// A one-off dyno to run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DynoCreate {
+    /// Run by bash in /app. If its first word is a process type, that one's command is run in its place.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// Whether the caller is going to attach to it; otherwise its output goes to the app's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach: Option<bool>,
+    /// Environment variables of this run, in addition to the config vars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<BTreeMap<String, String>>,
+    /// No terminal, but pipes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_no_tty: Option<bool>,
+    /// The default is that of the process type, or Standard-1X.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// Seconds until it is stopped, at most and by default a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_live: Option<i64>,
+    /// The first part of its name; `run` by default.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// *Wharf:* the size of the caller's terminal. Heroku's clients send it in `env`, as `COLUMNS` and `LINES`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+}
+
+/// A further process to run in a running dyno, and to attach to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DynoExec {
+    /// Run by bash in /app. The default is a shell.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// Environment variables, in addition to the config vars of the dyno's release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<BTreeMap<String, String>>,
+    /// No terminal, but pipes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_no_tty: Option<bool>,
+    /// *Wharf:* the size of the caller's terminal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+}
+
+/// The size of a terminal window, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    pub columns: u16,
+    pub rows: u16,
 }
 
 /// The usage of a dyno in the last ten seconds.

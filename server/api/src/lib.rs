@@ -50,6 +50,7 @@ pub mod subjects;
 pub mod team_invitations;
 pub mod team_members;
 pub mod teams;
+pub mod terminals;
 pub mod unavailable;
 
 pub use crate::client::{Client, Reply, Request, Transport};

@@ -98,6 +98,9 @@ pub struct AppStatus {
     pub detail: String,
     pub formation: Vec<Formation>,
     pub dynos: Vec<Dyno>,
+    /// The one-off dynos that have not ended, oldest first.
+    #[serde(default)]
+    pub one_offs: Vec<Dyno>,
     /// Set while the newest release is one that did not stay up, and an older one serves.
     #[serde(default)]
     pub held: Option<HeldRelease>,

@@ -3,12 +3,10 @@
 //! A test of `cli` compares this with the list of Heroku's commands: each is either one of Wharf's or listed here, and
 //! what is listed here is not one of Wharf's.
 
-const RUN: &str = "One-off dynos do not exist yet. Commands that belong to a deploy, such as migrations, can be the \
-                   release command: a line release: COMMAND in the Procfile.";
+const RUN: &str = "Run the command in a one-off dyno: wharf run COMMAND";
 const POSTGRES: &str = "Databases do not exist yet. Run Postgres elsewhere, set its URL with wharf config:set \
                         DATABASE_URL=URL, and use psql, pg_dump and pg_restore with that URL.";
-const SHELL: &str = "There is no access to a running dyno yet. See its output with wharf logs --tail, and restart it with \
-                     wharf ps:restart.";
+const SHELL: &str = "Open a shell in a running dyno with wharf ps:exec, and pass data through its input and output.";
 
 /// Commands, or topics with everything below them, and a sentence or two for each.
 pub const UNAVAILABLE: &[(&str, &str)] = &[
@@ -66,7 +64,6 @@ pub const UNAVAILABLE: &[(&str, &str)] = &[
     ),
     ("ps:autoscale", "There is no autoscaling. Scale with wharf ps:scale web=2."),
     ("ps:copy", SHELL),
-    ("ps:exec", SHELL),
     ("ps:forward", SHELL),
     ("ps:socks", SHELL),
     ("ps:wait", "wharf deploy waits until the new release is up; wharf ps shows which release each dyno runs."),
@@ -80,7 +77,6 @@ pub const UNAVAILABLE: &[(&str, &str)] = &[
         "Review apps do not exist yet. Create an app for a branch: wharf create NAME, then wharf deploy --ref \
          BRANCH --app NAME",
     ),
-    ("run", RUN),
     ("sessions", "Sessions are listed, and can be ended, on the console's account page."),
     ("spaces", "There are no private spaces. Apps are isolated from each other, and the machine is yours."),
     ("status", "There is no status page of the platform. wharf doctor checks it."),
@@ -117,8 +113,8 @@ mod tests {
     fn a_topic_includes_the_commands_below_it() {
         assert!(instead_of("domains:add").unwrap().starts_with("Custom domains do not exist yet."));
         assert!(instead_of("pg:backups:capture").unwrap().contains("pg_dump"));
-        assert_eq!(instead_of("run:detached"), instead_of("run"));
-        for other in ["runs", "domain", "apps", "ps:scale", ""] {
+        assert_eq!(instead_of("rake:anything"), instead_of("rake"));
+        for other in ["run", "rakes", "domain", "apps", "ps:scale", ""] {
             assert_eq!(instead_of(other), None, "{other}");
         }
     }

@@ -203,6 +203,7 @@ impl Run<'_> {
             raw: true,
             // The server ends it earlier, if it is running.
             time: Some(limit + follow::GRACE * 3),
+            terminal: None,
         };
         let stop = Stop { limit, grace: follow::GRACE, cancel: &self.cancel };
         let mut lines = follow::Lines(self.output);

@@ -51,6 +51,7 @@ async fn dyno(driver: &ProcessDriver) -> Outcome<(Duration, Duration)> {
         port: Some(5000),
         raw: false,
         time: None,
+        terminal: None,
     };
     let begin = Instant::now();
     driver.start(&spec).await?;

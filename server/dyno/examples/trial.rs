@@ -33,6 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         port: Some(5000),
         raw: false,
         time: None,
+        terminal: None,
     };
     let begin = Instant::now();
     driver.start(&spec).await?;

@@ -162,6 +162,13 @@ impl Cgroups {
         Ok(procs)
     }
 
+    /// The files for entering the existing groups of a dyno.
+    pub(crate) fn entries(&self, id: impl Display) -> Vec<PathBuf> {
+        let own = self.hierarchies.iter().filter(|h| h.is_for_dynos()).map(|h| self.group_in(h, &id));
+        let as_a_whole = self.hierarchies.iter().filter(|h| h.is_for_all()).map(|h| self.parent(h));
+        own.chain(as_a_whole).map(|group| group.join("cgroup.procs")).filter(|file| file.exists()).collect()
+    }
+
     /// Sends a signal to every process of the dyno.
     pub fn signal(&self, id: impl Display, signal: i32) -> io::Result<()> {
         let mut signalled = Vec::new();
@@ -255,7 +262,8 @@ impl Cgroups {
         field(&read(&group.join("cpu.stat")), "usage_usec") * 1000
     }
 
-    fn processes(&self, id: impl Display) -> io::Result<Vec<i32>> {
+    /// The processes of a dyno.
+    pub(crate) fn processes(&self, id: impl Display) -> io::Result<Vec<i32>> {
         match self.group("pids", id) {
             Some((_, group)) => processes(&group),
             None => Ok(Vec::new()),

@@ -4,7 +4,7 @@ use api::ids::RunId;
 use async_trait::async_trait;
 use spool::{Cursor, Source};
 
-use crate::{Exit, Handle, Spec, Stats, Status};
+use crate::{Attachment, Exec, Exit, Handle, Spec, Stats, Status};
 
 /// Starts dynos, finds them again, and stops them. All calls are idempotent.
 #[async_trait]
@@ -32,6 +32,13 @@ pub trait Driver: Send + Sync + 'static {
     /// ends when the dyno has exited, or does not exist, and everything has been read. Entries are kept until
     /// [`Source::forget_consumed`].
     fn output(&self, id: RunId, from: Cursor) -> Box<dyn Source>;
+
+    /// Attaches to a process with a [`Terminal`](crate::Terminal). `None` if that is not possible now: its command does
+    /// not run yet or has ended, or it was attached to before.
+    async fn attach(&self, id: RunId) -> Result<Option<Attachment>, Error>;
+
+    /// Runs a further process in a running dyno, and attaches to it. It ends with the dyno, and with this server.
+    async fn exec(&self, id: RunId, exec: &Exec) -> Result<Attachment, Error>;
 
     /// Waits until the dyno has exited. All its output has been written by then.
     async fn wait(&self, id: RunId) -> Result<Exit, Error>;

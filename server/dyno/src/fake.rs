@@ -9,9 +9,12 @@ use api::ids::RunId;
 use async_trait::async_trait;
 use chrono::Utc;
 use spool::{Cursor, Source};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-use crate::{Driver, Error, Exit, Handle, Phase, Spec, Stats, Status, output::Spooled};
+use crate::terminal::{EXIT, MOST_CONTENT, OUTPUT, Parser, message};
+use crate::{Attachment, Driver, Error, Exec, Exit, Handle, Phase, Spec, Stats, Status, output::Spooled};
 
 /// Runs nothing: a started dyno is `Running` until a test ends it.
 ///
@@ -50,6 +53,9 @@ struct State {
     failing_waits: usize,
     /// Each fails once.
     failing_signals: Vec<i32>,
+    execs: Vec<(RunId, Exec)>,
+    /// The ends of terminals: of the server until it attaches, and of the test.
+    terminals: BTreeMap<RunId, (Option<UnixStream>, Option<UnixStream>)>,
 }
 
 struct Dyno {
@@ -114,6 +120,17 @@ impl FakeDriver {
     /// Every spec that was ever started, in order.
     pub fn started(&self) -> Vec<Spec> {
         self.lock().started.clone()
+    }
+
+    /// Every exec that was ever started, in order.
+    pub fn execs(&self) -> Vec<(RunId, Exec)> {
+        self.lock().execs.clone()
+    }
+
+    /// The process's end of the newest terminal of a dyno, for tests that play the process.
+    pub fn terminal(&self, id: RunId) -> Option<FakeTerminal> {
+        let stream = self.lock().terminals.get_mut(&id)?.1.take()?;
+        Some(FakeTerminal { stream, parser: Parser::new(MOST_CONTENT) })
     }
 
     /// Every signal that was ever sent, in order.
@@ -185,6 +202,9 @@ impl Driver for FakeDriver {
         let reaction = state.react.as_ref().map_or(Reaction::Run, |react| react(spec));
         let dyno = self.make(spec, reaction)?;
         let handle = dyno.status.handle.clone();
+        if spec.terminal.is_some() {
+            state.terminals.insert(spec.id, pair()?);
+        }
         state.started.push(spec.clone());
         state.dynos.insert(spec.id, dyno);
         Ok(handle)
@@ -235,6 +255,21 @@ impl Driver for FakeDriver {
         Box::new(Spooled::new(&self.spool(id), from, has_ended))
     }
 
+    async fn attach(&self, id: RunId) -> Result<Option<Attachment>, Error> {
+        Ok(self.lock().terminals.get_mut(&id).and_then(|ends| ends.0.take()).map(Attachment::new))
+    }
+
+    async fn exec(&self, id: RunId, exec: &Exec) -> Result<Attachment, Error> {
+        let (ours, theirs) = pair()?;
+        let mut state = self.lock();
+        if !state.dynos.get(&id).is_some_and(|dyno| dyno.status.phase == Phase::Running) {
+            return Err(Error::Unknown(id));
+        }
+        state.execs.push((id, exec.clone()));
+        state.terminals.insert(id, (None, theirs));
+        ours.map(Attachment::new).ok_or(Error::Unknown(id))
+    }
+
     async fn wait(&self, id: RunId) -> Result<Exit, Error> {
         let mut changed = self.changed.subscribe();
         {
@@ -257,6 +292,44 @@ impl Driver for FakeDriver {
             let _ = changed.changed().await;
         }
     }
+}
+
+/// The process's end of a terminal.
+pub struct FakeTerminal {
+    stream: UnixStream,
+    parser: Parser,
+}
+
+impl FakeTerminal {
+    /// Writes output.
+    pub async fn say(&mut self, text: &str) -> std::io::Result<()> {
+        self.stream.write_all(&message(OUTPUT, text.as_bytes())).await
+    }
+
+    /// Reports the end of the process.
+    pub async fn exit(&mut self, code: i32) -> std::io::Result<()> {
+        let exit = serde_json::to_vec(&exit(Some(code), None))?;
+        self.stream.write_all(&message(EXIT, &exit)).await
+    }
+
+    /// The next message from the server: `i` and input, `d`, or `z` and a size; `None` when it has hung up.
+    pub async fn next(&mut self) -> std::io::Result<Option<(char, Vec<u8>)>> {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some((kind, content)) = self.parser.next()? {
+                return Ok(Some((char::from(kind), content)));
+            }
+            match self.stream.read(&mut buffer).await? {
+                0 => return Ok(None),
+                read => self.parser.push(&buffer[..read]),
+            }
+        }
+    }
+}
+
+fn pair() -> Result<(Option<UnixStream>, Option<UnixStream>), Error> {
+    let (ours, theirs) = UnixStream::pair().map_err(Error::io("make a socket"))?;
+    Ok((Some(ours), Some(theirs)))
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

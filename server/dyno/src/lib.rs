@@ -8,6 +8,7 @@
 //! when one crashes is decided in `platform`.
 
 mod addresses;
+mod attachment;
 mod budget;
 mod caller;
 mod cgroups;
@@ -23,11 +24,13 @@ mod ranges;
 mod shim;
 mod spec;
 mod state;
+mod terminal;
 mod to_end;
 pub mod uids;
 mod worth;
 
 pub use addresses::Network;
+pub use attachment::{AttachedInput, AttachedOutput, Attachment, FromProcess};
 pub use budget::Budget;
 pub use caller::Caller;
 pub use driver::{Driver, Error};
@@ -35,7 +38,8 @@ pub use host::Host;
 pub use process::ProcessDriver;
 pub use ranges::Range;
 pub use shim::shim_main;
-pub use spec::{Artifact, Bind, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status};
+pub use spec::{Artifact, Bind, Exec, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status};
+pub use terminal::{Terminal, WindowSize};
 pub use to_end::{Outcome, Output, Stop, run_to_end};
 pub use worth::Worth;
 

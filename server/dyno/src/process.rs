@@ -15,14 +15,15 @@ use api::ids::RunId;
 use async_trait::async_trait;
 use chrono::Utc;
 use spool::{Cursor, Source};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncWriteExt as _, Interest};
 
 use crate::cgroups::Cgroups;
 use crate::output::Spooled;
 use crate::shim::TAKEN_OVER;
-use crate::state::{self, Order, StateDir};
-use crate::{Driver, Error, Exit, Handle, Host, Phase, Spec, Stats, Status, disks, network};
+use crate::state::{self, ExecOrder, Order, StateDir};
+use crate::terminal::{self, message};
+use crate::{Attachment, Driver, Error, Exec, Exit, Handle, Host, Phase, Spec, Stats, Status, disks, network};
 
 /// Time limit for a shim to start a command, or to exit when all processes inside are dead.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -150,6 +151,44 @@ impl ProcessDriver {
         handle.ok_or(Error::Unknown(spec.id))
     }
 
+    /// Connects to the terminal of a process, if it waits for that.
+    fn attach_now(&self, id: RunId) -> Result<Option<std::os::unix::net::UnixStream>, Error> {
+        let connected = File::open(&self.state(id).path)
+            .and_then(|dir| std::os::unix::net::UnixStream::connect(terminal::socket_in(&dir)))
+            .and_then(|stream| stream.set_nonblocking(true).map(|()| stream));
+        match connected {
+            Ok(stream) => Ok(Some(stream)),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
+            Err(e) => Err(Error::io("connect to the terminal of the dyno")(e)),
+        }
+    }
+
+    /// Starts the supervisor of a further process. Returns the stream to it.
+    fn exec_now(&self, id: RunId) -> Result<std::os::unix::net::UnixStream, Error> {
+        let state = self.state(id);
+        if !state.path.exists() || state.has_ended() {
+            return Err(Error::Unknown(id));
+        }
+        let start = || {
+            let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            let log = OpenOptions::new().create(true).append(true).open(state.log())?;
+            let mut child = Command::new(&self.executable)
+                .arg0("wharfd")
+                .args(["dyno", "exec"])
+                .env_clear()
+                .current_dir("/")
+                .stdin(Stdio::from(OwnedFd::from(theirs)))
+                .stdout(Stdio::null())
+                .stderr(Stdio::from(log))
+                .spawn()?;
+            // It detaches by forking, as a shim does, so that nobody has to wait for its end.
+            child.wait()?;
+            Ok::<_, io::Error>(ours)
+        };
+        start().map_err(Error::io("start a process in the dyno"))
+    }
+
     fn remove_now(&self, id: RunId) -> Result<(), Error> {
         let state = self.state(id);
         if !state.path.exists() {
@@ -256,6 +295,23 @@ impl Driver for ProcessDriver {
     fn output(&self, id: RunId, from: Cursor) -> Box<dyn Source> {
         let state = self.state(id);
         Box::new(Spooled::new(&state.spool(), from, move || state.has_ended()))
+    }
+
+    async fn attach(&self, id: RunId) -> Result<Option<Attachment>, Error> {
+        let Some(stream) = self.apart(move |driver| driver.attach_now(id)).await? else { return Ok(None) };
+        let stream = tokio::net::UnixStream::from_std(stream).map_err(Error::io("use the terminal of the dyno"))?;
+        Ok(Some(Attachment::new(stream)))
+    }
+
+    async fn exec(&self, id: RunId, exec: &Exec) -> Result<Attachment, Error> {
+        let order = ExecOrder { id, group: self.host.group.clone(), exec: exec.clone() };
+        let stream = self.apart(move |driver| driver.exec_now(id)).await?;
+        let start = async {
+            let mut stream = tokio::net::UnixStream::from_std(stream)?;
+            stream.write_all(&message(0, &serde_json::to_vec(&order)?)).await?;
+            Ok::<_, io::Error>(stream)
+        };
+        start.await.map(Attachment::new).map_err(Error::io("start a process in the dyno"))
     }
 
     async fn wait(&self, id: RunId) -> Result<Exit, Error> {

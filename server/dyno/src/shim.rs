@@ -5,13 +5,17 @@
 //!
 //! ```text
 //! driver ──spawns──→ shim ──clones──→ init (PID 1 inside) ──forks──→ the command
-//!                     │ network namespace, cgroups, pipes → spool, exit.json
+//!                     │ network namespace, cgroups, pipes → spool or terminal, exit.json
 //!                     └─ if it dies, init dies (PDEATHSIG), and with it everything inside
 //! ```
 
+mod attached;
 pub(crate) mod confine;
+mod console;
+mod descriptors;
 mod disk;
 mod etc;
+mod exec;
 mod init;
 mod output;
 pub(crate) mod places;
@@ -47,6 +51,11 @@ fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
 /// Only a [`ProcessDriver`](crate::ProcessDriver) can start one: it hands over the lock of the state
 /// directory as standard input.
 pub fn shim_main(args: &[OsString]) -> ! {
+    if let [word, rest @ ..] = args
+        && word == "exec"
+    {
+        exec::main(rest);
+    }
     // SAFETY: plain system calls. Files that a shim creates on the host are accessible to root alone; descriptors
     // inherited from the server are not for a dyno, and of ours only the three passed by the driver are open yet.
     unsafe {
@@ -131,6 +140,14 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
     let procs = cgroups.create(order.spec.id, &order.spec.limits).map_err(doing("create the dyno's cgroups"))?;
     let memory = cgroups.watch_memory(order.spec.id);
 
+    let (console, inside) = match order.spec.terminal {
+        Some(terminal) => {
+            let (console, inside) = console::Console::listen(&state.path, terminal, order.spec.uid)
+                .map_err(doing("open the dyno's terminal"))?;
+            (Some(console), Some(inside))
+        }
+        None => (None, None),
+    };
     let stdout = Pipe::for_output(order.spec.uid).map_err(doing("create a pipe"))?;
     let stderr = Pipe::for_output(order.spec.uid).map_err(doing("create a pipe"))?;
     let ready = Pipe::new().map_err(doing("create a pipe"))?;
@@ -150,7 +167,7 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
         return Err(doing("create the namespaces")(io::Error::last_os_error()));
     }
     if pid == 0 {
-        drop((stdout.reader, stderr.reader, ready.reader, ended.reader, alive.writer));
+        drop((stdout.reader, stderr.reader, ready.reader, ended.reader, alive.writer, console));
         init::run(
             plan,
             init::Lines {
@@ -159,21 +176,28 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
                 ready: ready.writer,
                 ended: ended.writer,
                 alive: alive.reader,
+                console: inside,
             },
         );
     }
-    drop((stdout.writer, stderr.writer, ready.writer, ended.writer, alive.reader, plan));
+    drop((stdout.writer, stderr.writer, ready.writer, ended.writer, alive.reader, inside, plan));
     let started = wait_until_ready(ready.reader);
     if started.is_ok() {
         state.forget_order().map_err(doing("remove spec.json"))?;
         report(driver);
         let deadline = time.map(|time| output::Deadline { time });
         let watched = output::Watched { disk: watched.map(File::from), deadline, init: pid, ended: &ended.reader };
-        output::spool(state, &stdout.reader, &stderr.reader, watched)?;
+        match console {
+            None => output::spool(state, &stdout.reader, &stderr.reader, watched)?,
+            Some(console) => {
+                let session = console.open(stdout.reader, stderr.reader).map_err(doing("open the dyno's terminal"))?;
+                return attached::Attached::new(state, watched, &cgroups, memory.as_ref())?.serve(session);
+            }
+        }
     }
     reap(pid);
     started?;
-    Ok(exit_of(ended.reader, memory.and_then(|memory| memory.shortage())))
+    Ok(exit_of(&ended.reader, memory.and_then(|memory| memory.shortage())))
 }
 
 /// Notifies the driver, if it still exists, that the dyno has been created.
@@ -200,9 +224,9 @@ fn reap(pid: i32) {
 }
 
 /// Init sends the command's wait status when it has ended. If init was killed first, so was the dyno.
-fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Exit {
+fn exit_of(ended: &OwnedFd, shortage: Option<Shortage>) -> Exit {
     let mut bytes = [0; 4];
-    let read = File::from(ended).read_exact(&mut bytes);
+    let read = ended.try_clone().and_then(|ended| File::from(ended).read_exact(&mut bytes));
     let status = match read {
         Ok(()) => i32::from_ne_bytes(bytes),
         Err(_) => libc::SIGKILL,

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::disks;
+use crate::terminal::Terminal;
 
 /// The specification of a dyno.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -36,6 +37,28 @@ pub struct Spec {
     /// Time limit of the command, enforced by its shim, whether or not a server is running. `None` for no limit.
     #[serde(default)]
     pub time: Option<Duration>,
+    /// The terminal or pipes of a process that somebody is attached to; its output is not spooled. If nobody
+    /// [attaches](crate::Driver::attach) within a minute, or the attachment is lost, the process gets SIGHUP, and is
+    /// killed if it does not end within 30 seconds.
+    #[serde(default)]
+    pub terminal: Option<Terminal>,
+}
+
+/// A further process in a running dyno, with its user, namespaces, control groups and system call filters.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Exec {
+    /// As in [`Spec`].
+    pub name: String,
+    /// As in [`Spec`].
+    pub uid: u32,
+    /// As in [`Spec`].
+    pub command: String,
+    /// As in [`Spec`].
+    pub env: BTreeMap<String, String>,
+    /// The memory quota of the dyno, in bytes.
+    pub memory_bytes: u64,
+    /// Its terminal or pipes.
+    pub terminal: Terminal,
 }
 
 /// The directories of a dyno besides the stack's.

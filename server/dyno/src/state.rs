@@ -8,6 +8,7 @@
 //! exit.json   how it ended                  spool/      output
 //! stopping    present once it got SIGTERM
 //! disk.img    what the dyno writes          disk/, root/  mount points, empty outside
+//! terminal.sock  of an attached process, until somebody is attached
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -22,7 +23,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::addresses::Lease;
-use crate::{Exit, Handle, Network, Phase, Spec, Status};
+use crate::{Exec, Exit, Handle, Network, Phase, Spec, Status};
 
 const LOST: &str = "The machine or the supervisor of this dyno was stopped.";
 
@@ -33,6 +34,15 @@ pub(crate) struct Order {
     pub network: Network,
     /// The control group of all dynos.
     pub group: String,
+}
+
+/// The input of the supervisor of a further process in a running dyno.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ExecOrder {
+    pub id: RunId,
+    /// The control group of all dynos.
+    pub group: String,
+    pub exec: Exec,
 }
 
 /// The description of a dyno, without secrets, kept until it is removed.

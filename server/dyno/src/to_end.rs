@@ -214,6 +214,7 @@ mod tests {
             port: None,
             raw: false,
             time: None,
+            terminal: None,
         };
         World { driver: Arc::new(FakeDriver::new(folder.path())), cancel: CancellationToken::new(), spec, folder }
     }

@@ -17,6 +17,8 @@ pub enum Can {
     Config,
     /// Read and push code, release, roll back.
     Deploy,
+    /// Run one-off dynos, and commands in dynos. They read the config vars and everything else that the app can.
+    Run,
     /// Scale, restart and stop dynos.
     Scale,
     /// Maintenance mode, log drains, features.
@@ -29,8 +31,17 @@ pub enum Can {
 
 impl Can {
     /// All of them, from the least to the most powerful.
-    pub const ALL: [Self; 8] =
-        [Self::View, Self::Logs, Self::Config, Self::Deploy, Self::Scale, Self::Operate, Self::Access, Self::Manage];
+    pub const ALL: [Self; 9] = [
+        Self::View,
+        Self::Logs,
+        Self::Config,
+        Self::Deploy,
+        Self::Run,
+        Self::Scale,
+        Self::Operate,
+        Self::Access,
+        Self::Manage,
+    ];
 
     /// `view`, `logs`, …: the name in responses.
     pub fn name(self) -> &'static str {
@@ -39,6 +50,7 @@ impl Can {
             Self::Logs => "logs",
             Self::Config => "config",
             Self::Deploy => "deploy",
+            Self::Run => "run",
             Self::Scale => "scale",
             Self::Operate => "operate",
             Self::Access => "access",
@@ -53,8 +65,8 @@ pub const PERMISSIONS: [(&str, &str, &[Can]); 10] = [
     ("view", "See the app, its releases, dynos and measurements, and read its log.", &[Can::View, Can::Logs]),
     (
         "deploy",
-        "Read and push code, release, roll back, read and set config vars.",
-        &[Can::View, Can::Logs, Can::Config, Can::Deploy],
+        "Read and push code, release, roll back, read and set config vars, run one-off dynos.",
+        &[Can::View, Can::Logs, Can::Config, Can::Deploy, Can::Run],
     ),
     (
         "operate",
@@ -199,10 +211,11 @@ mod tests {
         check(&[], "");
         check(&["odd"], "");
         check(&["view"], "view logs");
-        check(&["deploy"], "view logs config deploy");
+        check(&["deploy"], "view logs config deploy run");
         check(&["operate"], "view logs scale operate");
-        check(&["manage"], "view logs config deploy scale operate access manage");
+        check(&["manage"], "view logs config deploy run scale operate access manage");
         check(&["status"], "view");
+        // Running needs the permission for both.
         check(&["config", "push"], "view config deploy");
         check(&["scale"], "view scale");
         check(&["access"], "view access");
@@ -248,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_lock_leaves_admins_only() {
-        let roles = [(Role::Admin, 8, 8), (Role::Member, 6, 0), (Role::Viewer, 2, 0), (Role::Unknown, 0, 0)];
+        let roles = [(Role::Admin, 9, 9), (Role::Member, 7, 0), (Role::Viewer, 2, 0), (Role::Unknown, 0, 0)];
         for (role, open, locked) in roles {
             let count = |locked| role.rights(locked).names().len();
             assert_eq!((count(false), count(true)), (open, locked), "{role:?}");

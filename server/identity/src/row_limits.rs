@@ -76,6 +76,15 @@ pub const COLLABORATORS: RowLimit<AppId> = RowLimit {
     advice: "Remove some, or transfer the app to a team.",
 };
 
+/// As many as a formation can have of one type.
+pub const ONE_OFFS: RowLimit<AppId> = RowLimit {
+    rows: Counted::OneOffs,
+    most: 100,
+    whose: "This app",
+    what: "running one-off dynos",
+    advice: "Wait until one has ended, or stop one (wharf ps:stop).",
+};
+
 /// Sessions and codes of an account, its log sessions for an app, and ended transfers of an app: the newest so many.
 pub const MOST_KEPT: i64 = 100;
 

@@ -136,7 +136,11 @@ impl CredentialScope {
         ];
         let covered = parts.into_iter().filter(|(needs, _)| self.covers(*needs));
         let rights = covered.fold(Rights::default(), |all, (_, rights)| all.or(rights));
-        if self.covers(RequiredScope::ReadProtected) { rights } else { rights.without(Can::Config) }
+        match self.covers(RequiredScope::ReadProtected) {
+            true => rights,
+            // What runs can read the config vars.
+            false => rights.without(Can::Config).without(Can::Run),
+        }
     }
 
     /// Like [`CredentialScope::rights`], on what is an app or part of one: a token that is limited to apps has none
@@ -225,7 +229,8 @@ mod tests {
         assert_eq!(rights("read-protected"), Rights::TO_SEE);
         assert_eq!(rights("read"), Rights::TO_SEE.without(Can::Config));
         assert!(!rights("read").has(Can::Deploy));
-        assert_eq!(rights("write"), Rights::ALL.without(Can::Config).without(Can::Manage));
+        assert_eq!(rights("write"), Rights::ALL.without(Can::Config).without(Can::Manage).without(Can::Run));
+        assert!(rights("write-protected").has(Can::Run));
         assert_eq!(rights("deploy").names(), ["view", "logs", "deploy"]);
         assert_eq!(rights("identity"), Rights::default());
     }

@@ -18,7 +18,7 @@ use platform::{
     releases as release_rules,
 };
 use store::{
-    apps, builds, dynos, formation,
+    apps, builds, dynos, formation, one_offs,
     pages::{Page, Range},
     releases,
 };
@@ -244,6 +244,7 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
     let recent = builds::build_newest(db, app.id, 5).await?;
     let pending = builds::build_pending(db, &[app.id]).await?;
     let dynos = dynos::dyno_list(db, app.id).await?;
+    let one_offs = one_offs::one_off_list(db, app.id).await?;
     let known = Known {
         app,
         formation: &formation,
@@ -263,6 +264,7 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
         detail: known.detail(),
         formation: formation.iter().map(|f| formation_rules::shown(f, app)).collect(),
         dynos,
+        one_offs: one_offs.iter().map(|row| dyno_rules::shown_one_off(platform, row, app)).collect(),
         held: known.held.clone(),
         releases: newest.iter().map(|r| release_rules::shown(r, current, app, &links)).collect(),
         builds: recent.iter().map(|b| build_rules::shown_to(actor, b, app)).collect(),

@@ -68,8 +68,13 @@ impl Destroy {
 
     async fn stop_dynos(&self, platform: &Platform) -> Result<(), Failure> {
         store::dynos::dyno_stop(platform.db(), self.app, store::dynos::Which::All, Utc::now()).await?;
+        store::one_offs::one_off_stop(platform.db(), self.app, None, Utc::now()).await?;
         platform.publish(Kind::Dyno, self.app);
-        let left = || async { Ok(store::dynos::dyno_list(platform.db(), self.app).await?.len() as i64) };
+        let left = || async {
+            let dynos = store::dynos::dyno_list(platform.db(), self.app).await?.len();
+            let one_offs = store::one_offs::one_off_names(platform.db(), self.app).await?.len();
+            Ok((dynos + one_offs) as i64)
+        };
         wait_for_none("dynos", left).await
     }
 

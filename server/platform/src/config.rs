@@ -1,6 +1,6 @@
 //! The platform's settings.
 
-use std::{ops::Deref, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::Deref, path::PathBuf, time::Duration};
 
 use base::settings::Settings;
 
@@ -17,6 +17,17 @@ pub struct Config {
     pub host: dyno::Host,
     /// The disk of a dyno.
     pub dyno_disk: dyno::disks::Size,
+    /// The port through which Heroku's clients attach to terminals, if they can.
+    pub rendezvous: Option<Rendezvous>,
+}
+
+/// A port that speaks Heroku's rendezvous protocol.
+#[derive(Clone, Debug)]
+pub struct Rendezvous {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The files with its certificate chain and private key, in PEM. Without them, a proxy in front terminates TLS.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl Deref for Config {

@@ -192,7 +192,8 @@ fn set_by(addon: &str, key: &str) -> Error {
     ))
 }
 
-fn check_value(key: &str, value: &str) -> Result<()> {
+/// Rejects values that no environment can contain.
+pub(crate) fn check_value(key: &str, value: &str) -> Result<()> {
     if value.contains('\0') {
         return Err(Error::invalid(format!(
             "The value of {key} contains a NUL character, which environment variables cannot contain."
@@ -213,7 +214,8 @@ fn check_size(old: &Layers, new: &Layers) -> Result<()> {
     Ok(())
 }
 
-fn check_key(key: &str) -> Result<()> {
+/// Rejects invalid names.
+pub(crate) fn check_key(key: &str) -> Result<()> {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let starts = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if starts && key.len() <= 255 && key.chars().all(good) {

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use api::ids::AppId;
+use anyhow::{Context as _, anyhow};
+use api::ids::{AppId, ReleaseId};
 use chrono::SecondsFormat;
 use uuid::Uuid;
 
-use crate::{Platform, config_layers::Vars};
+use crate::{Platform, config_layers::Vars, config_values};
 
 /// What a process runs for.
 pub struct Process<'a> {
@@ -19,6 +20,25 @@ pub struct Process<'a> {
     pub dyno: Uuid,
     pub release: &'a store::releases::Row,
     pub slug: &'a store::slugs::Row,
+}
+
+/// The config vars of a release with the metadata, for a process of this app and dyno.
+///
+/// # Errors
+/// If the release is gone or has no slug, or its config vars cannot be read.
+pub async fn of_release(
+    platform: &Platform,
+    (app, app_name): (AppId, &str),
+    release: ReleaseId,
+    dyno: Uuid,
+) -> anyhow::Result<Vars> {
+    let release = store::releases::release_info(platform.db(), release).await?.context("read the release")?;
+    let slug = release.slug_id.context("the release has no slug")?;
+    let slug = store::slugs::slug_info(platform.db(), slug).await?.context("read the slug")?;
+    let vars = config_values::of_release(platform.secrets(), platform.db(), app, release.id)
+        .await
+        .map_err(|err| anyhow!("{err}"))?;
+    Ok(with_metadata(platform, vars, &Process { app, app_name, dyno, release: &release, slug: &slug }))
 }
 
 /// The config vars with the metadata.

@@ -25,6 +25,7 @@ mod leftovers;
 pub mod log_lines;
 mod log_readers;
 mod log_writer;
+mod one_offs;
 pub mod outputs;
 mod platform;
 pub mod platform_info;
@@ -41,6 +42,7 @@ pub mod stacks;
 mod start;
 mod strays;
 mod team_apps;
+mod terminals;
 pub mod usages;
 pub mod work;
 #[cfg(feature = "testing")]
@@ -60,4 +62,8 @@ pub mod testing {
     }
 }
 
-pub use crate::{config::Config, platform::Platform, routes::routes};
+pub use crate::{
+    config::{Config, Rendezvous},
+    platform::Platform,
+    routes::routes,
+};

@@ -25,7 +25,7 @@ use worker::Workers;
 
 use crate::{
     config::Config, ingest::followers::Ingest, log_readers::Readers, log_writer::LogWriter, running::Running,
-    slug_files::SlugFiles, usages::Usages, work::Background,
+    slug_files::SlugFiles, terminals::openings::Terminals, usages::Usages, work::Background,
 };
 
 /// How long a request waits for the router. Its table can also come later.
@@ -52,6 +52,8 @@ struct Inner {
     routed: watch::Sender<Instant>,
     log_readers: Readers,
     streams: Slots,
+    terminals: Terminals,
+    wake_one_offs: Arc<Notify>,
     wake_dynos: Arc<Notify>,
     wake_slugs: Arc<Notify>,
     wake_releases: Arc<Notify>,
@@ -75,6 +77,8 @@ impl Platform {
             usages: Usages::default(),
             log_readers: Readers::default(),
             streams: Slots::new("open streams", 50, 0, 5000),
+            terminals: Terminals::default(),
+            wake_one_offs: identity.waker(&[Kind::Account, Kind::App, Kind::Dyno, Kind::Slug]),
             wake_dynos: identity.waker(&[Kind::App, Kind::Formation, Kind::Release, Kind::Dyno, Kind::Slug]),
             wake_slugs: identity.waker(&[Kind::Release]),
             // A suspension cancels release phases.
@@ -121,8 +125,8 @@ impl Platform {
     }
 
     /// The wakers of the reconcilers.
-    pub(crate) fn wakes(&self) -> [Arc<Notify>; 3] {
-        [&self.0.wake_dynos, &self.0.wake_releases, &self.0.wake_slugs].map(Arc::clone)
+    pub(crate) fn wakes(&self) -> [Arc<Notify>; 4] {
+        [&self.0.wake_dynos, &self.0.wake_releases, &self.0.wake_slugs, &self.0.wake_one_offs].map(Arc::clone)
     }
 
     /// Runs dynos.
@@ -195,6 +199,11 @@ impl Platform {
     /// Slots for open streams and sockets.
     pub fn streams(&self) -> &Slots {
         &self.0.streams
+    }
+
+    /// Terminals that somebody is about to attach to, and slots for the others.
+    pub(crate) fn terminals(&self) -> &Terminals {
+        &self.0.terminals
     }
 
     /// A slot for a stream of whoever a pre-signed URL was signed for.

@@ -13,10 +13,11 @@ use crate::{
     app_destruction::Destroy,
     app_users,
     config::Config,
-    dynos, ingest, releases,
+    dynos, ingest, one_offs, releases,
     retention::Retain,
     slugs,
     strays::Strays,
+    terminals,
     work::{AreaWork, Work},
 };
 
@@ -63,14 +64,17 @@ impl Platform {
         let leases = background::Leases::start(self.db()).context("renew the leases of jobs")?.of_server(server);
         let (workers, unpacking, kinds) = self.job_workers(&leases, jobs);
         let (every, queues) = (Duration::from_secs(2), self.config().queue_interval);
-        let [dynos, releases, slugs] = self.wakes();
+        let [dynos, releases, slugs, one_offs] = self.wakes();
         let reconcilers = vec![
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, dynos),
+            background::Driver::start(one_offs::OneOffs::new(self.clone()), every, one_offs),
             background::Driver::start(releases::Queue(self.clone()), queues, releases),
             background::Driver::start(slugs::Unpacked::new(self.clone()), Duration::from_secs(10), slugs),
             background::Driver::start(Strays::new(self.clone()), Duration::from_secs(30), Arc::new(Notify::new())),
         ];
+        let rendezvous = terminals::rendezvous::listen(self).await?;
         let tasks = vec![
+            tokio::spawn(rendezvous),
             tokio::spawn(ingest::run(self.clone())),
             tokio::spawn(exchange::run(self.base().clone())),
             tokio::spawn(events::anchor::run(self.base().clone())),
@@ -157,7 +161,7 @@ impl Platform {
     /// Checks the queue of releases, as happens regularly, for changes that a test has made directly in the database.
     #[cfg(feature = "testing")]
     pub fn look_at_queue(&self) {
-        let [_, releases, _] = self.wakes();
+        let [_, releases, ..] = self.wakes();
         releases.notify_one();
     }
 

@@ -18,7 +18,7 @@ pub enum For {
 /// The first segments of pages. Other paths are pages only for browsers.
 const PAGES: [&str; 7] = ["", "account", "apps", "audit", "login", "platform", "sign-in"];
 /// The first segments of paths that belong to the API, whatever the request accepts.
-const API: [&str; 6] = ["blobs", "events", "internal", "live", "logout", "streams"];
+const API: [&str; 7] = ["blobs", "events", "internal", "live", "logout", "streams", "terminals"];
 /// The ends of the paths of git's requests.
 const GIT: [&str; 3] = ["/info/refs", "/git-upload-pack", "/git-receive-pack"];
 
@@ -91,7 +91,14 @@ mod tests {
 
     #[test]
     fn what_only_the_api_has_needs_no_header() {
-        for path in ["/live", "/streams/logs/abc", "/dusk.git/info/refs", "/dusk/git-upload-pack", "/blobs/slugs/x"] {
+        for path in [
+            "/live",
+            "/terminals/abc",
+            "/streams/logs/abc",
+            "/dusk.git/info/refs",
+            "/dusk/git-upload-pack",
+            "/blobs/slugs/x",
+        ] {
             check("GET", path, &[("accept", BROWSER)], For::Api);
         }
         check("GET", "/regions", &[("accept", "*/*")], For::Api);

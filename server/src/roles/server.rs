@@ -86,6 +86,7 @@ fn config(settings: &Settings) -> Result<builds::Config> {
         queue_interval: QUEUE_INTERVAL,
         host: settings.host(),
         dyno_disk: disks::Size::of(settings.dyno_disk_mb << 20),
+        rendezvous: settings.rendezvous(),
     };
     Ok(builds::Config {
         platform,

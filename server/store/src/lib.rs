@@ -48,6 +48,7 @@ mod of_platform {
     pub mod dynos;
     pub mod formation;
     pub mod jobs;
+    pub mod one_offs;
     pub mod queues;
     pub mod releases;
     pub mod rollouts;

@@ -165,6 +165,7 @@ impl Host {
             port: Some(5000 + (rand() % 20_000) as u16),
             raw: false,
             time: None,
+            terminal: None,
         };
         let handle = self.driver.start(&spec).await.unwrap();
         let address = handle.addr.expect("a web process has an address");

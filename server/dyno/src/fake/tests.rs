@@ -17,6 +17,7 @@ fn spec(name: &str, port: Option<u16>) -> Spec {
         port,
         raw: false,
         time: None,
+        terminal: None,
     }
 }
 

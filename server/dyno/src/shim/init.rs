@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::ptr;
 
-use super::{Sentence, confine, doing, root};
+use super::{Sentence, confine, console, doing, root};
 use crate::Worth;
 use crate::addresses::Lease;
 use crate::state::{Order, StateDir};
@@ -51,6 +51,8 @@ pub(super) struct Lines {
     pub ended: OwnedFd,
     /// Hung up when the shim has exited.
     pub alive: OwnedFd,
+    /// The terminal or the input of an attached command.
+    pub console: Option<console::Inside>,
 }
 
 impl Plan {
@@ -64,11 +66,9 @@ impl Plan {
     ) -> Result<Plan, Sentence> {
         let spec = order.spec;
         let hostname = spec.id.to_string();
-        let words: Vec<String> = match spec.raw {
+        let words = match spec.raw {
             true => ["/bin/sh", "-c", &spec.command].map(str::to_owned).to_vec(),
-            false => {
-                ["/bin/bash", "--noprofile", "--norc", "-c", LAUNCH, "bash", &spec.command].map(str::to_owned).to_vec()
-            }
+            false => launch(&spec.command),
         };
         let memory = spec.limits.memory_bytes >> 20;
         let environment = environment(spec.env, &spec.name, spec.port, memory);
@@ -84,8 +84,13 @@ impl Plan {
     }
 }
 
+/// The arguments that run a command as in a dyno: after the profile scripts.
+pub(super) fn launch(command: &str) -> Vec<String> {
+    ["/bin/bash", "--noprofile", "--norc", "-c", LAUNCH, "bash", command].map(str::to_owned).to_vec()
+}
+
 /// `memory` is the quota in MB. The hard limit, which a program could read, is far above it.
-fn environment(
+pub(super) fn environment(
     mut env: BTreeMap<String, String>,
     name: &str,
     port: Option<u16>,
@@ -103,7 +108,7 @@ fn environment(
     env
 }
 
-fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Sentence> {
+pub(super) fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Sentence> {
     let words = words.into_iter().map(CString::new);
     words
         .collect::<Result<_, _>>()
@@ -129,7 +134,7 @@ pub(super) fn run(plan: Plan, lines: Lines) -> ! {
     });
     match confined {
         Ok(pid) => {
-            drop((ready, lines.ready, lines.stdout, lines.stderr));
+            drop((ready, lines.ready, lines.stdout, lines.stderr, lines.console));
             close_others(lines.ended.as_raw_fd());
             wait_for(pid, File::from(lines.ended))
         }
@@ -162,7 +167,7 @@ fn become_command(plan: &Plan, lines: &Lines, cgroups: &[File], ready: &mut File
 }
 
 /// The type has no values.
-enum Never {}
+pub(super) enum Never {}
 
 fn execute(plan: &Plan, lines: &Lines, cgroups: &[File]) -> Result<Never, Sentence> {
     for mut file in cgroups {
@@ -179,13 +184,24 @@ fn execute(plan: &Plan, lines: &Lines, cgroups: &[File]) -> Result<Never, Senten
     confine::limit_resources();
     confine::reset_signals();
     confine::drop_rights(plan.uid)?;
+    if let Some(console) = &lines.console {
+        console.attach()?;
+    }
+    become_program(&plan.arguments, &plan.environment, &plan.filters)
+}
+
+/// Replaces this process, which has the rights of the app's user, with a program in /app.
+pub(super) fn become_program(
+    arguments: &[CString],
+    environment: &[CString],
+    filters: &confine::Filters,
+) -> Result<Never, Sentence> {
     std::env::set_current_dir("/app").map_err(doing("enter /app"))?;
-    let arguments = pointers(&plan.arguments);
-    let environment = pointers(&plan.environment);
-    plan.filters.apply()?;
+    let (words, variables) = (pointers(arguments), pointers(environment));
+    filters.apply()?;
     // SAFETY: both lists end with a null pointer and outlive the call.
-    unsafe { libc::execve(arguments[0], arguments.as_ptr(), environment.as_ptr()) };
-    Err(doing(format!("run {}", plan.arguments[0].to_string_lossy()))(io::Error::last_os_error()))
+    unsafe { libc::execve(words[0], words.as_ptr(), variables.as_ptr()) };
+    Err(doing(format!("run {}", arguments[0].to_string_lossy()))(io::Error::last_os_error()))
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
@@ -219,7 +235,7 @@ fn wait_for(command: i32, mut ended: File) -> ! {
 }
 
 /// Exits without running the exit handlers inherited from the shim.
-fn exit(code: i32) -> ! {
+pub(super) fn exit(code: i32) -> ! {
     // SAFETY: plain system call.
     unsafe { libc::_exit(code) }
 }

@@ -47,9 +47,7 @@ pub(super) fn spool(
     stderr: &OwnedFd,
     watched: Watched<'_>,
 ) -> Result<(), Sentence> {
-    let writer =
-        Writer::open(&state.spool(), SEGMENT_BYTES).map_err(doing("open the spool"))?.limited_to(BACKLOG_BYTES);
-    let mut sink = Sink { writer, dropped: 0 };
+    let mut sink = Sink::open(state)?;
     let mut streams = [Stream::new(b'o', stdout), Stream::new(b'e', stderr)];
     let mut disk = watched.disk.map(Disk::new);
     let mut deadline = watched.deadline.map(|deadline| (Instant::now() + deadline.time, deadline));
@@ -81,7 +79,7 @@ pub(super) fn spool(
                 kill();
             }
         }
-        if let Some(disk) = disk.as_mut().filter(|disk| disk.looked.elapsed() >= LOOK) {
+        if let Some(disk) = disk.as_mut().filter(|disk| disk.is_due()) {
             disk.look(&mut sink);
         }
         if let Some((_, late)) = deadline.take_if(|(at, _)| *at <= Instant::now()) {
@@ -106,25 +104,30 @@ fn patience(disk: bool, deadline: Option<&(Instant, Deadline)>) -> i32 {
 }
 
 impl Deadline {
-    fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         format!("Time limit exceeded: stopped after {} seconds.", self.time.as_secs())
     }
 }
 
 /// The dyno's disk, and whether it was reported as full.
-struct Disk {
+pub(super) struct Disk {
     place: File,
     looked: Instant,
     reported: bool,
 }
 
 impl Disk {
-    fn new(place: File) -> Disk {
+    pub fn new(place: File) -> Disk {
         Disk { place, looked: Instant::now(), reported: false }
     }
 
+    /// Whether it was not checked for a while.
+    pub fn is_due(&self) -> bool {
+        self.looked.elapsed() >= LOOK
+    }
+
     /// Reports once that it is full, and again only after it was not full in between.
-    fn look(&mut self, sink: &mut Sink) {
+    pub fn look(&mut self, sink: &mut Sink) {
         self.looked = Instant::now();
         let Ok(fill) = Fill::of(&self.place) else { return };
         if fill.is_full() && !self.reported {
@@ -136,13 +139,20 @@ impl Disk {
 
 /// The destination of lines. On a full disk, lines are lost, but the dyno keeps running; their number is written as
 /// soon as possible.
-struct Sink {
+pub(super) struct Sink {
     writer: Writer,
     dropped: u64,
 }
 
 impl Sink {
-    fn line(&mut self, kind: u8, text: &[u8]) {
+    /// The spool of a dyno.
+    pub fn open(state: &StateDir) -> Result<Sink, Sentence> {
+        let writer = Writer::open(&state.spool(), SEGMENT_BYTES).map_err(doing("open the spool"))?;
+        Ok(Sink { writer: writer.limited_to(BACKLOG_BYTES), dropped: 0 })
+    }
+
+    /// Writes a line: kind `o` (stdout), `e` (stderr) or `s` (shim).
+    pub fn line(&mut self, kind: u8, text: &[u8]) {
         if self.dropped > 0 {
             let dropped = self.dropped;
             let words = format!("Error L10 (output buffer overflow): {dropped} messages dropped.");
@@ -160,7 +170,8 @@ impl Sink {
         self.writer.append(&entry).is_ok()
     }
 
-    fn flush(&mut self) {
+    /// Makes the lines visible to readers.
+    pub fn flush(&mut self) {
         if self.writer.flush().is_err() {
             self.dropped += 1;
         }

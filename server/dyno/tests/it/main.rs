@@ -3,6 +3,7 @@
 // What helps tests is as free to panic as they are.
 #![allow(clippy::unwrap_used)]
 
+mod attached;
 mod confinement;
 mod hostile_tenant;
 mod life;

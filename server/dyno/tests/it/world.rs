@@ -48,6 +48,7 @@ impl World {
             port: None,
             raw: false,
             time: None,
+            terminal: None,
         }
     }
 

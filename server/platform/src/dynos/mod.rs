@@ -43,7 +43,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// Every dyno has its own loopback interface, so all can use the same port.
-const PORT: u16 = 5000;
+pub(crate) const PORT: u16 = 5000;
 
 /// The specification for the driver.
 pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
@@ -66,6 +66,7 @@ pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
         port: wanted.web.then_some(PORT),
         raw: false,
         time: wanted.time,
+        terminal: None,
     }
 }
 
@@ -107,6 +108,32 @@ pub fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::apps::Ro
         next_start_at: row.next_start_at,
         usage: platform.usages().of(row.run_id),
         last_lines: Vec::new(),
+        terminal_path: None,
+        exit_status: None,
+    }
+}
+
+/// A one-off dyno as it appears in responses.
+pub fn shown_one_off(platform: &Platform, row: &store::one_offs::Row, app: &store::apps::Row) -> api::dynos::Dyno {
+    api::dynos::Dyno {
+        id: row.id,
+        name: row.name.clone(),
+        kind: row.kind.clone(),
+        size: row.size.clone(),
+        state: row.state,
+        command: row.command.clone(),
+        attach_url: None,
+        app: app_refs::app_ref(app),
+        release: api::dynos::DynoRelease { id: row.release_id, version: row.version },
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        starts: 1,
+        last_exit: row.last_exit.clone(),
+        next_start_at: None,
+        usage: platform.usages().of(row.run_id),
+        last_lines: Vec::new(),
+        terminal_path: None,
+        exit_status: row.exit_status,
     }
 }
 

@@ -11,7 +11,7 @@ use chrono::Utc;
 use identity::{Actor, Can};
 use store::dynos::{LIST, Which};
 
-use super::{shown, visible};
+use super::{shown, shown_one_off, visible};
 use crate::Platform;
 
 type Done = Result<Accepted<serde_json::Value>>;
@@ -29,7 +29,7 @@ pub async fn dyno_list(
     Ok(pages::respond(&LIST, &range, page.map(|row| shown(&platform, &row, &app))))
 }
 
-/// `GET /apps/{app}/dynos/{dyno}`: by name or id.
+/// `GET /apps/{app}/dynos/{dyno}`: by name or id. A one-off dyno also after its end.
 pub async fn dyno_info(
     State(platform): State<Platform>,
     actor: Actor,
@@ -37,10 +37,11 @@ pub async fn dyno_info(
 ) -> Result<Json<api::dynos::Dyno>> {
     let app = actor.app(&app, Can::View).await?;
     let rows = visible(store::dynos::dyno_list(platform.db(), app.id).await?);
-    rows.iter()
-        .find(|r| r.name == dyno || r.id.to_string() == dyno)
-        .map(|row| Json(shown(&platform, row, &app)))
-        .ok_or_else(missing)
+    if let Some(row) = rows.iter().find(|r| r.name == dyno || r.id.to_string() == dyno) {
+        return Ok(Json(shown(&platform, row, &app)));
+    }
+    let one_off = store::one_offs::one_off_info(platform.db(), app.id, &dyno).await?;
+    one_off.map(|row| Json(shown_one_off(&platform, &row, &app))).ok_or_else(missing)
 }
 
 fn missing() -> Error {
@@ -53,12 +54,15 @@ pub async fn dyno_restart_all(State(platform): State<Platform>, actor: Actor, Pa
     act(&platform, &actor, &app, Which::All, Act::Restart).await
 }
 
-/// `DELETE /apps/{app}/dynos/{dyno}`: restarts one.
+/// `DELETE /apps/{app}/dynos/{dyno}`: restarts one. A one-off dyno is stopped.
 pub async fn dyno_restart(
     State(platform): State<Platform>,
     actor: Actor,
     Path((app, dyno)): Path<(String, String)>,
 ) -> Done {
+    if let Some(name) = one_off(&platform, &actor, &app, &dyno).await? {
+        return stop_one_off(&platform, &actor, &app, &name).await;
+    }
     let app = actor.app(&app, Can::Scale).await?;
     let name = name(&platform, &app, &dyno).await?;
     act(&platform, &actor, &app, which(&name), Act::Restart).await
@@ -81,6 +85,9 @@ pub async fn dyno_stop(
     actor: Actor,
     Path((app, dyno)): Path<(String, String)>,
 ) -> Done {
+    if let Some(name) = one_off(&platform, &actor, &app, &dyno).await? {
+        return stop_one_off(&platform, &actor, &app, &name).await;
+    }
     let app = actor.app(&app, Can::Scale).await?;
     let name = name(&platform, &app, &dyno).await?;
     act(&platform, &actor, &app, which(&name), Act::Stop).await
@@ -95,6 +102,27 @@ pub async fn formation_stop(
     let app = actor.app(&app, Can::Scale).await?;
     known_type(&platform, &app, &kind).await?;
     act(&platform, &actor, &app, Which::Type(&kind), Act::Stop).await
+}
+
+/// The name of a running one-off dyno, if `dyno` is the name or id of one.
+async fn one_off(platform: &Platform, actor: &Actor, app: &str, dyno: &str) -> Result<Option<String>> {
+    let app = actor.app(app, Can::View).await?;
+    let row = store::one_offs::one_off_info(platform.db(), app.id, dyno).await?;
+    Ok(row.filter(|row| row.ended_at.is_none()).map(|row| row.name))
+}
+
+/// Requests that a one-off dyno stops: by those who could have started it, and by those who stop other dynos.
+async fn stop_one_off(platform: &Platform, actor: &Actor, app: &str, name: &str) -> Done {
+    let app = match actor.app(app, Can::Run).await {
+        Ok(app) => app,
+        Err(_) => actor.app(app, Can::Scale).await?,
+    };
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
+    store::one_offs::one_off_stop(&mut *tx, app.id, Some(name), Utc::now()).await?;
+    tx.record("dyno.stop", format!("Stopped the one-off dyno {name}."), serde_json::json!({ "dynos": name }));
+    tx.commit().await?;
+    platform.said(app.id, "api", &format!("Stopped the one-off dyno {name} by user {}", actor.account.email));
+    Ok(Accepted(serde_json::json!({})))
 }
 
 #[derive(Clone, Copy)]

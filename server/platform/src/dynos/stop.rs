@@ -75,7 +75,7 @@ pub(super) async fn kill(platform: &Platform, watch: &Watch, mut row: Row) -> an
     Ok(format!("killed {}", row.name))
 }
 
-/// Stops every dyno, build and release phase: SIGTERM, 30 seconds, SIGKILL. The formation stays as it is, and builds
+/// Stops every dyno, one-off dyno, build and release phase: SIGTERM, 30 seconds, SIGKILL. The formation stays as it is, and builds
 /// begin anew. What a release phase leaves stays, so that the next start sees how it ended, and runs it no second time.
 pub(crate) async fn stop_all(platform: &Platform) -> anyhow::Result<()> {
     end_all(platform).await?;
@@ -83,6 +83,12 @@ pub(crate) async fn stop_all(platform: &Platform) -> anyhow::Result<()> {
         ingest::finish(platform, row.app_id, row.run_id).await?;
         platform.driver().remove(row.run_id).await?;
         store::dynos::dyno_delete(platform.db(), row.id).await?;
+    }
+    for row in store::one_offs::one_off_running(platform.db()).await? {
+        ingest::finish(platform, row.app_id, row.run_id).await?;
+        let end = store::one_offs::End { status: None, sentence: "Stopped with the platform" };
+        store::one_offs::one_off_end(platform.db(), row.id, end, Utc::now()).await?;
+        platform.driver().remove(row.run_id).await?;
     }
     let up = store::rollouts::rollout_up_all(platform.db()).await?;
     store::rollouts::rollout_note_up(&mut *platform.db().acquire().await?, &[], &up, Utc::now()).await?;

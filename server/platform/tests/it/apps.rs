@@ -199,7 +199,7 @@ async fn an_app_at_a_glance() {
     t.owner.patch("/apps/dusk", json!({ "maintenance": true })).await;
     assert_eq!(glance().await, "Maintenance: Visitors see the maintenance page");
     let status = t.owner.app_status("dusk").await.unwrap();
-    let rights = ["view", "logs", "config", "deploy", "scale", "operate", "access", "manage"];
+    let rights = ["view", "logs", "config", "deploy", "run", "scale", "operate", "access", "manage"];
     assert_eq!(status.permissions, rights);
     assert_eq!(t.stranger.app_summary_list().await.unwrap(), []);
 }

@@ -23,6 +23,7 @@ mod log_drains;
 mod log_sessions;
 mod matrix;
 mod oauth_clients;
+mod one_offs;
 mod passwords;
 mod permissions;
 mod provider;

@@ -80,6 +80,7 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("POST /sources", 201),
     ("GET /stacks", 200),
     ("GET /stacks/x", 404),
+    ("GET /terminals/x", 404),
     ("GET /users", 403),
     ("GET /users/x", 404),
     ("PATCH /users/x", 403),

@@ -177,7 +177,7 @@ async fn apps_of_a_team_are_seen_joined_locked_and_given_away() {
     assert_eq!(ada.team_app_list("acme").await.unwrap().len(), 1);
     assert_eq!(ada.app_summary_list().await.unwrap()[0].owner, "acme");
     let status = bob.app_status("dusk").await.unwrap();
-    assert_eq!(status.permissions, ["view", "logs", "config", "deploy", "scale", "operate"]);
+    assert_eq!(status.permissions, ["view", "logs", "config", "deploy", "run", "scale", "operate"]);
 
     // Joining makes a member a collaborator, and being one outlasts the lock.
     let joined = bob.post("/teams/apps/dusk/collaborators", json!({ "user": "bob@example.com" })).await;

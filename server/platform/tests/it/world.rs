@@ -84,6 +84,7 @@ impl World {
             queue_interval: Duration::from_secs(24 * 3600),
             host: dyno::Host::default(),
             dyno_disk: dyno::disks::Size::default(),
+            rendezvous: Some(platform::Rendezvous { listen: "127.0.0.1:0".parse().unwrap(), tls: None }),
             run,
         };
         let config = Config {

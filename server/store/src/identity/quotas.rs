@@ -107,7 +107,11 @@ pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, 
         "with mine as (select id, repo_size from apps where deleted_at is null and (owner_id = $1 or team_id = $2)),
          wanted as (select f.quantity::bigint as quantity, s.memory from formation f join mine on mine.id = f.app_id
                     left join unnest($3::text[], $4::bigint[]) s(name, memory) on s.name = f.size
-                    where f.type <> 'release')
+                    where f.type <> 'release'
+                    union all
+                    select 1, s.memory from one_offs o join mine on mine.id = o.app_id
+                    left join unnest($3::text[], $4::bigint[]) s(name, memory) on s.name = o.size
+                    where o.ended_at is null)
          select (select count(*) from mine) as apps,
              (select coalesce(sum(quantity), 0)::bigint from wanted) as dynos,
              (select coalesce(sum(quantity * memory), 0)::bigint from wanted) as memory_mb,

@@ -18,6 +18,8 @@ pub enum Counted {
     TeamInvitations(TeamId),
     /// Collaborators of an app.
     Collaborators(AppId),
+    /// One-off dynos of an app that have not ended.
+    OneOffs(AppId),
 }
 
 /// The number of these rows. Concurrent calls for the same wait until the transaction ends, and
@@ -31,6 +33,7 @@ pub async fn row_count(db: &mut PgConnection, rows: Counted) -> sqlx::Result<i64
         Counted::TeamMembers(id) => ("select count(*) from team_members where team_id = $1", id.get()),
         Counted::TeamInvitations(id) => ("select count(*) from team_invitations where team_id = $1", id.get()),
         Counted::Collaborators(id) => ("select count(*) from collaborators where app_id = $1", id.get()),
+        Counted::OneOffs(id) => ("select count(*) from one_offs where app_id = $1 and ended_at is null", id.get()),
     };
     sqlx::query_scalar(count).bind(of).fetch_one(db).await
 }

@@ -58,11 +58,13 @@ pub async fn dyno_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from dynos order by app_id, type, ordinal, created_at").fetch_all(db).await
 }
 
-/// Which of these processes are desired: those of dynos, of running release phases, and of running builds.
+/// Which of these processes are desired: those of dynos, of one-off dynos, of running release phases, and of running
+/// builds.
 pub async fn dyno_wanted(db: impl PgExecutor<'_>, runs: &[RunId]) -> sqlx::Result<HashSet<RunId>> {
     let wanted = sqlx::query_scalar(
         "select w.id from unnest($1::uuid[]) w(id)
          where w.id in (select run_id from dynos)
+             or w.id in (select run_id from one_offs where ended_at is null)
              or w.id in (select id from releases where status = 'pending')
              or w.id in (select id from builds where status = 'pending')",
     );
@@ -78,12 +80,19 @@ pub async fn dyno_of(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx::Result<Ve
 }
 
 /// The dynos of an app as displayed: one per name, the most relevant, as defined in `platform`: up before starting
-/// before crashed; newer before older.
+/// before crashed; newer before older. With the one-off dynos that have not ended.
 pub async fn dyno_list_shown(db: impl PgExecutor<'_>, app: AppId, range: &Range) -> sqlx::Result<Page<Row>> {
     let list = sqlx::query(
-        "select distinct on (name) * from dynos where app_id = $1 and stopping_at is null
-         order by name, state = 'up' desc, state = 'starting' desc, retiring_at is null desc, version desc,
-             created_at desc",
+        "(select distinct on (name) id, app_id, name, type, ordinal, size, command, release_id, version, state, run_id,
+              addr, started_at, retiring_at, stopping_at, killed_at, starts, crashes, next_start_at, last_exit,
+              created_at, updated_at
+          from dynos where app_id = $1 and stopping_at is null
+          order by name, state = 'up' desc, state = 'starting' desc, retiring_at is null desc, version desc,
+              created_at desc)
+         union all
+         select id, app_id, name, type, 0, size, command, release_id, version, state, run_id,
+             null, started_at, null, stopping_at, null, 1, 0, null, last_exit, created_at, updated_at
+         from one_offs where app_id = $1 and ended_at is null",
     );
     range.fetch(db, list.bind(app)).await
 }

@@ -364,6 +364,7 @@ pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64
          where r.app_id = e.app_id and r.version <= e.newest - $1::bigint and r.version is distinct from e.live
              and r.version is distinct from e.good
              and r.status <> 'pending' and not exists (select 1 from dynos d where d.release_id = r.id)
+             and not exists (select 1 from one_offs o where o.release_id = r.id and o.ended_at is null)
          returning r.app_id, r.slug_id, r.config_id",
     )
     .bind(kept)

@@ -205,7 +205,8 @@ pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTi
         "with wanted as (
              select n.id, n.app_id, n.slug_id, n.place = 1 and (
                  exists (select 1 from formation f where f.app_id = a.id and f.quantity > 0 and f.type <> 'release')
-                 or exists (select 1 from dynos d where d.app_id = a.id)) as now
+                 or exists (select 1 from dynos d where d.app_id = a.id)
+                 or exists (select 1 from one_offs o where o.app_id = a.id and o.ended_at is null)) as now
              from apps a cross join lateral (
                  select id, app_id, slug_id, row_number() over (order by version desc) as place
                  from releases where app_id = a.id and status = 'succeeded' order by version desc limit $1) n
@@ -213,6 +214,9 @@ pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTi
              select id, app_id, slug_id, true from releases where status = 'pending'
              union all
              select r.id, r.app_id, r.slug_id, false from dynos d join releases r on r.id = d.release_id
+             union all
+             select r.id, r.app_id, r.slug_id, false
+             from one_offs o join releases r on r.id = o.release_id where o.ended_at is null
          )
          select w.id as release_id, w.app_id, w.slug_id, c.payer, w.now,
                 exists (select 1 from jobs j where j.kind = 'slugs.unpack' and j.subject = w.id
@@ -231,7 +235,9 @@ pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTi
 pub async fn slug_runs(db: impl PgExecutor<'_>, app: AppId, slug: SlugId) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from dynos d join releases r on r.id = d.release_id
-                        where d.app_id = $1 and r.slug_id = $2)",
+                        where d.app_id = $1 and r.slug_id = $2)
+             or exists (select 1 from one_offs o join releases r on r.id = o.release_id
+                        where o.app_id = $1 and r.slug_id = $2 and o.ended_at is null)",
     )
     .bind(app)
     .bind(slug)

@@ -33,6 +33,7 @@ mod of_platform {
     mod dynos;
     mod formation;
     mod jobs;
+    mod one_offs;
     mod queues;
     mod releases;
     mod rollouts;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use api::{
-    ids::{AccountId, AppId, ConfigSetId, ReleaseId, SlugId},
+    dynos::DynoState,
+    ids::{AccountId, AppId, ConfigSetId, DynoId, ReleaseId, RunId, SlugId},
     releases::ReleaseStatus,
 };
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 use store::{
-    accounts, apps, config_vars,
+    accounts, apps, config_vars, one_offs,
     pages::{List, Range},
     releases, slugs,
 };
@@ -36,6 +37,35 @@ pub fn account(email: &str) -> accounts::Row {
         name: None,
         admin: false,
         last_login: None,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+/// A one-off dyno of size Basic that is to be started.
+pub fn one_off_row(app: AppId, release: ReleaseId, name: &str) -> one_offs::Row {
+    one_offs::Row {
+        id: DynoId::now_v7(),
+        app_id: app,
+        name: name.into(),
+        kind: "run".into(),
+        size: "Basic".into(),
+        command: "bash".into(),
+        release_id: release,
+        version: 1,
+        run_id: RunId::now_v7(),
+        env: Some(vec![1]),
+        attached: true,
+        columns: Some(80),
+        lines: Some(24),
+        time_limit: 3600,
+        created_by: None,
+        state: DynoState::Starting,
+        started_at: None,
+        stopping_at: None,
+        ended_at: None,
+        exit_status: None,
+        last_exit: None,
         created_at: at(0),
         updated_at: at(0),
     }

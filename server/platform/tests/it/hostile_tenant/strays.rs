@@ -24,6 +24,7 @@ async fn dyno(t: &World, id: RunId) {
         port: None,
         raw: true,
         time: None,
+        terminal: None,
     };
     t.driver.start(&spec).await.unwrap();
 }

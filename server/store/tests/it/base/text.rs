@@ -66,6 +66,8 @@ async fn a_column_takes_the_values_of_its_enum() {
     // The others are states in the API only.
     let dynos: Vec<DynoState> = DynoState::ALL.iter().copied().filter(|state| *state != DynoState::Idle).collect();
     check(&mut db, "dynos", "state", &dynos).await;
+    // Nothing restarts one that has ended.
+    check(&mut db, "one_offs", "state", &[DynoState::Starting, DynoState::Up, DynoState::Down]).await;
     let jobs: Vec<JobState> = JobState::ALL.iter().copied().filter(|state| *state != JobState::Waiting).collect();
     check(&mut db, "jobs", "state", &jobs).await;
 }

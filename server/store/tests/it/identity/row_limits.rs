@@ -10,12 +10,12 @@ use api::{
 };
 use serde_json::json;
 use store::{
-    accounts, app_transfers, builds, formation, log_sessions, oauth_clients, releases, row_limits::*, service_accounts,
-    sessions, slugs,
+    accounts, app_transfers, builds, formation, log_sessions, oauth_clients, one_offs, releases, row_limits::*,
+    service_accounts, sessions, slugs,
 };
 use uuid::Uuid;
 
-use crate::world::{World, account, all, at};
+use crate::world::{World, account, all, at, one_off_row};
 
 impl World {
     async fn number(&self, query: &'static str) -> i64 {
@@ -49,7 +49,8 @@ async fn rows_are_counted_for_those_who_have_them() {
     store::sources::source_create(&w.db, SourceId::now_v7(), me, at(0)).await.unwrap();
     slugs::slug_create(&w.db, &w.slug_row(app, None)).await.unwrap();
     let released = w.slug(app).await;
-    w.release(app, "succeeded", Some(released)).await;
+    let release = w.release(app, "succeeded", Some(released)).await;
+    one_offs::one_off_create(&w.db, &one_off_row(app, release, "run.1")).await.unwrap();
     store::team_members::team_member_save(&w.db, TeamMemberId::now_v7(), team, me, Role::Admin, at(0)).await.unwrap();
     let new = store::team_invitations::New {
         id: TeamInvitationId::now_v7(),
@@ -71,6 +72,7 @@ async fn rows_are_counted_for_those_who_have_them() {
         (Counted::TeamMembers(team), Counted::TeamMembers(no_team)),
         (Counted::TeamInvitations(team), Counted::TeamInvitations(no_team)),
         (Counted::Collaborators(app), Counted::Collaborators(no_app)),
+        (Counted::OneOffs(app), Counted::OneOffs(no_app)),
     ] {
         let mut tx = w.db.begin().await.unwrap();
         assert_eq!(row_count(&mut tx, rows).await.unwrap(), 1, "{rows:?}");

@@ -39,6 +39,7 @@ impl Crowd {
             port: None,
             raw: false,
             time: None,
+            terminal: None,
         }
     }
 
