@@ -25,6 +25,7 @@ use crate::{
     app_transfers::{AppTransfer, AppTransferCreate, AppTransferUpdate},
     apps::{App, AppCreate, AppUpdate},
     authorizations::{Authorization, AuthorizationCreate},
+    backups::{Backup, BackupPolicy, BackupPolicyUpdate},
     buildpack_installations::{BuildpackChoice, BuildpackInstallation, BuildpackInstallationsUpdate},
     builds::Build,
     collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate, Permission},
@@ -477,6 +478,10 @@ calls! {
     job_info(id: &str) -> Job: "GET" format!("/jobs/{}", segment(id));
     /// Cancels a job.
     job_cancel(id: &str) -> Job: "POST" format!("/jobs/{}/actions/cancel", segment(id));
+    /// Where and when the platform is backed up.
+    backup_policy_info() -> BackupPolicy: "GET" "/backup-policy".into();
+    /// Changes where and when the platform is backed up.
+    backup_policy_update(update: &BackupPolicyUpdate) -> BackupPolicy: "PATCH" "/backup-policy".into(), update;
     /// Runs the job of a schedule now.
     schedule_run(name: &str) -> Job: "POST" format!("/schedules/{}/actions/run", segment(name));
     /// Ends a console session.
@@ -498,6 +503,8 @@ lists! {
     app_list() -> App: "/apps".into();
     /// The status of all apps visible to the caller.
     app_summary_list() -> AppSummary: "/app-statuses".into();
+    /// The newest backups of the platform.
+    backup_list() -> Backup: "/backups".into();
     /// The builds of an app, oldest first.
     build_list(app: &str) -> Build: of(app, "/builds");
     /// The buildpacks of an app, in order.

@@ -5,6 +5,7 @@
 //! key that HKDF derives from the master key. `legacy.rs` verifies those of the first version.
 
 mod legacy;
+mod wrapped;
 
 use std::path::Path;
 
@@ -21,6 +22,8 @@ use rand::RngCore as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
+
+pub use self::wrapped::WrappedKey;
 
 /// Encrypts, decrypts and signs with the master key.
 #[derive(Clone)]
@@ -52,7 +55,11 @@ impl Secrets {
         }
     }
 
-    fn from_base64(text: &str) -> anyhow::Result<Self> {
+    /// Uses the key in `text`, base64 of 32 bytes.
+    ///
+    /// # Errors
+    /// If it is not such a key.
+    pub fn from_base64(text: &str) -> anyhow::Result<Self> {
         let bytes = BASE64_STANDARD.decode(text).context("decode the key")?;
         let key = bytes.try_into().map_err(|_| anyhow!("the key is not 32 bytes long"))?;
         Ok(Self { key })
