@@ -5,17 +5,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use api::backups::{Backup, BackupPolicy, BackupPolicyUpdate};
 use axum::{Json, extract::State, http::HeaderMap, response::Response};
-use base::{
-    Base, Change, Error, Result, Subject, SubjectKind, pages,
-    secrets::{Secrets, WrappedKey},
-    web::Input,
-};
+use base::{Base, Change, Error, Result, Subject, SubjectKind, pages, secrets::Secrets, web::Input};
 use chrono::Utc;
 use identity::Actor;
 use sqlx::types::Json as Stored;
 use store::backups::{LIST, Policy, Row};
 
 use crate::{
+    plan::{Plan, Progress},
     s3::Access,
     target::{Place, Target},
 };
@@ -86,8 +83,8 @@ pub async fn backup_policy_update(
 ) -> Result<Json<BackupPolicy>> {
     actor.must_administer()?;
     let wrapped = wrap(&base, update.passphrase.clone()).await?;
-    let mut change = actor.change(Subject::named(SubjectKind::Setting, "backups")).await?;
-    let mut row = store::backups::backup_policy_hold(&mut change).await?;
+    let mut tx = actor.change(Subject::named(SubjectKind::Setting, "backups")).await?;
+    let mut row = store::backups::backup_policy_hold(&mut tx).await?;
     apply(&base, &mut row, &update)?;
     if let Some(wrapped) = wrapped {
         row.wrapped_key = wrapped;
@@ -98,8 +95,8 @@ pub async fn backup_policy_update(
             "passphrase is required: it decrypts the master key in the backups. If you keep a copy of master.key elsewhere, set key_is_kept_elsewhere instead; without the key, backups cannot be restored.",
         ));
     }
-    store::backups::backup_policy_update(&mut *change, &row, Utc::now()).await?;
-    schedule(&base, &mut change, row.target.is_some(), &update).await?;
+    store::backups::backup_policy_update(&mut *tx, &row, Utc::now()).await?;
+    schedule(&mut tx, row.target.is_some(), &update).await?;
     let summary = match &row.target {
         Some(target) => format!("Set the target of backups to {target}."),
         None => "Turned backups off.".to_owned(),
@@ -108,8 +105,8 @@ pub async fn backup_policy_update(
         "target": row.target, "endpoint": row.endpoint, "keep": row.keep, "with_logs": row.with_logs,
         "cron": update.cron, "zone": update.zone, "passphrase": row.wrapped_key.is_some(),
     });
-    change.record("backup_policy.update", summary, data);
-    change.commit().await?;
+    tx.record("backup_policy.update", summary, data);
+    tx.commit().await?;
     Ok(Json(policy(&base).await?))
 }
 
@@ -133,7 +130,8 @@ fn given(text: Option<&String>) -> Option<Option<String>> {
 fn apply(base: &Base, row: &mut Policy, update: &BackupPolicyUpdate) -> Result<()> {
     let invalid = |err: anyhow::Error| Error::invalid(format!("{err:#}"));
     if let Some(target) = given(update.target.as_ref()) {
-        row.target = target.map(|text| Place::parse(&text)).transpose().map_err(invalid)?.map(|place| place.to_string());
+        row.target =
+            target.map(|text| Place::parse(&text)).transpose().map_err(invalid)?.map(|place| place.to_string());
     }
     if let Some(endpoint) = given(update.endpoint.as_ref()) {
         if let Some(url) = &endpoint {
@@ -182,12 +180,12 @@ fn check(base: &Base, row: &Policy) -> Result<()> {
 }
 
 /// Sets the times of the schedule, and turns it on or off.
-async fn schedule(base: &Base, change: &mut Change, is_on: bool, update: &BackupPolicyUpdate) -> Result<()> {
+async fn schedule(tx: &mut Change, is_on: bool, update: &BackupPolicyUpdate) -> Result<()> {
     let missing = || Error::Internal(anyhow::anyhow!("the schedule {SCHEDULE} is missing"));
-    let now = store::schedules::schedule_by_name(base.db(), SCHEDULE).await?.ok_or_else(missing)?;
+    let now = store::schedules::schedule_by_name(&mut **tx, SCHEDULE).await?.ok_or_else(missing)?;
     let (cron, zone) = (update.cron.as_deref().unwrap_or(&now.cron), update.zone.as_deref().unwrap_or(&now.zone));
     background::Times::parse(cron, zone).map_err(|err| Error::invalid(format!("{err:#}.")))?;
-    background::set_times(change, SCHEDULE, (cron, zone), is_on, Utc::now()).await?;
+    background::set_times(tx, SCHEDULE, (cron, zone), is_on, Utc::now()).await?;
     Ok(())
 }
 
@@ -195,14 +193,24 @@ fn place(policy: &Policy) -> anyhow::Result<Option<Place>> {
     policy.target.as_deref().map(Place::parse).transpose()
 }
 
-/// The target of a policy.
+/// The plan of a policy; nothing without a target.
 ///
 /// # Errors
-/// If it cannot be opened.
-pub fn target(base: &Base, policy: &Policy) -> anyhow::Result<Option<Target>> {
-    let Some(place) = place(policy)? else { return Ok(None) };
-    let access = access(base.secrets(), policy)?;
-    Target::open(&place, &access, base.outbound(), true).map(Some)
+/// If the target cannot be opened.
+pub async fn planned(base: &Base, run: &Path, progress: Progress) -> anyhow::Result<Option<Plan>> {
+    let policy = store::backups::backup_policy_info(base.db()).await.context("read the policy of backups")?;
+    let Some(place) = place(&policy)? else { return Ok(None) };
+    let access = access(base.secrets(), &policy)?;
+    let wrapped = policy.wrapped_key.as_ref().map(|stored| serde_json::from_value(stored.0.clone()));
+    Ok(Some(Plan {
+        base: base.clone(),
+        run: run.to_owned(),
+        target: Target::open(&place, &access, base.outbound(), true)?,
+        wrapped_key: wrapped.transpose().context("read the encrypted master key")?,
+        with_logs: policy.with_logs,
+        keep: u32::try_from(policy.keep).unwrap_or(1),
+        progress,
+    }))
 }
 
 fn access(secrets: &Secrets, policy: &Policy) -> anyhow::Result<Access> {
@@ -213,13 +221,4 @@ fn access(secrets: &Secrets, policy: &Policy) -> anyhow::Result<Access> {
         access_key_id: policy.access_key_id.clone(),
         secret_access_key: secret.map(String::from_utf8).transpose().context("read the secret access key")?,
     })
-}
-
-/// The master key that a policy adds to its backups.
-///
-/// # Errors
-/// If it was written by a newer version.
-pub fn wrapped_key(policy: &Policy) -> anyhow::Result<Option<WrappedKey>> {
-    let stored = policy.wrapped_key.as_ref().map(|stored| serde_json::from_value(stored.0.clone()));
-    stored.transpose().context("read the encrypted master key")
 }

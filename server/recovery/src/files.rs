@@ -282,7 +282,8 @@ mod tests {
         write(&repository.join("objects/pack/tmp_pack_x"), b"incomplete");
         write(&repository.join("objects/pack/pack-1.pack"), &vec![7; LARGE as usize]);
         let content = all[0].with_objects(dir.path(), dir.path()).unwrap().unwrap();
-        let pairs = |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+        let pairs =
+            |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
         let head = ("HEAD", "ref: refs/heads/main\n");
         let objects = [("objects/aa/01", "object"), ("objects/bb/02", "later")];
         assert_eq!(unpacked(&content), pairs(&[head, objects[0], objects[1], ("refs/heads/main", "1")]));

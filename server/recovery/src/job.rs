@@ -9,10 +9,7 @@ use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    Recovery, backups,
-    making::{self, Plan},
-};
+use crate::{Recovery, backups, making, plan::Progress};
 
 /// Makes a backup and verifies it.
 #[derive(Serialize, Deserialize)]
@@ -31,19 +28,10 @@ impl Job for BackUp {
 
     /// A single step: what an interrupted one has copied is not copied again.
     async fn run(&self, recovery: &Recovery, steps: &mut Steps) -> Result<(), Failure> {
-        let policy = store::backups::backup_policy_info(recovery.db()).await?;
-        let Some(target) = backups::target(recovery, &policy)? else {
-            return Err(Failure::Final(anyhow!("No target is set for backups. Set one on the page Platform.")));
-        };
         let progress = steps.progress();
-        let plan = Plan {
-            base: recovery.base().clone(),
-            run: recovery.config().run.clone(),
-            target,
-            wrapped_key: backups::wrapped_key(&policy)?,
-            with_logs: policy.with_logs,
-            keep: u32::try_from(policy.keep).unwrap_or(1),
-            progress: Arc::new(move |fraction, note| progress.report(Some(fraction), note)),
+        let report: Progress = Arc::new(move |fraction, note| progress.report(Some(fraction), note));
+        let Some(plan) = backups::planned(recovery, &recovery.config().run, report).await? else {
+            return Err(Failure::Final(anyhow!("No target is set for backups. Set one on the page Platform.")));
         };
         steps.once("back up", async { Ok(making::back_up(&plan).await.map(|row| row.name)?) }).await?;
         Ok(())

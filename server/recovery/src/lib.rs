@@ -13,6 +13,7 @@ mod handle;
 mod job;
 mod making;
 mod manifest;
+mod plan;
 pub mod postgres;
 mod restoring;
 mod retention;
@@ -23,13 +24,13 @@ mod target;
 mod verifying;
 
 pub use crate::{
-    backups::{target, wrapped_key},
+    backups::planned,
     handle::Recovery,
     job::BackUp,
-    making::{Plan, Progress, VERIFIED, back_up},
+    making::{VERIFIED, back_up},
     manifest::Manifest,
-    restoring::{Key, Source},
+    plan::{Plan, Progress},
+    restoring::{Key, Source, is_unused},
     routes::routes,
-    s3::Access,
-    target::{Place, Target},
+    target::Target,
 };

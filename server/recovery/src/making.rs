@@ -4,16 +4,11 @@
 //! are stored before the rows that name them, and are not removed meanwhile: so whatever the dump names is there. The
 //! manifest comes last. However this ends before, there is no backup, and the next one continues with what was copied.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs::File, path::Path};
 
 use anyhow::{Context as _, anyhow, bail};
 use api::{backups::BackupState, ids::BackupId};
-use base::{Base, Subject, SubjectKind, events::EventActor, secrets::WrappedKey};
+use base::{Base, Subject, SubjectKind, events::EventActor};
 use chrono::Utc;
 use sqlx::{Connection as _, PgConnection};
 use store::backups::Row;
@@ -22,8 +17,9 @@ use crate::{
     blobs::{Blob, Blobs},
     files::{self, Content, Refs},
     manifest::{self, Entry, Header, Manifest},
+    plan::Plan,
     postgres, retention,
-    target::{Place, Target},
+    target::Place,
     verifying,
 };
 
@@ -31,24 +27,6 @@ use crate::{
 const KEPT: i64 = 1000;
 /// The file in the data directory with the time of the newest verified backup, which `wharfd doctor` reads.
 pub const VERIFIED: &str = "verified-backup";
-
-/// Reports progress: a fraction, and what is being done.
-pub type Progress = Arc<dyn Fn(f64, &str) + Send + Sync>;
-
-/// What is backed up, and where to.
-#[derive(Clone)]
-pub struct Plan {
-    pub base: Base,
-    /// The run directory, in which the temporary database has its socket.
-    pub run: PathBuf,
-    pub target: Target,
-    /// The master key, encrypted with a passphrase; nothing: as it is in the target.
-    pub wrapped_key: Option<WrappedKey>,
-    pub with_logs: bool,
-    /// Days whose last backup is kept.
-    pub keep: u32,
-    pub progress: Progress,
-}
 
 /// Makes a backup, verifies it, and removes old ones. Waits for another one. Returns its row, which is in the database
 /// however this ends.
@@ -176,21 +154,17 @@ async fn database(
     lock: &mut PgConnection,
     blobs: &Blobs,
 ) -> anyhow::Result<(Blob, BTreeMap<String, i64>, Vec<String>)> {
+    let url = &plan.base.settings().database_url;
+    let file = tempfile::tempfile_in(plan.temporary()).context("create a temporary file")?;
+    let into = file.try_clone().context("create a temporary file")?;
     let mut tx = lock.begin().await.context("fix a state of the database")?;
     let snapshot = store::backups::backup_snapshot(&mut tx).await.context("fix a state of the database")?;
-    let file = tempfile::tempfile_in(temporary(&plan.base)).context("create a temporary file")?;
-    let into = file.try_clone().context("create a temporary file")?;
-    postgres::dump(&plan.base.settings().database_url, &snapshot, into).await?;
+    postgres::dump(url, &snapshot, into).await?;
     let rows = store::backups::backup_row_counts(&mut tx).await.context("count the rows")?.into_iter().collect();
     let slugs = store::backups::backup_slug_checksums(&mut *tx).await.context("list the slugs")?;
-    tx.rollback().await.context("release the state of the database")?;
+    tx.commit().await.context("release the state of the database")?;
     let size = file.metadata().context("measure the dump")?.len();
     Ok((blobs.put(file, size).await.context("store the dump")?, rows, slugs))
-}
-
-/// Where temporary files are created. They have no name, so that a killed process leaves none.
-pub fn temporary(base: &Base) -> PathBuf {
-    base.settings().data.join("tmp")
 }
 
 /// Copies files into a backup.
@@ -215,7 +189,7 @@ impl Copy<'_> {
         for (n, refs) in refs.into_iter().enumerate() {
             let fraction = n as f64 / all.max(1) as f64;
             (self.plan.progress)(0.4 + 0.2 * fraction, &format!("repository {} of {all}", n + 1));
-            let (data, temporary, path) = (data.clone(), temporary(&self.plan.base), refs.path.clone());
+            let (data, temporary, path) = (data.clone(), self.plan.temporary(), refs.path.clone());
             let content = in_thread(move || refs.with_objects(&data, &temporary)).await;
             self.content(content.with_context(|| format!("copy {path}"))?).await?;
         }
@@ -223,7 +197,7 @@ impl Copy<'_> {
             (self.plan.progress)(0.6, "logs and metrics");
             let of = data.clone();
             for path in in_thread(move || files::log_folders(&of)).await? {
-                let (data, temporary, of) = (data.clone(), temporary(&self.plan.base), path.clone());
+                let (data, temporary, of) = (data.clone(), self.plan.temporary(), path.clone());
                 let content = in_thread(move || files::log_folder(&data, &of, &temporary)).await;
                 self.content(content.with_context(|| format!("copy {path}"))?).await?;
             }

@@ -44,10 +44,13 @@ impl Header {
     /// If it cannot be read, or belongs to something else.
     pub async fn read(target: &Target) -> anyhow::Result<Option<Self>> {
         let Some(text) = target.read(HEADER).await? else { return Ok(None) };
-        let header: Self = serde_json::from_slice(&text).with_context(|| format!("read {HEADER} in {}", target.place()))?;
+        let header: Self =
+            serde_json::from_slice(&text).with_context(|| format!("read {HEADER} in {}", target.place()))?;
         match header.format {
             FORMAT => Ok(Some(header)),
-            other => bail!("{} has backups of the format {other}, which this version of Wharf cannot read.", target.place()),
+            other => {
+                bail!("{} has backups of the format {other}, which this version of Wharf cannot read.", target.place())
+            }
         }
     }
 

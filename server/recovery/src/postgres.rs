@@ -141,7 +141,14 @@ impl Scratch {
         let log = File::create(dir.join("log")).context("create the log of the temporary database")?;
         let mut server = as_user("postgres")?;
         server.arg("-D").arg(dir).arg("-k").arg(sockets);
-        for setting in ["listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=10", "autovacuum=off", "jit=off"] {
+        for setting in [
+            "listen_addresses=",
+            "fsync=off",
+            "full_page_writes=off",
+            "max_connections=10",
+            "autovacuum=off",
+            "jit=off",
+        ] {
             server.args(["-c", setting]);
         }
         let child = server.stdout(log.try_clone()?).stderr(log).spawn().context("start a temporary database")?;
@@ -199,9 +206,9 @@ fn user() -> anyhow::Result<Option<User>> {
         return Ok(None);
     }
     let found = User::from_name("postgres").context("look up the system user postgres")?;
-    found.map(Some).ok_or_else(|| {
-        anyhow!("The system user postgres is missing. Install Postgres: apt-get install postgresql")
-    })
+    found
+        .map(Some)
+        .ok_or_else(|| anyhow!("The system user postgres is missing. Install Postgres: apt-get install postgresql"))
 }
 
 fn as_user(name: &str) -> anyhow::Result<Command> {

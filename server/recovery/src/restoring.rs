@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use base::secrets::Secrets;
-use sqlx::PgPool;
 
 use crate::{
     blobs::Blobs,
-    making::Progress,
     manifest::{self, Entry, Header, Manifest},
+    plan::Progress,
+    postgres,
     target::Target,
     verifying,
 };
@@ -103,11 +103,7 @@ impl Source {
         file.sync_all().await.context("write it to disk")
     }
 
-    /// The dump of the database, in a temporary file in `folder`.
-    ///
-    /// # Errors
-    /// If it is damaged, or cannot be written.
-    pub async fn dump(&self, folder: &Path) -> anyhow::Result<File> {
+    async fn dump(&self, folder: &Path) -> anyhow::Result<File> {
         let mut dump = tempfile::tempfile_in(folder).context("create a temporary file")?;
         let mut into = tokio::fs::File::from_std(dump.try_clone().context("create a temporary file")?);
         self.blobs.read(&self.manifest.database, &mut into).await.context("read the dump")?;
@@ -115,12 +111,17 @@ impl Source {
         Ok(dump)
     }
 
-    /// Checks that a restored database has all rows and an intact audit log.
+    /// Restores the dump into the database at `url`, which must have no tables, and checks that it has all rows and an
+    /// intact audit log. `folder` is for a temporary file.
     ///
     /// # Errors
-    /// What is missing.
-    pub async fn check(&self, db: &PgPool) -> anyhow::Result<()> {
-        verifying::check(db, &self.manifest, &self.secrets).await
+    /// If the dump is damaged, or the database cannot be written to.
+    pub async fn write_database(&self, url: &str, folder: &Path) -> anyhow::Result<()> {
+        postgres::restore(url, self.dump(folder).await?).await?;
+        let db = store::open_copy(url).await.context("connect to the restored database")?;
+        let outcome = verifying::check(&db, &self.manifest, &self.secrets).await;
+        db.close().await;
+        outcome
     }
 
     /// Writes the master key to `file`.
@@ -130,6 +131,14 @@ impl Source {
     pub fn write_key(&self, file: &Path) -> anyhow::Result<()> {
         self.secrets.write(file)
     }
+}
+
+/// Whether a target has no backups yet, of any platform.
+///
+/// # Errors
+/// If it cannot be read.
+pub async fn is_unused(target: &Target) -> anyhow::Result<bool> {
+    Ok(Header::read(target).await?.is_none())
 }
 
 fn secrets(target: &Target, header: &Header, key: Key) -> anyhow::Result<Secrets> {

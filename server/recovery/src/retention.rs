@@ -52,7 +52,12 @@ mod tests {
 
     #[test]
     fn the_last_backups_of_the_newest_days_are_kept() {
-        let names = ["20261128T033000Z-00000001", "20261201T033000Z-00000002", "20261201T120000Z-00000003", "20261202T033000Z-00000004"];
+        let names = [
+            "20261128T033000Z-00000001",
+            "20261201T033000Z-00000002",
+            "20261201T120000Z-00000003",
+            "20261202T033000Z-00000004",
+        ];
         let names = names.map(String::from);
         assert_eq!(expired(&names, 3), [names[1].clone()]);
         assert_eq!(expired(&names, 2), [names[0].clone(), names[1].clone()]);

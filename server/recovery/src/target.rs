@@ -5,6 +5,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, anyhow, bail};
+use base::Network;
 use futures::TryStreamExt as _;
 use object_store::{
     Error, ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart, local::LocalFileSystem, path::Path,
@@ -89,6 +90,17 @@ impl Target {
         Ok(Self { place: place.clone(), store })
     }
 
+    /// Opens what an operator has given on the command line, with credentials from the environment. `networks` are the
+    /// private networks that may be reached.
+    ///
+    /// # Errors
+    /// If the text is not a place, and as [`Target::open`].
+    pub fn of_operator(text: &str, networks: Vec<Network>, create: bool) -> anyhow::Result<Self> {
+        let rules = outbound::Rules { networks, allowed_ports: Vec::new() };
+        let client = outbound::Client::new(rules).context("set up outbound requests")?;
+        Self::open(&Place::parse(text)?, &Access::from_environment(), &client, create)
+    }
+
     /// Where it is.
     pub fn place(&self) -> &Place {
         &self.place
@@ -96,7 +108,8 @@ impl Target {
 
     /// The names and sizes of all objects below `folder`.
     pub async fn list(&self, folder: &str) -> anyhow::Result<Vec<(String, u64)>> {
-        let found: Vec<_> = self.store.list(Some(&Path::from(folder))).try_collect().await.map_err(|e| self.explain(e))?;
+        let found: Vec<_> =
+            self.store.list(Some(&Path::from(folder))).try_collect().await.map_err(|e| self.explain(e))?;
         Ok(found.into_iter().map(|object| (object.location.to_string(), object.size)).collect())
     }
 
@@ -230,7 +243,17 @@ mod tests {
         assert_eq!(Place::parse("s3://acme").unwrap(), bucket("acme", ""));
         assert_eq!(Place::parse("s3://acme/wharf/one/").unwrap(), bucket("acme", "wharf/one"));
         assert_eq!(Place::parse("s3://acme/wharf/one/").unwrap().to_string(), "s3://acme/wharf/one");
-        for bad in ["", "backups", "/mnt/../etc", "s3://", "s3:///x", "s3://acme/a//b", "s3://acme/../b", "gs://acme", "s3://a b"] {
+        for bad in [
+            "",
+            "backups",
+            "/mnt/../etc",
+            "s3://",
+            "s3:///x",
+            "s3://acme/a//b",
+            "s3://acme/../b",
+            "gs://acme",
+            "s3://a b",
+        ] {
             assert!(Place::parse(bad).is_err(), "{bad}");
         }
     }

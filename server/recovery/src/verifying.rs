@@ -11,8 +11,8 @@ use sqlx::PgPool;
 
 use crate::{
     blobs::Blobs,
-    making::{Plan, temporary},
     manifest::Manifest,
+    plan::Plan,
     postgres::{self, Scratch},
 };
 
@@ -34,7 +34,7 @@ pub async fn verify(plan: &Plan, blobs: &Blobs, name: &str) -> anyhow::Result<()
         read.with_context(|| format!("read {}", entry.path))?;
     }
     (plan.progress)(0.85, "restoring the database into a temporary one");
-    let dump = tempfile::tempfile_in(temporary(&plan.base)).context("create a temporary file")?;
+    let dump = tempfile::tempfile_in(plan.temporary()).context("create a temporary file")?;
     let mut into = tokio::fs::File::from_std(dump.try_clone().context("create a temporary file")?);
     blobs.read(&manifest.database, &mut into).await.context("read the dump")?;
     (&dump).seek(SeekFrom::Start(0)).context("read the dump")?;
@@ -45,7 +45,12 @@ pub async fn verify(plan: &Plan, blobs: &Blobs, name: &str) -> anyhow::Result<()
     outcome
 }
 
-async fn restored(scratch: &Scratch, dump: std::fs::File, manifest: &Manifest, secrets: &Secrets) -> anyhow::Result<()> {
+async fn restored(
+    scratch: &Scratch,
+    dump: std::fs::File,
+    manifest: &Manifest,
+    secrets: &Secrets,
+) -> anyhow::Result<()> {
     postgres::restore(&scratch.url(), dump).await?;
     let copy = scratch.connect().await?;
     let outcome = check(&copy, manifest, secrets).await;

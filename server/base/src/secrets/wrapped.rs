@@ -59,12 +59,7 @@ impl Secrets {
         let mut salt = [0; 16];
         rand::rng().fill_bytes(&mut salt);
         let sealed = derived(passphrase, &salt, (MEMORY, PASSES))?.seal(PURPOSE, &self.key);
-        Ok(WrappedKey {
-            salt: hex::encode(salt),
-            memory_kib: MEMORY,
-            passes: PASSES,
-            sealed: hex::encode(sealed),
-        })
+        Ok(WrappedKey { salt: hex::encode(salt), memory_kib: MEMORY, passes: PASSES, sealed: hex::encode(sealed) })
     }
 
     /// Writes the master key to `file`, as [`Secrets::load`] reads it.

@@ -84,7 +84,8 @@ async fn a_name_that_only_a_newer_version_knows_is_read() {
 fn literals_in_queries_are_names() {
     let source = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     let status = [names(BuildStatus::ALL), names(ReleaseStatus::ALL)].concat();
-    let state = [names(TransferState::ALL), names(BackupState::ALL), names(DynoState::ALL), names(JobState::ALL)].concat();
+    let state =
+        [names(TransferState::ALL), names(BackupState::ALL), names(DynoState::ALL), names(JobState::ALL)].concat();
     let by = names(GrantedBy::ALL);
     for (column, names) in [("status", status), ("state", state), ("role", names(Role::ALL)), ("given_by", by)] {
         let found = literals(&source, column);
