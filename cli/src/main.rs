@@ -14,6 +14,7 @@ mod app_transfers;
 mod apps;
 mod audit;
 mod authorizations;
+mod backups;
 mod buildpack_installations;
 mod builds;
 mod collaborators;
@@ -143,6 +144,9 @@ commands! {
         "jobs" ["platform:jobs"] => jobs::List,
         "jobs:info" ["platform:jobs:info"] => jobs::Info,
         "jobs:cancel" ["platform:jobs:cancel"] => jobs::Cancel,
+        "platform:backups" [] => backups::List,
+        "platform:backups:set" [] => backups::Set,
+        "platform:backups:run" [] => backups::Run,
         "schedules" ["platform:schedules"] => schedules::List,
         "schedules:run" ["platform:schedules:run"] => schedules::Run,
         "help" [] => help::Help,

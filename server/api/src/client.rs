@@ -25,7 +25,7 @@ use crate::{
     app_transfers::{AppTransfer, AppTransferCreate, AppTransferUpdate},
     apps::{App, AppCreate, AppUpdate},
     authorizations::{Authorization, AuthorizationCreate},
-    backups::{Backup, BackupPolicy, BackupPolicyUpdate},
+    backups::{BackupPolicy, BackupPolicyUpdate},
     buildpack_installations::{BuildpackChoice, BuildpackInstallation, BuildpackInstallationsUpdate},
     builds::Build,
     collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate, Permission},
@@ -503,8 +503,6 @@ lists! {
     app_list() -> App: "/apps".into();
     /// The status of all apps visible to the caller.
     app_summary_list() -> AppSummary: "/app-statuses".into();
-    /// The newest backups of the platform.
-    backup_list() -> Backup: "/backups".into();
     /// The builds of an app, oldest first.
     build_list(app: &str) -> Build: of(app, "/builds");
     /// The buildpacks of an app, in order.
