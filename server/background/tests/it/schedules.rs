@@ -3,7 +3,7 @@
 use api::ids::JobId;
 use async_trait::async_trait;
 use background::{
-    Cancel, Enqueued, Failure, Job, Registry, Schedule, Steps, enqueue_now, run_next, tick, write_schedules,
+    Cancel, Enqueued, Failure, Job, Registry, Schedule, Steps, enqueue_now, run_next, set_times, tick, write_schedules,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
