@@ -5,7 +5,6 @@
 //! key that HKDF derives from the master key. `legacy.rs` verifies those of the first version.
 
 mod legacy;
-mod wrapped;
 
 use std::path::Path;
 
@@ -23,12 +22,10 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-pub use self::wrapped::WrappedKey;
-
 /// Encrypts, decrypts and signs with the master key.
 #[derive(Clone)]
 pub struct Secrets {
-    key: [u8; 32],
+    pub(crate) key: [u8; 32],
 }
 
 impl std::fmt::Debug for Secrets {

@@ -135,7 +135,8 @@ fn apply(base: &Base, row: &mut Policy, update: &BackupPolicyUpdate) -> Result<(
     }
     if let Some(endpoint) = given(update.endpoint.as_ref()) {
         if let Some(url) = &endpoint {
-            let unusable = |err| Error::invalid(format!("The endpoint {url:.200} cannot be used: {err}."));
+            let unusable =
+                |err: outbound::Error| Error::invalid(format!("The endpoint {url:.200} cannot be used: {err}."));
             base.outbound().check(url).map_err(unusable)?;
         }
         row.endpoint = endpoint;

@@ -95,8 +95,7 @@ impl Blobs {
     ///
     /// # Errors
     /// If it cannot be read, changes all the time, or cannot be stored.
-    pub async fn put(&self, file: File, size: u64) -> anyhow::Result<Blob> {
-        let mut file = file;
+    pub async fn put(&self, mut file: File, size: u64) -> anyhow::Result<Blob> {
         for _ in 0..ATTEMPTS {
             let sha256 = hash(&mut file, size).await?;
             let blob = Blob::new(&self.secrets, size, &sha256);

@@ -70,7 +70,7 @@ impl Refs {
         while let Some(found) = walk.next()? {
             if found.is_dir() && found.path == Path::new("objects") {
                 walk.pass_over();
-            } else if found.is_file() && !is_temporary(&found.path) {
+            } else if found.is_file() && found.path.extension().is_none_or(|ending| ending != "lock") {
                 // A ref can be packed or deleted while they are read.
                 let Some(mut file) = was_found(walk.here().file(found.name.as_ref()))? else { continue };
                 let mut content = Vec::new();

@@ -128,7 +128,7 @@ async fn make(plan: &Plan, lock: &mut PgConnection, blobs: &Blobs, row: &Row) ->
     let refs = in_thread(move || files::refs(&data)).await?;
     (plan.progress)(0.05, "dumping the database");
     let (database, rows, slugs) = database(plan, lock, blobs).await?;
-    let mut copy = Copy { plan, blobs, entries: Vec::new() };
+    let mut copy = Copier { plan, blobs, entries: Vec::new() };
     copy.files(refs, &slugs).await?;
     let option = |name: &str, value: String| (name.to_owned(), value);
     let options = [
@@ -168,13 +168,13 @@ async fn database(
 }
 
 /// Copies files into a backup.
-struct Copy<'a> {
+struct Copier<'a> {
     plan: &'a Plan,
     blobs: &'a Blobs,
     entries: Vec<Entry>,
 }
 
-impl Copy<'_> {
+impl Copier<'_> {
     async fn files(&mut self, refs: Vec<Refs>, slugs: &[String]) -> anyhow::Result<()> {
         let data = self.data().to_owned();
         for name in files::SINGLE {

@@ -9,7 +9,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow, bail};
-use base::secrets::{Secrets, WrappedKey, same};
+use base::{
+    secrets::{Secrets, same},
+    wrapped_key::WrappedKey,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use base::{Base, secrets::WrappedKey};
+use base::{Base, wrapped_key::WrappedKey};
 
 use crate::target::Target;
 

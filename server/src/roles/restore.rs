@@ -59,6 +59,9 @@ pub async fn run(settings: RestoreSettings) -> Result<()> {
         Ok(lock) => lock,
         Err(holder) => bail!("{} is used by process {}.", data.display(), holder.pid),
     };
+    if let Some(why) = data::trouble(&data, true) {
+        bail!(why);
+    }
     must_be_empty(&data)?;
     let source = open(&settings, &common).await?;
     let staging = data.join(STAGING);

@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Secrets, write_private};
+use crate::secrets::{Secrets, write_private};
 
 /// The minimum length of a passphrase, in characters: whoever can read it offline can try many.
 const SHORTEST: usize = 12;
@@ -43,7 +43,8 @@ impl WrappedKey {
         let (salt, sealed) = (hex::decode(&self.salt)?, hex::decode(&self.sealed)?);
         let opened = derived(passphrase, &salt, (self.memory_kib, self.passes))?.open(PURPOSE, &sealed);
         let key = opened.map_err(|_| anyhow!("The passphrase is wrong."))?;
-        Ok(Secrets { key: key.try_into().map_err(|_| anyhow!("the encrypted master key is not 32 bytes long"))? })
+        let key = key.try_into().map_err(|_| anyhow!("the encrypted master key is not 32 bytes long"))?;
+        Ok(Secrets { key })
     }
 }
 
