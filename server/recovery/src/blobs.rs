@@ -31,6 +31,18 @@ const TAG: u64 = 16;
 /// Attempts at a file that changes while it is read.
 const ATTEMPTS: usize = 3;
 
+/// What is in a target is not what was stored: no attempt to read it again will help.
+#[derive(Debug)]
+pub struct Damaged(pub String);
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Damaged {}
+
 /// The content of a file in a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blob {
@@ -162,7 +174,7 @@ impl Blobs {
     pub async fn read(&self, blob: &Blob, out: &mut (impl AsyncWrite + Unpin)) -> anyhow::Result<()> {
         let cipher = self.cipher(blob);
         let mut digest = Sha256::new();
-        let damaged = || anyhow!("{} in {} is damaged.", blob.name, self.target.place());
+        let damaged = || Damaged(format!("{} in {} is damaged.", blob.name, self.target.place()));
         let mut left = blob.size;
         for number in 0..blob.chunks() {
             let plain = left.min(CHUNK);
@@ -177,7 +189,7 @@ impl Blobs {
         out.flush().await.context("write to disk")?;
         match hex::encode(digest.finalize()) == blob.sha256 {
             true => Ok(()),
-            false => Err(damaged()),
+            false => Err(damaged().into()),
         }
     }
 

@@ -14,7 +14,7 @@ use sqlx::{Connection as _, PgConnection};
 use store::backups::Row;
 
 use crate::{
-    blobs::{Blob, Blobs},
+    blobs::{Blob, Blobs, Damaged},
     files::{self, Content, Refs},
     manifest::{self, Entry, Header, Manifest},
     plan::Plan,
@@ -93,7 +93,12 @@ async fn make_and_verify(plan: &Plan, lock: &mut PgConnection, row: &mut Row) ->
     row.stored_bytes = i64::try_from(blobs.added())?;
     row.files = i64::try_from(manifest.entries.len() + 1)?;
     store::backups::backup_update(db, row, Utc::now()).await?;
-    verifying::verify(plan, &blobs, &row.name).await.context("The backup was made, but it cannot be restored")?;
+    if let Err(err) = verifying::verify(plan, &blobs, &row.name).await {
+        if err.downcast_ref::<Damaged>().is_some() {
+            manifest::remove(&plan.target, &row.name).await?;
+        }
+        return Err(err.context("The backup was made, but could not be verified"));
+    }
     (row.state, row.verified_at) = (BackupState::Verified, Some(Utc::now()));
     let data = &plan.base.settings().data;
     base::secrets::write_private(&data.join(VERIFIED), &row.started_at.to_rfc3339())?;

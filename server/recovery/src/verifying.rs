@@ -8,9 +8,10 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use base::{events::verify::verify_copy, secrets::Secrets};
 use sqlx::PgPool;
+use tokio::io::AsyncWrite;
 
 use crate::{
-    blobs::Blobs,
+    blobs::{Blob, Blobs, Damaged},
     manifest::Manifest,
     plan::Plan,
     postgres::{self, Scratch},
@@ -30,19 +31,28 @@ pub async fn verify(plan: &Plan, blobs: &Blobs, name: &str) -> anyhow::Result<()
     let all = manifest.entries.len().max(1) as f64;
     for (n, entry) in manifest.entries.iter().enumerate() {
         (plan.progress)(0.65 + 0.2 * n as f64 / all, "reading the backup again");
-        let read = blobs.read(&entry.blob, &mut tokio::io::sink()).await;
+        let read = read(blobs, &entry.blob, &mut tokio::io::sink()).await;
         read.with_context(|| format!("read {}", entry.path))?;
     }
     (plan.progress)(0.85, "restoring the database into a temporary one");
     let dump = tempfile::tempfile_in(plan.temporary()).context("create a temporary file")?;
     let mut into = tokio::fs::File::from_std(dump.try_clone().context("create a temporary file")?);
-    blobs.read(&manifest.database, &mut into).await.context("read the dump")?;
+    read(blobs, &manifest.database, &mut into).await.context("read the dump")?;
     (&dump).seek(SeekFrom::Start(0)).context("read the dump")?;
     let data = &plan.base.settings().data;
     let scratch = Scratch::start(&data.join(SCRATCH), &plan.run.join(SCRATCH)).await?;
     let outcome = restored(&scratch, dump, &manifest, secrets).await;
     scratch.stop().await?;
     outcome
+}
+
+/// Reads a blob. A damaged one is deleted, so that the next backup stores it again.
+async fn read(blobs: &Blobs, blob: &Blob, out: &mut (impl AsyncWrite + Unpin)) -> anyhow::Result<()> {
+    let read = blobs.read(blob, out).await;
+    if read.as_ref().is_err_and(|err| err.downcast_ref::<Damaged>().is_some()) {
+        blobs.delete(&blob.name).await?;
+    }
+    read
 }
 
 async fn restored(
@@ -70,11 +80,11 @@ pub async fn check(copy: &PgPool, manifest: &Manifest, secrets: &Secrets) -> any
     if manifest.rows != found {
         let differs = manifest.rows.iter().find(|(table, rows)| found.get(*table) != Some(*rows));
         let table = differs.map_or("another table", |(table, _)| table.as_str());
-        bail!("The restored database is incomplete: the number of rows of {table} differs.");
+        bail!(Damaged(format!("The restored database is incomplete: the number of rows of {table} differs.")));
     }
     let verdict = verify_copy(copy, secrets).await.map_err(|err| anyhow!("verify the restored audit log: {err}"))?;
     match verdict.broken_at {
         None => Ok(()),
-        Some(_) => bail!("The restored audit log is not intact. {}", verdict.message),
+        Some(_) => bail!(Damaged(format!("The restored audit log is not intact. {}", verdict.message))),
     }
 }

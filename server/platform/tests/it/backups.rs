@@ -161,10 +161,11 @@ async fn damage_is_found() {
     let progress: recovery::Progress = Arc::new(|_, _| {});
     let restored = open(folder.path()).await.unwrap().write_files(into.path(), &progress).await.unwrap_err();
     assert!(format!("{restored:#}").contains("is damaged"), "{restored:#}");
-    // The next backup does not trust it, either.
+    // The next backup does not trust it, either, and does not exist.
     let next = back_up(&plan(&t, folder.path())).await.unwrap_err();
     assert!(format!("{next:#}").contains("is damaged"), "{next:#}");
     assert_eq!(listed(&t).await[0].state, BackupState::Failed);
+    assert_eq!((files(&folder.path().join("backups")).len(), blob.exists()), (1, false));
 
     fs::write(blob, &whole[..whole.len() - 1]).unwrap();
     let truncated = open(folder.path()).await.err().unwrap().to_string();
