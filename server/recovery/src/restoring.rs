@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use base::secrets::Secrets;
+use chrono::Utc;
+use sqlx::PgPool;
 
 use crate::{
     blobs::Blobs,
@@ -103,6 +105,12 @@ impl Source {
         file.sync_all().await.context("write it to disk")
     }
 
+    async fn check(&self, db: &PgPool) -> anyhow::Result<()> {
+        verifying::check(db, &self.manifest, &self.secrets).await?;
+        let mut db = db.acquire().await.context("connect to the restored database")?;
+        store::backups::backup_turn_off(&mut db, Utc::now()).await.context("turn scheduled backups off")
+    }
+
     async fn dump(&self, folder: &Path) -> anyhow::Result<File> {
         let mut dump = tempfile::tempfile_in(folder).context("create a temporary file")?;
         let mut into = tokio::fs::File::from_std(dump.try_clone().context("create a temporary file")?);
@@ -112,14 +120,15 @@ impl Source {
     }
 
     /// Restores the dump into the database at `url`, which must have no tables, and checks that it has all rows and an
-    /// intact audit log. `folder` is for a temporary file.
+    /// intact audit log. Scheduled backups are off in it, since the original may still use the target. `folder` is for a
+    /// temporary file.
     ///
     /// # Errors
     /// If the dump is damaged, or the database cannot be written to.
     pub async fn write_database(&self, url: &str, folder: &Path) -> anyhow::Result<()> {
         postgres::restore(url, self.dump(folder).await?).await?;
         let db = store::open_copy(url).await.context("connect to the restored database")?;
-        let outcome = verifying::check(&db, &self.manifest, &self.secrets).await;
+        let outcome = self.check(&db).await;
         db.close().await;
         outcome
     }

@@ -142,5 +142,8 @@ fn explain(source: &Source, data: &Path) {
     let options: Vec<String> =
         options.map(|(name, value)| if value == "true" { name.clone() } else { format!("{name} {value}") }).collect();
     println!("Restored the backup {} into {}.", source.name(), data.display());
+    println!(
+        "Scheduled backups are off in it, since the original may still use the target: turn them on on the page Platform."
+    );
     println!("Start it: wharfd up --data {} {}", data.display(), options.join(" "));
 }

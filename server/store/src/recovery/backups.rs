@@ -184,6 +184,19 @@ pub async fn backup_sweep(db: impl PgExecutor<'_>, kept: i64) -> sqlx::Result<u6
     Ok(swept.bind(kept).execute(db).await?.rows_affected())
 }
 
+/// Turns the schedule off in a restored database, and ends the backup that it was made by: the original platform may
+/// still use the target.
+pub async fn backup_turn_off(db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update schedules set next_at = null, updated_at = $1 where name = 'backups'")
+        .bind(now)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query("delete from jobs where kind = 'backups.run' and state in ('pending', 'running')")
+        .execute(&mut *db)
+        .await?;
+    backup_interrupt_all(db, "The platform was restored from this backup, or a later one.", now).await
+}
+
 /// Makes this connection the one that makes a backup: archives of slugs are not removed while it is open. Waits for
 /// another one.
 pub async fn backup_hold(db: &mut PgConnection) -> sqlx::Result<()> {

@@ -6,7 +6,7 @@ use store::{
     backups::{
         self, LIST, backup_create, backup_hold, backup_interrupt_all, backup_list, backup_newest_verified,
         backup_policy_hold, backup_policy_info, backup_policy_update, backup_remove_all, backup_row_counts,
-        backup_slug_checksums, backup_snapshot, backup_sweep, backup_update,
+        backup_slug_checksums, backup_snapshot, backup_sweep, backup_turn_off, backup_update,
     },
     open_copy, slugs,
 };
@@ -103,4 +103,27 @@ async fn a_copy_is_opened_as_it_is() {
     let copy = open_copy(&store::testing::database().await).await.unwrap();
     let mut db = copy.acquire().await.unwrap();
     assert!(!backup_row_counts(&mut db).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_restored_platform_makes_no_backups_by_itself() {
+    let w = World::start().await;
+    for insert in [
+        "insert into schedules (id, name, about, cron, zone, kind, subject, params, next_at)
+         select gen_random_uuid(), name, 'x', '0 0 * * *', 'UTC', 'x', gen_random_uuid(), '{}', now()
+         from unnest(array['backups', 'retention']) name",
+        "insert into jobs (id, kind, subject, params)
+         select gen_random_uuid(), kind, gen_random_uuid(), '{}' from unnest(array['backups.run', 'retention.run']) kind",
+    ] {
+        sqlx::query(insert).execute(&w.db).await.unwrap();
+    }
+    backup_create(&w.db, &running("one")).await.unwrap();
+    let mut db = w.db.acquire().await.unwrap();
+    backup_turn_off(&mut db, at(1)).await.unwrap();
+    let due: Vec<String> =
+        sqlx::query_scalar("select name from schedules where next_at is not null").fetch_all(&w.db).await.unwrap();
+    let jobs: Vec<String> = sqlx::query_scalar("select kind from jobs").fetch_all(&w.db).await.unwrap();
+    assert_eq!((due, jobs), (vec!["retention".to_owned()], vec!["retention.run".to_owned()]));
+    let rows = backup_list(&w.db, &all(&LIST)).await.unwrap().rows;
+    assert_eq!(rows[0].state, BackupState::Failed);
 }
