@@ -5,6 +5,7 @@ mod activity;
 mod app_frame;
 mod apps;
 mod audit;
+mod backups;
 mod build;
 mod codes;
 mod compare;

@@ -15,6 +15,7 @@ mod apps;
 mod archive;
 mod audit;
 mod authorizations;
+mod backups;
 mod buildpack_installations;
 mod builds;
 mod collaborators;
@@ -166,6 +167,9 @@ commands! {
         "jobs" ["platform:jobs"] => jobs::List,
         "jobs:info" ["platform:jobs:info"] => jobs::Info,
         "jobs:cancel" ["platform:jobs:cancel"] => jobs::Cancel,
+        "platform:backups" [] => backups::List,
+        "platform:backups:set" [] => backups::Set,
+        "platform:backups:run" [] => backups::Run,
         "schedules" ["platform:schedules"] => schedules::List,
         "schedules:run" ["platform:schedules:run"] => schedules::Run,
         "help" [] => help::Help,

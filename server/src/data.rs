@@ -39,8 +39,8 @@ const PRIVATE: [&str; 12] = [
     "metrics",
 ];
 /// Other known entries of a data directory.
-const KNOWN: [&str; 7] =
-    ["master.key", "admin-token", "server-id", "postgres", "postgres.new", "routes.json", "lost+found"];
+const KNOWN: [&str; 8] =
+    ["master.key", "admin-token", "server-id", "postgres", "postgres.new", "restoring", "routes.json", "lost+found"];
 /// Entries of the user `postgres`, which sets their permissions itself.
 const OF_POSTGRES: [&str; 3] = ["postgres", "postgres.new", "pg"];
 /// The directory of all RUNs, and the folder shared by them.

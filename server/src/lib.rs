@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand};
 pub use crate::console::Embedded;
 use crate::{
     config::{Settings, UpSettings},
-    roles::Role,
+    roles::{Role, backup::BackupSettings, restore::RestoreSettings},
 };
 
 /// Wharf: a self-hosted platform to run your apps
@@ -41,6 +41,10 @@ enum Command {
     Up(UpSettings),
     /// Check this machine for problems
     Doctor(Settings),
+    /// Back up the platform while it runs, and verify the backup
+    Backup(BackupSettings),
+    /// Restore a backup into an empty data directory
+    Restore(RestoreSettings),
     /// Print a one-time sign-in link
     LoginLink(Settings),
     /// Print the version
@@ -78,6 +82,12 @@ pub fn main(site: Embedded) -> ExitCode {
         Command::Doctor(settings) => roles::doctor::run(&settings),
         Command::LoginLink(settings) => {
             roles::run(Role::LoginLink, &settings.clone(), || Ok(roles::login_link::run(settings)))
+        }
+        Command::Backup(settings) => {
+            roles::run(Role::Backup, &settings.common.clone(), || Ok(roles::backup::run(settings)))
+        }
+        Command::Restore(settings) => {
+            roles::run(Role::Restore, &settings.common.clone(), || Ok(roles::restore::run(settings)))
         }
         Command::Version => {
             println!("wharfd {}", env!("CARGO_PKG_VERSION"));

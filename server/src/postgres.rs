@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
+pub use recovery::postgres::installed;
 
 use crate::{
     data, machine,
@@ -21,8 +22,6 @@ use crate::{
 };
 
 const DATABASE: &str = "wharf";
-/// Where distributions install each major version.
-const PLACES: [&str; 3] = ["/usr/lib/postgresql", "/usr/pgsql", "/opt/postgresql"];
 /// Recovery after a crash can take minutes.
 const START: Duration = Duration::from_secs(600);
 const LOG_BYTES: u64 = 10 << 20;
@@ -77,7 +76,7 @@ impl Postgres {
 
     /// Where the database is.
     pub fn url(&self) -> String {
-        format!("postgres:///{DATABASE}?host={}&user=postgres", self.sockets.display())
+        url(&self.sockets)
     }
 
     /// Adopts the running server or starts it, and waits until it is ready.
@@ -194,6 +193,15 @@ impl Postgres {
     }
 }
 
+/// Where the database is that was started for the run directory `run`.
+pub fn url_of_running(run: &Path) -> String {
+    url(&run.join("pg"))
+}
+
+fn url(sockets: &Path) -> String {
+    format!("postgres:///{DATABASE}?host={}&user=postgres", sockets.display())
+}
+
 /// The programs for the cluster: of its own major version, or the newest for a new one.
 fn programs(cluster: &Path) -> Result<PathBuf> {
     let installed = installed();
@@ -213,22 +221,6 @@ fn programs(cluster: &Path) -> Result<PathBuf> {
             "PostgreSQL is missing. Install it with: apt-get install postgresql (or use an external database with WHARF_DATABASE_URL)"
         ),
     }
-}
-
-/// Installed major versions, newest first, and their program folders.
-pub fn installed() -> Vec<(u32, PathBuf)> {
-    let mut found: Vec<(u32, PathBuf)> = Vec::new();
-    for place in PLACES {
-        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-            let bin = entry.path().join("bin");
-            let major = entry.file_name().to_string_lossy().parse().ok();
-            if let Some(major) = major.filter(|_| bin.join("postgres").exists() && bin.join("initdb").exists()) {
-                found.push((major, bin));
-            }
-        }
-    }
-    found.sort_by(|a, b| b.cmp(a));
-    found
 }
 
 /// Our part of the settings, readable by the user `postgres`. An existing file is replaced, never

@@ -59,7 +59,7 @@ fn sources() -> Vec<(String, String)> {
 }
 
 /// The crates of the domain, from the bottom.
-const AREAS: [&str; 6] = ["base", "identity", "platform", "builds", "observe", "areas"];
+const AREAS: [&str; 7] = ["base", "identity", "platform", "builds", "observe", "recovery", "areas"];
 
 fn is_test(file: &str) -> bool {
     file.contains("/tests/") || file.ends_with("/tests.rs")
@@ -86,10 +86,11 @@ const ALLOWED: &str = "
     browser: app api
     app: api
     cli: api
-    server: app areas base builds identity platform api repositories router dyno trees worker
+    server: app areas base builds identity platform recovery api repositories router dyno trees worker
     base: store outbound worker api
     identity: base store outbound api
-    areas: base identity platform builds observe dyno
+    areas: base identity platform builds observe recovery dyno
+    recovery: base identity platform store background outbound api trees
     observe: base identity platform builds store background router logs monitor api spool
     platform: base identity store background builder dyno router logs monitor addons api spool trees worker
     builds: base identity platform store background builder dyno monitor outbound repositories api spool trees worker

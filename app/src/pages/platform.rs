@@ -7,6 +7,7 @@ use api::{
 };
 use leptos::{either::Either, prelude::*};
 
+use super::backups::Backups;
 use crate::{
     clock::Clock,
     data::{LiveData, client},
@@ -44,6 +45,7 @@ fn Platform(info: Signal<PlatformInfo>) -> impl IntoView {
         />
         <div class="cols">
             <div class="stack g6">
+                <Backups/>
                 <Reconcilers info/>
                 <Jobs info/>
             </div>

@@ -25,6 +25,7 @@ use crate::{
     app_transfers::{AppTransfer, AppTransferCreate, AppTransferUpdate},
     apps::{App, AppCreate, AppUpdate},
     authorizations::{Authorization, AuthorizationCreate},
+    backups::{BackupPolicy, BackupPolicyUpdate},
     buildpack_installations::{BuildpackChoice, BuildpackInstallation, BuildpackInstallationsUpdate},
     builds::{Build, BuildCreate},
     collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate, Permission},
@@ -492,6 +493,10 @@ calls! {
     job_info(id: &str) -> Job: "GET" format!("/jobs/{}", segment(id));
     /// Cancels a job.
     job_cancel(id: &str) -> Job: "POST" format!("/jobs/{}/actions/cancel", segment(id));
+    /// Where and when the platform is backed up.
+    backup_policy_info() -> BackupPolicy: "GET" "/backup-policy".into();
+    /// Changes where and when the platform is backed up.
+    backup_policy_update(update: &BackupPolicyUpdate) -> BackupPolicy: "PATCH" "/backup-policy".into(), update;
     /// Runs the job of a schedule now.
     schedule_run(name: &str) -> Job: "POST" format!("/schedules/{}/actions/run", segment(name));
     /// Ends a console session.

@@ -73,6 +73,8 @@ ids! {
     AppTransferId,
     /// Identifies an authorization, that is, an API token.
     AuthorizationId,
+    /// Identifies a backup of the platform.
+    BackupId,
     /// Identifies a build.
     BuildId,
     /// Identifies an account's access to an app.

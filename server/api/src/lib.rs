@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod app_transfers;
 pub mod apps;
 pub mod authorizations;
+pub mod backups;
 pub mod buildpack_installations;
 pub mod builds;
 pub mod client;

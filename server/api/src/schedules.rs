@@ -8,7 +8,7 @@ use crate::{
     jobs::JobState,
 };
 
-/// A schedule. Schedules are built into the platform and cannot be changed.
+/// A schedule. Schedules are built into the platform; only the times of `backups` can be changed, with its policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     pub id: ScheduleId,

@@ -30,6 +30,8 @@ kinds! {
     App = "app",
     /// The audit log itself. Without id.
     AuditLog = "audit_log",
+    /// A backup of the platform.
+    Backup = "backup",
     /// A build of an app.
     Build = "build",
     /// The network address of a client from which nobody has signed in. Without id.

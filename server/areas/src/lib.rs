@@ -16,7 +16,8 @@ use base::{
 use builds::{Builds, Config};
 use dyno::Driver;
 use observe::Observe;
-use platform::Platform;
+use platform::{Platform, work::AreaWork};
+use recovery::Recovery;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// All areas, running. Cheap to clone.
@@ -24,6 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub struct Areas {
     builds: Builds,
     observe: Observe,
+    recovery: Recovery,
 }
 
 impl Areas {
@@ -48,9 +50,10 @@ impl Areas {
 
     async fn over(platform: Platform, config: Config) -> anyhow::Result<Self> {
         let builds = Builds::open(platform.clone(), config).await?;
-        platform.begin_work(builds.work()?).await?;
+        let recovery = Recovery::new(platform.clone());
+        platform.begin_work(joined([builds.work()?, recovery.work()?])).await?;
         builds.start();
-        Ok(Self { builds, observe: Observe::start(platform) })
+        Ok(Self { builds, observe: Observe::start(platform), recovery })
     }
 
     /// The handle of the area `builds`.
@@ -61,6 +64,11 @@ impl Areas {
     /// The handle of the area `platform`, which the others build on.
     pub fn platform(&self) -> &Platform {
         self.observe.platform()
+    }
+
+    /// The handle of the area `recovery`.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
     }
 
     /// Stops the background work. With `stop_dynos`, all dynos are stopped and have 30 seconds to exit; otherwise they keep
@@ -80,6 +88,18 @@ impl Areas {
     }
 }
 
+/// The work of several areas.
+fn joined(areas: impl IntoIterator<Item = AreaWork>) -> AreaWork {
+    let mut all = AreaWork::default();
+    for AreaWork { jobs, schedules, retention, files } in areas {
+        all.jobs.extend(jobs);
+        all.schedules.extend(schedules);
+        all.retention.extend(retention);
+        all.files.extend(files);
+    }
+    all
+}
+
 /// Every route with the token scope that it requires.
 pub fn route_list() -> Vec<Route> {
     routes(None).list()
@@ -92,6 +112,7 @@ fn routes(areas: Option<&Areas>) -> Routes<()> {
     let limit = DefaultBodyLimit::max(4 << 20);
     bind(platform::routes(), platform)
         .merge(bind(builds::routes(), builds))
+        .merge(bind(recovery::routes(), areas.map(Areas::recovery)))
         .limit(limit)
         // Pushes and uploads have limits of their own.
         .merge(bind(builds::open_routes(), builds))

@@ -34,7 +34,7 @@ pub use crate::{
     progress::Progress,
     reconciler::{Driver, Reconciler, Report, Seen},
     schedule::{Schedule, Times},
-    scheduler::{Enqueued, Scheduler, enqueue_now, tick, write_schedules},
+    scheduler::{Enqueued, Scheduler, enqueue_now, set_times, tick, write_schedules},
     steps::Steps,
     worker::{CHANNEL, Registry, Worker, requeue_all, run_next, take_over},
 };

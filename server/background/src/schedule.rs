@@ -53,6 +53,7 @@ pub struct Schedule {
     pub(crate) params: serde_json::Value,
     pub(crate) times: Times,
     pub(crate) runs_at_start: bool,
+    pub(crate) is_set_by_users: bool,
 }
 
 impl Schedule {
@@ -69,12 +70,17 @@ impl Schedule {
     ) -> anyhow::Result<Self> {
         let times = Times::parse(cron, zone).with_context(|| format!("the schedule {name}"))?;
         let (kind, subject, params) = (J::KIND, job.subject(), params(job)?);
-        Ok(Self { name, about, cron, zone, kind, subject, params, times, runs_at_start: false })
+        Ok(Self { name, about, cron, zone, kind, subject, params, times, runs_at_start: false, is_set_by_users: false })
     }
 
     /// Also runs whenever a server starts.
     pub fn and_at_start(self) -> Self {
         Self { runs_at_start: true, ..self }
+    }
+
+    /// Its times are those of [`set_times`](crate::set_times), which the database remembers; until then, it is off.
+    pub fn set_by_users(self) -> Self {
+        Self { is_set_by_users: true, ..self }
     }
 }
 

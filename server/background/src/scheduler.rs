@@ -53,16 +53,18 @@ impl Drop for Scheduler {
 }
 
 /// Makes the rows equal to `schedules`. The next time of a schedule stays unless its expression or zone has changed, so
-/// that a time missed since then is made up for.
+/// that a time missed since then is made up for. Times that users have set stay.
 pub async fn write_schedules(pool: &PgPool, schedules: &[Schedule], now: DateTime<Utc>) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
     for new in schedules {
         sqlx::query(
             "insert into schedules as s (id, name, about, cron, zone, kind, subject, params, next_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             on conflict (name) do update set about = excluded.about, cron = excluded.cron, zone = excluded.zone,
+             on conflict (name) do update set about = excluded.about,
+                 cron = case when $10 then s.cron else excluded.cron end,
+                 zone = case when $10 then s.zone else excluded.zone end,
                  kind = excluded.kind, subject = excluded.subject, params = excluded.params, updated_at = now(),
-                 next_at = case when (s.cron, s.zone) = (excluded.cron, excluded.zone) then s.next_at
+                 next_at = case when $10 or (s.cron, s.zone) = (excluded.cron, excluded.zone) then s.next_at
                                 else excluded.next_at end",
         )
         .bind(ScheduleId::now_v7())
@@ -73,7 +75,8 @@ pub async fn write_schedules(pool: &PgPool, schedules: &[Schedule], now: DateTim
         .bind(new.kind)
         .bind(new.subject)
         .bind(&new.params)
-        .bind(new.times.after(now))
+        .bind(new.times.after(now).filter(|_| !new.is_set_by_users))
+        .bind(new.is_set_by_users)
         .execute(&mut *tx)
         .await?;
     }
@@ -160,6 +163,27 @@ pub async fn tick(pool: &PgPool, now: DateTime<Utc>) -> anyhow::Result<Vec<Strin
     }
     tx.commit().await.context("enqueue scheduled jobs")?;
     Ok(begun)
+}
+
+/// Sets the times of the schedule called `name`, which is [`Schedule::set_by_users`]; without `is_on`, it is never due.
+/// Returns when it is due next.
+pub async fn set_times(
+    tx: &mut PgConnection,
+    name: &str,
+    (cron, zone): (&str, &str),
+    is_on: bool,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Option<DateTime<Utc>>> {
+    let next = Times::parse(cron, zone)?.after(now).filter(|_| is_on);
+    sqlx::query("update schedules set cron = $2, zone = $3, next_at = $4, updated_at = now() where name = $1")
+        .bind(name)
+        .bind(cron)
+        .bind(zone)
+        .bind(next)
+        .execute(tx)
+        .await
+        .context("set the times of a schedule")?;
+    Ok(next)
 }
 
 /// The result of [`enqueue_now`].

@@ -30,6 +30,7 @@ pub mod settings;
 pub mod slots;
 mod subject;
 pub mod web;
+pub mod wrapped_key;
 
 pub use outbound::Network;
 

@@ -25,7 +25,7 @@ use uuid::Uuid;
 /// Encrypts, decrypts and signs with the master key.
 #[derive(Clone)]
 pub struct Secrets {
-    key: [u8; 32],
+    pub(crate) key: [u8; 32],
 }
 
 impl std::fmt::Debug for Secrets {
@@ -52,7 +52,11 @@ impl Secrets {
         }
     }
 
-    fn from_base64(text: &str) -> anyhow::Result<Self> {
+    /// Uses the key in `text`, base64 of 32 bytes.
+    ///
+    /// # Errors
+    /// If it is not such a key.
+    pub fn from_base64(text: &str) -> anyhow::Result<Self> {
         let bytes = BASE64_STANDARD.decode(text).context("decode the key")?;
         let key = bytes.try_into().map_err(|_| anyhow!("the key is not 32 bytes long"))?;
         Ok(Self { key })

@@ -6,6 +6,9 @@ use identity::Actor;
 
 use crate::Platform;
 
+/// The maximum age of the newest verified backup: a daily one, and a failure.
+const MOST_AGE: chrono::Duration = chrono::Duration::hours(50);
+
 /// `GET /platform`
 pub async fn platform_info(
     State(platform): State<Platform>,
@@ -63,6 +66,7 @@ async fn checks(platform: &Platform, disk: api::platform::DiskInfo) -> Vec<api::
     let check = |name: &str, ok: bool, detail: String| api::platform::Check { name: name.into(), ok, detail };
     let router = platform.router().version().await;
     let gigabytes = |n: u64| format!("{:.1} GB", n as f64 / f64::from(1 << 30));
+    let backups = backups(platform).await;
     vec![
         check(
             "Disk",
@@ -80,5 +84,28 @@ async fn checks(platform: &Platform, disk: api::platform::DiskInfo) -> Vec<api::
                 check("Router", false, format!("The router is not responding: {err}. It is restarted automatically."))
             }
         },
+        match backups {
+            Ok((ok, detail)) => check("Backups", ok, detail),
+            Err(err) => check("Backups", false, format!("Could not look for backups: {err}.")),
+        },
     ]
+}
+
+/// Whether there is a recent backup that was verified, in a sentence. A new platform has a day to make the first one.
+async fn backups(platform: &Platform) -> Result<(bool, String)> {
+    let now = chrono::Utc::now();
+    let (newest, installed) = store::backups::backup_newest_verified(platform.db()).await?;
+    let age = |at: chrono::DateTime<chrono::Utc>| now - at;
+    let advice = "Set a target for backups on the page Platform, or run wharfd backup.";
+    Ok(match newest {
+        Some(at) => {
+            let (is_recent, time) = (age(at) < MOST_AGE, at.format("%Y-%m-%d %H:%M UTC"));
+            let reason = if is_recent { "" } else { " The page Platform shows why there is no newer one." };
+            (is_recent, format!("The newest verified backup was made on {time}.{reason}"))
+        }
+        None => {
+            let is_new = installed.is_none_or(|at| age(at) < chrono::Duration::days(1));
+            (is_new, format!("There is no verified backup yet. {advice}"))
+        }
+    })
 }

@@ -71,6 +71,7 @@ fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
         ("data", data(settings)),
         ("permissions", closed(settings)),
         ("audit log", folders::anchor(&settings.audit_anchor(), &settings.data)),
+        ("backups", folders::backup(&settings.data)),
         ("router files", folders::router(&settings.data)),
         ("disk", disk(settings)),
         ("port", listen(settings)),

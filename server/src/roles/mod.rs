@@ -1,7 +1,9 @@
 //! The roles of `wharfd`.
 
+pub mod backup;
 pub mod doctor;
 pub mod login_link;
+pub mod restore;
 pub mod router;
 pub mod server;
 pub mod up;
@@ -20,6 +22,8 @@ pub enum Role {
     Server,
     Router,
     LoginLink,
+    Backup,
+    Restore,
 }
 
 impl Role {
@@ -29,13 +33,15 @@ impl Role {
             Role::Server => "server",
             Role::Router => "router",
             Role::LoginLink => "login-link",
+            Role::Backup => "backup",
+            Role::Restore => "restore",
         }
     }
 
     fn runtime(self) -> Result<Runtime> {
         let mut builder = match self {
             Role::Up | Role::LoginLink => Builder::new_current_thread(),
-            Role::Server | Role::Router => Builder::new_multi_thread(),
+            Role::Server | Role::Router | Role::Backup | Role::Restore => Builder::new_multi_thread(),
         };
         builder.enable_all().build().context("start the runtime")
     }
@@ -47,7 +53,7 @@ pub fn run<W>(role: Role, settings: &Settings, begin: impl FnOnce() -> Result<W>
 where
     W: Future<Output = Result<()>>,
 {
-    if role != Role::LoginLink {
+    if matches!(role, Role::Up | Role::Server | Role::Router) {
         dyno::Worth::Platform.claim();
     }
     let outcome = logging::start(role.name(), settings).and_then(|()| {

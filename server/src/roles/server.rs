@@ -69,19 +69,8 @@ fn config(settings: &Settings) -> Result<builds::Config> {
     let Some(database_url) = settings.database_url.clone() else {
         bail!("WHARF_DATABASE_URL is not set. wharfd up sets it, and runs a database of its own.");
     };
-    let areas = base::settings::Settings {
-        data: settings.data.clone(),
-        audit_anchor: settings.audit_anchor(),
-        listen: settings.listen,
-        domain: settings.domain.clone(),
-        apps_domain: settings.apps_domain().to_owned(),
-        tls: settings.tls,
-        database_url,
-        master_key: settings.master_key.clone(),
-        outbound_networks: settings.outbound_networks.clone(),
-    };
     let platform = platform::Config {
-        settings: areas,
+        settings: of_areas(settings, database_url),
         run: settings.run(),
         queue_interval: QUEUE_INTERVAL,
         host: settings.host(),
@@ -101,6 +90,21 @@ fn config(settings: &Settings) -> Result<builds::Config> {
         },
         build_disk: disks::Size::of(settings.build_disk_mb << 20),
     })
+}
+
+/// The settings that every area needs.
+pub fn of_areas(settings: &Settings, database_url: String) -> base::settings::Settings {
+    base::settings::Settings {
+        data: settings.data.clone(),
+        audit_anchor: settings.audit_anchor(),
+        listen: settings.listen,
+        domain: settings.domain.clone(),
+        apps_domain: settings.apps_domain().to_owned(),
+        tls: settings.tls,
+        database_url,
+        master_key: settings.master_key.clone(),
+        outbound_networks: settings.outbound_networks.clone(),
+    }
 }
 
 struct Signals {

@@ -67,10 +67,14 @@ mod of_observe {
     pub mod log_drains;
     pub mod log_sessions;
 }
+#[path = "recovery"]
+mod of_recovery {
+    pub mod backups;
+}
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use crate::{of_base::*, of_builds::*, of_identity::*, of_observe::*, of_platform::*};
+pub use crate::{of_base::*, of_builds::*, of_identity::*, of_observe::*, of_platform::*, of_recovery::*};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
@@ -95,6 +99,11 @@ pub async fn open(url: &str) -> Result<PgPool, sqlx::Error> {
     migrate(&unlimited).await?;
     unlimited.close().await;
     connect(CONNECTIONS, options.options(LIMITS)).await
+}
+
+/// Connects to a copy of the database, with its schema as it is.
+pub async fn open_copy(url: &str) -> Result<PgPool, sqlx::Error> {
+    PgPoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(10)).connect(url).await
 }
 
 /// Migrates the schema. Servers that start concurrently do this one at a time.

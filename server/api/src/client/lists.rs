@@ -16,6 +16,7 @@ use crate::{
     app_transfers::AppTransfer,
     apps::App,
     authorizations::Authorization,
+    backups::Backup,
     builds::Build,
     collaborators::Collaborator,
     identities::Identity,
@@ -163,6 +164,8 @@ pages! {
     app_transfer_page() -> AppTransfer: "/account/app-transfers".into(), "id", true;
     /// The newest matching jobs, for administrators.
     job_page(params: &JobQuery) -> Job: format!("/jobs{}", query(params)), "id", true;
+    /// The newest backups of the platform.
+    backup_page() -> Backup: "/backups".into(), "id", true;
     /// All schedules, by name.
     schedule_page() -> Schedule: "/schedules".into(), "name", false;
     /// All accounts, by address.

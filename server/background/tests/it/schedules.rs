@@ -3,7 +3,7 @@
 use api::ids::JobId;
 use async_trait::async_trait;
 use background::{
-    Cancel, Enqueued, Failure, Job, Registry, Schedule, Steps, enqueue_now, run_next, tick, write_schedules,
+    Cancel, Enqueued, Failure, Job, Registry, Schedule, Steps, enqueue_now, run_next, set_times, tick, write_schedules,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -181,4 +181,30 @@ async fn a_schedule_that_is_not_understood_holds_up_no_other() {
     assert_eq!(begun, ["good", "odd"], "it is due once more, as was found out when it was understood");
     run(&pool).await;
     assert_eq!(tick(&pool, time("2026-12-01T11:00:00Z")).await.unwrap(), ["good"]);
+}
+
+#[tokio::test]
+async fn times_that_users_have_set_stay() {
+    let pool = store::testing::pool().await;
+    let all = [bell("nightly", "30 3 * * *", "UTC").set_by_users()];
+    let start = time("2026-12-01T00:00:00Z");
+    let due = async || -> Option<DateTime<Utc>> {
+        sqlx::query_scalar("select next_at from schedules where name = 'nightly'").fetch_one(&pool).await.unwrap()
+    };
+    write_schedules(&pool, &all, start).await.unwrap();
+    // It is off.
+    assert_eq!((due().await, tick(&pool, time("2027-12-01T00:00:00Z")).await.unwrap()), (None, vec![]));
+    let mut tx = pool.begin().await.unwrap();
+    let next = set_times(&mut tx, "nightly", ("0 5 * * *", "Europe/Berlin"), true, start).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(next, Some(time("2026-12-01T04:00:00Z")));
+    // A restart changes nothing.
+    write_schedules(&pool, &all, start).await.unwrap();
+    assert_eq!(due().await, next);
+    assert_eq!(tick(&pool, time("2026-12-01T04:00:01Z")).await.unwrap(), ["nightly"]);
+    let mut db = pool.acquire().await.unwrap();
+    set_times(&mut db, "nightly", ("0 5 * * *", "Europe/Berlin"), false, start).await.unwrap();
+    assert_eq!(due().await, None);
+    let wrong = set_times(&mut db, "nightly", ("5", "UTC"), true, start).await.unwrap_err();
+    assert!(wrong.to_string().contains("does not have five fields"), "{wrong}");
 }

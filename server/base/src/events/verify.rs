@@ -1,12 +1,13 @@
 //! Verifies the audit log: the chain, its seal, and the anchor.
 
 use api::platform::{EventAnchor, EventVerdict};
+use sqlx::PgPool;
 
 use super::{
     anchor::{self, Anchor, Known},
     chain::{hash, is_seal},
 };
-use crate::{Base, error::Result};
+use crate::{Base, error::Result, secrets::Secrets};
 
 fn broken(events: i64, at: i64, what: &str) -> EventVerdict {
     let message = format!("Event {at} {what}: the audit log was tampered with from this event on.");
@@ -21,7 +22,8 @@ pub async fn verify(base: &Base) -> Result<EventVerdict> {
         Known::Anchor(anchor) => Some(anchor),
         _ => None,
     };
-    let (verdict, at_anchor) = chain(base, anchored.map_or(0, |anchor| anchor.seq)).await?;
+    let wanted = anchored.map_or(0, |anchor| anchor.seq);
+    let (verdict, at_anchor) = chain(base.db(), base.secrets(), wanted).await?;
     let mut verdict = match (verdict.broken_at, &known) {
         (Some(_), _) => verdict,
         (None, Known::Anchor(anchor)) => against(base, verdict, anchor, &at_anchor),
@@ -49,13 +51,18 @@ pub async fn verify(base: &Base) -> Result<EventVerdict> {
     Ok(verdict)
 }
 
+/// Verifies the chain and its seal in a copy of the database, which has no anchor.
+pub async fn verify_copy(db: &PgPool, secrets: &Secrets) -> Result<EventVerdict> {
+    Ok(chain(db, secrets, 0).await?.0)
+}
+
 fn with_note(verdict: EventVerdict, more: &str) -> EventVerdict {
     EventVerdict { message: verdict.message + more, ..verdict }
 }
 
 /// The result for the chain and its seal, and the hash of event `wanted`.
-async fn chain(base: &Base, wanted: i64) -> Result<(EventVerdict, Vec<u8>)> {
-    let mut tx = base.db().begin().await?;
+async fn chain(db: &PgPool, secrets: &Secrets, wanted: i64) -> Result<(EventVerdict, Vec<u8>)> {
+    let mut tx = db.begin().await?;
     store::events::event_snapshot(&mut *tx).await?;
     let (mut seq, mut previous) = (0, vec![0; 32]);
     let mut at_wanted = previous.clone();
@@ -81,7 +88,7 @@ async fn chain(base: &Base, wanted: i64) -> Result<(EventVerdict, Vec<u8>)> {
     if sealed > seq {
         return Ok((broken(seq, seq + 1, "is missing"), at_wanted));
     }
-    if sealed < seq || !found.is_some_and(|found| is_seal(base.secrets(), seq, &previous, &found)) {
+    if sealed < seq || !found.is_some_and(|found| is_seal(secrets, seq, &previous, &found)) {
         return Ok((broken(seq, seq, "does not match its hash"), at_wanted));
     }
     let message = match seq {

@@ -13,7 +13,7 @@ use crate::world::{Actor, Answer, World};
 
 /// A list, the orders that it has besides its own, and what adds the rows from `{from}` to `{to}`. Dynos are not
 /// among them: the supervisor would end those that nobody wants. Their pages are tested with their queries.
-const LISTS: [(&str, &[&str], &str); 23] = [
+const LISTS: [(&str, &[&str], &str); 24] = [
     (
         "/apps",
         &["id", "name", "created_at"],
@@ -126,6 +126,12 @@ const LISTS: [(&str, &[&str], &str); 23] = [
          select gen_random_uuid(), 'x', gen_random_uuid(), '{}', 0.5, 'x', 'x', to_timestamp(n / 9), to_timestamp(0)",
     ),
     ("/jobs?state=unfinished&kind=x", &["id"], ""),
+    (
+        "/backups",
+        &["id"],
+        "insert into backups (id, name, target, state, with_logs, started_at)
+         select gen_random_uuid(), 'b' || n, '/backups', 'failed', true, to_timestamp(n / 9)",
+    ),
     (
         "/schedules",
         &["name", "id"],

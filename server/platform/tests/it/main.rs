@@ -7,6 +7,7 @@
 mod accounts;
 mod apps;
 mod authorizations;
+mod backups;
 mod builds;
 mod bus;
 mod config_vars;

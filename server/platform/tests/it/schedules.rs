@@ -57,8 +57,11 @@ async fn what_is_due_at_the_start_is_begun_and_due_again_within_the_hour() {
     t.begun().await;
     let all = t.schedules().await;
     let names: Vec<_> = all.iter().map(|s| (s.name.as_str(), s.kind.as_str(), s.zone.as_str())).collect();
-    assert_eq!(names, [("repositories", "repositories.clean", "Etc/UTC"), ("retention", "retention.run", "Etc/UTC")]);
-    for schedule in all {
+    let begun = [("repositories", "repositories.clean", "Etc/UTC"), ("retention", "retention.run", "Etc/UTC")];
+    assert_eq!(names, [&[("backups", "backups.run", "Etc/UTC")], begun.as_slice()].concat());
+    // Backups are off until they have a target.
+    assert_eq!((all[0].last_run_at, all[0].next_run_at), (None, None));
+    for schedule in all.into_iter().skip(1) {
         let (last, next) = (schedule.last_run_at.unwrap(), schedule.next_run_at.unwrap());
         assert!(last < next && next - last <= chrono::Duration::hours(1), "{last} {next}");
         assert_eq!(schedule.last_job.unwrap().state, JobState::Succeeded);

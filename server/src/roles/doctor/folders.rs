@@ -1,15 +1,36 @@
 //! Folders whose owner matters: the one of the audit anchor, which others must not be able to change, and
-//! those of the router, which must be able to write to them.
+//! those of the router, which must be able to write to them. And what the data directory says about backups.
 
 use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use dyno::uids;
 
 use super::Verdict::{self, Bad, Good, Warn};
+
+/// The maximum age of the newest verified backup: a daily one, and a failure.
+const MOST_AGE: Duration = Duration::from_secs(50 * 3600);
+
+/// Whether there is a recent backup that was verified, as the server has noted in the data directory.
+pub fn backup(data: &Path) -> Verdict {
+    let advice = "set a target for backups on the page Platform, or run wharfd backup; README explains both";
+    if !data.join("admin-token").exists() {
+        return Good("none yet; nothing has been stored".into());
+    }
+    let file = data.join(recovery::VERIFIED);
+    let verified = fs::metadata(&file).and_then(|meta| meta.modified());
+    match (verified, fs::read_to_string(&file)) {
+        (Ok(at), Ok(time)) => match at.elapsed().unwrap_or_default() > MOST_AGE {
+            false => Good(format!("the newest verified backup was made at {time}")),
+            true => Warn(format!("the newest verified backup was made at {time}; the page Platform shows why")),
+        },
+        _ => Warn(format!("there is no verified backup; {advice}")),
+    }
+}
 
 /// Whether only root can change the audit anchor, and whether it is separate from
 /// the database.

@@ -81,6 +81,7 @@ macro_rules! columns {
 
 columns! {
     api::app_transfers::TransferState,
+    api::backups::BackupState,
     api::builds::BuildStatus,
     api::collaborators::CollaboratorRole,
     api::dynos::DynoState,

@@ -107,9 +107,14 @@ pub async fn slug_archive_hold(db: impl PgExecutor<'_>, checksum: &str) -> sqlx:
 }
 
 /// Locks the archive with this checksum exclusively until the end of the transaction; `false` if somebody holds
-/// it.
+/// it, or while a backup is made, which needs all that the database names.
 pub async fn slug_archive_take(db: impl PgExecutor<'_>, checksum: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar("select pg_try_advisory_xact_lock(7311, hashtext($1))").bind(checksum).fetch_one(db).await
+    sqlx::query_scalar(
+        "select pg_try_advisory_xact_lock_shared(7313, 0) and pg_try_advisory_xact_lock(7311, hashtext($1))",
+    )
+    .bind(checksum)
+    .fetch_one(db)
+    .await
 }
 
 /// Checksums of an app's archives that no other app uses.

@@ -51,6 +51,10 @@ mod of_observe {
     mod log_drains;
     mod log_sessions;
 }
+#[path = "recovery"]
+mod of_recovery {
+    mod backups;
+}
 mod world;
 
 /// The text of all files below a folder.

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use api::{
     app_transfers::TransferState,
+    backups::BackupState,
     builds::BuildStatus,
     dynos::DynoState,
     identity_providers::ProviderKind,
@@ -52,6 +53,7 @@ async fn a_column_takes_the_values_of_its_enum() {
     let w = World::start().await;
     let mut db = w.db.acquire().await.unwrap();
     check(&mut db, "app_transfers", "state", TransferState::ALL).await;
+    check(&mut db, "backups", "state", BackupState::ALL).await;
     check(&mut db, "builds", "status", BuildStatus::ALL).await;
     check(&mut db, "releases", "status", ReleaseStatus::ALL).await;
     check(&mut db, "releases", "rollout", Rollout::ALL).await;
@@ -85,7 +87,8 @@ async fn a_name_that_only_a_newer_version_knows_is_read() {
 fn literals_in_queries_are_names() {
     let source = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     let status = [names(BuildStatus::ALL), names(ReleaseStatus::ALL)].concat();
-    let state = [names(TransferState::ALL), names(DynoState::ALL), names(JobState::ALL)].concat();
+    let state =
+        [names(TransferState::ALL), names(BackupState::ALL), names(DynoState::ALL), names(JobState::ALL)].concat();
     let by = names(GrantedBy::ALL);
     let rollout = names(Rollout::ALL);
     for (column, names) in
