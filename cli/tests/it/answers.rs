@@ -153,6 +153,7 @@ fn the_release_phase_that_runs_is_cancelled() {
     let mut cancelled = pending(5);
     cancelled["status"] = json!("failed");
     cancelled["error"] = json!("cancelled by a@b.c");
+    cancelled["cancelled"] = json!(true);
     let cancel = |version: i32| format!("POST /apps/dusk/releases/{}{version:02}/actions/cancel", &ID[..34]);
     let (fifth, sixth): (&str, &str) = (cancel(5).leak(), cancel(6).leak());
     let platform = Platform::start(vec![
