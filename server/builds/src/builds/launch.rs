@@ -47,6 +47,10 @@ impl Run {
         release: ReleaseId,
         steps: &mut Steps,
     ) -> Result<Launched, Failure> {
+        // Its releases are not decided any more, and its destruction waits for its builds.
+        if !store::apps::app_exists(builds.db(), build.app_id).await? {
+            return Ok(Launched::Failed("the app was destroyed".into()));
+        }
         let wait = wait_of(build);
         let Some(own) = releases::release_info(builds.db(), release).await? else {
             return Ok(Launched::Failed("the release was removed".into()));
