@@ -41,7 +41,7 @@ pub(super) const DRAIN: Duration = Duration::seconds(30);
 pub(super) const UNREACHABLE: Duration = Duration::minutes(10);
 /// The time limit for a web process to bind its port.
 pub(super) const BOOT: Duration = Duration::seconds(60);
-/// The time limit for a release to have all its web dynos up. What delays them so long is not the app: the machine has no
+/// The time limit for a release to have all its web dynos up, without any progress. What delays them so long is not the app: the machine has no
 /// room, or its slug cannot be unpacked.
 const COME_UP: Duration = Duration::minutes(15);
 /// After running this long, a dyno counts as stable: its next crash is its first.
@@ -73,7 +73,7 @@ pub(super) struct Trial {
     pub rollout: Rollout,
     /// The watch period.
     pub watch: Duration,
-    /// While its web dynos are not up: when it became the current one.
+    /// While its web dynos are not up: when it became the current one, or when there was a supervisor to start them.
     pub since: DateTime<Utc>,
     /// The app with the release before, which runs until this one has passed.
     pub base: Option<Box<App>>,
@@ -153,12 +153,24 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
         Some(Trial { base: Some(base), .. }) => {
             let (new, others): (Vec<&Row>, Vec<&Row>) = live.into_iter().partition(|r| r.release_id == app.release);
             let (old, rest): (Vec<&Row>, Vec<&Row>) = others.into_iter().partition(|r| r.release_id == base.release);
-            steps.extend(rest.iter().map(|r| Step::Stop { dyno: r.id, reason: StopReason::Replaced }));
+            // Of a release between the two. Its web dynos serve until others do.
+            let is_served = is_all_up(base, &old) || is_all_up(app, &new);
+            let ends = |r: &&Row| is_served || r.kind != "web" || r.state == DynoState::Crashed;
+            let rest = rest.into_iter().filter(ends);
+            steps.extend(rest.map(|r| Step::Stop { dyno: r.id, reason: StopReason::Replaced }));
             plan_types(base, &base.types, &old, now, &mut steps);
             plan_types(app, app.web(), &new, now, &mut steps);
         }
     }
     steps
+}
+
+/// Whether an app has web dynos, and all of them are up; `live` are dynos of its release.
+fn is_all_up(app: &App, live: &[&Row]) -> bool {
+    let up = live.iter().filter(|r| r.kind == "web" && r.state == DynoState::Up);
+    let places: BTreeSet<i32> = up.map(|r| r.ordinal).collect();
+    let quantity = app.web_quantity();
+    quantity > 0 && i32::try_from(places.len()).is_ok_and(|n| n >= quantity)
 }
 
 impl App {
@@ -215,7 +227,10 @@ pub(super) fn verdict(app: &App, rows: &[Row], now: DateTime<Utc>) -> Option<Ver
         return Some(Verdict::Failed { dyno: row.name.clone(), why });
     }
     let Some(ends) = watch_ends(app, rows) else {
-        let is_late = trial.rollout == Rollout::Waiting && now - trial.since >= COME_UP;
+        // Since anything happened to them: some may have been added while the others were watched.
+        let changed = web_of(app, rows).map(|row| row.updated_at).max();
+        let since = changed.map_or(trial.since, |at| at.max(trial.since));
+        let is_late = trial.rollout.is_open() && now - since >= COME_UP;
         let why = || format!("not all web dynos were up after {} minutes", COME_UP.num_minutes());
         return is_late.then(|| Verdict::Failed { dyno: "web".to_owned(), why: why() });
     };
