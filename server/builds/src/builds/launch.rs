@@ -91,8 +91,7 @@ async fn deciding(db: &PgPool, own: &releases::Row) -> sqlx::Result<Option<relea
         return Ok(Some(own.clone()));
     }
     let Some(slug) = own.slug_id else { return Ok(None) };
-    let next = releases::release_successor(db, own.app_id, own.version, slug).await?;
-    Ok(next.filter(|next| next.rollout != Rollout::Superseded))
+    releases::release_successor(db, own.app_id, own.version, slug).await
 }
 
 /// Why a release has failed, in one sentence without a full stop.
