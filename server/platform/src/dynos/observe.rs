@@ -43,11 +43,6 @@ async fn look(platform: &Platform, watch: &Watch, row: Row) -> anyhow::Result<Op
     if is_crashed && !platform.ingest().has(row.run_id) {
         return Ok(Some(row));
     }
-    if never_ran(platform, watch, &row).await? {
-        store::dynos::dyno_delete(platform.db(), row.id).await?;
-        platform.publish(Kind::DynoState, row.app_id);
-        return Ok(None);
-    }
     let exit = match !is_crashed && watch.runs(row.run_id) {
         true => None,
         false => exit(platform, row.run_id).await?,
@@ -71,13 +66,6 @@ async fn look(platform: &Platform, watch: &Watch, row: Row) -> anyhow::Result<Op
     }
 }
 
-/// Whether a server was killed after it had written the row of a new dyno, and before it started the process. That is no
-/// crash, which a release that is being watched would fail of: the dyno is created again.
-async fn never_ran(platform: &Platform, watch: &Watch, row: &Row) -> anyhow::Result<bool> {
-    let is_new = row.state == DynoState::Starting && row.starts == 1 && row.stopping_at.is_none();
-    Ok(is_new && !watch.is_known(row.run_id) && platform.driver().status(row.run_id).await?.is_none())
-}
-
 /// How a process has exited; `None` if it runs.
 async fn exit(platform: &Platform, run: RunId) -> anyhow::Result<Option<Exit>> {
     Ok(match platform.driver().status(run).await?.map(|status| status.phase) {
@@ -89,7 +77,7 @@ async fn exit(platform: &Platform, run: RunId) -> anyhow::Result<Option<Exit>> {
             signal: None,
             oom: false,
             crowded: false,
-            error: Some("The process is gone: its files were removed or the machine was restarted".into()),
+            error: Some(plan::GONE.into()),
         }),
     })
 }

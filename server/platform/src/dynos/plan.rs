@@ -47,6 +47,10 @@ const COME_UP: Duration = Duration::minutes(15);
 /// After running this long, a dyno counts as stable: its next crash is its first.
 const SETTLED: Duration = Duration::minutes(10);
 
+/// How a process has ended that the driver does not know: this machine was restarted, or the server was killed before it
+/// started it.
+pub(super) const GONE: &str = "The process is gone: its files were removed or the machine was restarted";
+
 /// A process type of an app that should run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Type {
@@ -221,7 +225,7 @@ pub(super) fn verdict(app: &App, rows: &[Row], now: DateTime<Utc>) -> Option<Ver
     if app.web_quantity() == 0 {
         return Some(Verdict::Passed);
     }
-    let crashed = web_of(app, rows).find(|row| row.state == DynoState::Crashed);
+    let crashed = web_of(app, rows).find(|row| row.state == DynoState::Crashed && !is_lost(row));
     if let Some(row) = crashed.filter(|_| trial.rollout.is_open()) {
         let why = row.last_exit.clone().unwrap_or_else(|| "it crashed".to_owned());
         return Some(Verdict::Failed { dyno: row.name.clone(), why });
@@ -239,6 +243,11 @@ pub(super) fn verdict(app: &App, rows: &[Row], now: DateTime<Utc>) -> Option<Ver
         Rollout::Waiting => Some(Verdict::Up),
         _ => None,
     }
+}
+
+/// Whether a dyno has ended through no fault of its own, and is started again. It happens once, unless there is more to it.
+fn is_lost(row: &Row) -> bool {
+    row.crashes <= 1 && row.last_exit.as_deref() == Some(GONE)
 }
 
 /// When the release will have been up for its watch period; `None` while its web dynos are not up, or if there is nothing

@@ -86,11 +86,6 @@ impl Watch {
         lock(&self.known).get_mut(&run).is_none_or(|process| process.announced.insert(signal))
     }
 
-    /// Whether a process is watched, even if it has exited.
-    pub fn is_known(&self, run: RunId) -> bool {
-        lock(&self.known).contains_key(&run)
-    }
-
     /// Whether a process is watched and has not exited.
     pub fn runs(&self, run: RunId) -> bool {
         lock(&self.known).get(&run).is_some_and(|process| !process.has_ended)
