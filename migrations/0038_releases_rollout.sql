@@ -18,8 +18,8 @@ alter table releases
 update releases set rollout = 'failed' where status = 'failed';
 update releases set rollout = 'passed', up_at = case when slug_id is not null then created_at end
 where status in ('succeeded', 'expired');
--- The one exception is a release that crashes while an earlier one serves in its place. It is still to come up, and those
--- between the two never did. What crashes now and is not replaced may have been up for months.
+-- The one exception is a release that crashes while an earlier one serves in its place. It is still to come up, and
+-- those between the two never did. What crashes now and is not replaced may have been up for months.
 update releases r set rollout = 'waiting', up_at = null
 where r.status = 'succeeded'
     and exists (select 1 from dynos d where d.release_id = r.id and d.type = 'web' and d.state = 'crashed')

@@ -41,14 +41,14 @@ pub(super) const DRAIN: Duration = Duration::seconds(30);
 pub(super) const UNREACHABLE: Duration = Duration::minutes(10);
 /// The time limit for a web process to bind its port.
 pub(super) const BOOT: Duration = Duration::seconds(60);
-/// The time limit for a release to have all its web dynos up, without any progress. What delays them so long is not the app: the machine has no
-/// room, or its slug cannot be unpacked.
+/// The time limit for a release to have all its web dynos up, without any progress. What delays them so long is not the
+/// app: the machine has no room, or its slug cannot be unpacked.
 const COME_UP: Duration = Duration::minutes(15);
 /// After running this long, a dyno counts as stable: its next crash is its first.
 const SETTLED: Duration = Duration::minutes(10);
 
-/// How a process has ended that the driver does not know: this machine was restarted, or the server was killed before it
-/// started it.
+/// How a process has ended that the driver does not know: this machine was restarted, or the server was killed before
+/// it started it.
 pub(super) const GONE: &str = "The process is gone: its files were removed or the machine was restarted";
 
 /// A process type of an app that should run.
@@ -245,7 +245,8 @@ pub(super) fn verdict(app: &App, rows: &[Row], now: DateTime<Utc>) -> Option<Ver
     }
 }
 
-/// Whether a dyno has ended through no fault of its own, and is started again. It happens once, unless there is more to it.
+/// Whether a dyno has ended through no fault of its own, and is started again. It happens once, unless there is more to
+/// it.
 fn is_lost(row: &Row) -> bool {
     row.crashes <= 1 && row.last_exit.as_deref() == Some(GONE)
 }
