@@ -47,8 +47,8 @@ const COME_UP: Duration = Duration::minutes(15);
 /// After running this long, a dyno counts as stable: its next crash is its first.
 const SETTLED: Duration = Duration::minutes(10);
 
-/// How a process has ended that the driver does not know: this machine was restarted, or the server was killed before
-/// it started it.
+/// How a process has ended that the driver does not know: its files were removed, or the server was killed before it
+/// started it.
 pub(super) const GONE: &str = "The process is gone: its files were removed or the machine was restarted";
 
 /// A process type of an app that should run.
@@ -248,7 +248,7 @@ pub(super) fn verdict(app: &App, rows: &[Row], now: DateTime<Utc>) -> Option<Ver
 /// Whether a dyno has ended through no fault of its own, and is started again. It happens once, unless there is more to
 /// it.
 fn is_lost(row: &Row) -> bool {
-    row.crashes <= 1 && row.last_exit.as_deref() == Some(GONE)
+    row.crashes <= 1 && row.last_exit.as_deref().is_some_and(|exit| [GONE, dyno::LOST].contains(&exit))
 }
 
 /// When the release will have been up for its watch period; `None` while its web dynos are not up, or if there is nothing

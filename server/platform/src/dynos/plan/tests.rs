@@ -385,8 +385,11 @@ fn a_release_fails_with_the_first_of_its_web_dynos() {
 fn a_restart_of_the_machine_is_not_the_fault_of_a_release() {
     let app = trial(app(2, &[("web", 1)]), Rollout::Watching, Some(app(1, &[("web", 1)])));
     let mut lost = row(1, "web.1", 2, Crashed);
-    (lost.last_exit, lost.crashes) = (Some(GONE.into()), 1);
-    assert_eq!(judged(&app, std::slice::from_ref(&lost), 0), None);
+    lost.crashes = 1;
+    for exit in [GONE, dyno::LOST] {
+        lost.last_exit = Some(exit.into());
+        assert_eq!(judged(&app, std::slice::from_ref(&lost), 0), None);
+    }
     lost.crashes = 2;
     assert!(matches!(judged(&app, &[lost], 0), Some(Verdict::Failed { .. })));
 }
