@@ -18,11 +18,19 @@ alter table releases
 update releases set rollout = 'failed' where status = 'failed';
 update releases set rollout = 'passed', up_at = case when slug_id is not null then created_at end
 where status in ('succeeded', 'expired');
--- The one exception is a release whose dynos crash now. It is still to come up.
+-- The one exception is a release that crashes while an earlier one serves in its place. It is still to come up, and
+-- those between the two never did. What crashes now and is not replaced may have been up for months.
 update releases r set rollout = 'waiting', up_at = null
 where r.status = 'succeeded'
-    and exists (select 1 from dynos d where d.release_id = r.id and d.state = 'crashed')
-    and not exists (select 1 from dynos d where d.release_id = r.id and d.state = 'up');
+    and exists (select 1 from dynos d where d.release_id = r.id and d.type = 'web' and d.state = 'crashed')
+    and not exists (select 1 from dynos d where d.release_id = r.id and d.state = 'up')
+    and exists (select 1 from dynos d where d.app_id = r.app_id and d.version < r.version and d.type = 'web'
+                    and d.state = 'up' and d.stopping_at is null);
+update releases r set rollout = 'superseded', up_at = null from releases h
+where h.app_id = r.app_id and h.status = 'succeeded' and h.rollout = 'waiting' and r.status = 'succeeded'
+    and r.version < h.version
+    and r.version > (select max(d.version) from dynos d where d.app_id = r.app_id and d.version < h.version
+                         and d.type = 'web' and d.state = 'up' and d.stopping_at is null);
 
 -- Which releases are up is looked up whenever dynos are.
 create index releases_up on releases (id) where up_since is not null;

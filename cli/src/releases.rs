@@ -229,8 +229,9 @@ async fn settled(client: &Client, app: &str, mut release: Release, up: bool, tim
 /// The release with the same code that has replaced one before it was up, such as one with other config vars.
 async fn successor(client: &Client, app: &str, release: &Release) -> Result<Release> {
     let all = client.release_list(app, SCAN).await?;
-    let next = all.into_iter().find(|r| r.version > release.version && r.slug == release.slug);
-    match next.filter(|next| next.rollout != Rollout::Superseded) {
+    let is_next =
+        |r: &Release| r.version > release.version && r.slug == release.slug && r.rollout != Rollout::Superseded;
+    match all.into_iter().filter(is_next).min_by_key(|r| r.version) {
         Some(next) => Ok(next),
         None => bail!("v{} was replaced by another release before it was up.", release.version),
     }

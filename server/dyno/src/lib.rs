@@ -39,6 +39,7 @@ pub use process::ProcessDriver;
 pub use ranges::Range;
 pub use shim::shim_main;
 pub use spec::{Artifact, Bind, Exec, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status};
+pub use state::LOST;
 pub use terminal::{Terminal, WindowSize};
 pub use to_end::{Outcome, Output, Stop, run_to_end};
 pub use worth::Worth;

@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::addresses::Lease;
 use crate::{Exec, Exit, Handle, Network, Phase, Spec, Status};
 
-const LOST: &str = "The machine or the supervisor of this dyno was stopped.";
+/// The [error](Exit::error) of a dyno that was running, or about to, when this machine was restarted or its shim killed.
+pub const LOST: &str = "The machine or the supervisor of this dyno was stopped.";
 
 /// The input of a shim.
 #[derive(Serialize, Deserialize)]

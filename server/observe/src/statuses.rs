@@ -79,7 +79,7 @@ impl<'a> Newest<'a> {
 fn held(all: &[dynos::Row], newest: &Newest<'_>) -> Option<HeldRelease> {
     let dyno = newest.failed_dyno.filter(|_| newest.status == ReleaseStatus::Failed)?;
     let serves = |row: &&dynos::Row| {
-        row.stopping_at.is_none() && row.state == DynoState::Up && row.name == dyno && row.version < newest.version
+        row.stopping_at.is_none() && row.state == DynoState::Up && row.kind == "web" && row.version < newest.version
     };
     Some(HeldRelease {
         version: newest.version,

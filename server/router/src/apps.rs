@@ -220,16 +220,16 @@ impl Exchange {
                 AppState::Blank => return Err(Code::H81),
                 _ => {}
             }
-            match choose(&app.backends, tried) {
+            let failure = match choose(&app.backends, tried) {
                 Choice::Take(backend) => return Ok(backend),
-                Choice::Quarantined => return Err(Code::H34),
-                Choice::NoneLeft if !app.backends.is_empty() => {
-                    return match choose(&app.standby, tried) {
-                        Choice::Take(backend) => Ok(backend),
-                        Choice::Quarantined | Choice::NoneLeft => Err(last_failure),
-                    };
-                }
-                Choice::NoneLeft => {}
+                Choice::Quarantined => Some(Code::H34),
+                Choice::NoneLeft => (!app.backends.is_empty()).then_some(last_failure),
+            };
+            if let Some(failure) = failure {
+                return match choose(&app.standby, tried) {
+                    Choice::Take(backend) => Ok(backend),
+                    Choice::Quarantined | Choice::NoneLeft => Err(failure),
+                };
             }
             match app.state {
                 AppState::NoWeb => return Err(Code::H14),

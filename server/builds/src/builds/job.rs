@@ -58,7 +58,8 @@ impl Job for Run {
         if build.cancelled_at.is_some() {
             return self.end(builds, &build, "Build cancelled").await;
         }
-        if self.is_stale(builds, &build).await? {
+        // Once there is a release, that decides about the branch.
+        if build.release_id.is_none() && self.is_stale(builds, &build).await? {
             self.print(builds, &build, repositories::STALE).await?;
             return self.end(builds, &build, "The branch has moved").await;
         }
@@ -82,6 +83,8 @@ impl Job for Run {
             return self.end(builds, &build, "Build cancelled").await;
         }
         let version = steps.once("release", self.release(builds, &build, slug, release)).await?;
+        // It can no longer be cancelled, and may continue in another process.
+        builds.running().forget(self.build);
         match self.launch(builds, &build, release, steps).await? {
             Launched::Well(lines) => self.finish(builds, &build, (release, version), &lines).await,
             Launched::Failed(why) => self.end(builds, &build, &why).await,

@@ -47,6 +47,10 @@ impl Run {
         release: ReleaseId,
         steps: &mut Steps,
     ) -> Result<Launched, Failure> {
+        // Its releases are not decided any more, and its destruction waits for its builds.
+        if !store::apps::app_exists(builds.db(), build.app_id).await? {
+            return Ok(Launched::Failed("the app was destroyed".into()));
+        }
         let wait = wait_of(build);
         let Some(own) = releases::release_info(builds.db(), release).await? else {
             return Ok(Launched::Failed("the release was removed".into()));
@@ -87,8 +91,7 @@ async fn deciding(db: &PgPool, own: &releases::Row) -> sqlx::Result<Option<relea
         return Ok(Some(own.clone()));
     }
     let Some(slug) = own.slug_id else { return Ok(None) };
-    let next = releases::release_successor(db, own.app_id, own.version, slug).await?;
-    Ok(next.filter(|next| next.rollout != Rollout::Superseded))
+    releases::release_successor(db, own.app_id, own.version, slug).await
 }
 
 /// Why a release has failed, in one sentence without a full stop.

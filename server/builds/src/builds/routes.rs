@@ -122,7 +122,13 @@ pub async fn build_cancel(
     let row = find(&platform, &app, &build).await?;
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     if !store::builds::build_cancel(&mut *tx, row.id, Utc::now()).await? {
-        return Err(Error::invalid("The build has already finished or been cancelled."));
+        let why = match row.release_id.filter(|_| row.status.is_pending()) {
+            Some(_) => {
+                "The build has created its release, and waits until that has stayed up. Roll back to replace it."
+            }
+            None => "The build has already finished or been cancelled.",
+        };
+        return Err(Error::invalid(why));
     }
     tx.record("build.cancel", format!("Cancelled build {}.", row.number), serde_json::json!({ "build": row.id }));
     tx.commit().await?;

@@ -77,7 +77,7 @@ async fn exit(platform: &Platform, run: RunId) -> anyhow::Result<Option<Exit>> {
             signal: None,
             oom: false,
             crowded: false,
-            error: Some("The process is gone: its files were removed or the machine was restarted".into()),
+            error: Some(plan::GONE.into()),
         }),
     })
 }

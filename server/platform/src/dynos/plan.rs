@@ -41,11 +41,15 @@ pub(super) const DRAIN: Duration = Duration::seconds(30);
 pub(super) const UNREACHABLE: Duration = Duration::minutes(10);
 /// The time limit for a web process to bind its port.
 pub(super) const BOOT: Duration = Duration::seconds(60);
-/// The time limit for a release to have all its web dynos up. What delays them so long is not the app: the machine has no
-/// room, or its slug cannot be unpacked.
+/// The time limit for a release to have all its web dynos up, without any progress. What delays them so long is not the
+/// app: the machine has no room, or its slug cannot be unpacked.
 const COME_UP: Duration = Duration::minutes(15);
 /// After running this long, a dyno counts as stable: its next crash is its first.
 const SETTLED: Duration = Duration::minutes(10);
+
+/// How a process has ended that the driver does not know: its files were removed, or the server was killed before it
+/// started it.
+pub(super) const GONE: &str = "The process is gone: its files were removed or the machine was restarted";
 
 /// A process type of an app that should run.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +77,7 @@ pub(super) struct Trial {
     pub rollout: Rollout,
     /// The watch period.
     pub watch: Duration,
-    /// While its web dynos are not up: when it became the current one.
+    /// While its web dynos are not up: when it became the current one, or when there was a supervisor to start them.
     pub since: DateTime<Utc>,
     /// The app with the release before, which runs until this one has passed.
     pub base: Option<Box<App>>,
@@ -153,12 +157,24 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
         Some(Trial { base: Some(base), .. }) => {
             let (new, others): (Vec<&Row>, Vec<&Row>) = live.into_iter().partition(|r| r.release_id == app.release);
             let (old, rest): (Vec<&Row>, Vec<&Row>) = others.into_iter().partition(|r| r.release_id == base.release);
-            steps.extend(rest.iter().map(|r| Step::Stop { dyno: r.id, reason: StopReason::Replaced }));
+            // Of a release between the two. Its web dynos serve until others do.
+            let is_served = is_all_up(base, &old) || is_all_up(app, &new);
+            let ends = |r: &&Row| is_served || r.kind != "web" || r.state == DynoState::Crashed;
+            let rest = rest.into_iter().filter(ends);
+            steps.extend(rest.map(|r| Step::Stop { dyno: r.id, reason: StopReason::Replaced }));
             plan_types(base, &base.types, &old, now, &mut steps);
             plan_types(app, app.web(), &new, now, &mut steps);
         }
     }
     steps
+}
+
+/// Whether an app has web dynos, and all of them are up; `live` are dynos of its release.
+fn is_all_up(app: &App, live: &[&Row]) -> bool {
+    let up = live.iter().filter(|r| r.kind == "web" && r.state == DynoState::Up);
+    let places: BTreeSet<i32> = up.map(|r| r.ordinal).collect();
+    let quantity = app.web_quantity();
+    quantity > 0 && i32::try_from(places.len()).is_ok_and(|n| n >= quantity)
 }
 
 impl App {
@@ -209,13 +225,16 @@ pub(super) fn verdict(app: &App, rows: &[Row], now: DateTime<Utc>) -> Option<Ver
     if app.web_quantity() == 0 {
         return Some(Verdict::Passed);
     }
-    let crashed = web_of(app, rows).find(|row| row.state == DynoState::Crashed);
+    let crashed = web_of(app, rows).find(|row| row.state == DynoState::Crashed && !is_lost(row));
     if let Some(row) = crashed.filter(|_| trial.rollout.is_open()) {
         let why = row.last_exit.clone().unwrap_or_else(|| "it crashed".to_owned());
         return Some(Verdict::Failed { dyno: row.name.clone(), why });
     }
     let Some(ends) = watch_ends(app, rows) else {
-        let is_late = trial.rollout == Rollout::Waiting && now - trial.since >= COME_UP;
+        // Since anything happened to them: some may have been added while the others were watched.
+        let changed = web_of(app, rows).map(|row| row.updated_at).max();
+        let since = changed.map_or(trial.since, |at| at.max(trial.since));
+        let is_late = trial.rollout.is_open() && now - since >= COME_UP;
         let why = || format!("not all web dynos were up after {} minutes", COME_UP.num_minutes());
         return is_late.then(|| Verdict::Failed { dyno: "web".to_owned(), why: why() });
     };
@@ -224,6 +243,12 @@ pub(super) fn verdict(app: &App, rows: &[Row], now: DateTime<Utc>) -> Option<Ver
         Rollout::Waiting => Some(Verdict::Up),
         _ => None,
     }
+}
+
+/// Whether a dyno has ended through no fault of its own, and is started again. It happens once, unless there is more to
+/// it.
+fn is_lost(row: &Row) -> bool {
+    row.crashes <= 1 && row.last_exit.as_deref().is_some_and(|exit| [GONE, dyno::LOST].contains(&exit))
 }
 
 /// When the release will have been up for its watch period; `None` while its web dynos are not up, or if there is nothing

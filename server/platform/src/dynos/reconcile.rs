@@ -14,7 +14,7 @@ use api::{
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::{Kind, dyno_sizes};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use dyno::Phase;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use spool::Pause;
@@ -44,6 +44,7 @@ const MOST_OF_ONE: usize = 10;
 /// The supervisor.
 pub struct Reconcile {
     platform: Platform,
+    begun: DateTime<Utc>,
     watch: Watch,
     router: RouterTable,
     pause: Pause,
@@ -56,6 +57,7 @@ impl Reconcile {
     pub(crate) fn new(platform: Platform) -> Self {
         Self {
             platform,
+            begun: Utc::now(),
             watch: Watch::default(),
             router: RouterTable::default(),
             pause: Pause::between(SHORTEST_PAUSE, LONGEST_PAUSE),
@@ -283,7 +285,7 @@ impl Reconciler for Reconcile {
 
     async fn run(&mut self) -> anyhow::Result<Report> {
         let (mut report, begun) = (Report::default(), Instant::now());
-        let mut world = World::look(&self.platform, &self.watch, &mut report).await?;
+        let mut world = World::look(&self.platform, &self.watch, self.begun, &mut report).await?;
         rollout::settle(&self.platform, &mut world, &mut report).await?;
         stop::begin(&self.platform, &mut world, &mut report).await?;
         let busy = self.router.update(&self.platform, &world.entries()).await;

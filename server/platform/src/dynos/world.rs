@@ -9,6 +9,7 @@ use api::{
 };
 use background::Report;
 use chrono::{DateTime, Duration, Utc};
+use sqlx::PgConnection;
 use store::{dynos::Row, releases::Current};
 
 use super::{
@@ -36,31 +37,40 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Reads the desired dynos, and observes the actual ones.
-    pub async fn look(platform: &Platform, watch: &Watch, report: &mut Report) -> anyhow::Result<Self> {
-        let db = platform.db();
-        let apps = store::apps::app_all(db).await.context("read the apps")?;
-        let payers = store::payers::payers_of_apps(db).await.context("read who pays for the apps")?;
+    /// Reads the desired dynos, and observes the actual ones. `begun` is when this supervisor began to do so.
+    pub async fn look(
+        platform: &Platform,
+        watch: &Watch,
+        begun: DateTime<Utc>,
+        report: &mut Report,
+    ) -> anyhow::Result<Self> {
+        let mut tx = platform.db().begin().await.context("begin to read")?;
+        // A new release with the formation of the one before would be started with its commands, or pass without web
+        // dynos.
+        store::events::event_snapshot(&mut *tx).await.context("take a snapshot")?;
+        let apps = store::apps::app_all(&mut *tx).await.context("read the apps")?;
+        let payers = store::payers::payers_of_apps(&mut *tx).await.context("read who pays for the apps")?;
         let mut types: BTreeMap<AppId, Vec<Type>> = BTreeMap::new();
-        for row in store::formation::formation_all(db).await.context("read the formation")? {
+        for row in store::formation::formation_all(&mut *tx).await.context("read the formation")? {
             // The release phase is no process of the formation.
             if row.kind != "release" {
                 let t = Type { kind: row.kind, command: row.command, quantity: row.quantity, size: row.size };
                 types.entry(row.app_id).or_default().push(t);
             }
         }
-        let releases = store::releases::release_current_all(db).await.context("read the releases")?;
-        let noted_up = store::rollouts::rollout_up_all(db).await.context("read which releases are up")?;
+        let releases = store::releases::release_current_all(&mut *tx).await.context("read the releases")?;
+        let noted_up = store::rollouts::rollout_up_all(&mut *tx).await.context("read which releases are up")?;
+        let mut base_types = base_types(&mut tx, &releases).await?;
+        let rows = store::dynos::dyno_all(&mut *tx).await.context("read the dynos")?;
+        tx.commit().await.context("end the snapshot")?;
         let both = releases.iter().flat_map(|r| [(Some(r.id), r.slug_id), (r.base_id, r.base_slug_id)]);
         let slugs = both.filter_map(|(release, slug)| release.zip(slug)).collect();
-        let mut base_types = base_types(platform, &releases).await?;
         let wanted = releases.into_iter().filter(|r| r.slug_id.is_some()).map(|r| {
             let types = types.remove(&r.app_id).unwrap_or_default();
-            let trial = trial(&r, &mut base_types);
+            let trial = trial(&r, begun, &mut base_types);
             (r.app_id, App { id: r.app_id, release: r.id, version: r.version, types, trial })
         });
         let wanted = wanted.collect();
-        let rows = store::dynos::dyno_all(db).await.context("read the dynos")?;
         let (rows, failed) = observe::observe(platform, watch, rows).await;
         report.failed.extend(failed);
         let mut by_app: BTreeMap<AppId, Vec<Row>> = BTreeMap::new();
@@ -130,13 +140,13 @@ impl World {
 }
 
 /// The process types of the releases that run until the current ones have passed.
-async fn base_types(platform: &Platform, releases: &[Current]) -> anyhow::Result<BTreeMap<ReleaseId, Vec<Type>>> {
+async fn base_types(db: &mut PgConnection, releases: &[Current]) -> anyhow::Result<BTreeMap<ReleaseId, Vec<Type>>> {
     let bases: Vec<ReleaseId> = releases.iter().filter_map(|r| r.base_id).collect();
     let mut types: BTreeMap<ReleaseId, Vec<Type>> = BTreeMap::new();
     if bases.is_empty() {
         return Ok(types);
     }
-    let rows = store::rollouts::rollout_types(platform.db(), &bases).await.context("read the types of releases")?;
+    let rows = store::rollouts::rollout_types(db, &bases).await.context("read the types of releases")?;
     for row in rows {
         let t = Type { kind: row.kind, command: row.command, quantity: row.quantity, size: row.size };
         types.entry(row.release_id).or_default().push(t);
@@ -145,7 +155,7 @@ async fn base_types(platform: &Platform, releases: &[Current]) -> anyhow::Result
 }
 
 /// The rollout of a current release, unless it has passed.
-fn trial(current: &Current, types: &mut BTreeMap<ReleaseId, Vec<Type>>) -> Option<Trial> {
+fn trial(current: &Current, begun: DateTime<Utc>, types: &mut BTreeMap<ReleaseId, Vec<Type>>) -> Option<Trial> {
     let rollout = current.rollout;
     if !rollout.is_open() && rollout != Rollout::Failed {
         return None;
@@ -155,7 +165,7 @@ fn trial(current: &Current, types: &mut BTreeMap<ReleaseId, Vec<Type>>) -> Optio
         Box::new(App { id: current.app_id, release, version, types, trial: None })
     });
     let watch = Duration::seconds(current.watch_seconds.into());
-    Some(Trial { rollout, watch, since: current.updated_at, base })
+    Some(Trial { rollout, watch, since: current.updated_at.max(begun), base })
 }
 
 /// The dynos that have ended, and whose output is being read.

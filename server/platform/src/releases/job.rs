@@ -175,13 +175,16 @@ impl Run {
         super::queue::lock(&mut tx).await?;
         let end = store::releases::release_end(&mut *tx, release.id, failed, Utc::now()).await?;
         let current = store::releases::release_current(&mut *tx, release.app_id).await?;
-        // A later release without a phase may have succeeded meanwhile: then the formation is that one's.
-        if end.as_ref().is_some_and(|end| end.succeeded) && current.is_none_or(|c| c.id == release.id) {
+        let has_succeeded = end.as_ref().is_some_and(|end| end.succeeded);
+        if has_succeeded && current.is_none_or(|c| c.id == release.id) {
             let slug = match release.slug_id {
                 Some(id) => store::slugs::slug_info(&mut *tx, id).await?,
                 None => None,
             };
             released::settle(&mut tx, release.app_id, slug.as_ref()).await.map_err(|err| anyhow!("{err}"))?;
+        } else if has_succeeded {
+            // A later release without a phase has succeeded meanwhile: this one never takes effect.
+            store::rollouts::rollout_supersede(&mut *tx, release.app_id, Utc::now()).await?;
         }
         let next = super::queue::start(&mut tx).await.context("start the next release phases")?;
         next.into_iter().for_each(|app| tx.publish(Kind::Release, Some(app)));

@@ -352,3 +352,60 @@ async fn a_build_follows_its_code_to_the_release_that_replaces_its_own() {
     let why = "v5 was replaced by another release before it was up";
     assert_eq!((done.status, done.error.as_deref()), (BuildStatus::Failed, Some(why)));
 }
+
+#[tokio::test]
+async fn an_app_is_destroyed_while_a_build_waits_for_its_release() {
+    let t = World::start().await;
+    served(&t).await;
+    let app = t.owner.app_info("dusk").await.unwrap().id;
+    react(&t, Reaction::Deaf);
+    build(&t, "dusk", &source(&t).await).await;
+    until("its release exists", async || {
+        t.owner.release_info("dusk", "v3").await.map(drop).map_err(|err| err.to_string())
+    })
+    .await;
+    t.owner.app_delete("dusk").await.unwrap();
+    until("the app is gone", async || {
+        let rows = "select count(*) from apps where id = $1";
+        match sqlx::query_scalar::<_, i64>(rows).bind(app).fetch_one(&t.db).await.unwrap() {
+            0 => Ok(()),
+            _ => Err("its row".to_owned()),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_release_phase_that_ends_after_a_newer_release_has_taken_effect_changes_nothing() {
+    let t = World::start().await;
+    served(&t).await;
+    t.deploy("dusk", &[("web", "./two"), ("release", "./migrate")]).await;
+    let phase =
+        until("the release phase runs", async || t.driver.running("release.1003").ok_or_else(String::new)).await;
+    let back: Value = t.owner.post("/apps/dusk/releases", json!({ "release": "v2" })).await.json();
+    assert_eq!(back["version"], 4);
+    has(&t, "v4", Rollout::Watching).await;
+    t.driver.exit(phase.handle.id, 0);
+    has(&t, "v3", Rollout::Superseded).await;
+    assert!(release(&t, "v4").await.current);
+    assert!(t.driver.started().iter().all(|spec| spec.command != "./two"));
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_while_it_starts_a_dyno_makes_no_release_fail() {
+    let t = World::start().await;
+    served(&t).await;
+    t.driver.react(|_| Reaction::Deaf);
+    t.deploy("dusk", &[("web", "./two")]).await;
+    let run = until("it runs", async || {
+        t.driver.started().into_iter().find(|spec| spec.command == "./two").ok_or_else(String::new)
+    })
+    .await
+    .id;
+    t.platform.stop(false).await;
+    // As if it had written the row, and nothing else.
+    dyno::Driver::remove(&*t.driver, run).await.unwrap();
+    t.driver.react(|_| Reaction::Run);
+    let t = t.again().await;
+    has(&t, "v3", Rollout::Watching).await;
+}

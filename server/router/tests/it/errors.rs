@@ -191,6 +191,12 @@ async fn h19_a_dyno_that_does_not_take_connections() {
     let answer = world.get("/").await;
     assert!(answer.body.contains("H34"));
     assert!(world.lines(2).await[1].starts_with("at=error code=H34 desc=\"All up dynos quarantined\" "));
+    // Those on standby get its requests.
+    let old = Dyno::saying("old").await;
+    let mut routes = shop(Up, &[addr]);
+    routes.apps[0].standby = vec![Backend { dyno: "web.1".into(), addr: old.addr }];
+    world.control.put(&routes).await.unwrap();
+    assert_eq!(world.get("/").await.body, "old");
 }
 
 #[tokio::test]

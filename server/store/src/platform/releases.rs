@@ -195,7 +195,7 @@ pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Cu
     .await
 }
 
-/// The newest release of an app after `version` with this slug, in any status.
+/// The first release of an app after `version` with this slug that was not replaced before it was up, in any status.
 pub async fn release_successor(
     db: impl PgExecutor<'_>,
     app: AppId,
@@ -203,7 +203,8 @@ pub async fn release_successor(
     slug: SlugId,
 ) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{SELECT} where r.app_id = $1 and r.version > $2 and r.slug_id = $3 order by r.version desc limit 1"
+        "{SELECT} where r.app_id = $1 and r.version > $2 and r.slug_id = $3 and r.rollout <> 'superseded'
+         order by r.version limit 1"
     )))
     .bind(app)
     .bind(version)

@@ -94,7 +94,8 @@ pub async fn rollout_supersede(db: impl PgExecutor<'_>, app: AppId, now: DateTim
     sqlx::query(
         "update releases set rollout = 'superseded', updated_at = $2
          where app_id = $1 and status = 'succeeded' and rollout in ('waiting', 'watching')
-             and version < (select max(version) from releases where app_id = $1 and status = 'succeeded')",
+             and version < (select max(version) from releases
+                            where app_id = $1 and status = 'succeeded' and rollout <> 'superseded')",
     )
     .bind(app)
     .bind(now)

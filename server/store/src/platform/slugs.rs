@@ -195,7 +195,8 @@ pub struct Needed {
     pub slug_id: SlugId,
     /// The payer of the app's background work.
     pub payer: AccountId,
-    /// The release waits for its release phase, or is the newest of its app, which has dynos or is to have some.
+    /// The release waits for its release phase, or is the current one of its app or the one that this replaces, and the
+    /// app has dynos or is to have some.
     pub now: bool,
     /// A job is working on it.
     pub busy: bool,
@@ -208,13 +209,16 @@ pub struct Needed {
 pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTime<Utc>) -> sqlx::Result<Vec<Needed>> {
     let needed = format!(
         "with wanted as (
-             select n.id, n.app_id, n.slug_id, n.place = 1 and (
+             select n.id, n.app_id, n.slug_id, (n.place = 1 or n.version is not distinct from n.good) and (
                  exists (select 1 from formation f where f.app_id = a.id and f.quantity > 0 and f.type <> 'release')
                  or exists (select 1 from dynos d where d.app_id = a.id)
                  or exists (select 1 from one_offs o where o.app_id = a.id and o.ended_at is null)) as now
              from apps a cross join lateral (
-                 select id, app_id, slug_id, row_number() over (order by version desc) as place
-                 from releases where app_id = a.id and status = 'succeeded' order by version desc limit $1) n
+                 select r.*, row_number() over (order by r.version desc) as place,
+                        max(r.version) filter (where r.rollout = 'passed') over () as good
+                 from (select id, app_id, slug_id, version, rollout from releases
+                       where app_id = a.id and status = 'succeeded' and rollout <> 'superseded'
+                       order by version desc limit $1) r) n
              union all
              select id, app_id, slug_id, true from releases where status = 'pending'
              union all

@@ -315,6 +315,12 @@ fn until_a_release_has_passed_only_its_web_dynos_run_beside_all_of_the_one_befor
     rows.extend([row(5, "web.1", 2, Up), row(6, "web.1", 3, Starting)]);
     let later = App { release: ReleaseId::from_u128(103), version: 3, ..app.clone() };
     check(Some(&later), &rows, &["stop 5"]);
+    // It serves for as long as nothing else does.
+    rows[0].state = Crashed;
+    rows[0].next_start_at = Some(now() + Duration::seconds(5));
+    check(Some(&later), &rows, &[]);
+    serve(&later, &rows, &[5]);
+    (rows[0].state, rows[0].next_start_at) = (Up, None);
     // Then they are replaced together.
     rows.truncate(3);
     rows.push(row(4, "web.1", 2, Up));
@@ -376,6 +382,19 @@ fn a_release_fails_with_the_first_of_its_web_dynos() {
 }
 
 #[test]
+fn a_restart_of_the_machine_is_not_the_fault_of_a_release() {
+    let app = trial(app(2, &[("web", 1)]), Rollout::Watching, Some(app(1, &[("web", 1)])));
+    let mut lost = row(1, "web.1", 2, Crashed);
+    lost.crashes = 1;
+    for exit in [GONE, dyno::LOST] {
+        lost.last_exit = Some(exit.into());
+        assert_eq!(judged(&app, std::slice::from_ref(&lost), 0), None);
+    }
+    lost.crashes = 2;
+    assert!(matches!(judged(&app, &[lost], 0), Some(Verdict::Failed { .. })));
+}
+
+#[test]
 fn a_release_that_cannot_be_started_fails_in_the_end() {
     let app = trial(app(2, &[("web", 1)]), Rollout::Waiting, None);
     assert_eq!(judged(&app, &[], 899), None);
@@ -383,6 +402,16 @@ fn a_release_that_cannot_be_started_fails_in_the_end() {
     assert_eq!(judged(&app, &[], 900), Some(Verdict::Failed { dyno: "web".into(), why }));
     assert_eq!(judged(&app, &[row(1, "web.1", 2, Up)], 900), Some(Verdict::Passed));
     assert_eq!(judged(&trial(app, Rollout::Failed, None), &[], 900), None);
+}
+
+#[test]
+fn a_release_with_more_web_dynos_than_can_be_started_fails_in_the_end() {
+    let app = trial(app(2, &[("web", 2)]), Rollout::Watching, None);
+    let mut rows = [row(1, "web.1", 2, Up)];
+    assert_eq!(judged(&app, &rows, 899), None);
+    assert!(matches!(judged(&app, &rows, 900), Some(Verdict::Failed { .. })));
+    rows[0].updated_at = now() + Duration::seconds(10);
+    assert_eq!(judged(&app, &rows, 900), None);
 }
 
 #[test]

@@ -44,6 +44,9 @@ async fn a_release_replaces_the_one_before_only_when_it_stays_up() {
     assert_eq!(release_successor(&w.db, app, 3, slug).await.unwrap().unwrap().id, third);
     assert!(release_successor(&w.db, app, 4, slug).await.unwrap().is_none());
     assert_eq!(current().await.base_id, Some(first), "one that was replaced was never good");
+    let fourth = w.release(app, "succeeded", Some(slug)).await;
+    assert_eq!(release_successor(&w.db, app, 3, slug).await.unwrap().unwrap().id, third, "the first counts");
+    sqlx::query("delete from releases where id = $1").bind(fourth).execute(&w.db).await.unwrap();
     assert!(rollout_fail(&w.db, third, fall(true), at(6)).await.unwrap());
     let row = release_info(&w.db, third).await.unwrap().unwrap();
     assert_eq!(

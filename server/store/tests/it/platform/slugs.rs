@@ -87,6 +87,15 @@ async fn what_has_to_be_unpacked() {
         .unwrap();
         assert_eq!(seen().await, [(old, false), (newest, now)], "{kind}");
     }
+    // The one that is to be replaced is needed until then, and one between them is not.
+    let set = "update releases set rollout = $2 where id = $1";
+    sqlx::query(set).bind(old).bind("passed").execute(&w.db).await.unwrap();
+    assert_eq!(seen().await, [(old, true), (newest, true)]);
+    let between = w.release(app, "succeeded", Some(slug)).await;
+    sqlx::query(set).bind(between).bind("superseded").execute(&w.db).await.unwrap();
+    assert_eq!(seen().await, [(old, true), (newest, true)]);
+    sqlx::query(set).bind(newest).bind("passed").execute(&w.db).await.unwrap();
+    assert_eq!(seen().await, [(old, false), (newest, true)]);
     let needed = slug_needed_all(&w.db, 3, at(0)).await.unwrap();
     assert!(needed.iter().all(|n| n.payer == w.account.id && !n.busy && !n.hopeless));
 
