@@ -65,7 +65,10 @@ pub async fn dyno_create(
 
 async fn create_row(platform: &Platform, actor: &Actor, app: &store::apps::Row, call: Call) -> Result<Row> {
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    store::apps::app_lock(&mut *tx, app.id).await?;
+    // Nothing stops what is run in an app that is being destroyed after its destruction has.
+    if !actor.lock_app(&mut tx, app.id).await? {
+        return Err(Error::no_app());
+    }
     let release = store::releases::release_current(&mut *tx, app.id).await?;
     let slug = match release.as_ref().and_then(|release| release.slug_id) {
         Some(slug) => store::slugs::slug_info(&mut *tx, slug).await?,
