@@ -83,7 +83,7 @@ pub async fn one_off_running(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> 
 
 /// The environment of the call that has started a one-off dyno, encrypted; `None` without one, and after the end.
 pub async fn one_off_env(db: impl PgExecutor<'_>, id: DynoId) -> sqlx::Result<Option<Vec<u8>>> {
-    let env = sqlx::query_scalar("select env from one_offs where id = $1").bind(id);
+    let env = sqlx::query_scalar::<_, Option<Vec<u8>>>("select env from one_offs where id = $1").bind(id);
     Ok(env.fetch_optional(db).await?.flatten())
 }
 
