@@ -47,7 +47,9 @@ pub async fn dyno_create(
     }
     // Reserved first, so that nothing runs that cannot be attached to.
     let opening = call.terminal.map(|_| platform.terminals().reserve(&actor)).transpose()?;
-    let row = create_row(&platform, &actor, &app, call).await?;
+    let row = create_row(&platform, &actor, &app, call).await.inspect_err(|_| {
+        opening.iter().for_each(|secret| platform.terminals().forget(secret));
+    })?;
     let text = format!("Starting process with command `{}` by user {}", row.command, actor.account.email);
     platform.said(app.id, "api", &text);
     let mut shown = dynos::shown_one_off(&platform, &row, &app);
