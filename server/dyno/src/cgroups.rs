@@ -169,6 +169,14 @@ impl Cgroups {
         own.chain(as_a_whole).map(|group| group.join("cgroup.procs")).filter(|file| file.exists()).collect()
     }
 
+    /// Whether the dyno has as many processes as it may have.
+    pub(crate) fn is_full(&self, id: impl Display) -> bool {
+        let Some((_, group)) = self.group("pids", id) else { return false };
+        // Without a limit, there is no number.
+        let most = read(&group.join("pids.max")).trim().parse::<u64>();
+        most.is_ok_and(|most| number(&read(&group.join("pids.current"))) >= most)
+    }
+
     /// Sends a signal to every process of the dyno.
     pub fn signal(&self, id: impl Display, signal: i32) -> io::Result<()> {
         let mut signalled = Vec::new();

@@ -9,7 +9,7 @@ use std::ops::Deref;
 use api::ids::{AccountId, AppId};
 use base::{Base, Error, Result};
 use chrono::{Duration, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use store::{
     accounts, apps,
     pages::{Page, Range},
@@ -130,6 +130,20 @@ impl Actor {
         let app = self.admit(row, &access, can)?;
         self.remember(Admission::App(app.id, app.rights()));
         Ok(app)
+    }
+
+    /// Takes a name for an app, in the transaction in which the app has got it. Returns `false` if another app has given
+    /// it up lately, and the caller cannot manage that one: its clients still use the name, and would send code and
+    /// secrets to whoever has it.
+    pub async fn take_app_name(&self, db: &mut PgConnection, name: &str) -> Result<bool> {
+        if let Some(row) = apps::app_by_former_name(&mut *db, name, Utc::now() - FORMER).await? {
+            let access = store::collaborators::access_info(&mut *db, self.account.id, row.id).await?;
+            if !self.checked(row, &access).may(Can::Manage) {
+                return Ok(false);
+            }
+        }
+        apps::app_name_claim(db, name).await?;
+        Ok(true)
     }
 
     /// Remembers what a change has to check again that had to wait.

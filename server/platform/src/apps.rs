@@ -87,9 +87,13 @@ fn made_up_name() -> String {
 
 fn name_taken(err: sqlx::Error, name: &str) -> Error {
     match store::broken_constraint(&err).as_deref() {
-        Some("apps_name_key") => Error::invalid(format!("Name is already taken: {name}")),
+        Some("apps_name_key") => taken(name),
         _ => err.into(),
     }
+}
+
+fn taken(name: &str) -> Error {
+    Error::invalid(format!("Name is already taken: {name}"))
 }
 
 /// `POST /apps`: an app of one's own.
@@ -122,7 +126,9 @@ pub(crate) async fn make(
     quotas::admit(&mut tx, quotas::owner(owner, team_id), Quota::Apps, 1).await?;
     let new = store::apps::New { id, name: &name, owner, team: team_id, locked, stack, now };
     store::apps::app_create(&mut *tx, &new).await.map_err(|err| name_taken(err, &name))?;
-    store::apps::app_name_claim(&mut *tx, &name).await?;
+    if !actor.take_app_name(&mut tx, &name).await? {
+        return Err(taken(&name));
+    }
     let first = releases::New { app: id, description: "Initial release", ..releases::New::default() };
     releases::create(platform, &mut tx, actor, &first, Config::Replace(&Layers::default())).await?;
     let data = serde_json::json!({ "stack": stack, "team": team_id });
@@ -220,7 +226,9 @@ pub async fn app_update(
     let now = Utc::now();
     store::apps::app_update(&mut *tx, &row, now).await.map_err(|err| name_taken(err, &row.name))?;
     if row.name != old.name {
-        store::apps::app_name_claim(&mut *tx, &row.name).await?;
+        if !actor.take_app_name(&mut tx, &row.name).await? {
+            return Err(taken(&row.name));
+        }
         store::apps::app_name_release(&mut tx, row.id, &old.name, FORMER_NAMES, now).await?;
     }
     let data = serde_json::json!({

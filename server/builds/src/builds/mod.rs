@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use api::ids::BuildId;
-use base::{Error, Result, links::Links};
+use base::{Error, Result, links::Links, routes::RequiredScope};
 use identity::{
     Actor, App, Can,
     quotas::{self, Quota},
@@ -118,9 +118,9 @@ pub fn shown(row: &Row, source_url: Option<String>, links: &Links) -> api::build
     }
 }
 
-/// The URL of the source, for those who can deploy.
+/// The URL of the source, for those who can deploy: not for a deploy token, which cannot clone either.
 fn source_url(row: &Row, actor: &Actor, app: &App) -> Option<String> {
-    let given = match app.may(Can::Deploy) {
+    let given = match app.may(Can::Deploy) && actor.scope.require(RequiredScope::Write).is_ok() {
         true => addresses::source(actor.base.secrets(), row),
         false => Ok(None),
     };

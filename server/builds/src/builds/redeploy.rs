@@ -40,6 +40,7 @@ pub async fn build_redeploy(
     };
     let originator = actor.originator();
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
+    actor.lock_app(&mut tx, app.id).await?;
     create(&builds, &mut tx, &new).await?;
     let summary = format!("Started build {} again{}.", earlier.number, originator.with_token());
     tx.record("build.create", summary, serde_json::json!({ "build": id, "again": earlier.id }));

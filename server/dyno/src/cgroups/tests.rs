@@ -54,6 +54,12 @@ fn version_two_has_the_groups_and_limits() {
     for (file, text) in wanted {
         assert_eq!(get(&format!("wharf/dynos/one/{file}")), text, "{file}");
     }
+    for (count, is_full) in [("19", false), ("20", true), ("21", true)] {
+        fs::write(group.join("pids.current"), count).unwrap();
+        assert_eq!(dynos.is_full("one"), is_full, "{count}");
+    }
+    fs::write(group.join("pids.max"), "max").unwrap();
+    assert!(!dynos.is_full("one"));
     // A worker is beside all dynos, so that their processes leave it its own.
     let procs = workers.create("worker-1", &limits).unwrap();
     assert_eq!(procs, [dir.path().join("wharf/worker-1/cgroup.procs")]);

@@ -70,6 +70,14 @@ impl Surroundings for Attached<'_> {
         }
     }
 
+    /// As for other dynos, what is left is killed, unless the dyno is being stopped: otherwise it would run on without a
+    /// time limit, and its client wait for it.
+    fn has_ended(&mut self) {
+        if !self.state.is_stopping() {
+            self.kill();
+        }
+    }
+
     fn say(&mut self, text: &str) {
         self.sink.line(b's', text.as_bytes());
         self.sink.flush();

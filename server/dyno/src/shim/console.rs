@@ -184,6 +184,8 @@ pub(super) trait Surroundings {
     fn hang_up(&mut self);
     /// Kills them.
     fn kill(&mut self);
+    /// The command has ended; what it has started may still run.
+    fn has_ended(&mut self);
     /// Writes a message of the supervisor to the log.
     fn say(&mut self, text: &str);
     /// Checks what has to be checked regularly. Returns how long until the next check at the latest.
@@ -233,6 +235,7 @@ impl Session {
             let ready = self.poll(ended.as_raw_fd(), look.unwrap_or(LOOK).min(LOOK))?;
             if ready[ENDED] != 0 {
                 (self.has_ended, self.read_at) = (true, Instant::now());
+                around.has_ended();
             }
             if ready[CLIENT] != 0 {
                 self.serve_client(ready[CLIENT], around);
@@ -241,7 +244,7 @@ impl Session {
                 self.write_input();
             }
             self.read_outputs([ready[OUTPUTS], ready[OUTPUTS + 1]]);
-            if self.has_ended && self.outgoing.len() < BUFFER && self.read_at.elapsed() >= QUIET {
+            if self.has_ended && self.is_all_read() {
                 self.outputs.clear();
             }
             if self.has_ended && self.outputs.is_empty() && !self.has_reported {
@@ -260,6 +263,13 @@ impl Session {
 
     fn is_over(&self) -> bool {
         self.has_reported && (self.outgoing.is_empty() || matches!(self.client, Client::Gone))
+    }
+
+    /// Whether nothing more is to be read of a command that has ended. Without a client, what it has left behind does not
+    /// keep this process busy.
+    fn is_all_read(&self) -> bool {
+        let is_quiet = self.outgoing.len() < BUFFER && self.read_at.elapsed() >= QUIET;
+        is_quiet || matches!(self.client, Client::Gone)
     }
 
     fn poll(&self, ended: RawFd, most: Duration) -> io::Result<[i16; 5]> {

@@ -26,6 +26,8 @@ use crate::{Exit, Worth};
 
 /// The size limit of an order: config vars are far smaller.
 const MOST_ORDER: usize = 16 << 20;
+/// Seconds until the command has to run. The dyno's processes can stop the one that becomes it (SIGSTOP).
+const START: u32 = 60;
 
 /// Runs it to its end. To be called before any thread exists; `args` is empty.
 pub(super) fn main(args: &[OsString]) -> ! {
@@ -57,6 +59,12 @@ fn run(stream: &UnixStream) -> Result<(), Sentence> {
     let cgroups = Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?;
     Worth::Shim.claim();
     cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
+    // The limit applies to forks, and not to processes that enter the group.
+    if cgroups.is_full(order.id) {
+        return Err("The dyno already has as many processes as it may have.".to_owned());
+    }
+    // SAFETY: plain system call. Its signal ends this process, and with it `inside`.
+    unsafe { libc::alarm(START) };
     let exec = order.exec;
     let stdout = Pipe::for_output(exec.uid).map_err(doing("create a pipe"))?;
     let stderr = Pipe::for_output(exec.uid).map_err(doing("create a pipe"))?;
@@ -96,6 +104,8 @@ fn run(stream: &UnixStream) -> Result<(), Sentence> {
         return Err(why);
     }
     let session: Session = console.open(stdout.reader, stderr.reader).map_err(doing("open a terminal"))?;
+    // SAFETY: plain system call.
+    unsafe { libc::alarm(0) };
     let mut around = Around { child, ended: &ended.reader, exit: None };
     session.serve(&mut around, &ended.reader).map_err(doing("serve the terminal"))
 }
@@ -150,7 +160,7 @@ struct Plan {
 }
 
 /// Enters the namespaces, and starts the command in them.
-fn enter(plan: Plan) -> ! {
+fn enter(mut plan: Plan) -> ! {
     let namespaces =
         libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
     // SAFETY: plain system calls; this process has one thread.
@@ -164,7 +174,7 @@ fn enter(plan: Plan) -> ! {
     match forked {
         -1 => give_up(&plan, &doing("enter the dyno")(io::Error::last_os_error())),
         0 => {
-            let sentence = match execute(&plan) {
+            let sentence = match execute(&mut plan) {
                 Ok(never) => match never {},
                 Err(sentence) => sentence,
             };
@@ -189,8 +199,9 @@ fn give_up(plan: &Plan, sentence: &str) -> ! {
     init::exit(1)
 }
 
-fn execute(plan: &Plan) -> Result<init::Never, Sentence> {
-    for mut file in &plan.entries {
+fn execute(plan: &mut Plan) -> Result<init::Never, Sentence> {
+    // Closed at once: they belong to the host.
+    for mut file in plan.entries.drain(..) {
         file.write_all(b"0").map_err(doing("enter the dyno's cgroups"))?;
     }
     // SAFETY: plain system calls on open descriptors.
@@ -207,6 +218,9 @@ fn execute(plan: &Plan) -> Result<init::Never, Sentence> {
     confine::limit_resources();
     confine::reset_signals();
     confine::drop_rights(plan.uid)?;
+    // Until it is the command, the dyno's processes, which have the same user now, must not trace it: it is not filtered.
+    // SAFETY: plain system call; the kernel resets this when the program is replaced.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
     plan.inside.attach()?;
     init::become_program(&plan.arguments, &plan.environment, &plan.filters)
 }
@@ -227,6 +241,9 @@ impl Surroundings for Around<'_> {
     fn kill(&mut self) {
         init::exit(0)
     }
+
+    /// The dyno goes on, also with what the command has started.
+    fn has_ended(&mut self) {}
 
     fn say(&mut self, _: &str) {}
 

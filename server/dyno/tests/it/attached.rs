@@ -127,6 +127,20 @@ async fn a_process_whose_client_is_gone_is_hung_up() {
 }
 
 #[tokio::test]
+async fn what_a_command_leaves_behind_ends_with_it() {
+    let world = World::new();
+    for terminal in [window(80, 24), Some(Terminal::Pipes)] {
+        // It ignores SIGHUP, and never stops printing.
+        let mut spec = world.spec("trap '' HUP; (while :; do echo x; done) & exit 3");
+        spec.terminal = terminal;
+        let mut attached = attach(&world, &spec).await;
+        let (.., exit) = read_out(&mut attached).await;
+        assert_eq!(exit.code, Some(3), "{terminal:?}");
+        within(LONG, world.driver.wait(spec.id)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_attached_process_can_be_attached_to_once_also_by_another_driver() {
     let world = World::new();
     let mut spec = world.spec("echo ready; read line; echo \"end $line\"");
@@ -216,4 +230,16 @@ async fn an_exec_ends_with_the_dyno_and_needs_a_running_one() {
     assert_eq!(exit.signal, Some(libc::SIGKILL));
     world.driver.wait(spec.id).await.unwrap();
     assert!(world.driver.exec(spec.id, &exec("true", None)).await.is_err());
+}
+
+#[tokio::test]
+async fn an_exec_does_not_exceed_the_limit_on_processes() {
+    let world = World::new();
+    let mut spec = world.spec("sleep 1000 & sleep 1000 & echo ready; wait");
+    spec.limits.pids = 3;
+    world.start_until(&spec, "ready").await;
+    let mut attached = world.driver.exec(spec.id, &exec("echo never", None)).await.unwrap();
+    let (out, _, exit) = read_out(&mut attached).await;
+    assert_eq!(out, "");
+    assert!(exit.error.as_deref().is_some_and(|why| why.contains("as many processes")), "{exit:?}");
 }

@@ -47,7 +47,9 @@ pub async fn dyno_create(
     }
     // Reserved first, so that nothing runs that cannot be attached to.
     let opening = call.terminal.map(|_| platform.terminals().reserve(&actor)).transpose()?;
-    let row = create_row(&platform, &actor, &app, call).await?;
+    let row = create_row(&platform, &actor, &app, call).await.inspect_err(|_| {
+        opening.iter().for_each(|secret| platform.terminals().forget(secret));
+    })?;
     let text = format!("Starting process with command `{}` by user {}", row.command, actor.account.email);
     platform.said(app.id, "api", &text);
     let mut shown = dynos::shown_one_off(&platform, &row, &app);
@@ -65,7 +67,10 @@ pub async fn dyno_create(
 
 async fn create_row(platform: &Platform, actor: &Actor, app: &store::apps::Row, call: Call) -> Result<Row> {
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    store::apps::app_lock(&mut *tx, app.id).await?;
+    // Nothing stops what is run in an app that is being destroyed after its destruction has.
+    if !actor.lock_app(&mut tx, app.id).await? {
+        return Err(Error::no_app());
+    }
     let release = store::releases::release_current(&mut *tx, app.id).await?;
     let slug = match release.as_ref().and_then(|release| release.slug_id) {
         Some(slug) => store::slugs::slug_info(&mut *tx, slug).await?,

@@ -67,7 +67,8 @@ pub(super) async fn prepare(
         }
     };
     let mut vars = dyno_metadata::of_release(platform, (row.app_id, &app.name), row.release_id, row.id.get()).await?;
-    vars.extend(call::open(platform.secrets(), row.id, row.env.as_deref()).context("read the environment")?);
+    let env = store::one_offs::one_off_env(platform.db(), row.id).await.context("read the environment")?;
+    vars.extend(call::open(platform.secrets(), row.id, env.as_deref()).context("decrypt the environment")?);
     let mut spec = dynos::spec(dynos::Wanted {
         run: row.run_id,
         name: &row.name,

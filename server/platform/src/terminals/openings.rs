@@ -76,6 +76,11 @@ impl Terminals {
         Ok(secret)
     }
 
+    /// Gives a reserved secret back, if nothing was started.
+    pub fn forget(&self, secret: &str) {
+        self.lock().remove(secret);
+    }
+
     /// Makes a reserved secret open a terminal, from now on.
     pub fn announce(&self, secret: String, opening: Opening) {
         let reserved = Reserved { payer: opening.actor.payer, until: Instant::now() + VALID, opening: Some(opening) };

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -42,7 +42,7 @@ const GREETING: &[u8] = b"rendezvous\r\n";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The pause between the greeting and the first output, so that a client reads them separately.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Connections that have not sent a secret yet, in total and per address.
+/// Connections that have not sent a secret yet, in total and per client.
 const MOST_STRANGERS: usize = 1000;
 const MOST_OF_ADDRESS: usize = 50;
 /// The end of the input, from a client whose own input is a file.
@@ -124,18 +124,32 @@ async fn accept(platform: Platform, listener: TcpListener, tls: Option<TlsAccept
     }
 }
 
-/// The number of strangers by address.
+/// The number of strangers by address, or by network.
 type Addresses = Mutex<HashMap<IpAddr, usize>>;
+
+/// Whose connections are counted together: an IPv4 address, or the /64 network of an IPv6 address, which is the least that
+/// a single customer gets.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 => v4,
+    }
+}
 
 /// A stranger, counted until this is dropped.
 struct Counted(Arc<Addresses>, IpAddr);
 
 impl Counted {
-    /// `None` if there are too many of this address.
+    /// `None` if there are too many of this address. A proxy on this machine speaks for all clients.
     fn new(addresses: &Arc<Addresses>, address: IpAddr) -> Option<Self> {
+        let most = if address.to_canonical().is_loopback() { MOST_STRANGERS } else { MOST_OF_ADDRESS };
+        let address = network(address);
         let mut all = addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = all.entry(address).or_default();
-        if *count >= MOST_OF_ADDRESS {
+        if *count >= most {
             return None;
         }
         *count += 1;
@@ -275,6 +289,20 @@ mod tests {
         assert!(Counted::new(&addresses, IpAddr::from([192, 0, 2, 2])).is_some());
         drop(all);
         assert!(addresses.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_network_counts_as_one_client_and_a_proxy_as_many() {
+        let addresses = Arc::<Addresses>::default();
+        let v6 = |n: usize| format!("2001:db8::{n:x}").parse::<IpAddr>().unwrap();
+        let _all: Vec<_> = (0..MOST_OF_ADDRESS).map(|n| Counted::new(&addresses, v6(n)).unwrap()).collect();
+        assert!(Counted::new(&addresses, v6(MOST_OF_ADDRESS)).is_none());
+        assert!(Counted::new(&addresses, "2001:db8:0:1::1".parse().unwrap()).is_some());
+        for proxy in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            let proxy = proxy.parse().unwrap();
+            let many: Vec<_> = (0..=MOST_OF_ADDRESS).map(|_| Counted::new(&addresses, proxy)).collect();
+            assert!(many.iter().all(Option::is_some), "{proxy}");
+        }
     }
 
     #[tokio::test]

@@ -97,10 +97,18 @@ async fn a_former_name_leads_to_the_app_for_those_who_may_see_it() {
         .await
         .unwrap();
     assert_eq!(t.owner.get("/apps/dusk").await.status, 404, "it is 30 days ago");
-    // Whoever takes the name gets it for good.
-    let taken = t.stranger.post("/apps", json!({ "name": "noon" })).await;
-    assert_eq!(taken.status, 201, "{taken:?}");
-    t.stranger.app_delete("noon").await.unwrap();
+    // Until then, nobody else gets the name, and what is pushed to it.
+    assert_eq!(t.stranger.post("/apps", json!({ "name": "dusk" })).await.status, 201);
+    let taken = [
+        t.stranger.post("/apps", json!({ "name": "noon" })).await,
+        t.stranger.patch("/apps/dusk", json!({ "name": "noon" })).await,
+    ];
+    for answer in taken {
+        assert_eq!((answer.error().0, answer.error().2), (422, "Name is already taken: noon".to_owned()));
+    }
+    // Another app of those who manage it gets the name for good.
+    t.app("noon").await;
+    t.owner.app_delete("noon").await.unwrap();
     assert_eq!(t.owner.get("/apps/noon").await.status, 404);
 }
 

@@ -421,6 +421,12 @@ async fn herokus_clients_meet_at_the_rendezvous() {
 #[tokio::test]
 async fn secrets_that_nobody_uses_are_limited() {
     let t = deployed().await;
+    t.app("dawn").await;
+    for _ in 0..21 {
+        // Nothing is started, so there is nothing to attach to.
+        let refused = t.owner.dyno_create("dawn", &attached("bash")).await.unwrap_err();
+        assert_eq!(refused.status, 422, "{refused:?}");
+    }
     let exec = || t.owner.post("/apps/dusk/dynos/web.1", json!({}));
     for _ in 0..20 {
         assert_eq!(exec().await.status, 201);

@@ -22,7 +22,7 @@ pub struct Row {
     pub release_id: ReleaseId,
     pub version: i32,
     pub run_id: RunId,
-    /// The environment of the call, encrypted.
+    /// The environment of the call, encrypted. Lists leave it out: it can be large.
     pub env: Option<Vec<u8>>,
     pub attached: bool,
     pub columns: Option<i32>,
@@ -70,17 +70,27 @@ pub async fn one_off_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     Ok(())
 }
 
-/// The one-off dynos of all apps that have not ended.
+/// The columns of lists.
+const LISTED: &str = "id, app_id, name, type, size, command, release_id, version, run_id, null::bytea as env,
+        attached, columns, lines, time_limit, created_by, state, started_at, stopping_at, ended_at, exit_status,
+        last_exit, created_at, updated_at";
+
+/// The one-off dynos of all apps that have not ended, oldest first.
 pub async fn one_off_running(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as("select * from one_offs where ended_at is null order by created_at").fetch_all(db).await
+    let running = format!("select {LISTED} from one_offs where ended_at is null order by created_at, id");
+    sqlx::query_as(sqlx::AssertSqlSafe(running)).fetch_all(db).await
+}
+
+/// The environment of the call that has started a one-off dyno, encrypted; `None` without one, and after the end.
+pub async fn one_off_env(db: impl PgExecutor<'_>, id: DynoId) -> sqlx::Result<Option<Vec<u8>>> {
+    let env = sqlx::query_scalar::<_, Option<Vec<u8>>>("select env from one_offs where id = $1").bind(id);
+    Ok(env.fetch_optional(db).await?.flatten())
 }
 
 /// The one-off dynos of an app that have not ended, oldest first.
 pub async fn one_off_list(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as("select * from one_offs where app_id = $1 and ended_at is null order by created_at")
-        .bind(app)
-        .fetch_all(db)
-        .await
+    let list = format!("select {LISTED} from one_offs where app_id = $1 and ended_at is null order by created_at, id");
+    sqlx::query_as(sqlx::AssertSqlSafe(list)).bind(app).fetch_all(db).await
 }
 
 /// The names of an app's one-off dynos that have not ended.

@@ -89,6 +89,7 @@ async fn whoever_waits_for_an_app_or_a_team_is_let_in_again() {
         ("PATCH", "/apps/dusk", json!({ "maintenance": true })),
         ("PUT", "/apps/dusk/buildpack-installations", json!({ "updates": [{ "buildpack": "heroku/nodejs" }] })),
         ("POST", "/apps/dusk/builds", json!({ "source_blob": { "url": "https://example.com/a.tgz" } })),
+        ("POST", "/apps/dusk/dynos", json!({ "command": "env" })),
     ];
     let end =
         "delete from collaborators where account_id = (select id from accounts where email = 'stranger@example.com')

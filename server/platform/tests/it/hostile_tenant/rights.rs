@@ -447,6 +447,11 @@ async fn a_deploy_token_deploys_its_apps_and_nothing_else() {
         let url = source.json()["source_blob"]["get_url"].clone();
         let build = bearer.post(&format!("/apps/{app}/builds"), json!({ "source_blob": { "url": url } })).await;
         assert_eq!(build.status, 201, "{build:?}");
+        // Whoever finds the token gets no code.
+        let path = format!("/apps/{app}/builds/{}", build.json()["id"].as_str().unwrap());
+        let shown = [build.json(), bearer.get(&path).await.json()].map(|build| build["source_blob"]["url"].clone());
+        assert!(shown.iter().all(Value::is_null), "{shown:?}");
+        assert!(t.owner.get(&path).await.json()["source_blob"]["url"].is_string(), "{app}");
         let refs = bearer.get(&format!("/{app}.git/info/refs?service=git-receive-pack")).await;
         assert_eq!(refs.status, 200, "{refs:?}");
     }

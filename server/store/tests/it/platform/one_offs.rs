@@ -24,8 +24,11 @@ async fn one_off_dynos_from_start_to_end() {
     assert_eq!(one_off_info(&w.db, app, "run.1").await.unwrap().as_ref(), Some(&first));
     assert_eq!(one_off_info(&w.db, app, &second.id.to_string()).await.unwrap().unwrap().name, "run.2");
     assert_eq!(one_off_info(&w.db, app, "run.3").await.unwrap(), None);
-    assert_eq!(one_off_running(&w.db).await.unwrap().len(), 2);
-    assert_eq!(one_off_list(&w.db, app).await.unwrap().len(), 2);
+    // Lists have no environments.
+    let listed = [&first, &second].map(|row| Row { env: None, ..row.clone() });
+    assert_eq!(one_off_running(&w.db).await.unwrap(), listed);
+    assert_eq!(one_off_list(&w.db, app).await.unwrap(), listed);
+    assert_eq!(one_off_env(&w.db, first.id).await.unwrap(), first.env);
 
     // They are dynos like any other for lists, quotas, and what they need on the disk.
     let shown = dyno_list_shown(&w.db, app, &all(&LIST)).await.unwrap().rows;
@@ -51,6 +54,7 @@ async fn one_off_dynos_from_start_to_end() {
     assert!(!one_off_end(&w.db, first.id, end, at(6)).await.unwrap(), "once");
     let ended = one_off_info(&w.db, app, "run.1").await.unwrap().unwrap();
     assert_eq!((ended.ended_at, ended.exit_status, ended.env), (Some(at(5)), Some(3), None));
+    assert_eq!(one_off_env(&w.db, first.id).await.unwrap(), None);
     assert_eq!(one_off_names(&w.db, app).await.unwrap(), ["run.2"]);
     assert_eq!(dyno_wanted(&w.db, &[first.run_id]).await.unwrap().len(), 0);
     // The name is free again.
