@@ -88,7 +88,7 @@ const ALLOWED: &str = "
     cli: api
     server: app areas base builds identity platform api repositories router dyno trees worker
     base: store outbound worker api
-    identity: base store outbound api
+    identity: base store outbound background mail api
     areas: base identity platform builds observe dyno
     observe: base identity platform builds store background router logs monitor api spool
     platform: base identity store background builder dyno router logs monitor addons api spool trees worker
@@ -104,6 +104,7 @@ const ALLOWED: &str = "
     fileserver: globs
     tools:
     outbound:
+    mail: outbound
     store: api
     background: api
     api:

@@ -149,7 +149,6 @@ pub struct Row {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub sender_email: String,
-    pub sender_name: Option<String>,
     /// Whether the sender may not act any more.
     pub is_sender_suspended: bool,
     /// The account of the recipient; absent if what the message is about is gone or over.
@@ -164,7 +163,7 @@ pub struct Row {
 }
 
 const SELECT: &str = "select m.id, m.kind, m.recipient, m.state, m.attempts, m.error, m.created_at, m.updated_at,
-        s.email as sender_email, s.name as sender_name, s.suspended_at is not null as is_sender_suspended,
+        s.email as sender_email, s.suspended_at is not null as is_sender_suspended,
         a.id as account_id, a.email as account_email, t.id as team_id, t.name as team, i.role, i.expires_at,
         p.id as app_id, p.name as app
     from mails m join accounts s on s.id = m.sent_by
