@@ -7,9 +7,9 @@ use base::{
 };
 
 use crate::{
-    Identity, accounts, authorizations, events, identities, identity_providers, in_progress, invitation_policy,
-    mails, next_steps, oauth_clients, passwords, quotas, rate_limits, service_accounts, session_cookies, sessions, sign_in, sign_in_links,
-    team_invitations, team_members, teams,
+    Identity, accounts, authorizations, events, identities, identity_providers, in_progress, invitation_policy, mails,
+    next_steps, oauth_clients, passwords, quotas, rate_limits, service_accounts, session_cookies, sessions, sign_in,
+    sign_in_links, team_invitations, team_members, teams,
 };
 
 /// The routes that need credentials.
@@ -79,10 +79,7 @@ fn platform_routes() -> Routes<Identity> {
                 .patch(RequiredScope::LastingCredential, mails::server::mail_server_update)
                 .delete(RequiredScope::LastingCredential, mails::server::mail_server_delete),
         )
-        .route(
-            "/mail-server/actions/test",
-            post(RequiredScope::LastingCredential, mails::server::mail_server_test),
-        )
+        .route("/mail-server/actions/test", post(RequiredScope::LastingCredential, mails::server::mail_server_test))
         .route(
             "/oauth/authorizations",
             get(RequiredScope::Global, authorizations::authorization_list)

@@ -37,11 +37,14 @@ impl Ways {
 
     /// The best way.
     pub fn way(&self) -> SignInWay {
-        match () {
-            () if self.is_suspended => SignInWay::None,
-            () if !self.titles().is_empty() => SignInWay::Provider,
-            () if self.has_password && self.passwords_are_on => SignInWay::Password,
-            () => SignInWay::None,
+        if self.is_suspended {
+            SignInWay::None
+        } else if !self.titles().is_empty() {
+            SignInWay::Provider
+        } else if self.has_password && self.passwords_are_on {
+            SignInWay::Password
+        } else {
+            SignInWay::None
         }
     }
 
@@ -76,7 +79,9 @@ impl Ways {
             false => "",
         };
         let missing = match self.providers.is_empty() {
-            true => "no identity provider is configured. An administrator has to add one on the page Sign-in.".to_owned(),
+            true => {
+                "no identity provider is configured. An administrator has to add one on the page Sign-in.".to_owned()
+            }
             false => format!(
                 "no identity provider is trusted for addresses of {domain}. \
                  An administrator has to add the domain to a provider on the page Sign-in."
@@ -156,7 +161,10 @@ mod tests {
         assert_eq!(both.for_others(), "ada@acme.test can sign in through GitHub.");
         assert_eq!(both.for_the_person(), "Sign in through GitHub, with the address ada@acme.test.");
         let with = Ways { has_password: true, passwords_are_on: true, ..ways(&[]) };
-        assert_eq!((with.way(), with.for_others().as_str()), (SignInWay::Password, "ada@acme.test can sign in with a password."));
+        assert_eq!(
+            (with.way(), with.for_others().as_str()),
+            (SignInWay::Password, "ada@acme.test can sign in with a password.")
+        );
         // Linked to one provider, the address at another does not lead to the account.
         let linked = ways(&[github, provider("GitLab", false, true)]);
         assert_eq!(linked.way(), SignInWay::None);

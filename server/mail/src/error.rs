@@ -35,10 +35,12 @@ pub(crate) fn of_smtp(err: &lettre::transport::smtp::Error) -> Error {
     use std::error::Error as _;
     let source = err.source().map(|source| source.to_string()).unwrap_or_default();
     let Some(code) = err.status() else {
-        return Error::Temporary(match () {
-            () if err.is_timeout() => "The server did not answer in time.".to_owned(),
-            () if err.is_response() => "The answer is not that of an SMTP server.".to_owned(),
-            () => line(&format!("The connection failed: {err}")),
+        return Error::Temporary(if err.is_timeout() {
+            "The server did not answer in time.".to_owned()
+        } else if err.is_response() {
+            "The answer is not that of an SMTP server.".to_owned()
+        } else {
+            line(&format!("The connection failed: {err}"))
         });
     };
     let code = code.to_string();

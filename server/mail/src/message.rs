@@ -67,7 +67,8 @@ mod tests {
         let head = text.split("\r\n\r\n").next().unwrap();
         assert!(!head.lines().any(|line| line.to_lowercase().starts_with("bcc")), "{head}");
         assert_eq!(head.lines().filter(|line| line.starts_with("Subject: ")).count(), 1, "{head}");
-        let odd = ["ada@acme.test\r\nBcc: eve@evil.test", "ada@acme.test, eve@evil.test", "Ada <ada@acme.test>", "ada", ""];
+        let odd =
+            ["ada@acme.test\r\nBcc: eve@evil.test", "ada@acme.test, eve@evil.test", "Ada <ada@acme.test>", "ada", ""];
         for to in odd {
             assert!(!is_address(to) && message(to, "Hi").build().is_err(), "{to:?}");
         }

@@ -102,7 +102,7 @@ async fn text(identity: &Identity, row: &Row, now: DateTime<Utc>) -> anyhow::Res
         _ => "/teams".to_owned(),
     };
     let url = sign_in_ways::link(identity, &path);
-    Ok(texts::of(row, (&identity.settings().domain, url), &ways.for_the_person()))
+    Ok(texts::of(row, (identity.settings().domain.as_str(), url), &ways.for_the_person()))
 }
 
 /// Ends the message, unless it has ended.

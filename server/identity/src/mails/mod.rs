@@ -9,5 +9,5 @@ mod queue;
 pub(crate) mod server;
 mod texts;
 
-pub use self::{job::SendMail, queue::mail_queue};
 pub(crate) use self::queue::shown;
+pub use self::{job::SendMail, queue::mail_queue};

@@ -57,7 +57,8 @@ pub async fn mail_server_update(
     let old = store::mails::mail_server_info(&mut *tx).await?;
     let row = changed(&base, old.as_ref(), update, Utc::now())?;
     store::mails::mail_server_save(&mut *tx, &row).await?;
-    let summary = format!("Set the mail server to {}:{} ({}), with the sender {}.", row.host, row.port, row.tls, row.sender);
+    let summary =
+        format!("Set the mail server to {}:{} ({}), with the sender {}.", row.host, row.port, row.tls, row.sender);
     let data = serde_json::json!({
         "host": row.host, "port": row.port, "tls": row.tls, "user": row.username, "sender": row.sender,
     });
@@ -112,7 +113,9 @@ fn password(base: &Base, old: Option<&Server>, new: &Server, given: Option<Strin
         };
     };
     if new.tls == MailTls::None {
-        return Err(Error::invalid("A user and password are only sent over an encrypted connection: set tls to starttls or tls."));
+        return Err(Error::invalid(
+            "A user and password are only sent over an encrypted connection: set tls to starttls or tls.",
+        ));
     }
     let is_odd = |text: &str| text.len() > LONGEST || text.chars().any(char::is_control);
     if is_odd(user) || given.as_deref().is_some_and(is_odd) {
@@ -121,9 +124,8 @@ fn password(base: &Base, old: Option<&Server>, new: &Server, given: Option<Strin
     if let Some(given) = given {
         return Ok(Some(base.secrets().seal(PURPOSE, given.as_bytes())));
     }
-    let same = |old: &&Server| {
-        (&old.host, old.port, old.tls, &old.username) == (&new.host, new.port, new.tls, &new.username)
-    };
+    let same =
+        |old: &&Server| (&old.host, old.port, old.tls, &old.username) == (&new.host, new.port, new.tls, &new.username);
     let kept = old.filter(same).and_then(|old| old.password.clone());
     kept.map(Some).ok_or_else(|| {
         Error::invalid(
@@ -134,7 +136,7 @@ fn password(base: &Base, old: Option<&Server>, new: &Server, given: Option<Strin
 }
 
 /// `DELETE /mail-server`
-pub async fn mail_server_delete(State(_): State<Base>, actor: Actor) -> Result<Json<MailServer>> {
+pub async fn mail_server_delete(actor: Actor) -> Result<Json<MailServer>> {
     actor.must_administer()?;
     let mut tx = actor.change(subjects::setting("mail server")).await?;
     if store::mails::mail_server_delete(&mut *tx).await? {
@@ -176,7 +178,9 @@ pub async fn mail_server_test(
     let to = test.to.map(|to| to.trim().to_owned()).filter(|to| !to.is_empty());
     let to = to.unwrap_or_else(|| actor.account.email.clone());
     if !accounts::can_receive(&to) {
-        return Err(Error::invalid(format!("{to:?} cannot receive e-mail. Set \"to\" to the address for the test message.")));
+        return Err(Error::invalid(format!(
+            "{to:?} cannot receive e-mail. Set \"to\" to the address for the test message."
+        )));
     }
     let none = || Error::invalid("There is no mail server. Set one first.");
     let (server, sender) = current(&base).await?.ok_or_else(none)?;

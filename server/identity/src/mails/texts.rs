@@ -66,7 +66,10 @@ pub(super) fn of(row: &Row, (host, url): (&str, String), sign_in: &str) -> Optio
     let (subject, first, label) = match (row.kind, &row.team, &row.app) {
         (MailKind::TeamInvitation, Some(team), _) => (
             format!("Invitation to the team {team}"),
-            format!("{by} has invited you to the team {team} on {host}, as {}.", row.role.as_deref().unwrap_or("member")),
+            format!(
+                "{by} has invited you to the team {team} on {host}, as {}.",
+                row.role.as_deref().unwrap_or("member")
+            ),
             "Accept or decline the invitation",
         ),
         (MailKind::Collaborator, _, Some(app)) => (

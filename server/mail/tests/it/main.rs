@@ -45,7 +45,10 @@ async fn a_message_arrives() {
     assert!(answer.starts_with("250") && answer.contains("Queued as 4711"), "{answer}");
     let all = smtp.received();
     let [received] = all.as_slice() else { panic!("{all:?}") };
-    assert_eq!((received.from.as_str(), received.to.as_slice()), ("<wharf@acme.test>", &["<ada@acme.test>".into()][..]));
+    assert_eq!(
+        (received.from.as_str(), received.to.as_slice()),
+        ("<wharf@acme.test>", &["<ada@acme.test>".into()][..])
+    );
     assert!(received.text.contains("Message-ID: <1@wharf.test>") && received.text.contains("end"), "{}", received.text);
 }
 
@@ -102,10 +105,7 @@ async fn encryption_that_is_required_is_not_done_without() {
 #[tokio::test]
 async fn credentials_are_checked_by_the_server() {
     let smtp = SmtpServer::start(Manner::Login("wharf".into(), "secret".into())).await;
-    let with = |password: &str| Server {
-        credentials: Some(("wharf".into(), password.into())),
-        ..server(smtp.port())
-    };
+    let with = |password: &str| Server { credentials: Some(("wharf".into(), password.into())), ..server(smtp.port()) };
     send(&with("secret"), &message()).await.unwrap();
     let err = refused(&with("wrong")).await;
     // The settings are wrong, not the message: it waits until they are corrected.
