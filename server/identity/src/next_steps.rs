@@ -36,11 +36,15 @@ pub async fn next_step(base: &Base, account: AccountId, given: Given<'_>) -> Res
         None => None,
     };
     let way = ways.way();
+    let then = match way {
+        SignInWay::None => given.then.replacen("They", "Then they", 1),
+        _ => given.then.to_owned(),
+    };
     Ok(NextStep {
         email: row.email,
         can_sign_in: way != SignInWay::None,
         way,
-        message: format!("{} {}", ways.for_others(), given.then),
+        message: format!("{} {then}", ways.for_others()),
         url: sign_in_ways::link(base, given.path),
         mail,
     })

@@ -21,6 +21,7 @@ mod lists;
 mod live;
 mod log_drains;
 mod log_sessions;
+mod mails;
 mod matrix;
 mod oauth_clients;
 mod passwords;
