@@ -274,7 +274,7 @@ fn store_makes_no_ids_and_no_times() {
 #[test]
 fn engines_do_not_know_the_database() {
     let mut wrong = Vec::new();
-    for engine in ["builder", "dyno", "logs", "monitor", "outbound", "repositories", "router", "spool"] {
+    for engine in ["builder", "dyno", "logs", "mail", "monitor", "outbound", "repositories", "router", "spool"] {
         let manifest = fs::read_to_string(root().join("server").join(engine).join("Cargo.toml")).unwrap();
         if dependencies(&manifest).iter().any(|used| used == "sqlx") {
             wrong.push(engine.to_owned());

@@ -39,9 +39,7 @@ use crate::{
     log_drains::{LogDrain, LogDrainCreate},
     log_lines::{LogDensity, LogLine, LogLinesQuery},
     log_sessions::{LogSession, LogSessionCreate},
-    mails::{MailServer, MailServerUpdate, MailTest, MailTested},
     metrics::{Metrics, MetricsQuery},
-    next_steps::NextStep,
     oauth_clients::{Consent, ConsentQuery, OauthClient, OauthClientCreate},
     passwords::{
         Password, PasswordCreate, PasswordEnrolment, PasswordPolicy, PasswordPolicyUpdate, PasswordProof,
@@ -248,6 +246,9 @@ macro_rules! calls {
         )*}
     };
 }
+
+// Behind the macro, which it uses.
+mod mails;
 
 macro_rules! lists {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty: $path:expr;)*) => {
@@ -472,28 +473,6 @@ calls! {
     /// Changes the invitation policy.
     invitation_policy_update(update: &InvitationPolicyUpdate) -> InvitationPolicy:
         "PATCH" "/invitation-policy".into(), update;
-    /// The mail server.
-    mail_server_info() -> MailServer: "GET" "/mail-server".into();
-    /// Sets the mail server, or some of its fields.
-    mail_server_update(update: &MailServerUpdate) -> MailServer: "PATCH" "/mail-server".into(), update;
-    /// Removes the mail server.
-    mail_server_delete() -> MailServer: "DELETE" "/mail-server".into();
-    /// Sends a test message.
-    mail_server_test(test: &MailTest) -> MailTested: "POST" "/mail-server/actions/test".into(), test;
-    /// What an invited person does next.
-    team_invitation_next_step(team: &str, who: &str) -> NextStep:
-        "GET" format!("/teams/{}/invitations/{}/next-step", segment(team), segment(who));
-    /// What a new member of a team does next.
-    team_member_next_step(team: &str, who: &str) -> NextStep:
-        "GET" format!("/teams/{}/members/{}/next-step", segment(team), segment(who));
-    /// What a new collaborator does next.
-    collaborator_next_step(app: &str, who: &str) -> NextStep:
-        "GET" format!("/apps/{}/collaborators/{}/next-step", segment(app), segment(who));
-    /// What the recipient of an app does next.
-    app_transfer_next_step(id: &str) -> NextStep:
-        "GET" format!("/account/app-transfers/{}/next-step", segment(id));
-    /// Whether a user can sign in.
-    user_next_step(user: &str) -> NextStep: "GET" format!("/users/{}/next-step", segment(user));
     /// The sign-in methods.
     sign_in_options() -> SignInOptions: "GET" "/sign-in-options".into();
     /// The consent that a program requests.

@@ -150,7 +150,7 @@ async fn speak(peer: &mut Conversation, manner: &Manner, received: &watch::Sende
     let mut is_known = !matches!(manner, Manner::Login(..));
     loop {
         let line = peer.line().await?;
-        let (verb, rest) = line.split_once([' ', ':']).unwrap_or((&line, ""));
+        let (verb, rest) = line.split_once([' ', ':']).unwrap_or((line.as_str(), ""));
         match (verb.to_uppercase().as_str(), manner) {
             ("EHLO" | "HELO", Manner::Login(..)) => peer.say("250-mail.test\r\n250 AUTH PLAIN").await?,
             ("EHLO" | "HELO", _) => peer.say("250 mail.test").await?,
@@ -197,7 +197,7 @@ fn plain(user: &str, password: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let text = format!("\0{user}\0{password}");
     let groups = text.as_bytes().chunks(3).map(|group| {
-        let bits = (0..3).fold(0_u32, |bits, n| bits << 8 | u32::from(group.get(n).copied().unwrap_or(0)));
+        let bits = (0..3).fold(0_u32, |bits, n| (bits << 8) | u32::from(group.get(n).copied().unwrap_or(0)));
         let digit = |n: usize| match n <= group.len() {
             true => char::from(DIGITS[(bits >> (18 - 6 * n)) as usize & 63]),
             false => '=',
