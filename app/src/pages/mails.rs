@@ -65,8 +65,9 @@ fn Fields(server: LiveData<MailServer>, now: Signal<MailServer>) -> impl IntoVie
     let save = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let typed = password.get_untracked();
-        // Without a port, the usual one of the encryption, which the server knows for a new mail server.
-        let given = port.get_untracked().trim().parse().ok();
+        // Without a port, the server chooses the usual one. It rejects 0.
+        let typed_port = port.get_untracked().trim().to_owned();
+        let given = (!typed_port.is_empty()).then(|| typed_port.parse().unwrap_or(0));
         let update = MailServerUpdate {
             host: Some(host.get_untracked()),
             port: given,

@@ -149,7 +149,7 @@ fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
     let client = client();
     let other = client.clone();
     let email = invitation.user.email.clone();
-    let of = StoredValue::new(email.clone());
+    let (of, whose) = (StoredValue::new(email.clone()), email.clone());
     let back = Callback::new(move |()| {
         let request = client.team_invitation_delete(&this.name.get_untracked(), &of.get_value());
         act(busy, "Could not cancel the invitation", request, move |_| this.invitations.refetch());
@@ -169,7 +169,7 @@ fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
             <td role="cell" class="dim" data-l="role">{invitation.role.as_str()}</td>
             <td role="cell"></td>
             <td role="cell" class="dim r">"not accepted yet"<span class="meta" style="display:block;overflow-wrap:anywhere">{mail}</span></td>
-            <td role="cell" class="act many"><ActButton class="btn gho sm".to_owned() busy on_click=ask>"Next step"<span class="vh">" of "{email.clone()}</span></ActButton><ActButton class="btn gho sm".to_owned() busy on_click=back>"Cancel invitation"<span class="vh">" of "{email}</span></ActButton></td>
+            <td role="cell" class="act many"><ActButton class="btn gho sm".to_owned() busy on_click=ask>"Next step"<span class="vh">" of "{whose}</span></ActButton><ActButton class="btn gho sm".to_owned() busy on_click=back>"Cancel invitation"<span class="vh">" of "{email}</span></ActButton></td>
         </tr>
     }
     .into_any()

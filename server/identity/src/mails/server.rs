@@ -82,7 +82,9 @@ fn changed(base: &Base, old: Option<&Server>, update: MailServerUpdate, now: Dat
         MailTls::None => 25,
         _ => 587,
     };
-    let port = update.port.map_or_else(|| old.map_or(usual, |old| old.port), i32::from);
+    // The former port belongs to the former encryption.
+    let kept = old.filter(|old| old.tls == tls).map(|old| old.port);
+    let port = update.port.map_or_else(|| kept.unwrap_or(usual), i32::from);
     if port == 0 {
         return Err(Error::invalid("port must be between 1 and 65535."));
     }

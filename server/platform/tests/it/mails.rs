@@ -264,6 +264,9 @@ async fn the_password_stays_with_its_server() {
     ] {
         assert_eq!(refusal(set(odd).await).0.as_u16(), 422);
     }
+    let plain = MailServerUpdate { tls: Some("none".into()), user: Some(String::new()), ..MailServerUpdate::default() };
+    let saved = set(plain).await.unwrap();
+    assert_eq!((saved.port, saved.has_password, saved.user), (25, false, None));
     assert!(!t.owner.mail_server_delete().await.unwrap().configured);
     for answer in [t.stranger.get("/mail-server").await, t.stranger.patch("/mail-server", json!({})).await] {
         assert_eq!(answer.status, 403);
