@@ -80,7 +80,7 @@ test("without a mail server there is a link to send", async ({ page }) => {
   await expect(next.getByRole("button", { name: "Copy link for ines@nowhere.test" })).toBeVisible();
   await accessible(page);
   // Whoever is signed in goes on; others sign in first.
-  await open(page, "/login?next=%2Fteams");
+  await page.goto("/login?next=%2Fteams");
   await page.getByRole("link", { name: "Continue to your teams" }).click();
   await expect(page.getByRole("heading", { level: 1, name: "Teams" })).toBeVisible();
   expect(odd).toEqual([]);

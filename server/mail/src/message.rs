@@ -24,7 +24,9 @@ pub struct Message {
 
 /// Whether this is the address of one mailbox, without a name.
 pub fn is_address(text: &str) -> bool {
-    text.len() <= 254 && text.is_ascii() && text.parse::<Address>().is_ok()
+    // A quoted local part could have these, which mail servers read in different ways.
+    let is_odd = |c: char| !c.is_ascii_graphic() || "<>,;:\"\\()".contains(c);
+    text.len() <= 254 && !text.contains(is_odd) && text.parse::<Address>().is_ok()
 }
 
 fn mailbox(name: Option<&str>, address: &str) -> Result<Mailbox, Error> {
