@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::{
     context::{AppFlags, Context},
+    next_steps,
     output::{self, Action, Table, app as named},
 };
 
@@ -38,6 +39,7 @@ impl Transfer {
             let create = AppTransferCreate { app: Some(name), recipient: Some(self.recipient) };
             let transfer = client.app_transfer_create(&create).await?;
             action.done_with(format!("{} has to accept", transfer.recipient.email));
+            next_steps::print(client.app_transfer_next_step(&transfer.id.to_string())).await;
             return if cx.json { output::json(&transfer) } else { Ok(()) };
         }
         let update = TeamAppUpdate { locked: None, owner: Some(self.recipient) };

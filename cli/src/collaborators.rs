@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::{
     context::{AppFlags, Context},
+    next_steps,
     output::{self, Action, Cell, DIM, Table, app as named},
 };
 
@@ -54,8 +55,11 @@ impl Add {
         let name = self.app.app(cx)?;
         let action = Action::start(format!("Adding {} access to the app {}", self.email, named(&name)));
         let create = CollaboratorCreate { user: Some(self.email), permissions: self.permissions };
-        let person = cx.client()?.collaborator_create(&name, &create).await?;
-        action.finish(cx.json, &person)
+        let client = cx.client()?;
+        let person = client.collaborator_create(&name, &create).await?;
+        action.finish(cx.json, &person)?;
+        next_steps::print(client.collaborator_next_step(&name, &person.id.to_string())).await;
+        Ok(())
     }
 }
 

@@ -39,7 +39,9 @@ mod local;
 mod log_drains;
 mod log_sessions;
 mod login;
+mod mails;
 mod metrics;
+mod next_steps;
 mod one_offs;
 mod platform;
 mod quotas;
@@ -147,6 +149,8 @@ commands! {
         "teams:destroy" ["teams:delete"] => teams::Destroy,
         "members" [] => team_members::List,
         "members:add" [] => team_members::Add,
+        "members:invite" ["teams:invite"] => team_members::Invite,
+        "members:invitations" ["teams:invitations"] => team_members::Invitations,
         "members:set" [] => team_members::Set,
         "members:remove" [] => team_members::Remove,
         "quotas" ["quota"] => quotas::List,
@@ -172,6 +176,10 @@ commands! {
         "platform:backups:run" [] => backups::Run,
         "schedules" ["platform:schedules"] => schedules::List,
         "schedules:run" ["platform:schedules:run"] => schedules::Run,
+        "mail-server" ["mail"] => mails::Info,
+        "mail-server:set" [] => mails::Set,
+        "mail-server:test" [] => mails::Test,
+        "mail-server:remove" [] => mails::Remove,
         "help" [] => help::Help,
         "version" [] => help::Version,
         "completion" ["autocomplete"] => completion::Completion,

@@ -1,11 +1,15 @@
 //! `members`: the members of a team and their roles.
 
 use anyhow::Result;
-use api::team_members::{TeamMember, TeamMemberSave};
+use api::{
+    team_invitations::TeamInvitation,
+    team_members::{TeamMember, TeamMemberSave},
+};
 use clap::Args;
 
 use crate::{
     context::Context,
+    next_steps,
     output::{self, Action, Cell, DIM, Table},
     teams::TeamFlag,
 };
@@ -56,8 +60,71 @@ impl Add {
         let team = self.team.team;
         let action = Action::start(format!("Adding {} to {team} as {}", self.email, self.role));
         let save = TeamMemberSave { email: self.email, role: self.role };
-        let member = cx.client()?.team_member_save(&team, &save).await?;
-        action.finish(cx.json, &member)
+        let client = cx.client()?;
+        let member = client.team_member_save(&team, &save).await?;
+        action.finish(cx.json, &member)?;
+        if !member.service {
+            next_steps::print(client.team_member_next_step(&team, &member.id.to_string())).await;
+        }
+        Ok(())
+    }
+}
+
+/// Invites somebody to a team, who has to accept
+#[derive(Args)]
+pub struct Invite {
+    /// Email address
+    email: String,
+    /// admin, member or viewer
+    #[arg(short, long, default_value = "member")]
+    role: String,
+    #[command(flatten)]
+    team: TeamFlag,
+}
+
+impl Invite {
+    /// `members:invite`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let team = self.team.team;
+        let action = Action::start(format!("Inviting {} to {team} as {}", self.email, self.role));
+        let save = TeamMemberSave { email: self.email, role: self.role };
+        let client = cx.client()?;
+        let invitation = client.team_invitation_save(&team, &save).await?;
+        action.finish(cx.json, &invitation)?;
+        next_steps::print(client.team_invitation_next_step(&team, &invitation.id.to_string())).await;
+        Ok(())
+    }
+}
+
+/// Lists the pending invitations of a team
+#[derive(Args)]
+pub struct Invitations {
+    #[command(flatten)]
+    team: TeamFlag,
+}
+
+impl Invitations {
+    /// `members:invitations`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let all: Vec<TeamInvitation> = cx.client()?.team_invitation_list(&self.team.team).await?;
+        if cx.json {
+            return output::json(&all);
+        }
+        let mut table = Table::new(&["Who", "Role", "Valid until", "E-mail"]);
+        for invitation in &all {
+            let mail = match &invitation.mail {
+                Some(mail) => format!("{} {}", mail.state, mail.error.as_deref().unwrap_or_default()),
+                None => "none".to_owned(),
+            };
+            table.row([
+                (&invitation.user.email).into(),
+                invitation.role.as_str().into(),
+                output::moment(invitation.expires_at).into(),
+                Cell::new(mail.trim(), DIM),
+            ]);
+        }
+        table.print();
+        Ok(())
     }
 }
 

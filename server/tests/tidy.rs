@@ -88,7 +88,7 @@ const ALLOWED: &str = "
     cli: api
     server: app areas base builds identity platform recovery api repositories router dyno trees worker
     base: store outbound worker api
-    identity: base store outbound api
+    identity: base store outbound background mail api
     areas: base identity platform builds observe recovery dyno
     recovery: base identity platform store background outbound api trees
     observe: base identity platform builds store background router logs monitor api spool
@@ -105,6 +105,7 @@ const ALLOWED: &str = "
     fileserver: globs
     tools:
     outbound:
+    mail: outbound
     store: api
     background: api
     api:
@@ -275,7 +276,7 @@ fn store_makes_no_ids_and_no_times() {
 #[test]
 fn engines_do_not_know_the_database() {
     let mut wrong = Vec::new();
-    for engine in ["builder", "dyno", "logs", "monitor", "outbound", "repositories", "router", "spool"] {
+    for engine in ["builder", "dyno", "logs", "mail", "monitor", "outbound", "repositories", "router", "spool"] {
         let manifest = fs::read_to_string(root().join("server").join(engine).join("Cargo.toml")).unwrap();
         if dependencies(&manifest).iter().any(|used| used == "sqlx") {
             wrong.push(engine.to_owned());

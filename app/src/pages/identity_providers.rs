@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use super::{invitation_policy::InvitationPolicySection, users::Users};
 use crate::{
     data::{LiveData, client, refetched},
-    pages::passwords::PasswordSwitch,
+    pages::{mails::MailServerSection, passwords::PasswordSwitch},
     parts::{ActButton, Cmd, ConfirmDialog, Crumb, Deck, Each, PageHead, Toasts, act},
 };
 
@@ -34,6 +34,7 @@ pub fn IdentityProvidersPage() -> impl IntoView {
                 })}
                 <InvitationPolicySection/>
                 <PasswordSwitch/>
+                <MailServerSection/>
                 <Users/>
             </div>
         </Deck>

@@ -66,6 +66,7 @@ fn Ways(options: SignInOptions) -> impl IntoView {
         (false, false) => "Use a one-time link. No password needed.",
     };
     let there = next.as_deref().and_then(destination);
+    let on = next.clone().unwrap_or_default();
     view! {
         <div class="lbox">
             <div class="stack g3">
@@ -96,6 +97,7 @@ fn Ways(options: SignInOptions) -> impl IntoView {
                 (true, true) => "New here? Ask an administrator for an invitation.".to_owned(),
                 (false, _) => "Already signed in on another browser? Create a link for this one on its account page.".to_owned(),
             }}</p>
+            {there.map(|there| view! { <p class="meta">"Already signed in here? "<a class="ul" rel="external" href=on>"Continue to "{there}</a></p> })}
         </div>
     }
     .into_any()

@@ -55,7 +55,7 @@ impl ThisTeam {
             ),
             invitations: paged(
                 "invitations",
-                &["team_invitation", "team_member", "team", "account"],
+                &["team_invitation", "team_member", "team", "account", "mail"],
                 move || name.get(),
                 move |name: String, after| {
                     c.team_invitation_page(&name, after).or(|err| err.status == 403, r#"{"items":[],"next":null}"#)

@@ -12,6 +12,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use crate::{
     data::{LiveData, client, paged, refetched},
     nouns,
+    pages::next_steps::{self, NextSteps},
     parts::{ActButton, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
 
@@ -165,7 +166,7 @@ fn Offer(transfer: AppTransfer, transfers: LiveData<Page<AppTransfer>>) -> impl 
     let recipient = transfer.recipient.id;
     let is_mine = move || account.get().is_some_and(|a| a.id.get() == recipient);
     let (id, app) = (StoredValue::new(transfer.id.to_string()), StoredValue::new(transfer.app.name.clone()));
-    let back = client.clone();
+    let (back, asks) = (client.clone(), client.clone());
     let answer = Callback::new(move |state: TransferState| {
         let update = AppTransferUpdate { state: state.to_string() };
         let request = id.with_value(|id| client.app_transfer_update(id, &update));
@@ -178,16 +179,24 @@ fn Offer(transfer: AppTransfer, transfers: LiveData<Page<AppTransfer>>) -> impl 
         let request = id.with_value(|id| back.app_transfer_delete(id));
         act(busy, "Could not cancel the transfer", request, move |_| transfers.refetch());
     });
+    let step = RwSignal::new(None);
+    let next = Callback::new(move |()| {
+        next_steps::ask(id.with_value(|id| asks.app_transfer_next_step(id)), step);
+    });
     view! {
         <li class="row wrap g3" style="padding-inline:16px">
             <Icon name="box"/>
             <span>{transfer.owner.email}" wants to transfer "<b>{transfer.app.name}</b>" to "{transfer.recipient.email}</span>
             <span class="push row">
-                <Show when=is_mine fallback=move || view! { <ActButton class="btn sm gho".to_owned() busy on_click=take_back>"Cancel transfer"</ActButton> }>
+                <Show when=is_mine fallback=move || view! {
+                    <ActButton class="btn sm gho".to_owned() busy on_click=next>"Next step"</ActButton>
+                    <ActButton class="btn sm gho".to_owned() busy on_click=take_back>"Cancel transfer"</ActButton>
+                }>
                     <ActButton class="btn sm pri".to_owned() busy on_click=Callback::new(move |()| answer.run(TransferState::Accepted))>"Accept"</ActButton>
                     <ActButton class="btn sm gho".to_owned() busy on_click=Callback::new(move |()| answer.run(TransferState::Declined))>"Decline"</ActButton>
                 </Show>
             </span>
+            <NextSteps step/>
         </li>
     }
     .into_any()

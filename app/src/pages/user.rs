@@ -1,12 +1,12 @@
 //! A user's account, for administrators: sign-in methods, and a link to its quotas.
 
-use api::{client::Page, identities::Identity};
+use api::{client::Page, identities::Identity, next_steps::NextStep};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use super::{identities::IdentityRow, quotas::page_of};
 use crate::{
-    data::{LiveData, client, paged},
+    data::{LiveData, client, paged, refetched},
     parts::{ConfirmDialog, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
 
@@ -27,6 +27,12 @@ pub fn UserPage() -> impl IntoView {
         move || user.get(),
         move |user: String, after| first.user_identity_page(&user, after),
     );
+    let second = client();
+    let can_sign_in: LiveData<NextStep> = refetched(
+        &["identity", "identity_provider", "password", "password_policy", "account"],
+        move || user.get(),
+        move |user: String| second.user_next_step(&user),
+    );
     let crumbs = Signal::derive(move || vec![Crumb::to("Sign-in", "/sign-in"), Crumb::here(user.get())]);
     view! {
         <Deck title=Signal::derive(move || user.get()) crumbs>
@@ -38,6 +44,7 @@ pub fn UserPage() -> impl IntoView {
                 />
                 <section class="sec" id="identities" aria-labelledby="identities-h">
                     <div class="sec-h"><h2 id="identities-h">"Sign-in methods"</h2><span class="meta">"accounts with identity providers that this user can sign in with"</span></div>
+                    {can_sign_in.show(1, |step| view! { <p class="small">{move || step.with(|s| s.message.clone())}</p> })}
                     {identities.show(2, move |list| view! {
                         <div class="card"><ul class="list small">
                             <Each each=move || list.with(|p| p.items.clone()) key=|i| (i.id, i.last_used_at) let:identity>

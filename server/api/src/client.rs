@@ -5,6 +5,7 @@
 //! resources and tasks. Paginated lists are read by [`lists`].
 
 mod lists;
+mod mails;
 mod operations;
 
 use std::{
@@ -188,6 +189,10 @@ fn request(method: &'static str, path: String, body: Option<Value>) -> Request {
         headers.push(("content-type", "application/json".to_owned()));
     }
     Request { method, path, headers, body }
+}
+
+fn json<T: Serialize>(value: T) -> Option<Value> {
+    Some(serde_json::to_value(value).expect("wire types are plain data, which always serialises"))
 }
 
 /// The path of something that belongs to an app.

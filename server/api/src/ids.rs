@@ -101,6 +101,8 @@ ids! {
     LogDrainId,
     /// Identifies a log session.
     LogSessionId,
+    /// Identifies a message about an invitation.
+    MailId,
     /// Identifies an OAuth client.
     OauthClientId,
     /// Identifies an authorization code of an OAuth client.

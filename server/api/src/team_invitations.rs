@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::TeamInvitationId,
+    mails::Mail,
     refs::Ref,
     team_members::{Role, TeamUser},
 };
@@ -21,4 +22,7 @@ pub struct TeamInvitation {
     pub updated_at: DateTime<Utc>,
     /// *Wharf:* when it expires.
     pub expires_at: DateTime<Utc>,
+    /// *Wharf:* the message about it, if one was sent; for admins of the team.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<Mail>,
 }

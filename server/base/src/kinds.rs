@@ -51,6 +51,8 @@ pub(crate) fn of_action(action: &str, has_app: bool) -> &'static [Kind] {
         ("team" | "team_member" | "service_account" | "identity" | "identity_provider", _) => &[Rights],
         ("team_invitation", "accept") => &[Rights],
         ("session" | "authorization" | "password", _) => &[Session],
+        // Messages and their server change nothing of the app or team that they are about.
+        ("mail" | "mail_server", _) => &[],
         _ if has_app => &[App],
         _ => &[],
     }

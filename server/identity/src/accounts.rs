@@ -180,6 +180,15 @@ pub fn check_address(email: &str) -> Result<()> {
     Err(Error::invalid(format!("{email:?} is not an email address.")))
 }
 
+/// Ends of email addresses that cannot exist: those of service accounts and teams, and of the first administrator.
+pub(crate) const NOBODYS: [&str; 3] = [".localhost", ".invalid", "@herokumanager.com"];
+
+/// Whether e-mail to this address can arrive.
+pub(crate) fn can_receive(email: &str) -> bool {
+    let lower = email.to_lowercase();
+    mail::is_address(email) && !NOBODYS.iter().any(|end| lower.ends_with(end))
+}
+
 /// Creates the first administrator, with a token in `file`, unless they exist.
 pub async fn first_admin(base: &Base, file: &FilePath) -> anyhow::Result<Row> {
     let (db, now) = (base.db(), Utc::now());

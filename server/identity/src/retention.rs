@@ -14,6 +14,7 @@ pub async fn forget_old(base: &Base, now: DateTime<Utc>) -> anyhow::Result<Vec<S
     store::passwords::password_sweep(db, now - passwords::PATIENCE).await?;
     store::oauth_clients::oauth_code_sweep(db, now - Duration::days(1)).await?;
     store::accounts::account_sweep_retired(db, now - Duration::days(1)).await?;
+    store::mails::mail_sweep(db, now - Duration::days(30)).await?;
     // A failure for one account must not stop the rest.
     let failed = invitation_policy::sweep(base).await.err();
     Ok(failed.map(|err| format!("could not remove accounts of expired invitations: {err}")).into_iter().collect())

@@ -7,9 +7,9 @@ use base::{
 };
 
 use crate::{
-    Identity, accounts, authorizations, events, identities, identity_providers, in_progress, invitation_policy,
-    oauth_clients, passwords, quotas, rate_limits, service_accounts, session_cookies, sessions, sign_in, sign_in_links,
-    team_invitations, team_members, teams,
+    Identity, accounts, authorizations, events, identities, identity_providers, in_progress, invitation_policy, mails,
+    next_steps, oauth_clients, passwords, quotas, rate_limits, service_accounts, session_cookies, sessions, sign_in,
+    sign_in_links, team_invitations, team_members, teams,
 };
 
 /// The routes that need credentials.
@@ -74,6 +74,13 @@ fn platform_routes() -> Routes<Identity> {
                 .patch(RequiredScope::LastingCredential, invitation_policy::invitation_policy_update),
         )
         .route(
+            "/mail-server",
+            get(RequiredScope::Global, mails::server::mail_server_info)
+                .patch(RequiredScope::LastingCredential, mails::server::mail_server_update)
+                .delete(RequiredScope::LastingCredential, mails::server::mail_server_delete),
+        )
+        .route("/mail-server/actions/test", post(RequiredScope::LastingCredential, mails::server::mail_server_test))
+        .route(
             "/oauth/authorizations",
             get(RequiredScope::Global, authorizations::authorization_list)
                 .post(RequiredScope::Credential, authorizations::authorization_create),
@@ -127,6 +134,7 @@ fn platform_routes() -> Routes<Identity> {
             "/users/{user}/identities/{identity}",
             delete(RequiredScope::LastingCredential, identities::user_identity_delete),
         )
+        .route("/users/{user}/next-step", get(RequiredScope::Global, next_steps::user_next_step))
         .route("/users/{user}/password", delete(RequiredScope::LastingCredential, passwords::password_delete_of_user))
         .route(
             "/users/{user}/quotas",
@@ -164,6 +172,14 @@ fn team_routes() -> Routes<Identity> {
         .route(
             "/teams/{team}/invitations/{invitation}",
             delete(RequiredScope::Global, team_invitations::team_invitation_delete),
+        )
+        .route(
+            "/teams/{team}/invitations/{invitation}/next-step",
+            get(RequiredScope::Global, next_steps::team_invitation_next_step),
+        )
+        .route(
+            "/teams/{team}/members/{member}/next-step",
+            get(RequiredScope::Global, next_steps::team_member_next_step),
         )
         .route(
             "/teams/{team}/members",

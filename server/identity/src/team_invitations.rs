@@ -9,9 +9,12 @@ use axum::{
 };
 use base::{Base, Change, Error, Result, pages, web::Input};
 use chrono::{Duration, Utc};
-use store::team_invitations::{LIST, New, Row};
+use store::{
+    mails::About,
+    team_invitations::{LIST, New, Row},
+};
 
-use crate::{access::InTeam, actor::Actor, invitation_policy, row_limits, subjects, team_members};
+use crate::{access::InTeam, actor::Actor, invitation_policy, mails, row_limits, subjects, team_members};
 
 /// The validity of an invitation; it can be sent again.
 const LIFE: Duration = Duration::days(14);
@@ -31,10 +34,21 @@ fn shown(row: Row) -> api::team_invitations::TeamInvitation {
         created_at: row.created_at,
         updated_at: row.updated_at,
         expires_at: row.expires_at,
+        mail: row.mail_state.zip(row.mail_updated_at).map(|(state, updated_at)| api::mails::Mail {
+            state,
+            error: row.mail_error,
+            updated_at,
+        }),
     }
 }
 
-fn missing() -> Error {
+/// As invitees see it: without the answers of the mail server.
+fn shown_to_invitee(row: Row) -> api::team_invitations::TeamInvitation {
+    api::team_invitations::TeamInvitation { mail: None, ..shown(row) }
+}
+
+/// There is no such invitation.
+pub(crate) fn missing() -> Error {
     Error::not_found("team_invitation", "Couldn't find that invitation.")
 }
 
@@ -62,7 +76,7 @@ async fn listed(
 ) -> Result<Response> {
     let range = pages::requested(headers, &LIST)?;
     let page = store::team_invitations::team_invitation_list(base.db(), team, account, &range).await?;
-    Ok(pages::respond(&LIST, &range, page.map(shown)))
+    Ok(pages::respond(&LIST, &range, page.map(if account.is_some() { shown_to_invitee } else { shown })))
 }
 
 /// `PUT /teams/{team}/invitations`: invites, or renews an invitation.
@@ -100,8 +114,10 @@ pub async fn team_invitation_save(
     store::team_invitations::team_invitation_save(&mut *tx, &new).await?;
     let summary = format!("Invited {} as {role}.", account.email);
     note(&mut tx, "team_invitation.create", summary, (team.id, account.id));
-    tx.commit().await?;
     let who = account.id.to_string();
+    let saved = store::team_invitations::team_invitation_of(&mut *tx, team.id, &who).await?.ok_or_else(missing)?;
+    mails::mail_queue(&mut tx, &actor, About::TeamInvitation(saved.id), &account).await?;
+    tx.commit().await?;
     let row = store::team_invitations::team_invitation_of(base.db(), team.id, &who).await?;
     Ok(Json(shown(row.ok_or_else(missing)?)))
 }
@@ -150,7 +166,7 @@ pub async fn team_invitation_info(
     actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Json<api::team_invitations::TeamInvitation>> {
-    Ok(Json(shown(own(&base, &actor, &id).await?)))
+    Ok(Json(shown_to_invitee(own(&base, &actor, &id).await?)))
 }
 
 /// `POST /teams/invitations/{invitation}/accept`
@@ -182,7 +198,7 @@ pub async fn team_invitation_accept(
     let summary = format!("Accepted the invitation as {}.", row.role);
     note(&mut tx, "team_invitation.accept", summary, (row.team_id, row.account_id));
     tx.commit().await?;
-    Ok(Json(shown(row)))
+    Ok(Json(shown_to_invitee(row)))
 }
 
 /// `POST /teams/invitations/{invitation}/decline`
@@ -197,5 +213,5 @@ pub async fn team_invitation_decline(
     let summary = "Declined the invitation.".to_owned();
     note(&mut tx, "team_invitation.decline", summary, (row.team_id, row.account_id));
     tx.commit().await?;
-    Ok(Json(shown(row)))
+    Ok(Json(shown_to_invitee(row)))
 }

@@ -78,7 +78,7 @@ const SPECIAL: &[(Network, Kind)] = &[
 const GLOBAL: Network = Network::v6([0x2000, 0, 0, 0], 3);
 
 /// The kind of `ip`; `None` if it is public.
-pub(crate) fn kind(ip: IpAddr) -> Option<Kind> {
+pub fn kind(ip: IpAddr) -> Option<Kind> {
     let ip = plain(ip);
     if ip == IpAddr::V6(Ipv6Addr::LOCALHOST) {
         return Some(Kind::Loopback);

@@ -19,7 +19,7 @@ mod tls;
 pub use reqwest::Url;
 
 pub use self::{
-    addresses::{Kind, not_public},
+    addresses::{Kind, kind, not_public},
     client::{Answer, Client, Limits},
     error::Error,
     hop::Lookup,

@@ -15,9 +15,16 @@ use base::{
     web::{Created, Input},
 };
 use chrono::Utc;
-use identity::{Actor, App, Can, Rights, Role, RoleRights as _, quotas, row_limits};
+use identity::{
+    Actor, App, Can, Rights, Role, RoleRights as _, mails,
+    next_steps::{self, Given},
+    quotas, row_limits,
+};
 use sqlx::PgConnection;
-use store::app_transfers::{LIST, Row};
+use store::{
+    app_transfers::{LIST, Row},
+    mails::About,
+};
 
 use crate::{Platform, app_refs};
 
@@ -98,6 +105,7 @@ pub async fn app_transfer_create(
     store::app_transfers::app_transfer_trim(&mut *tx, app.id, row_limits::MOST_KEPT).await?;
     let row = store::app_transfers::app_transfer_info(&mut *tx, owner, &id.to_string()).await?.ok_or_else(missing)?;
     note(&mut tx, "app_transfer.create", &row, format!("Offered the app to {}.", person.email));
+    mails::mail_queue(&mut tx, &actor, About::AppTransfer(id), &person).await?;
     tx.commit().await?;
     Ok(Created(shown(row)))
 }
@@ -132,6 +140,21 @@ pub async fn app_transfer_info(
     Path(which): Path<String>,
 ) -> Result<Json<api::app_transfers::AppTransfer>> {
     Ok(Json(shown(find(&platform, &actor, &which).await?)))
+}
+
+/// `GET /account/app-transfers/{transfer}/next-step`: for whoever offered the app.
+pub async fn app_transfer_next_step(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(which): Path<String>,
+) -> Result<Json<api::next_steps::NextStep>> {
+    let row = find(&platform, &actor, &which).await?;
+    if row.owner_id != actor.account.id {
+        return Err(Error::forbidden(format!("Only {} can see this.", row.owner_email)));
+    }
+    let then = "They accept or decline the app on the page Teams.";
+    let given = Given { path: "/teams", then, about: Some(About::AppTransfer(row.id)) };
+    Ok(Json(next_steps::next_step(&platform, row.recipient_id, given).await?))
 }
 
 /// `PATCH /account/app-transfers/{transfer}`: the recipient accepts or declines.

@@ -18,9 +18,15 @@ use base::{
 };
 use chrono::Utc;
 use identity::{
-    Actor, App, Can, Rights, Role, RoleRights as _, accounts, invitation_policy, rights::PERMISSIONS, row_limits,
+    Actor, App, Can, Rights, Role, RoleRights as _, accounts, invitation_policy, mails,
+    next_steps::{self, Given},
+    rights::PERMISSIONS,
+    row_limits,
 };
-use store::collaborators::{LIST, Row};
+use store::{
+    collaborators::{LIST, Row},
+    mails::About,
+};
 
 use crate::{Platform, app_refs};
 
@@ -104,6 +110,20 @@ pub async fn collaborator_info(
     Ok(Json(shown(&row, &app)))
 }
 
+/// `GET /apps/{app}/collaborators/{collaborator}/next-step`: by address or id.
+pub async fn collaborator_next_step(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, who)): Path<(String, String)>,
+) -> Result<Json<api::next_steps::NextStep>> {
+    let app = actor.app(&app, Can::Access).await?;
+    let row = store::collaborators::collaborator_info(platform.db(), app.id, &who).await?.ok_or_else(missing)?;
+    let path = format!("/apps/{}", app.name);
+    let then = "They see the app after signing in.";
+    let given = Given { path: &path, then, about: Some(About::Collaborator(row.id)) };
+    Ok(Json(next_steps::next_step(&platform, row.account_id, given).await?))
+}
+
 /// The requested permissions, without duplicates. Nobody can grant what they do not have.
 fn checked(app: &App, permissions: Vec<String>) -> Result<Vec<String>> {
     let mut permissions = permissions;
@@ -172,6 +192,8 @@ pub async fn collaborator_create(
     let summary = format!("Added {} as a collaborator with {}.", account.email, permissions.join(", "));
     row_limits::admit(&mut tx, &row_limits::COLLABORATORS, app.id).await?;
     save(&mut tx, app.id, &account, &permissions, ("collaborator.create", summary)).await?;
+    let saved = store::collaborators::collaborator_info(&mut *tx, app.id, &id).await?.ok_or_else(missing)?;
+    mails::mail_queue(&mut tx, &actor, About::Collaborator(saved.id), &account).await?;
     tx.commit().await?;
     let row = store::collaborators::collaborator_info(platform.db(), app.id, &id).await?.ok_or_else(missing)?;
     Ok(Created(shown(&row, &app)))

@@ -26,6 +26,10 @@ fn account_routes() -> Routes<Platform> {
                 .patch(RequiredScope::Global, app_transfers::app_transfer_update)
                 .delete(RequiredScope::Global, app_transfers::app_transfer_delete),
         )
+        .route(
+            "/account/app-transfers/{transfer}/next-step",
+            get(RequiredScope::Global, app_transfers::app_transfer_next_step),
+        )
         .route("/account/features", get(RequiredScope::Global, features::account_feature_list))
         .route("/account/features/{feature}", get(RequiredScope::Global, features::account_feature_info))
 }
@@ -88,6 +92,10 @@ fn app_routes() -> Routes<Platform> {
             "/collaborators",
             get(RequiredScope::Read, collaborators::collaborator_list)
                 .post(RequiredScope::Write, collaborators::collaborator_create),
+        )
+        .route(
+            "/collaborators/{collaborator}/next-step",
+            get(RequiredScope::Read, collaborators::collaborator_next_step),
         )
         .route(
             "/collaborators/{collaborator}",

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use base::{Base, events, exchange};
 use dyno::Driver;
-use identity::{Identity, accounts};
+use identity::{Identity, accounts, mails::SendMail};
 use tokio::sync::Notify;
 
 use crate::{
@@ -107,6 +107,7 @@ impl Platform {
             start(none().with::<Destroy>(self.clone()), 16),
             start(none().with::<releases::Run>(self.clone()), releasing),
             start(none().with::<Retain>(self.clone()), 1),
+            start(none().with::<SendMail>(self.identity().clone()), 4),
         ];
         for (registry, most) in jobs {
             workers.push(start(registry, most));

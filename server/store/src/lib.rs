@@ -27,6 +27,7 @@ mod of_identity {
     pub mod identities;
     pub mod identity_providers;
     pub mod invitation_policy;
+    pub mod mails;
     pub mod oauth_clients;
     pub mod passwords;
     pub mod payers;

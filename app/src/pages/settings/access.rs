@@ -13,6 +13,7 @@ use crate::{
     nouns,
     pages::{
         app_frame::{ThisApp, may},
+        next_steps::{self, NextSteps},
         team::access::{Level, LevelSelect, in_full, level, permissions},
     },
     parts::{ActButton, Avatar, Each, Icon, Pager, Show, Toasts, act},
@@ -105,7 +106,7 @@ fn Person(
 fn LetIn(app: ThisApp, people: LiveData<Page<Collaborator>>) -> impl IntoView {
     let email = RwSignal::new(String::new());
     let wanted = RwSignal::new("operate".to_owned());
-    let busy = RwSignal::new(false);
+    let (busy, step) = (RwSignal::new(false), RwSignal::new(None));
     let (client, toasts) = (client(), Toasts::of_page());
     let add = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
@@ -114,10 +115,12 @@ fn LetIn(app: ThisApp, people: LiveData<Page<Collaborator>>) -> impl IntoView {
             permissions: Some(permissions(&wanted.get_untracked())),
         };
         let request = client.collaborator_create(&app.name.get_untracked(), &create);
+        let after = client.clone();
         act(busy, "Could not add the collaborator", request, move |made| {
             email.try_set(String::new());
             people.refetch();
             toasts.done(format!("{} added as a collaborator", made.user.email));
+            next_steps::ask(after.collaborator_next_step(&made.app.name, &made.id.to_string()), step);
         });
     };
     view! {
@@ -128,6 +131,7 @@ fn LetIn(app: ThisApp, people: LiveData<Page<Collaborator>>) -> impl IntoView {
             <LevelSelect label="Permissions" now="operate" text="" on_choose=Callback::new(move |level| wanted.set(level))/>
             <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Add collaborator"</button>
         </form>
+        <NextSteps step/>
     }
     .into_any()
 }

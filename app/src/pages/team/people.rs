@@ -11,6 +11,7 @@ use leptos_router::hooks::use_query_map;
 use super::ThisTeam;
 use crate::{
     data::client,
+    pages::next_steps::{self, NextSteps},
     parts::{ActButton, Ago, Avatar, ConfirmDialog, Each, Icon, Pager, Show, Toasts, act},
     words,
 };
@@ -33,7 +34,7 @@ pub fn People(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
                     <tbody role="rowgroup">
                         <Each each=move || members.with(|p| p.items.clone()) key=|m| (m.id, m.role) let:member><Person member this is_admin/></Each>
                         {this.invitations.show(0, move |list| view! {
-                            <Each each=move || list.with(|p| p.items.clone()) key=|i| (i.id, i.updated_at) let:invitation><Invited invitation this/></Each>
+                            <Each each=move || list.with(|p| p.items.clone()) key=|i| (i.id, i.updated_at, i.mail.as_ref().map(|mail| (mail.state, mail.updated_at))) let:invitation><Invited invitation this/></Each>
                         })}
                     </tbody>
                 </table></div>
@@ -146,22 +147,29 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
 fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
     let busy = RwSignal::new(false);
     let client = client();
+    let other = client.clone();
     let email = invitation.user.email.clone();
-    let of = StoredValue::new(email.clone());
+    let (of, whose) = (StoredValue::new(email.clone()), email.clone());
     let back = Callback::new(move |()| {
         let request = client.team_invitation_delete(&this.name.get_untracked(), &of.get_value());
         act(busy, "Could not cancel the invitation", request, move |_| this.invitations.refetch());
     });
+    let step = RwSignal::new(None);
+    let ask = Callback::new(move |()| {
+        let request = other.team_invitation_next_step(&this.name.get_untracked(), &of.get_value());
+        next_steps::ask(request, step);
+    });
+    let mail = invitation.mail.as_ref().map(next_steps::about).unwrap_or_default();
     view! {
         <tr role="row">
             <td role="cell" class="w"><span class="row g3">
                 <span class="av l" style="background:none;box-shadow:inset 0 0 0 1px var(--line-3)" aria-hidden="true">"?"</span>
-                <span><span class="name">{email.clone()}</span><span class="meta" style="display:block">"invited by "{invitation.invited_by.email}", "<Ago at=invitation.updated_at/></span></span>
+                <span><span class="name">{email.clone()}</span><span class="meta" style="display:block">"invited by "{invitation.invited_by.email}", "<Ago at=invitation.updated_at/></span><NextSteps step/></span>
             </span></td>
             <td role="cell" class="dim" data-l="role">{invitation.role.as_str()}</td>
             <td role="cell"></td>
-            <td role="cell" class="dim r">"not accepted yet"</td>
-            <td role="cell" class="act"><ActButton class="btn gho sm".to_owned() busy on_click=back>"Cancel invitation"<span class="vh">" of "{email}</span></ActButton></td>
+            <td role="cell" class="dim r">"not accepted yet"<span class="meta" style="display:block;overflow-wrap:anywhere">{mail}</span></td>
+            <td role="cell" class="act many"><ActButton class="btn gho sm".to_owned() busy on_click=ask>"Next step"<span class="vh">" of "{whose}</span></ActButton><ActButton class="btn gho sm".to_owned() busy on_click=back>"Cancel invitation"<span class="vh">" of "{email}</span></ActButton></td>
         </tr>
     }
     .into_any()
@@ -171,16 +179,18 @@ fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
 fn Invite(this: ThisTeam) -> impl IntoView {
     let email = RwSignal::new(String::new());
     let role = RwSignal::new(Role::Member.to_string());
-    let busy = RwSignal::new(false);
+    let (busy, step) = (RwSignal::new(false), RwSignal::new(None));
     let (client, toasts) = (client(), Toasts::of_page());
     let invite = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let save = TeamMemberSave { email: email.get_untracked().trim().to_owned(), role: role.get_untracked() };
         let request = client.team_invitation_save(&this.name.get_untracked(), &save);
+        let after = client.clone();
         act(busy, "Could not send the invitation", request, move |made| {
             email.try_set(String::new());
             this.invitations.refetch();
             toasts.done(format!("{} invited: they will see it when they sign in", made.user.email));
+            next_steps::ask(after.team_invitation_next_step(&made.team.name, &made.id.to_string()), step);
         });
     };
     view! {
@@ -198,6 +208,7 @@ fn Invite(this: ThisTeam) -> impl IntoView {
             </div>
             <button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Invite"</button>
         </div></form>
+        <NextSteps step/>
     }
     .into_any()
 }

@@ -1,9 +1,8 @@
 //! The operations: a method of the client for each.
 
-use serde::Serialize;
 use serde_json::Value;
 
-use super::{Asked, Client, of, query, segment};
+use super::{Asked, Client, json, of, query, segment};
 use crate::{
     accounts::{Account, AccountUpdate, UserUpdate},
     app_transfers::{AppTransfer, AppTransferCreate, AppTransferUpdate},
@@ -46,10 +45,6 @@ use crate::{
     teams::{Team, TeamAccess, TeamAppCreate, TeamAppUpdate, TeamCreate, TeamUpdate},
 };
 
-fn json<T: Serialize>(value: T) -> Option<Value> {
-    Some(serde_json::to_value(value).expect("wire types are plain data, which always serialises"))
-}
-
 /// Declares the methods: name(arguments) -> reply: METHOD "path", body.
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty: $method:literal $path:expr $(, $body:expr)?;)*) => {
@@ -64,6 +59,8 @@ macro_rules! calls {
         )*}
     };
 }
+
+pub(super) use calls;
 
 macro_rules! lists {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty: $path:expr;)*) => {

@@ -11,7 +11,7 @@ use store::{accounts, identities, identity_providers::Row, identity_providers::R
 
 use super::refusal::{Refusal, Stop};
 use crate::{
-    accounts::check_address,
+    accounts::{NOBODYS, check_address},
     actor::Actor,
     identity_providers::{
         membership,
@@ -21,8 +21,6 @@ use crate::{
     invitation_policy, request, subjects,
 };
 
-/// Email addresses that cannot exist: accounts of service accounts, and of the first administrator.
-const NOBODYS: [&str; 3] = [".localhost", ".invalid", "@herokumanager.com"];
 /// How long a proposed identity can be accepted.
 const PROPOSAL: Duration = Duration::minutes(30);
 

@@ -22,6 +22,7 @@ mod lists;
 mod live;
 mod log_drains;
 mod log_sessions;
+mod mails;
 mod matrix;
 mod oauth_clients;
 mod one_offs;

@@ -2,6 +2,7 @@
 
 use api::{
     ids::{AccountId, TeamId, TeamInvitationId},
+    mails::MailState,
     team_members::Role,
 };
 use chrono::{DateTime, Utc};
@@ -9,7 +10,7 @@ use sqlx::PgExecutor;
 
 use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range},
-    text::Text,
+    text::{MaybeText, Text},
 };
 
 /// The sort orders of invitations.
@@ -32,11 +33,19 @@ pub struct Row {
     pub name: Option<String>,
     pub inviter_email: Option<String>,
     pub inviter_name: Option<String>,
+    /// The newest message about it.
+    #[sqlx(try_from = "MaybeText<MailState>")]
+    pub mail_state: Option<MailState>,
+    pub mail_error: Option<String>,
+    pub mail_updated_at: Option<DateTime<Utc>>,
 }
 
-const SELECT: &str = "select i.*, t.name as team, a.email, a.name, b.email as inviter_email, b.name as inviter_name
+const SELECT: &str = "select i.*, t.name as team, a.email, a.name, b.email as inviter_email, b.name as inviter_name,
+           e.state as mail_state, e.error as mail_error, e.updated_at as mail_updated_at
     from team_invitations i join teams t on t.id = i.team_id join accounts a on a.id = i.account_id
-    left join accounts b on b.id = i.invited_by ";
+    left join accounts b on b.id = i.invited_by
+    left join lateral (select m.state, m.error, m.updated_at from mails m where m.team_invitation_id = i.id
+                       order by m.created_at desc, m.id desc limit 1) e on true ";
 
 /// The fields of an invitation.
 #[derive(Debug)]

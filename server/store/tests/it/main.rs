@@ -16,6 +16,7 @@ mod of_identity {
     mod accounts;
     mod authorizations;
     mod identities;
+    mod mails;
     mod oauth_clients;
     mod passwords;
     mod payers;

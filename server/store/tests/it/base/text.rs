@@ -10,6 +10,7 @@ use api::{
     identity_providers::ProviderKind,
     invitation_policy::Inviters,
     jobs::JobState,
+    mails::{MailKind, MailState, MailTls},
     named::Named,
     quotas::QuotaKind,
     releases::{ReleaseStatus, Rollout},
@@ -63,6 +64,9 @@ async fn a_column_takes_the_values_of_its_enum() {
     check(&mut db, "team_members", "given_by", GrantedBy::ALL).await;
     check(&mut db, "accounts", "admin_by", GrantedBy::ALL).await;
     check(&mut db, "invitation_policies", "who", Inviters::ALL).await;
+    check(&mut db, "mail_servers", "tls", MailTls::ALL).await;
+    check(&mut db, "mails", "kind", MailKind::ALL).await;
+    check(&mut db, "mails", "state", MailState::ALL).await;
     check(&mut db, "identity_providers", "kind", ProviderKind::ALL).await;
     check(&mut db, "quotas", "kind", QuotaKind::ALL).await;
     // The others are states in the API only.
