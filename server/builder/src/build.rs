@@ -210,7 +210,8 @@ impl Run<'_> {
         };
         let stop = Stop { limit, grace: follow::GRACE, cancel: &self.cancel };
         let mut lines = follow::Lines(self.output);
-        let mut requests = Requests::open(&self.workspace.builder(), request.uid).context("create the build's pipes")?;
+        let mut requests =
+            Requests::open(&self.workspace.builder(), request.uid).context("create the build's pipes")?;
         let mut holds = Vec::new();
         let outcome = tokio::select! {
             outcome = run_to_end(self.driver, &spec, stop, &mut lines) => outcome.context("run the build dyno")?,

@@ -9,15 +9,15 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileTimes};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context;
-use trees::{Bounds, Dir, Found, NewTree, Walk};
+use trees::{Dir, Found};
 use uuid::Uuid;
 
-use crate::pack;
+mod install;
 
 /// Where builds see the folder of runtimes.
 pub(crate) const AT: &str = "/tmp/runtimes";
@@ -107,6 +107,8 @@ pub fn is_version(text: &str) -> bool {
 pub struct Installed {
     /// What builds see.
     shared: PathBuf,
+    /// What builds do not see.
+    private: PathBuf,
     /// Unfinished and removed ones, on the same disk.
     aside: PathBuf,
 }
@@ -117,14 +119,17 @@ impl Installed {
     /// # Errors
     /// If the folder cannot be created.
     pub fn open(folder: &Path) -> anyhow::Result<Installed> {
-        let installed = Installed { shared: folder.join("shared"), aside: folder.join("aside") };
-        trees::remove(&installed.aside).context("remove unfinished runtimes")?;
-        for name in [FILES, PARTS, VERSIONS] {
-            let path = installed.shared.join(name);
-            fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
+        let [shared, private, aside] = ["shared", "private", "aside"].map(|name| folder.join(name));
+        trees::remove(&aside).context("remove unfinished runtimes")?;
+        let folders = [FILES, PARTS, VERSIONS].map(|name| shared.join(name));
+        for path in folders.iter().chain([&private, &aside]) {
+            fs::create_dir_all(path).with_context(|| format!("create {}", path.display()))?;
         }
-        fs::create_dir_all(&installed.aside).context("create the folder of unfinished runtimes")?;
-        Ok(installed)
+        // Independent of the process's umask.
+        for path in folders.iter().chain([&shared]) {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).context("share the runtimes")?;
+        }
+        Ok(Installed { shared, private, aside })
     }
 
     /// The folder that builds see.
@@ -135,6 +140,11 @@ impl Installed {
     /// A new path for something unfinished, which is removed when the folder is opened again.
     pub fn aside(&self) -> PathBuf {
         self.aside.join(Uuid::now_v7().to_string())
+    }
+
+    /// The path of a file that builds do not see.
+    pub fn private(&self, name: &str) -> PathBuf {
+        self.private.join(name)
     }
 
     /// The list of the versions of a runtime, a JSON array, which may not exist.
@@ -153,35 +163,6 @@ impl Installed {
     /// If they cannot be listed.
     pub fn folders(&self) -> io::Result<Vec<PathBuf>> {
         fs::read_dir(self.shared.join(FILES))?.map(|entry| Ok(entry?.path())).collect()
-    }
-
-    /// Installs the package in the folder `unpacked`: either completely or not at all. Does nothing if it is installed.
-    ///
-    /// # Errors
-    /// If the package is not such a runtime, or cannot be copied.
-    pub fn install(&self, runtime: Runtime, version: &str, unpacked: &Path) -> anyhow::Result<()> {
-        let aside = self.aside();
-        let installed = self.install_by(&aside, runtime, version, unpacked);
-        trees::remove(&aside).context("remove an unfinished runtime")?;
-        installed
-    }
-
-    fn install_by(&self, aside: &Path, runtime: Runtime, version: &str, unpacked: &Path) -> anyhow::Result<()> {
-        let id = format!("{}-{version}", runtime.name());
-        let files = aside.join(&id);
-        fs::create_dir_all(&files)?;
-        copy(runtime, unpacked, &files).context("copy a runtime")?;
-        let linked = Linked { runtime, id: id.clone(), sub: runtime.part().to_owned(), files, parts: aside.to_owned() };
-        let part = linked.part();
-        pack::part(&linked, runtime.place(), &part).context("compress a runtime")?;
-        // A version is trusted once its name exists, also after a power failure.
-        nix::unistd::syncfs(File::open(aside)?).context("store a runtime")?;
-        fs::rename(&part, self.shared.join(PARTS).join(part.file_name().unwrap_or_default()))?;
-        let to = self.folder(runtime, version);
-        match fs::rename(&linked.files, &to) {
-            Err(_) if to.is_dir() => Ok(()),
-            renamed => renamed.context("install a runtime"),
-        }
     }
 
     /// Notes that a runtime is being used.
@@ -262,7 +243,7 @@ impl Linked {
     }
 
     fn part(&self) -> PathBuf {
-        self.parts.join(part_name(OsStr::from_bytes(self.id.as_bytes())))
+        self.parts.join(part_name(OsStr::new(&self.id)))
     }
 
     /// Its part of an archive in which it is at `path`, if there is one.
@@ -272,110 +253,5 @@ impl Linked {
     }
 }
 
-/// Copies a package to the folder `to`, readable by everybody. Programs in `bin` folders are executable.
-fn copy(runtime: Runtime, from: &Path, to: &Path) -> anyhow::Result<()> {
-    let mut tree = NewTree::new(Dir::open(to)?, None);
-    tree.top().set_mode(0o755)?;
-    let mut walk = Walk::new(&Dir::open(from)?, Bounds::APP)?;
-    while let Some(found) = walk.next()? {
-        if runtime.omits(&found.path) {
-            walk.pass_over();
-        } else if found.is_dir() {
-            tree.directory(&found.path, 0o755)?;
-        } else if found.is_file() {
-            let mut original = walk.here().file(found.name.as_ref())?;
-            let mut file = tree.file(&found.path)?;
-            io::copy(&mut original, &mut file)?;
-            let is_program = found.stat.st_mode & 0o111 != 0
-                || found.path.parent().and_then(Path::file_name) == Some(OsStr::new("bin"));
-            let mode = if is_program { 0o755 } else { 0o644 };
-            tree.finish(&file, mode, u64::try_from(found.stat.st_mtime).unwrap_or(0))?;
-        } else if found.is_symlink() {
-            tree.symlink(&found.path, &walk.here().target(&found.name)?)?;
-        }
-    }
-    if !to.join(runtime.part()).symlink_metadata().is_ok_and(|found| found.is_file() || found.is_dir()) {
-        anyhow::bail!("the package {} has no {}", runtime.package(), runtime.part().display());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn names_are_found_again() {
-        for runtime in Runtime::ALL {
-            assert_eq!(Runtime::find(runtime.name()), Some(runtime));
-            assert_eq!(Runtime::of_id(&format!("{}-1.2.3-rc.1", runtime.name())), Some(runtime));
-        }
-        for bad in ["node", "node-", "node-x", "deno-1.0.0", "node-1/2", "node-1 2", ""] {
-            assert_eq!(Runtime::of_id(bad), None, "{bad}");
-        }
-        assert!(is_version("22.11.0") && is_version("1.0.0-rc.1+5"));
-        assert!(!is_version("..") && !is_version("1/..") && !is_version("1\n2") && !is_version(&"1".repeat(65)));
-    }
-
-    fn installed() -> (tempfile::TempDir, Installed) {
-        let dir = tempfile::tempdir().unwrap();
-        let installed = Installed::open(&dir.path().join("runtimes")).unwrap();
-        let package = dir.path().join("package");
-        fs::create_dir_all(package.join("bin")).unwrap();
-        fs::create_dir_all(package.join("docs")).unwrap();
-        for (name, text) in [("bin/npm-cli.js", "cli"), ("docs/x", "docs"), ("package.json", "{}")] {
-            fs::write(package.join(name), text).unwrap();
-            fs::set_permissions(package.join(name), fs::Permissions::from_mode(0o600)).unwrap();
-        }
-        installed.install(Runtime::Npm, "10.9.0", &package).unwrap();
-        // Again: it is installed already.
-        installed.install(Runtime::Npm, "10.9.0", &package).unwrap();
-        (dir, installed)
-    }
-
-    #[test]
-    fn a_runtime_is_installed_for_everybody_to_read() {
-        let (_dir, installed) = installed();
-        let folder = installed.folder(Runtime::Npm, "10.9.0");
-        assert_eq!(installed.folders().unwrap(), [folder.clone()]);
-        let mode = |name: &str| fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!([mode(""), mode("bin"), mode("bin/npm-cli.js"), mode("package.json")], [0o755, 0o755, 0o755, 0o644]);
-        assert!(!folder.join("docs").exists());
-        assert_eq!(fs::read_dir(&installed.aside).unwrap().count(), 0);
-        installed.touch(Runtime::Npm, "10.9.0").unwrap();
-        assert!(installed.touch(Runtime::Npm, "10.9.1").is_err());
-
-        let aside = installed.uninstall(&folder).unwrap();
-        assert!(aside.join("package.json").exists() && installed.folders().unwrap().is_empty());
-        assert_eq!(fs::read_dir(installed.shared.join(PARTS)).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_package_without_the_program_is_not_installed() {
-        let (dir, installed) = installed();
-        let wrong = installed.install(Runtime::Node, "22.0.0", &dir.path().join("package")).unwrap_err();
-        assert_eq!(wrong.root_cause().to_string(), format!("the package {} has no bin/node", Runtime::Node.package()));
-        assert!(!installed.folder(Runtime::Node, "22.0.0").exists());
-    }
-
-    #[test]
-    fn only_links_to_runtimes_are_replaced() {
-        let (_dir, installed) = installed();
-        let finds = |target: &str| installed.linked(OsStr::new(target)).is_some();
-        assert!(finds("/tmp/runtimes/files/npm-10.9.0") && finds("/tmp/runtimes/files/npm-10.9.0/bin/npm-cli.js"));
-        for other in [
-            "/tmp/runtimes/files/npm-10.9.0/../../versions",
-            "/tmp/runtimes/files/npm-10.9.0/none",
-            "/tmp/runtimes/files/npm-10.9.1",
-            "/tmp/runtimes/files/..",
-            "/tmp/runtimes/files",
-            "/tmp/runtimes/parts/npm-10.9.0.tar.zst",
-            "/etc/passwd",
-            "files/npm-10.9.0",
-        ] {
-            assert!(!finds(other), "{other}");
-        }
-    }
-}
+mod tests;

@@ -41,10 +41,15 @@ impl SlugFiles {
         Ok(Key::from(format!("{}/{hex}.slug", &hex[..2])))
     }
 
-    /// Stores the archive in `file`, whose checksum is known. An existing one is kept.
+    /// Stores the archive in `file`, whose checksum is known, and which nobody changes any more. An existing one is kept.
     pub async fn put(&self, checksum: &str, file: &Path) -> anyhow::Result<()> {
         let key = Self::key(checksum)?;
         if self.store.head(&key).await.is_ok() {
+            return Ok(());
+        }
+        let (from, to) = (file.to_owned(), self.root.join(key.as_ref()));
+        let linked = tokio::task::spawn_blocking(move || link(&from, &to)).await.context("store the slug")?;
+        if linked.context("store the slug")? {
             return Ok(());
         }
         let mut input = tokio::fs::File::open(file).await.context("open the new slug")?;
@@ -146,6 +151,23 @@ impl SlugFiles {
         out.flush().await?;
         Ok(())
     }
+}
+
+/// Stores `file` as `to` without copying it. Returns false if that is impossible, because they are on different disks.
+fn link(file: &Path, to: &Path) -> io::Result<bool> {
+    let folder = to.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    fs::File::open(file)?.sync_all()?;
+    use io::ErrorKind::{AlreadyExists, CrossesDevices, PermissionDenied, TooManyLinks};
+    match fs::hard_link(file, to).map_err(|e| (e.kind(), e)) {
+        Ok(()) | Err((AlreadyExists, _)) => {}
+        Err((CrossesDevices | PermissionDenied | TooManyLinks, _)) => return Ok(false),
+        Err((_, e)) => return Err(e),
+    }
+    for folder in folder.ancestors().take(2) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(true)
 }
 
 /// Removes incomplete files of the store in `root` that have not changed for `age`.

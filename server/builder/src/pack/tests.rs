@@ -107,7 +107,8 @@ fn both(most: &Most, make: impl FnOnce(&Path)) -> [Result<(), String>; 2] {
         Error::Failed { why } => why,
         other => panic!("{other}"),
     };
-    let within = pack_within(&from, &Outputs::archive(&slug), most, &CancellationToken::new()).map(drop).map_err(message);
+    let within =
+        pack_within(&from, &Outputs::archive(&slug), most, &CancellationToken::new()).map(drop).map_err(message);
     let bounds = Bounds { depth: 1000, path: 10_000, entries: 1_000_000 };
     let any = Most { packed: 1 << 30, unpacked: 1 << 30, bounds };
     pack_within(&from, &Outputs::archive(&slug), &any, &CancellationToken::new()).map_err(message).unwrap();

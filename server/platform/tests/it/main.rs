@@ -28,6 +28,7 @@ mod permissions;
 mod provider;
 mod releases;
 mod retention;
+mod runtimes;
 mod samples;
 mod schedules;
 mod sessions;
