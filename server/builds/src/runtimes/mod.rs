@@ -106,7 +106,7 @@ impl Supplier {
             Err(_) => return Err(failed("it took too long to respond".to_owned())),
         }
         let write = move || registry::keep_list(&installed, runtime, &file.0);
-        Ok(spawn_blocking(write).await.context("read a list of versions")??)
+        spawn_blocking(write).await.context("read a list of versions")?
     }
 
     async fn install(&self, runtime: Runtime, version: &str) -> Result<(), builder::Error> {
