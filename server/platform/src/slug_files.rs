@@ -192,3 +192,43 @@ pub fn remove_parts(root: &Path, age: Duration) -> io::Result<Vec<PathBuf>> {
     }
     Ok(removed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_archive_is_stored_without_a_copy_and_only_once() {
+        let data = tempfile::tempdir().unwrap();
+        let files = SlugFiles::open(data.path()).unwrap();
+        let checksum = format!("SHA256:{}", "ab".repeat(32));
+        let stored = data.path().join(format!("slugs/ab/{}.slug", "ab".repeat(32)));
+        let [first, second] = ["first", "second"].map(|name| data.path().join(name));
+        for file in [&first, &second] {
+            fs::write(file, "archive").unwrap();
+            files.put(&checksum, file).await.unwrap();
+        }
+        assert_eq!(fs::metadata(&stored).unwrap().ino(), fs::metadata(&first).unwrap().ino());
+        assert_eq!(fs::metadata(&second).unwrap().nlink(), 1);
+        fs::remove_file(first).unwrap();
+        let (size, content) = files.read(&checksum).await.unwrap();
+        let content: Vec<bytes::Bytes> = content.try_collect().await.unwrap();
+        assert_eq!((size, content.concat()), (7, b"archive".to_vec()));
+        files.delete(&checksum).await.unwrap();
+        assert!(!stored.exists() && second.exists());
+    }
+
+    #[test]
+    fn a_link_that_exists_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "folder/to"].map(|name| dir.path().join(name));
+        fs::write(&from, "new").unwrap();
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        fs::write(&to, "old").unwrap();
+        assert!(link(&from, &to).unwrap());
+        assert_eq!(fs::read_to_string(&to).unwrap(), "old");
+        assert!(link(&dir.path().join("none"), &to).is_err());
+    }
+}
