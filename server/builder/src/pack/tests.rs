@@ -335,7 +335,7 @@ async fn links_to_runtimes_become_their_targets() {
     let listed = std::process::Command::new("tar").args(["--zstd", "-tf"]).arg(&slug).output();
     if let Some(listed) = listed.ok().filter(|listed| listed.status.success()) {
         let names = String::from_utf8(listed.stdout).unwrap();
-        assert!(names.contains("./app/.heroku/node/lib/node_modules/npm/lib/deep/index.js\n"), "{names}");
+        assert!(names.contains("app/.heroku/node/lib/node_modules/npm/lib/deep/index.js\n"), "{names}");
     }
 }
 
