@@ -116,7 +116,7 @@ pub(crate) async fn download(builds: &Builds, wanted: Wanted<'_>, file: &Path) -
         Ok(Ok(_)) => Ok(()),
         Ok(Err(why)) => Err(failed(&why)),
         Err(end @ (worker::Error::Host(_) | worker::Error::Crowded)) => Err(anyhow!("download a file: {end}").into()),
-        Err(end) => Err(failed(&format!("the process that downloaded it failed ({end})"))),
+        Err(end) => Err(failed(&format!("the process that fetched it failed ({end})"))),
     }
 }
 
