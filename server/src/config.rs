@@ -138,6 +138,10 @@ pub struct Settings {
     #[arg(long, env = "WHARF_RENDEZVOUS_KEY", value_name = "FILE", requires = "rendezvous_cert")]
     pub rendezvous_key: Option<PathBuf>,
 
+    /// npm registry from which the platform downloads Node.js and its package managers for all builds
+    #[arg(long, env = "WHARF_NPM_REGISTRY", value_name = "URL", default_value = "https://registry.npmjs.org", value_parser = registry, hide_env_values = true)]
+    pub npm_registry: String,
+
     /// Memory reserved for the system, not available to apps and builds, in MB [default: a tenth, at least 512]
     #[arg(long, env = "WHARF_MEMORY_RESERVE_MB", value_name = "MB")]
     pub memory_reserve_mb: Option<u64>,
@@ -283,6 +287,7 @@ impl Settings {
             ("WHARF_GIT_MINUTES", self.git_minutes.to_string()),
             ("WHARF_DYNO_DISK_MB", self.dyno_disk_mb.to_string()),
             ("WHARF_BUILD_DISK_MB", self.build_disk_mb.to_string()),
+            ("WHARF_NPM_REGISTRY", self.npm_registry.clone()),
             ("WHARF_LOG_FORMAT", self.log_format.to_string()),
             ("WHARF_LOG", self.log.clone()),
         ];
@@ -358,6 +363,13 @@ fn disk(text: &str) -> Result<u64, String> {
 }
 
 /// Concurrent builds for this machine: two even on one core, because they also wait for the network.
+fn registry(text: &str) -> Result<String, String> {
+    let text = text.trim().trim_end_matches('/');
+    let is_url =
+        ["https://", "http://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    is_url.then(|| text.to_owned()).ok_or_else(|| "must be a URL, like https://registry.npmjs.org".to_owned())
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from).max(2)
 }
@@ -398,6 +410,15 @@ mod tests {
         assert_eq!(domain("Wharf.Example.COM.").as_deref(), Ok("wharf.example.com"));
         for bad in ["", "a..b", "-a.b", "a:80", "http://a", "10.0.0.1", "a b"] {
             assert!(domain(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_registry_is_a_url() {
+        assert_eq!(registry("https://npm.example.com/npm/").as_deref(), Ok("https://npm.example.com/npm"));
+        assert_eq!(registry("http://10.0.0.1:4873").as_deref(), Ok("http://10.0.0.1:4873"));
+        for bad in ["", "npm.example.com", "https://", "file:///srv/npm"] {
+            assert!(registry(bad).is_err(), "{bad}");
         }
     }
 

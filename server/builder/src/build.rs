@@ -17,9 +17,11 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::follow;
 use crate::request::Request;
+use crate::runtime_requests::{Hold, Requests};
+use crate::runtimes::Installed;
 use crate::slugignore::SlugIgnore;
 use crate::workspace::{self, Workspace};
-use crate::{environment, pack, procfile, release, source};
+use crate::{environment, pack, procfile, release, source, unpack};
 
 /// Size limit of a Procfile or `.slugignore`.
 const SMALL_FILE: u64 = 256 << 10;
@@ -44,7 +46,7 @@ pub struct Slug {
 /// Runs a build. Output is sent line by line, without line ends, including explanations of failures; only the last line
 /// of a failure (` ! Push rejected, {error}.`) is up to the caller.
 ///
-/// Leaves only the slug's file behind, whatever the outcome.
+/// Leaves only the slug behind, its file and its unpacked tree, whatever the outcome.
 pub async fn build(
     driver: &dyn Driver,
     config: &Config,
@@ -124,7 +126,7 @@ impl Run<'_> {
         opened.context("open the build's disk")?;
         self.copy_source().await?;
         self.announce(&packs);
-        self.compile(&packs).await?;
+        let _in_use = self.compile(&packs).await?;
         let process_types = self.discover()?;
         self.pack(process_types).await
     }
@@ -184,9 +186,11 @@ impl Run<'_> {
         }
     }
 
-    async fn compile(&self, packs: &[(String, Buildpack)]) -> Result<(), Error> {
+    /// Returns what keeps the used runtimes installed.
+    async fn compile(&self, packs: &[(String, Buildpack)]) -> Result<Vec<Hold>, Error> {
         let request = self.request;
         self.workspace.prepare(request, packs).context("prepare the build")?;
+        let supply = self.config.runtimes.as_deref();
         let id = request.build_id.to_string();
         let host = |name: &str| std::env::var(name).ok();
         let limit = self.config.time_limit;
@@ -196,7 +200,7 @@ impl Run<'_> {
             name: dyno_name(request.build_id),
             uid: request.uid,
             command: self.workspace.command(request.buildpacks.is_empty()),
-            root: self.workspace.mounts(packs, &env),
+            root: self.workspace.mounts(packs, &env, supply.map(|supply| supply.installed().shared())),
             env,
             limits: self.config.limits,
             port: None,
@@ -207,7 +211,13 @@ impl Run<'_> {
         };
         let stop = Stop { limit, grace: follow::GRACE, cancel: &self.cancel };
         let mut lines = follow::Lines(self.output);
-        let outcome = run_to_end(self.driver, &spec, stop, &mut lines).await.context("run the build dyno")?;
+        let mut requests =
+            Requests::open(&self.workspace.builder(), request.uid).context("create the build's pipes")?;
+        let mut holds = Vec::new();
+        let outcome = tokio::select! {
+            outcome = run_to_end(self.driver, &spec, stop, &mut lines) => outcome.context("run the build dyno")?,
+            never = requests.serve(supply, &mut holds) => match never {},
+        };
         match outcome {
             Outcome::Cancelled => Err(Error::Cancelled),
             Outcome::TimedOut => {
@@ -215,7 +225,7 @@ impl Run<'_> {
                 self.say(format!(" !     The build took longer than {minutes} minutes and was stopped."));
                 Err(Error::failed("the build took too long"))
             }
-            Outcome::Exited(exit) => self.check_exit(&exit),
+            Outcome::Exited(exit) => self.check_exit(&exit).map(|()| holds),
         }
     }
 
@@ -287,12 +297,16 @@ impl Run<'_> {
         let workspace = self.workspace.clone();
         let synced = spawn_blocking(move || workspace.sync()).await.context("record the build result")?;
         synced.context("record the build result")?;
-        let (tree, file) = (self.workspace.source(), self.workspace.slug().to_owned());
-        let (limit, cancel) = (self.config.slug_limit, self.cancel.clone());
-        let packed = spawn_blocking(move || pack::pack(&tree, &file, limit, &cancel))
-            .await
-            .context("pack the slug")?
-            .inspect_err(|e| {
+        let packing = Packing {
+            tree: self.workspace.source(),
+            archive: self.workspace.slug().to_owned(),
+            into: self.request.unpacked.clone(),
+            uid: self.request.uid,
+            runtimes: self.config.runtimes.as_ref().map(|supply| supply.installed().clone()),
+            limit: self.config.slug_limit,
+            cancel: self.cancel.clone(),
+        };
+        let packed = spawn_blocking(move || packing.run()).await.context("pack the slug")?.inspect_err(|e| {
             if let Error::Failed { why } = e {
                 self.say(format!(" !     The build output is too large: {why}. Exclude files with .slugignore."));
             }
@@ -306,6 +320,34 @@ impl Run<'_> {
             buildpack_description: description.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
             file: self.workspace.slug().to_owned(),
         })
+    }
+}
+
+/// Makes a slug of a built tree: the archive, and the unpacked slug in place.
+struct Packing {
+    tree: PathBuf,
+    archive: PathBuf,
+    into: PathBuf,
+    uid: u32,
+    runtimes: Option<Installed>,
+    limit: u64,
+    cancel: CancellationToken,
+}
+
+impl Packing {
+    fn run(&self) -> Result<pack::Packed, Error> {
+        let unpacked = unpack::begin(&self.into, self.uid).context("create the folder of the slug")?;
+        let outputs = pack::Outputs {
+            archive: &self.archive,
+            tree: Some((&unpacked, self.uid)),
+            runtimes: self.runtimes.as_ref(),
+        };
+        let packed = pack::pack(&self.tree, &outputs, self.limit, &self.cancel).and_then(|packed| {
+            unpack::move_into_place(&unpacked, false, &self.into).context("move the slug into place")?;
+            Ok(packed)
+        });
+        trees::remove(&unpacked).context("remove the unfinished slug")?;
+        packed
     }
 }
 

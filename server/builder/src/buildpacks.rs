@@ -17,8 +17,8 @@ use crate::masking::masked;
 #[exclude = "*.test.js"]
 struct Scripts;
 
-/// Their output functions; each one gets a copy as `lib/output.sh`.
-const OUTPUT: &str = "shared/output.sh";
+/// Functions that they share; each one gets a copy in `lib`.
+const SHARED: [&str; 2] = ["output.sh", "runtimes.sh"];
 
 /// The file server that the static buildpack copies into slugs; built by `build.rs`.
 const FILE_SERVER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fileserver"));
@@ -85,8 +85,10 @@ impl BuiltIn {
             let script = Scripts::get(&name).ok_or(io::ErrorKind::NotFound)?;
             write_file(to, &name[prefix.len()..], &script.data, uid)?;
         }
-        let output = Scripts::get(OUTPUT).ok_or(io::ErrorKind::NotFound)?;
-        write_file(to, "lib/output.sh", &output.data, uid)?;
+        for name in SHARED {
+            let script = Scripts::get(&format!("shared/{name}")).ok_or(io::ErrorKind::NotFound)?;
+            write_file(to, &format!("lib/{name}"), &script.data, uid)?;
+        }
         if self == BuiltIn::Static {
             write_file(to, "bin/serve", FILE_SERVER, uid)?;
         }

@@ -1,9 +1,12 @@
 //! Settings for all builds of a host.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dyno::Limits;
+
+use crate::runtime_requests::Supply;
 
 /// Directories and limits.
 #[derive(Clone, Debug)]
@@ -18,6 +21,8 @@ pub struct Config {
     pub limits: Limits,
     /// Directories whose buildpacks (`file://`) can be used even if they are not world-readable.
     pub local_buildpacks: Vec<PathBuf>,
+    /// Provides the runtimes of this machine. Without it, the Node.js buildpack fails.
+    pub runtimes: Option<Arc<dyn Supply>>,
 }
 
 impl Config {
@@ -36,6 +41,7 @@ impl Config {
                 disk: dyno::disks::Size::of(20 << 30),
             },
             local_buildpacks: Vec::new(),
+            runtimes: None,
         }
     }
 }

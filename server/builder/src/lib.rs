@@ -19,6 +19,8 @@ mod pack;
 mod procfile;
 mod release;
 mod request;
+mod runtime_requests;
+mod runtimes;
 mod slugignore;
 mod source;
 mod unpack;
@@ -31,7 +33,9 @@ pub use error::Error;
 pub use masking::{masked, without_secrets};
 pub use procfile::parse as procfile;
 pub use request::Request;
-pub use unpack::{LONGEST, check, is_unfinished, tasks, unpack, unpack_source, unpack_tree};
+pub use runtime_requests::{Hold, Supply};
+pub use runtimes::{Installed, Runtime, is_version};
+pub use unpack::{LONGEST, check, is_unfinished, tasks, unpack, unpack_package, unpack_source, unpack_tree};
 
 #[cfg(test)]
 worker::worker_before_main!(|| tasks(worker::Tasks::default()));

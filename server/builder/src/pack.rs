@@ -1,27 +1,33 @@
-//! Packs a built tree as a slug: a reproducible tar.zst.
+//! Packs a built tree as a slug: a reproducible tar.zst, and in the same pass the unpacked tree for its dynos.
 //!
 //! Everything is under `./app/`, as in Heroku's slugs. File times are preserved: web servers derive ETags from them,
-//! and Python uses them to validate its byte code.
+//! and Python uses them to validate its byte code. Links to runtimes are replaced by their targets; an archive is then
+//! a sequence of zstd frames, of which those of runtimes are only copied.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
-use nix::sys::stat::FileStat;
 use sha2::{Digest, Sha256};
-use tar::EntryType;
 use tokio_util::sync::CancellationToken;
-use trees::{Bounds, Dir, Excess, Found, Walk};
+use trees::{Bounds, Dir, Excess, Walk};
 
 use crate::error::Error;
+use crate::runtimes::{Installed, Linked};
 use crate::unpack::{allowed, with_names};
+
+mod entries;
+
+use entries::{Entries, Written};
 
 /// Bytes of files in one slug, before compression. More than this is a mistake, and would fill the disks of hosts.
 pub(crate) const UNPACKED_LIMIT: u64 = 8 << 30;
 const LEVEL: i32 = 3;
+/// The end of a tar archive.
+const END: [u8; 1024] = [0; 1024];
 
 /// A written slug.
 pub(crate) struct Packed {
@@ -31,12 +37,43 @@ pub(crate) struct Packed {
     pub(crate) size: u64,
 }
 
-/// Writes the tree to `file`. Exceeding a limit is an error of the app: more than `limit` compressed bytes, more files
+/// Where a slug is written to.
+pub(crate) struct Outputs<'a> {
+    /// The file of the archive.
+    pub(crate) archive: &'a Path,
+    /// An empty directory that becomes the unpacked slug, as [`unpack`](crate::unpack) would unpack it, and its user.
+    pub(crate) tree: Option<(&'a Path, u32)>,
+    /// The runtimes that links may point to.
+    pub(crate) runtimes: Option<&'a Installed>,
+}
+
+impl<'a> Outputs<'a> {
+    /// Only an archive.
+    pub(crate) fn archive(archive: &'a Path) -> Outputs<'a> {
+        Outputs { archive, tree: None, runtimes: None }
+    }
+}
+
+/// Writes the slug of `tree`. Exceeding a limit is an error of the app: more than `limit` compressed bytes, more files
 /// than [`unpack`](crate::unpack) accepts, too deeply nested directories, a file that changes while it is read. Special
 /// files are left out.
-pub(crate) fn pack(tree: &Path, file: &Path, limit: u64, cancel: &CancellationToken) -> Result<Packed, Error> {
+pub(crate) fn pack(
+    tree: &Path,
+    outputs: &Outputs<'_>,
+    limit: u64,
+    cancel: &CancellationToken,
+) -> Result<Packed, Error> {
     let most = Most { packed: limit, unpacked: UNPACKED_LIMIT, bounds: Bounds::APP };
-    pack_within(tree, file, &most, cancel)
+    pack_within(tree, outputs, &most, cancel)
+}
+
+/// Writes the part of an archive for something in a runtime, at `place` in the app.
+pub(crate) fn part(linked: &Linked, place: &Path, file: &Path) -> io::Result<()> {
+    let most = Most { packed: u64::MAX, unpacked: UNPACKED_LIMIT, bounds: Bounds::APP };
+    let outputs = Outputs::archive(file);
+    let mut entries = Entries::new(frame(File::create(file)?)?, &outputs, &most)?;
+    entries.expand(linked, place, true)?;
+    entries.end(false)?.inner.finish()?.sync_all()
 }
 
 /// The limits of a slug. [`unpack`](crate::unpack) accepts everything within them.
@@ -48,17 +85,17 @@ struct Most {
     bounds: Bounds,
 }
 
-fn pack_within(tree: &Path, file: &Path, most: &Most, cancel: &CancellationToken) -> Result<Packed, Error> {
+fn pack_within(tree: &Path, outputs: &Outputs<'_>, most: &Most, cancel: &CancellationToken) -> Result<Packed, Error> {
     let limit = most.packed;
     let written = Arc::new(AtomicU64::new(0));
     let mut sink = Sink {
-        file: File::create(file).context("create the slug's file")?,
+        file: File::create(outputs.archive).context("create the slug's file")?,
         hash: Sha256::new(),
         written: Arc::clone(&written),
         limit,
         cancel: cancel.clone(),
     };
-    let done = write_archive(tree, &mut sink, most, cancel);
+    let done = write(tree, &mut sink, outputs, most, cancel);
     let size = written.load(Ordering::Relaxed);
     if cancel.is_cancelled() {
         return Err(Error::Cancelled);
@@ -99,100 +136,42 @@ impl Unfit {
 }
 
 /// Returns the bytes of all files, and of the archive before compression.
-fn write_archive(tree: &Path, sink: &mut Sink, most: &Most, cancel: &CancellationToken) -> io::Result<(u64, u64)> {
-    let mut encoder = zstd::Encoder::new(sink, LEVEL)?;
-    encoder.include_checksum(true)?;
-    let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-    encoder.multithread(workers)?;
-    let mut archive = tar::Builder::new(Counted { inner: encoder, bytes: 0 });
-    let mut total = 0;
+fn write(
+    tree: &Path,
+    sink: &mut Sink,
+    outputs: &Outputs<'_>,
+    most: &Most,
+    cancel: &CancellationToken,
+) -> io::Result<(u64, u64)> {
+    let mut entries = Entries::new(frame(&mut *sink)?, outputs, most)?;
     let top = Dir::open(tree)?;
-    archive.append_data(&mut header(&top.stat(".".as_ref())?, EntryType::Directory), "./app", io::empty())?;
+    entries.top(&top.stat(".".as_ref())?)?;
     let mut walk = Walk::new(&top, most.bounds)?;
     while let Some(found) = walk.next()? {
         if cancel.is_cancelled() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        total += append(&mut archive, walk.here(), &found, (most.unpacked, total))?;
+        entries.entry(walk.here(), &found)?;
     }
-    let Counted { inner, bytes } = archive.into_inner()?;
-    inner.finish()?.file.sync_all()?;
+    let Written { inner, total, bytes, parts } = entries.end(true)?;
+    inner.finish()?;
+    for mut part in &parts {
+        io::copy(&mut part, sink)?;
+    }
+    if !parts.is_empty() {
+        sink.write_all(&zstd::encode_all(END.as_slice(), LEVEL)?)?;
+    }
+    sink.file.sync_all()?;
     Ok((total, bytes))
 }
 
-/// Counts the written bytes.
-struct Counted<W> {
-    inner: W,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.inner.write(bytes)?;
-        self.bytes += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-/// Adds one entry; returns the bytes of its file. The archive has `total` bytes so far, of at most `most`.
-fn append<W: Write>(
-    archive: &mut tar::Builder<W>,
-    directory: &Dir,
-    found: &Found,
-    (most, total): (u64, u64),
-) -> io::Result<u64> {
-    let path = Path::new("./app").join(&found.path);
-    if found.is_dir() {
-        archive.append_data(&mut header(&found.stat, EntryType::Directory), path, io::empty())?;
-    } else if found.is_symlink() {
-        let target = directory.target(&found.name)?;
-        archive.append_link(&mut header(&found.stat, EntryType::Symlink), path, target)?;
-    } else if found.is_file() {
-        let file = directory.file(found.name.as_ref())?;
-        let size = file.metadata()?.len();
-        // A sparse file may have a nominal size of a terabyte, so it is rejected before reading.
-        if size > most - total {
-            return Err(io::Error::other(Unfit::TooLarge(most)));
-        }
-        let mut header = header(&found.stat, EntryType::Regular);
-        header.set_size(size);
-        let content = Whole { file: file.take(size), path: &found.path };
-        archive.append_data(&mut header, path, content)?;
-        return Ok(size);
-    }
-    Ok(0)
-}
-
-fn header(stat: &FileStat, kind: EntryType) -> tar::Header {
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_mode(stat.st_mode & 0o777);
-    header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or(0));
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_size(0);
-    header
-}
-
-/// Reads a file of a known size: if it is shorter now, the archive would be invalid.
-struct Whole<'a> {
-    file: io::Take<File>,
-    path: &'a Path,
-}
-
-impl Read for Whole<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.file.read(buffer)? {
-            0 if self.file.limit() > 0 && !buffer.is_empty() => {
-                Err(io::Error::other(Unfit::Changed(self.path.display().to_string())))
-            }
-            n => Ok(n),
-        }
-    }
+/// A zstd frame.
+fn frame<W: Write>(to: W) -> io::Result<zstd::Encoder<'static, W>> {
+    let mut encoder = zstd::Encoder::new(to, LEVEL)?;
+    encoder.include_checksum(true)?;
+    let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    encoder.multithread(workers)?;
+    Ok(encoder)
 }
 
 /// The destination of compressed bytes, which counts and hashes them, and enforces the limit.

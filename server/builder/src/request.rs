@@ -18,6 +18,9 @@ pub struct Request {
     pub stack: String,
     /// The unpacked source. It is only read; the caller removes it.
     pub source: PathBuf,
+    /// The folder for the unpacked slug, as [`unpack`](crate::unpack) would make it. Created if the build succeeds; an
+    /// existing one is kept.
+    pub unpacked: PathBuf,
     /// `CACHE_DIR`, created if missing.
     pub cache: PathBuf,
     /// Names or URLs, in order; if empty, a built-in one is detected.

@@ -110,6 +110,18 @@ pub async fn unpack_tree(workers: &Workers, file: &Path, into: &Path, uid: u32) 
     source(put(workers, file, into, uid, Root::Tree, SOURCE_LIMIT).await)
 }
 
+/// Unpacks a package of a registry, without its wrapper, in a worker whose user owns the files.
+pub async fn unpack_package(workers: &Workers, file: &Path, into: &Path) -> Result<(), Error> {
+    put(workers, file, into, CHECKER, Root::Any, SOURCE_LIMIT).await
+}
+
+/// An empty, private directory of the user next to `into`, for [`move_into_place`].
+pub(crate) fn begin(into: &Path, uid: u32) -> io::Result<PathBuf> {
+    let temporary = prepare(into, uid)?;
+    dyno::disks::must_have_space(&temporary, 0).inspect_err(|_| drop(trees::remove(&temporary)))?;
+    Ok(temporary)
+}
+
 /// Whether this is the name of a directory that an interrupted unpacking left behind.
 pub fn is_unfinished(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".unpacking")
@@ -198,7 +210,7 @@ fn extract(file: File, to: impl Target, root: Root, limit: u64, bounds: Bounds) 
 }
 
 /// Renames the extracted tree to its target, without a wrapper.
-fn move_into_place(from: &Path, may_wrap: bool, into: &Path) -> Result<()> {
+pub(crate) fn move_into_place(from: &Path, may_wrap: bool, into: &Path) -> Result<()> {
     let wrapping = if may_wrap { wrapping(&Dir::open(from)?)? } else { None };
     let top = wrapping.map_or_else(|| from.to_owned(), |name| from.join(name));
     match fs::rename(&top, into) {

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::environment::authorities_to_bind;
 use crate::files;
 use crate::request::Request;
+use crate::runtimes;
 
 /// Paths in the dyno. Only the build directory differs between apps; it is the same for all builds of an app, because
 /// compilers store absolute paths in their caches.
@@ -199,8 +200,18 @@ impl Workspace {
         Ok(())
     }
 
-    /// The mounts of the dyno.
-    pub(crate) fn mounts(&self, packs: &[(String, Buildpack)], env: &BTreeMap<String, String>) -> Mounts {
+    /// The folder of the files that the driver script reads, which a build cannot change.
+    pub(crate) fn builder(&self) -> PathBuf {
+        self.root.join("builder")
+    }
+
+    /// The mounts of the dyno, which sees the folder `shared` of runtimes.
+    pub(crate) fn mounts(
+        &self,
+        packs: &[(String, Buildpack)],
+        env: &BTreeMap<String, String>,
+        shared: Option<&Path>,
+    ) -> Mounts {
         let bind = |from: PathBuf, to: String, writable| Bind { from, to: to.into(), writable };
         let mut binds = vec![
             bind(self.source(), self.build_dir.clone(), true),
@@ -208,8 +219,9 @@ impl Workspace {
             bind(self.root.join("packs"), PACKS.into(), true),
             bind(self.root.join("out"), OUT.into(), true),
             bind(self.root.join("env"), ENV_DIR.into(), false),
-            bind(self.root.join("builder"), BUILDER.into(), false),
+            bind(self.builder(), BUILDER.into(), false),
         ];
+        binds.extend(shared.map(|shared| bind(shared.to_owned(), runtimes::AT.into(), false)));
         for (n, (_, pack)) in packs.iter().enumerate() {
             if let Buildpack::Local { path, .. } = pack {
                 binds.push(bind(path.clone(), format!("{LOCAL_PACKS}/{n}"), false));

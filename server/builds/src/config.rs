@@ -18,6 +18,8 @@ pub struct Config {
     pub git: GitLimits,
     /// The disk of a build.
     pub build_disk: dyno::disks::Size,
+    /// The URL of the npm registry from which runtimes are downloaded.
+    pub npm_registry: String,
 }
 
 impl Deref for Config {

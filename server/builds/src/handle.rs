@@ -8,7 +8,7 @@ use base::{Base, Kind, slots::Slots};
 use platform::{Platform, running::Running};
 use tokio::sync::Notify;
 
-use crate::{config::Config, git::Git};
+use crate::{config::Config, git::Git, runtimes::Runtimes};
 
 /// What the routes, jobs and reconcilers of this area need. Cheap to clone.
 #[derive(Clone)]
@@ -19,18 +19,20 @@ struct Inner {
     config: Config,
     running: Running<BuildId>,
     git: Git,
+    runtimes: Runtimes,
     slug_checks: Slots,
     uploads: Slots,
     wake: Arc<Notify>,
 }
 
 impl Builds {
-    /// Builds on `platform`; the work is not started yet.
-    pub(crate) fn new(platform: Platform, config: Config) -> Self {
+    /// Builds on `platform`, with the runtimes of this server; the work is not started yet.
+    pub(crate) fn new(platform: Platform, config: Config, runtimes: Runtimes) -> Self {
         let git = Git::new(&platform, config.git);
         Self(Arc::new(Inner {
             running: Running::default(),
             git,
+            runtimes,
             slug_checks: Slots::new("upload checks", 2, 16, 4),
             uploads: Slots::new("uploads", 4, 0, 32),
             // A suspension cancels builds, and releases decide about those that wait for them.
@@ -58,6 +60,11 @@ impl Builds {
     /// The repositories.
     pub(crate) fn git(&self) -> &Git {
         &self.0.git
+    }
+
+    /// The runtimes of this server.
+    pub(crate) fn runtimes(&self) -> &Runtimes {
+        &self.0.runtimes
     }
 
     /// Slots for checking uploaded slugs.

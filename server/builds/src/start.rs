@@ -10,7 +10,9 @@ use platform::{
     work::{AreaWork, DynoFiles, RetentionPart},
 };
 
-use crate::{Builds, addresses, builds, config::Config, housekeeping::Clean, leftovers, sources, uploads};
+use crate::{
+    Builds, addresses, builds, config::Config, housekeeping::Clean, leftovers, runtimes::Runtimes, sources, uploads,
+};
 
 /// As many builds of an app are kept: the newest.
 const KEPT_BUILDS: i64 = 5000;
@@ -31,7 +33,8 @@ impl Builds {
         }
         repositories::prepare(&config.data).context("prepare the git hooks")?;
         uploads::take_over(&platform).await.context("end the uploads of the previous process")?;
-        Ok(Self::new(platform, config))
+        let runtimes = Runtimes::open(&config.data)?;
+        Ok(Self::new(platform, config, runtimes))
     }
 
     /// The background work of this area, for [`Platform::begin_work`].

@@ -88,18 +88,24 @@ impl Client {
         Ok(url)
     }
 
-    /// Downloads `url` into `into`. Returns the number of bytes. On an error, the caller has to remove the partial
-    /// download.
+    /// Downloads `url` into `into`, in a format that `accept` names, if given. Returns the number of bytes. On an error,
+    /// the caller has to remove the partial download.
     ///
     /// # Errors
     /// If the URL is rejected, the response is not a success, or it is too slow or too large.
     pub async fn download(
         &self,
         url: &str,
+        accept: Option<&str>,
         into: &mut (impl AsyncWrite + Unpin),
         limits: &Limits,
     ) -> Result<u64, Error> {
-        let mut answer = self.open(http::Request::new(Vec::new()), url, limits).await?;
+        let mut request = http::Request::new(Vec::new());
+        if let Some(accept) = accept {
+            let wrong = |_| Error::Address("the format to accept is not a valid header");
+            request.headers_mut().insert(header::ACCEPT, HeaderValue::from_str(accept).map_err(wrong)?);
+        }
+        let mut answer = self.open(request, url, limits).await?;
         if !answer.status.is_success() {
             return Err(Error::Status { host: answer.host, status: answer.status });
         }

@@ -41,10 +41,15 @@ impl SlugFiles {
         Ok(Key::from(format!("{}/{hex}.slug", &hex[..2])))
     }
 
-    /// Stores the archive in `file`, whose checksum is known. An existing one is kept.
+    /// Stores the archive in `file`, whose checksum is known, and which nobody changes any more. An existing one is kept.
     pub async fn put(&self, checksum: &str, file: &Path) -> anyhow::Result<()> {
         let key = Self::key(checksum)?;
         if self.store.head(&key).await.is_ok() {
+            return Ok(());
+        }
+        let (from, to) = (file.to_owned(), self.root.join(key.as_ref()));
+        let linked = tokio::task::spawn_blocking(move || link(&from, &to)).await.context("store the slug")?;
+        if linked.context("store the slug")? {
             return Ok(());
         }
         let mut input = tokio::fs::File::open(file).await.context("open the new slug")?;
@@ -148,6 +153,23 @@ impl SlugFiles {
     }
 }
 
+/// Stores `file` as `to` without copying it. Returns false if that is impossible, because they are on different disks.
+fn link(file: &Path, to: &Path) -> io::Result<bool> {
+    let folder = to.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    fs::File::open(file)?.sync_all()?;
+    use io::ErrorKind::{AlreadyExists, CrossesDevices, PermissionDenied, TooManyLinks};
+    match fs::hard_link(file, to).map_err(|e| (e.kind(), e)) {
+        Ok(()) | Err((AlreadyExists, _)) => {}
+        Err((CrossesDevices | PermissionDenied | TooManyLinks, _)) => return Ok(false),
+        Err((_, e)) => return Err(e),
+    }
+    for folder in folder.ancestors().take(2) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(true)
+}
+
 /// Removes incomplete files of the store in `root` that have not changed for `age`.
 pub fn remove_parts(root: &Path, age: Duration) -> io::Result<Vec<PathBuf>> {
     let mut removed = Vec::new();
@@ -169,4 +191,44 @@ pub fn remove_parts(root: &Path, age: Duration) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_archive_is_stored_without_a_copy_and_only_once() {
+        let data = tempfile::tempdir().unwrap();
+        let files = SlugFiles::open(data.path()).unwrap();
+        let checksum = format!("SHA256:{}", "ab".repeat(32));
+        let stored = data.path().join(format!("slugs/ab/{}.slug", "ab".repeat(32)));
+        let [first, second] = ["first", "second"].map(|name| data.path().join(name));
+        for file in [&first, &second] {
+            fs::write(file, "archive").unwrap();
+            files.put(&checksum, file).await.unwrap();
+        }
+        assert_eq!(fs::metadata(&stored).unwrap().ino(), fs::metadata(&first).unwrap().ino());
+        assert_eq!(fs::metadata(&second).unwrap().nlink(), 1);
+        fs::remove_file(first).unwrap();
+        let (size, content) = files.read(&checksum).await.unwrap();
+        let content: Vec<bytes::Bytes> = content.try_collect().await.unwrap();
+        assert_eq!((size, content.concat()), (7, b"archive".to_vec()));
+        files.delete(&checksum).await.unwrap();
+        assert!(!stored.exists() && second.exists());
+    }
+
+    #[test]
+    fn a_link_that_exists_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "folder/to"].map(|name| dir.path().join(name));
+        fs::write(&from, "new").unwrap();
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        fs::write(&to, "old").unwrap();
+        assert!(link(&from, &to).unwrap());
+        assert_eq!(fs::read_to_string(&to).unwrap(), "old");
+        assert!(link(&dir.path().join("none"), &to).is_err());
+    }
 }

@@ -89,6 +89,7 @@ fn config(settings: &Settings) -> Result<builds::Config> {
             time: Duration::from_secs(settings.git_minutes * 60),
         },
         build_disk: disks::Size::of(settings.build_disk_mb << 20),
+        npm_registry: settings.npm_registry.clone(),
     })
 }
 

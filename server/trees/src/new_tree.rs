@@ -92,6 +92,16 @@ impl NewTree {
         directory.link(&from, other, &name)
     }
 
+    /// Creates `path` as a hard link to the regular file `name` in `folder`, which may be outside this tree. The file
+    /// keeps its owner, mode and time.
+    pub fn adopt(&mut self, path: &Path, folder: &Dir, name: &OsStr) -> io::Result<()> {
+        if !folder.stat(name).is_ok_and(|stat| kind(&stat) == SFlag::S_IFREG) {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        let (directory, new) = self.clear(path)?;
+        directory.link(folder, name, &new)
+    }
+
     /// Removes whatever is at `path` unless it is a directory, and returns its parent.
     fn clear(&mut self, path: &Path) -> io::Result<(&Dir, OsString)> {
         self.count()?;
@@ -167,6 +177,11 @@ mod tests {
         assert_eq!(fs::read_to_string(temp.path().join("victim")).unwrap(), "unharmed");
         let again = fs::metadata(temp.path().join("top/a/again")).unwrap();
         assert_eq!((again.len(), again.permissions().mode() & 0o7777), (3, 0o777));
+        let outside = Dir::open(temp.path()).unwrap();
+        tree.adopt(Path::new("b/victim"), &outside, OsStr::new("victim")).unwrap();
+        assert_eq!(fs::read_to_string(temp.path().join("top/b/victim")).unwrap(), "unharmed");
+        assert!(tree.adopt(Path::new("a"), &outside, OsStr::new("victim")).is_err(), "a directory is not replaced");
+        assert!(tree.adopt(Path::new("c"), &outside, OsStr::new("top")).is_err(), "a directory is not linked");
         assert!(tree.file(Path::new("a")).is_err(), "a directory is not replaced");
         assert!(tree.directory(Path::new("a/again"), 0o755).is_err(), "nor is a file by a directory");
     }

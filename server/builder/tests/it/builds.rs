@@ -54,11 +54,58 @@ async fn a_node_app_with_a_build_step() {
     assert_eq!(slug.process_types["web"], "npm start");
     let answer = host.visit(&slug).await;
     assert!(answer.contains("it's \"green\" 172800000 v22.") && answer.ends_with(" production"), "{answer}");
+    let of_built = host.visit_built(&slug).await;
+    assert_eq!(of_built.split("\r\n\r\n").nth(1), answer.split("\r\n\r\n").nth(1));
     let files = host.unpack(&slug).await;
     assert!(!files.join("node_modules/mkdirp").exists(), "development dependencies are pruned");
+    for program in [".heroku/node/bin/node", ".heroku/node/lib/node_modules/npm/bin/npm-cli.js"] {
+        for folder in [&files, &host.request.unpacked] {
+            assert!(folder.join(program).symlink_metadata().unwrap().is_file(), "{program} in {}", folder.display());
+        }
+    }
 
     let again = host.build().await;
     again.says("from the cache").slug_made();
+}
+
+#[tokio::test]
+async fn apps_share_runtimes() {
+    let server = "require('http').createServer((_, r) => r.end(process.version)).listen(process.env.PORT);";
+    let manifest = r#"{"engines": {"node": "22.x"}, "scripts": {"start": "node server.js"}}"#;
+    let mut host = Host::new(&[("package.json", manifest), ("server.js", server)]);
+    let first = host.build().await;
+    first.says("Downloading and installing node 22.").says("package.json names no packages").slug_made();
+    // Another app of another user.
+    host.request.app_id = api::ids::AppId::from_u128(5);
+    host.request.uid += 1;
+    host.request.cache = host.path().join("cache/other");
+    let second = host.build().await;
+    second.says("from the cache");
+    let slug = second.slug();
+    let answer = host.visit_built(&slug).await;
+    assert!(answer.contains("\r\n\r\nv22."), "{answer}");
+}
+
+#[tokio::test]
+async fn a_build_cannot_change_runtimes() {
+    let compile = r#"
+        for place in /tmp/runtimes /tmp/runtimes/files /tmp/runtimes/parts /tmp/runtimes/versions; do
+            [ -d "$place" ] && ! touch "$place/x" 2>/dev/null || echo "can write to $place"
+        done
+        ask() { echo "$*" >/tmp/builder/ask; read -r response </tmp/builder/answer; echo "response: $response"; }
+        ask provide npm 10.9.0
+        npm=/tmp/runtimes/files/npm-10.9.0
+        chmod 777 $npm $npm/package.json 2>/dev/null && echo "can change modes"
+        echo x 2>/dev/null >>$npm/package.json && echo "can write to files"
+        rm -f $npm/package.json 2>/dev/null && echo "can remove files"
+        ask provide npm ../../x
+        ln -s $npm/package.json linked.json"#;
+    let (_dir, mut host) = crate::support::host_with(compile);
+    let built = host.build().await;
+    built.says("response: ok\n").says("response: error there is no such runtime\n");
+    assert!(!built.output.contains("can "), "{}", built.output);
+    let files = host.unpack(&built.slug()).await;
+    assert!(fs::read_to_string(files.join("linked.json")).unwrap().contains("\"name\": \"npm\""));
 }
 
 #[tokio::test]

@@ -6,11 +6,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::ids::{AppId, BuildId, RunId};
-use builder::{Config, Error, Request, Slug};
+use async_trait::async_trait;
+use builder::{Config, Error, Hold, Installed, Request, Runtime, Slug, Supply};
 use dyno::{Artifact, Driver, Limits, Mounts, Phase, Spec};
 use tempfile::TempDir;
 use tokio::sync::mpsc::unbounded_channel;
@@ -70,13 +72,14 @@ impl Host {
         let app_id = AppId::from_u128(u128::from(rand()));
         Host {
             driver: crate::support::driver(data.path()),
-            config: Config::new(data.path()),
+            config: Config { runtimes: Some(Npm::in_folder(data.path())), ..Config::new(data.path()) },
             request: Request {
                 app_id,
                 build_id: BuildId::from_u128(u128::from(rand())),
                 uid: 0x7801_0123,
                 stack: "heroku-24".into(),
                 source,
+                unpacked: data.path().join("slugs/first"),
                 cache: data.path().join("cache").join(app_id.to_string()),
                 buildpacks: Vec::new(),
                 may_use_host: true,
@@ -95,6 +98,7 @@ impl Host {
     /// Builds what `request` says, and checks that nothing is left behind.
     pub async fn build(&mut self) -> Built {
         self.request.build_id = BuildId::from_u128(u128::from(rand()));
+        self.request.unpacked = self.path().join("slugs").join(self.request.build_id.to_string());
         let built = self.build_again().await;
         let id = self.request.build_id.get().simple().to_string();
         let mut left: Vec<_> = fs::read_dir(&self.config.tmp)
@@ -105,6 +109,11 @@ impl Host {
         if let Ok(slug) = &built.result {
             left.retain(|path| *path != slug.file);
         }
+        let unpacked: Vec<_> = fs::read_dir(self.path().join("slugs")).into_iter().flatten().collect();
+        let unfinished =
+            unpacked.iter().flatten().filter(|entry| builder::is_unfinished(&entry.file_name().to_string_lossy()));
+        left.extend(unfinished.map(|entry| entry.path()));
+        assert_eq!(self.request.unpacked.exists(), built.result.is_ok());
         assert!(left.is_empty(), "left behind: {left:?}");
         assert!(self.driver.status(self.request.build_id.into()).await.unwrap().is_none());
         built
@@ -145,15 +154,24 @@ impl Host {
         into
     }
 
-    /// Starts the web process and returns what it answers at `/`.
+    /// Starts the web process of an unpacked slug and returns what it answers at `/`.
     pub async fn visit(&self, slug: &Slug) -> String {
+        self.visit_in(slug, self.unpack(slug).await).await
+    }
+
+    /// The same, with the tree that the build has made.
+    pub async fn visit_built(&self, slug: &Slug) -> String {
+        self.visit_in(slug, self.request.unpacked.clone()).await
+    }
+
+    async fn visit_in(&self, slug: &Slug, folder: PathBuf) -> String {
         let spec = Spec {
             id: RunId::from_u128(u128::from(rand())),
             name: "web.1".into(),
             uid: self.request.uid,
             command: slug.process_types["web"].clone(),
             env: BTreeMap::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())]),
-            root: Mounts { artifact: Artifact::Slug(self.unpack(slug).await), binds: Vec::new() },
+            root: Mounts { artifact: Artifact::Slug(folder), binds: Vec::new() },
             limits: Limits {
                 memory_bytes: 512 << 20,
                 memory_max_bytes: 1 << 30,
@@ -207,6 +225,47 @@ pub fn write_files(root: &Path, files: &[(&str, &str)]) {
 fn rand() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(Instant::now())
+}
+
+/// Runtimes from the npm registry, by the npm of this machine.
+#[derive(Debug)]
+struct Npm(Installed);
+
+impl Npm {
+    fn in_folder(data: &Path) -> Arc<dyn Supply> {
+        Arc::new(Npm(Installed::open(&data.join("runtimes")).unwrap()))
+    }
+}
+
+fn npm(words: &[&str]) -> Result<Vec<u8>, Error> {
+    let output = Command::new("npm").args(words).output().unwrap();
+    let why = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(output.stdout) } else { Err(Error::Failed { why }) }
+}
+
+#[async_trait]
+impl Supply for Npm {
+    fn installed(&self) -> &Installed {
+        &self.0
+    }
+
+    async fn versions(&self, runtime: Runtime) -> Result<bool, Error> {
+        fs::write(self.0.versions(runtime), npm(&["view", runtime.package(), "versions", "--json"])?).unwrap();
+        Ok(true)
+    }
+
+    async fn provide(&self, runtime: Runtime, version: &str) -> Result<Hold, Error> {
+        if self.0.touch(runtime, version).is_err() {
+            let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+            let package = format!("{}@{version}", runtime.package());
+            npm(&["pack", "--silent", "--pack-destination", dir.path().to_str().unwrap(), &package])?;
+            let file = fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+            let unpacked = dir.path().join("unpacked");
+            builder::unpack_package(&worker::Workers::new().unwrap(), &file, &unpacked).await?;
+            self.0.install(runtime, version, &unpacked).unwrap();
+        }
+        Ok(Box::new(()))
+    }
 }
 
 fn driver(data: &Path) -> Arc<dyn Driver> {

@@ -125,14 +125,14 @@ impl Run {
             return Ok(Built::Failed("the app was destroyed".into()));
         };
         let folder = source::folder(builds, self.build);
-        let outcome = self.build_in(builds, build, &app, &folder).await;
+        let outcome = self.build_in(builds, build, &app, (&folder, slug)).await;
         match &outcome {
             // Whoever has cancelled it waits for its end.
             Err(builder::Error::Cancelled) => source::remove_later(&folder).await,
             _ => source::remove(&folder).await?,
         }
         match outcome {
-            Ok(made) => self.keep(builds, &app, build, slug, made).await.map_err(Failure::Retry),
+            Ok(made) => self.keep(builds, build, slug, made).await.map_err(Failure::Retry),
             // What steps and jobs store is visible to others.
             Err(builder::Error::Failed { why }) => Ok(Built::Failed(without_secrets(build, &why))),
             Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
@@ -150,7 +150,7 @@ impl Run {
         builds: &Builds,
         build: &Row,
         app: &store::apps::Row,
-        folder: &Path,
+        (folder, slug): (&Path, SlugId),
     ) -> Result<builder::Slug, builder::Error> {
         let cancel = builds.running().token(self.build);
         tokio::select! {
@@ -171,6 +171,8 @@ impl Run {
             uid: app.uid as u32,
             stack: build.stack.clone(),
             source: folder.to_owned(),
+            // Before the slug is stored: a released one can be unpacked wherever it is needed later.
+            unpacked: builds.slug_files().folder(app.id, slug),
             cache: builds.config().data.join("cache").join(app.id.to_string()),
             buildpacks: build.buildpacks.clone(),
             may_use_host,
@@ -210,27 +212,11 @@ impl Run {
         Ok(())
     }
 
-    async fn keep(
-        &self,
-        builds: &Builds,
-        app: &store::apps::Row,
-        build: &Row,
-        slug: SlugId,
-        made: builder::Slug,
-    ) -> anyhow::Result<Built> {
+    async fn keep(&self, builds: &Builds, build: &Row, slug: SlugId, made: builder::Slug) -> anyhow::Result<Built> {
         if let Err(why) = slugs::check_types(&made.process_types) {
             let _ = tokio::fs::remove_file(&made.file).await;
+            // Like those of builds that were interrupted here, its folder is removed with the unused ones.
             return Ok(Built::Failed(why.to_string().trim_end_matches('.').to_owned()));
-        }
-        // Before it is stored: a released slug can be unpacked wherever it is needed later.
-        let folder = builds.slug_files().folder(app.id, slug);
-        match builder::unpack(builds.workers(), &made.file, &folder, app.uid as u32).await {
-            Ok(()) => {}
-            Err(builder::Error::Failed { why }) => {
-                let _ = tokio::fs::remove_file(&made.file).await;
-                return Ok(Built::Failed(format!("the slug cannot be unpacked: {why}")));
-            }
-            Err(other) => return Err(other.into()),
         }
         let now = Utc::now();
         let row = store::slugs::Row {

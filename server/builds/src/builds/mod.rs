@@ -1,6 +1,5 @@
 //! Builds: source becomes a slug, and the slug a release. One queue for pushes and for the API.
 
-mod download;
 mod job;
 mod launch;
 mod output;
@@ -11,7 +10,7 @@ mod routes;
 mod run;
 mod source;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use anyhow::Context as _;
 use api::ids::BuildId;
@@ -22,19 +21,13 @@ use identity::{
 };
 use store::builds::Row;
 
-pub use self::download::caller;
 pub(crate) use self::queue::Queue;
 pub use self::{
     redeploy::build_redeploy,
     routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},
     run::Run,
 };
-use crate::{Builds, addresses, buildpack_installations, sources};
-
-/// The tasks of this module.
-pub(crate) fn tasks(tasks: worker::Tasks) -> worker::Tasks {
-    tasks.with::<download::Download>()
-}
+use crate::{Builds, addresses, buildpack_installations, runtimes::Supplier, sources};
 
 /// Adds a build, and its job if there is a free slot. The caller commits. The addresses are given unmasked.
 pub(crate) async fn create(builds: &Builds, tx: &mut sqlx::PgConnection, new: &store::builds::New) -> Result<()> {
@@ -60,6 +53,7 @@ pub(crate) async fn create(builds: &Builds, tx: &mut sqlx::PgConnection, new: &s
 fn config(builds: &Builds) -> builder::Config {
     let mut config = builder::Config::new(&builds.config().data);
     config.limits.disk = builds.config().build_disk;
+    config.runtimes = Some(Arc::new(Supplier(builds.clone())));
     config
 }
 

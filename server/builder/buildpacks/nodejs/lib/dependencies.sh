@@ -21,6 +21,10 @@ dependencies_failed() {
 
 install_dependencies() {
   topic 'Installing dependencies'
+  if [ -n "$is_complete" ]; then
+    info 'package.json names no packages'
+    return
+  fi
   # Development dependencies are needed for the build and pruned after it.
   case $tool in
     npm) install_with_npm ;;

@@ -11,6 +11,27 @@ const DEFAULT_NODE = '22.x';
 // One word for a shell that sources the output, whatever is in it.
 const quote = (value) => `'${String(value).replace(/'/g, `'\\''`).replace(/[\r\n]/g, ' ')}'`;
 
+// What npm reads of package.json when it installs: packages, and scripts that it then runs.
+const PACKAGES = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies', 'workspaces'];
+const SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare'];
+
+// Whether npm would have nothing to do. Starting it takes half a second.
+function isComplete(manifest, build, locks) {
+  const isEmpty = (name) => Object.keys(Object(manifest[name])).length === 0;
+  if (!PACKAGES.every(isEmpty) || SCRIPTS.some((name) => name in Object(manifest.scripts))) return false;
+  if (['binding.gyp', 'node_modules'].some((name) => fs.existsSync(path.join(build, name)))) return false;
+  // If a lock file does not match, npm says so.
+  return locks.every((name) => {
+    try {
+      const lock = JSON.parse(fs.readFileSync(path.join(build, name), 'utf8'));
+      const packages = Object.keys(Object(lock.packages)).filter((name) => name !== '');
+      return packages.length === 0 && Object.keys(Object(lock.dependencies)).length === 0;
+    } catch {
+      return false;
+    }
+  });
+}
+
 function describe(build) {
   const has = (name) => fs.existsSync(path.join(build, name));
   let manifest;
@@ -42,6 +63,7 @@ function describe(build) {
     locks: locks.join(' '),
     // Yarn 2 and later write another kind of lock file.
     berry: tool === 'yarn' && (has('.yarnrc.yml') || /^[2-9]/.test(wanted('yarn'))) ? 'yes' : '',
+    is_complete: tool === 'npm' && isComplete(manifest, build, locks) ? 'yes' : '',
     dev_dependencies: Object.keys(manifest.devDependencies ?? {}).length ? 'yes' : '',
     has_start: script('start'),
     has_prebuild: script('heroku-prebuild'),

@@ -20,7 +20,7 @@ async fn nothing_is_unpacked_on_the_way() {
     answer.extend_from_slice(&bomb);
     let server = Server::allowed(answer).await;
     let mut into = Vec::new();
-    client().download(&server.url(), &mut into, &LIMITS).await.unwrap();
+    client().download(&server.url(), None, &mut into, &LIMITS).await.unwrap();
     assert_eq!(into, bomb);
     assert!(server.asked()[0].to_lowercase().contains("accept-encoding: identity"), "{:?}", server.asked());
 }
@@ -38,7 +38,7 @@ async fn an_answer_ends_where_it_may_not_be_larger() {
     for answer in [promised, endless, chunks] {
         let server = Server::allowed(answer).await;
         let mut into = Vec::new();
-        let err = client().download(&server.url(), &mut into, &limits).await.unwrap_err();
+        let err = client().download(&server.url(), None, &mut into, &limits).await.unwrap_err();
         assert!(matches!(err, Error::Large { most: 1000, .. }), "{err}");
         assert!(into.len() <= 1000, "{}", into.len());
     }
@@ -62,7 +62,7 @@ async fn who_says_nothing_is_left() {
     for limits in
         [Limits { idle: Duration::from_millis(50), ..LIMITS }, Limits { time: Duration::from_millis(50), ..LIMITS }]
     {
-        let err = client().download(&url, &mut Vec::new(), &limits).await.unwrap_err();
+        let err = client().download(&url, None, &mut Vec::new(), &limits).await.unwrap_err();
         assert_eq!(err.to_string(), "127.0.0.1 took too long to respond");
     }
 }

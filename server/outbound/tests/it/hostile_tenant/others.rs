@@ -21,7 +21,7 @@ async fn a_redirect_elsewhere_takes_no_credentials_along() {
 async fn a_redirect_to_the_same_server_keeps_them() {
     let server = Server::allowed(redirect("/next")).await;
     let url = format!("http://me:hush@{}/", server.address);
-    let _ = client().download(&url, &mut Vec::new(), &LIMITS).await;
+    let _ = client().download(&url, None, &mut Vec::new(), &LIMITS).await;
     // "me:hush", as HTTP Basic has it.
     assert!(server.asked().iter().all(|asked| asked.contains("Basic bWU6aHVzaA==")), "{:?}", server.asked());
     assert!(server.asked().len() > 1);
@@ -31,6 +31,6 @@ async fn a_redirect_to_the_same_server_keeps_them() {
 async fn passwords_of_an_address_are_for_its_host_alone() {
     let elsewhere = Server::allowed(ok("")).await;
     let first = Server::allowed(redirect(&format!("http://you:word@{}/", elsewhere.address))).await;
-    client().download(&format!("http://me:hush@{}/", first.address), &mut Vec::new(), &LIMITS).await.unwrap();
+    client().download(&format!("http://me:hush@{}/", first.address), None, &mut Vec::new(), &LIMITS).await.unwrap();
     assert!(!elsewhere.asked()[0].to_lowercase().contains("authorization"), "{:?}", elsewhere.asked());
 }
