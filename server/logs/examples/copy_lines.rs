@@ -6,15 +6,15 @@
 //! of BATCH lines, and compresses what is full. Prints the microseconds of CPU per line for writing the spool, for
 //! copying, the bytes of the history, and the number of lines that were found in it.
 
-use std::{error::Error, fmt::Write as _, path::Path, sync::Arc};
+use std::{error::Error, fmt::Write as _, path::Path, sync::Arc, time::SystemTime};
 
 use api::ids::{AppId, RunId};
 use logs::{Dyno, Follower, History, Query, Router};
 use spool::{Entry, Reader, Writer};
 
 const APP: AppId = AppId::from_u128(0x0192_f3a4_5b6c_7d8e_9fa0_b1c2_d3e4_f506);
-/// 2026-01-01, in microseconds.
-const BEGIN_US: i64 = 1_767_225_600_000_000;
+/// Microseconds between two lines.
+const APART_US: u64 = 217;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn write_spool(spool: &Path, router: bool, lines: u64) -> Result<(), Box<dyn Error>> {
     let mut writer = Writer::open(spool, 4 << 20)?;
+    let now_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros() as i64;
     let mut text = String::new();
     for n in 0..lines {
         text.clear();
@@ -47,7 +48,7 @@ fn write_spool(spool: &Path, router: bool, lines: u64) -> Result<(), Box<dyn Err
             output(&mut text, n)?;
         }
         let kind = if router { b'r' } else { b'o' };
-        let at_us = BEGIN_US + 217 * n as i64;
+        let at_us = now_us - (APART_US * (lines - n)) as i64;
         writer.append(&Entry { at_us, kind, text: text.as_bytes().to_vec() })?;
     }
     Ok(writer.flush()?)
@@ -57,7 +58,13 @@ fn write_spool(spool: &Path, router: bool, lines: u64) -> Result<(), Box<dyn Err
 fn output(text: &mut String, n: u64) -> std::fmt::Result {
     let mixed = mix(n);
     let (status, ms) = (if mixed.is_multiple_of(50) { 404 } else { 200 }, mixed >> 8 & 0x1ff);
-    write!(text, "[{n:08}] GET /orders/{}/items?page={} -> {status} in {ms} ms (db 3, views 9) user={:06x}", mixed >> 40 & 0xffff, mixed & 7, mixed >> 20 & 0xff_ffff)
+    write!(
+        text,
+        "[{n:08}] GET /orders/{}/items?page={} -> {status} in {ms} ms (db 3, views 9) user={:06x}",
+        mixed >> 40 & 0xffff,
+        mixed & 7,
+        mixed >> 20 & 0xff_ffff
+    )
 }
 
 /// A line as the router writes it.
