@@ -11,7 +11,7 @@ use base::{
     events::{EventActor, Originator},
 };
 use chrono::Utc;
-use platform::{config_values, outputs, releases, slugs::archives};
+use platform::{config_values, destroy, outputs, releases, slugs::archives};
 use serde::{Deserialize, Serialize};
 use store::builds::Row;
 use tokio::sync::mpsc;
@@ -299,6 +299,7 @@ impl Run {
         }
         builds.running().forget(self.build);
         builds.publish(Kind::Build, build.app_id);
+        destroy::part_ended(builds, build.app_id).await;
         Ok(())
     }
 
@@ -322,6 +323,7 @@ impl Run {
             tx.commit().await?;
             builds.said(build.app_id, "api", &format!("Build failed: {why}"));
         }
+        destroy::part_ended(builds, build.app_id).await;
         Ok(())
     }
 }
