@@ -90,8 +90,7 @@ async fn whoever_waits_for_an_app_or_a_team_is_let_in_again() {
         ("PUT", "/apps/dusk/buildpack-installations", json!({ "updates": [{ "buildpack": "heroku/nodejs" }] })),
         ("POST", "/apps/dusk/builds", json!({ "source_blob": { "url": "https://example.com/a.tgz" } })),
     ];
-    let end =
-        "delete from collaborators where account_id = (select id from accounts where email = 'stranger@example.com')
+    let end = "delete from collaborators where account_id = (select id from accounts where email = 'stranger@example.com')
                    and app_id = (select id from apps where name = 'dusk')";
     all_are(&answers_after_lock(&t, "apps where name = 'dusk'", &asked, end).await, 404);
     assert_eq!(t.owner.get("/apps/dusk/config-vars").await.json(), json!({}));
