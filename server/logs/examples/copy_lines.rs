@@ -2,14 +2,15 @@
 //!
 //!     copy_lines DIRECTORY KIND LINES [BATCH]
 //!
-//! Writes a spool of that many lines of a dyno (`dyno`) or of the router (`router`), copies it into a history in steps
-//! of BATCH lines, and compresses what is full. Prints the microseconds of CPU per line for writing the spool, for
-//! copying, the bytes of the history, and the number of lines that were found in it.
+//! Writes a spool of that many lines of a dyno (`dyno`) or of the router (`router`), or of what comes from stdin (`pipe`)
+//! as a dyno's shim does. Copies it into a history in steps of BATCH lines, and compresses what is full. Prints the
+//! microseconds of CPU per line for writing the spool, for copying, the bytes of the history, and the number of lines
+//! that were found in it.
 
-use std::{error::Error, fmt::Write as _, path::Path, sync::Arc, time::SystemTime};
+use std::{error::Error, fmt::Write as _, io::Read as _, path::Path, sync::Arc, time::SystemTime};
 
 use api::ids::{AppId, RunId};
-use logs::{Dyno, Follower, History, Query, Router};
+use logs::{Dyno, Follower, History, Limits, Query, Router};
 use spool::{Entry, Reader, Writer};
 
 const APP: AppId = AppId::from_u128(0x0192_f3a4_5b6c_7d8e_9fa0_b1c2_d3e4_f506);
@@ -19,14 +20,19 @@ const APART_US: u64 = 217;
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [dir, kind, lines, rest @ ..] = &args[..] else {
-        return Err("usage: copy_lines DIRECTORY dyno|router LINES [BATCH]".into());
+        return Err("usage: copy_lines DIRECTORY dyno|router|pipe LINES [BATCH]".into());
     };
     let (dir, lines): (&Path, u64) = (Path::new(dir), lines.parse()?);
     let batch = rest.first().map_or(Ok(300), |batch| batch.parse())?;
     let begin = cpu_us()?;
-    write_spool(&dir.join("spool"), kind == "router", lines)?;
+    match kind == "pipe" {
+        true => spool_stdin(&dir.join("spool"))?,
+        false => write_spool(&dir.join("spool"), kind == "router", lines)?,
+    }
     let written = cpu_us()?;
-    let history = History::open(&dir.join("logs"))?;
+    // Small segments, so that nearly all of them are closed and compressed at the end.
+    let limits = Limits { segment_bytes: 2 << 20, ..Limits::default() };
+    let history = History::open_with(&dir.join("logs"), limits)?;
     copy(&history, &dir.join("spool"), kind == "router", batch)?;
     let copied = cpu_us()?;
     let found = history.read(APP, &Query::default())?.count();
@@ -52,6 +58,27 @@ fn write_spool(spool: &Path, router: bool, lines: u64) -> Result<(), Box<dyn Err
         writer.append(&Entry { at_us, kind, text: text.as_bytes().to_vec() })?;
     }
     Ok(writer.flush()?)
+}
+
+/// Spools the lines of stdin: each with its time, and all of a read with one write.
+fn spool_stdin(spool: &Path) -> Result<(), Box<dyn Error>> {
+    let mut writer = Writer::open(spool, 4 << 20)?;
+    let (mut chunk, mut begun) = (vec![0; 64 << 10], Vec::new());
+    loop {
+        let read = std::io::stdin().lock().read(&mut chunk)?;
+        if read == 0 {
+            return Ok(());
+        }
+        for part in chunk[..read].split_inclusive(|byte| *byte == b'\n') {
+            begun.extend_from_slice(part);
+            if begun.pop_if(|byte| *byte == b'\n').is_some() {
+                let at_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros() as i64;
+                writer.append_parts(at_us, b'o', &begun)?;
+                begun.clear();
+            }
+        }
+        writer.flush()?;
+    }
 }
 
 /// A line as a web framework writes it.
