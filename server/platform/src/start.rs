@@ -61,8 +61,8 @@ impl Platform {
         background::take_over(self.db(), server).await.context("resume the jobs of the previous process")?;
         let leases = background::Leases::start(self.db()).context("renew the leases of jobs")?.of_server(server);
         let (workers, unpacking, kinds) = self.job_workers(&leases, jobs);
-        // Everything that it acts on wakes it, and so does a lost connection to the other servers.
-        let (every, queues) = (Duration::from_secs(10), self.config().queue_interval);
+        // Everything that it acts on wakes it, but for the restart of a router, which may have an old table.
+        let (every, queues) = (Duration::from_secs(5), self.config().queue_interval);
         let [dynos, releases, slugs] = self.wakes();
         let reconcilers = vec![
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, dynos),
