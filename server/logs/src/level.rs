@@ -291,12 +291,16 @@ mod tests {
         assert_eq!(router("at=info method=GET path=\"/error\" status=200"), Level::Info);
         assert_eq!(router("at=info method=GET status=500"), Level::Error);
         assert_eq!(router("at=info code=H80 status=503"), Level::Info);
-        let usual = |path: &str, status: &str| {
+        let usual = |path: &str, status: &str| -> Level {
             let (before, after) =
                 ("host=x.example request_id=a fwd=\"1.2.3.4\" dyno=web.1 connect=0ms service=1ms", "bytes=");
-            router(&format!(
-                "at=info method=GET path=\"{path}\" {before} status={status} {after}123456789012 protocol=https"
-            ))
+            of(
+                "heroku",
+                "router",
+                &format!(
+                    "at=info method=GET path=\"{path}\" {before} status={status} {after}123456789012 protocol=https"
+                ),
+            )
         };
         assert_eq!(usual("/", "200"), Level::Info);
         assert_eq!(usual("/?a= status=500 b", "304"), Level::Info);

@@ -121,7 +121,7 @@ fn plain(text: &[u8]) -> Option<&str> {
         let breaks = (*byte == 0) | (byte.wrapping_sub(b'\n') < 4);
         // The first bytes of U+0085, U+2028 and U+2029.
         let may_break = (*byte == 0xc2) | (*byte == 0xe2);
-        found |= u8::from(breaks) * BREAKS | u8::from(may_break) * MAY_BREAK;
+        found |= (u8::from(breaks) * BREAKS) | (u8::from(may_break) * MAY_BREAK);
     }
     if text.len() > MAX_TEXT_BYTES || found & BREAKS != 0 {
         return None;
