@@ -9,6 +9,7 @@ use crate::Platform;
 /// Removes everything of a destroyed app: dynos, builds, files, log, rows.
 #[derive(Serialize, Deserialize)]
 pub struct Destroy {
+    /// The app, which is marked as destroyed.
     pub app: AppId,
 }
 
