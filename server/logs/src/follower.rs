@@ -176,14 +176,14 @@ impl Router {
             return Ok(0);
         }
         let mut apps: BTreeMap<AppId, Vec<(Cursor, Incoming<'_>)>> = BTreeMap::new();
-        // Requests to an app come in rows, and a row needs its app's id parsed once.
-        let mut row: (&[u8], Option<AppId>) = (&[], None);
+        // Consecutive lines often belong to the same app, whose id is then parsed once.
+        let mut last: (&[u8], Option<AppId>) = (&[], None);
         for (place, entry) in &entries {
             let Some((id, text)) = entry.text.split_at_checked(ID_BYTES) else { continue };
-            if id != row.0 {
-                row = (id, Uuid::try_parse_ascii(id).ok().map(AppId));
+            if id != last.0 {
+                last = (id, Uuid::try_parse_ascii(id).ok().map(AppId));
             }
-            if let (Some(app), Some(text)) = (row.1, text.strip_prefix(b" ")) {
+            if let (Some(app), Some(text)) = (last.1, text.strip_prefix(b" ")) {
                 let line = Incoming { at_us: entry.at_us, source: "heroku", dyno: "router", text };
                 apps.entry(app).or_default().push((*place, line));
             }

@@ -17,7 +17,7 @@ use crate::batch::{Header, Note};
 use crate::block::{Block, Blocks};
 use crate::line::Record;
 
-/// For blocks of lines, the fastest level also compresses best.
+/// Faster than level 3, and blocks of log lines become no larger.
 const ZSTD_LEVEL: i32 = 1;
 /// Magic number of a skippable frame; its length follows.
 const SKIPPED_FRAME: u32 = 0x184D_2A50;

@@ -1,4 +1,4 @@
-//! The job that destroys an app, as those know it for whom it waits: its dynos, builds and releases. What it does is in
+//! The job that destroys an app, and how it is woken when a dyno, build or release of the app has ended. Its steps are in
 //! `app_destruction`.
 
 use api::ids::AppId;
@@ -13,8 +13,8 @@ pub struct Destroy {
     pub app: AppId,
 }
 
-/// Lets the destruction of an app go on, if there is one, because a part of the app has ended. Without the database, it
-/// goes on a few seconds later by itself.
+/// Wakes the job that destroys an app, if there is one, because a part of the app has ended. If the database does not
+/// respond, the job checks again a few seconds later.
 pub async fn part_ended(platform: &Platform, app: AppId) {
     let wake = async {
         let mut db = platform.db().acquire().await?;

@@ -139,7 +139,7 @@ async fn dynos(platform: &Platform) {
             platform.ingest().began.notified().await;
             continue;
         }
-        // Most have nothing to say most of the time, and handing them to another thread costs more than asking them.
+        // Most outputs are silent most of the time: checking here is cheaper than waking another thread.
         all.retain(|(_, follower)| !is_idle(follower));
         let copied = match all.is_empty() {
             true => 0,
