@@ -1,4 +1,5 @@
-// The cost of sampling the metrics of many dynos: CPU of the server with none and with a hundred.
+// The cost of an idle platform: CPU of the server, its context switches, and CPU of the database, without dynos and with
+// a hundred that do nothing.
 import { busy, report, sleep, start } from "./world.mjs";
 
 const DYNOS = Number(process.env.DYNOS ?? 100);
@@ -11,9 +12,12 @@ try {
   await world.api("PATCH", "/apps/many/formation", { updates: [{ type: "idle", quantity: 0 }] });
   await sleep(15_000);
   const measure = async () => {
-    const [cpu, begun] = [world.serverCpu(), Date.now()];
+    const look = () => [world.serverCpu(), world.databaseCpu(), world.serverSwitches()];
+    const [before, begun] = [look(), Date.now()];
     await sleep(SECONDS * 1000);
-    return ((world.serverCpu() - cpu) / (Date.now() - begun)) * 100;
+    const took = Date.now() - begun;
+    const [cpu, database, switches] = look().map((now, i) => now - before[i]);
+    return { cpu: (cpu / took) * 100, database: (database / took) * 100, switches: (switches / took) * 1000 };
   };
   const without = await measure();
   await world.api("PATCH", "/apps/many/formation", { updates: [{ type: "idle", quantity: DYNOS }] });
@@ -21,16 +25,17 @@ try {
   while ((await up()) < DYNOS) await sleep(2000);
   await sleep(30_000);
   const withThem = await measure();
-  report("sampling", `## Sampling
+  const row = (dynos, { cpu, database, switches }) => `| ${dynos} | ${cpu.toFixed(2)} | ${switches.toFixed(0)} | ${database.toFixed(2)} |`;
+  report("sampling", `## An idle platform
 
-\`bench/sampling.sh\`: total CPU of the server process over ${SECONDS} s (${busy()}).
+\`bench/sampling.sh\`: over ${SECONDS} s, nobody uses the platform (${busy()}). Goals: 0.3 % of a core without dynos, 1 % with a hundred.
 
-| dynos | % of a core |
-| --: | --: |
-| 0 | ${without.toFixed(2)} |
-| ${DYNOS} | ${withThem.toFixed(2)} |
+| dynos | server, % of a core | its context switches per second | database, % of a core |
+| --: | --: | --: | --: |
+${row(0, without)}
+${row(DYNOS, withThem)}
 
-So ${DYNOS} dynos cost ${(withThem - without).toFixed(2)} % of a core for sampling, log tails and reconciling together.
+So ${DYNOS} dynos cost the server ${(withThem.cpu - without.cpu).toFixed(2)} % of a core for sampling, log tails and reconciling together.
 `);
 } finally {
   await world.stop();

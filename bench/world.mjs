@@ -57,10 +57,19 @@ export async function start() {
     git("push", "-q", `http://x:${token}@localhost:${port}/${app}.git`, "HEAD:main");
   };
   /** Milliseconds of CPU used by the server process. */
-  world.serverCpu = () => {
-    const pid = readdirSync("/proc").find((pid) => /^\d+$/.test(pid) && isServer(pid, data));
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * 10;
+  world.serverCpu = () => cpuOf(processes().find((pid) => isServer(pid, data)));
+  /** Voluntary context switches of all threads of the server process. */
+  world.serverSwitches = () => {
+    const pid = processes().find((pid) => isServer(pid, data));
+    const of = (thread) => Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8"))[1]);
+    return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + of(thread), 0);
+  };
+  /** Milliseconds of CPU used by the database: its processes that run, and those that have ended. */
+  world.databaseCpu = () => {
+    const main = readFileSync(join(data, "postgres/postmaster.pid"), "utf8").split("\n")[0];
+    const children = processes().filter((pid) => fieldsOf(pid)[1] === main);
+    const ended = fieldsOf(main);
+    return children.reduce((sum, pid) => sum + cpuOf(pid), cpuOf(main) + (Number(ended[13]) + Number(ended[14])) * 10);
   };
   world.stop = async () => {
     up.removeAllListeners("exit");
@@ -70,6 +79,22 @@ export async function start() {
     rmSync(scratch, { recursive: true, force: true });
   };
   return world;
+}
+
+const processes = () => readdirSync("/proc").filter((pid) => /^\d+$/.test(pid));
+
+/** `/proc/PID/stat` from the state on; empty if the process has ended. */
+function fieldsOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
+  } catch {
+    return [];
+  }
+}
+
+function cpuOf(pid) {
+  const fields = fieldsOf(pid);
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 10;
 }
 
 function isServer(pid, data) {

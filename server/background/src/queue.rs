@@ -101,6 +101,21 @@ pub(crate) enum Next {
     Due(Duration),
 }
 
+/// How long there is nothing to lease for jobs of these kinds; zero if there may be something, such as an expired lease
+/// of any kind.
+pub(crate) async fn look(pool: &PgPool, kinds: &[&str]) -> anyhow::Result<Duration> {
+    let seconds: Option<f64> = sqlx::query_scalar(
+        "select extract(epoch from least(
+             (select min(run_at) from jobs where kind = any($1) and state = 'pending'),
+             (select min(lease_until) from jobs where state = 'running')) - now())::float8",
+    )
+    .bind(kinds)
+    .fetch_one(pool)
+    .await
+    .context("look for due jobs")?;
+    Ok(seconds.map_or(Duration::MAX, |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+}
+
 /// The time until the next job of these kinds is due.
 async fn next_due(db: &mut PgConnection, kinds: &[&str]) -> sqlx::Result<Duration> {
     let seconds: Option<f64> = sqlx::query_scalar(

@@ -12,14 +12,14 @@ use tracing::Instrument as _;
 use crate::{
     Failure, Job, Kind, Leases, Progress, Steps,
     leases::{LeaseGuard, Stop},
-    queue::{Leased, MOST_CRASHES, Next, lease_next, release, settle, settle_cancelled, settle_waiting},
+    queue::{Leased, MOST_CRASHES, Next, lease_next, look, release, settle, settle_cancelled, settle_waiting},
 };
 
 /// The channel on which the database notifies workers of jobs that may be due.
 pub const CHANNEL: &str = "jobs";
 
 /// How long to wait for a notification before the clock is checked again.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(5);
 
 type Outcome = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
@@ -158,7 +158,7 @@ async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases
     loop {
         while running.try_join_next().is_some() {}
         let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
-        match lease_next(&pool, &registry.names(), &leases).await {
+        match look_and_lease(&pool, &registry.names(), &leases).await {
             Ok(Next::Leased(job, hold)) => {
                 let (pool, registry) = (pool.clone(), registry.clone());
                 running.spawn(async move {
@@ -178,6 +178,14 @@ async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases
                 tokio::time::sleep(IDLE).await;
             }
         }
+    }
+}
+
+/// Leases the next due job. Usually there is none, which takes one query without a lock.
+async fn look_and_lease(pool: &PgPool, kinds: &[&str], leases: &Leases) -> anyhow::Result<Next> {
+    match look(pool, kinds).await? {
+        within if within.is_zero() => lease_next(pool, kinds, leases).await,
+        within => Ok(Next::Due(within)),
     }
 }
 

@@ -14,8 +14,8 @@ use std::io::Write;
 
 use spool::Cursor;
 
-use crate::line::{Record, clean_name};
-use crate::{Level, NewLine, level};
+use crate::line::{Incoming, Record, clean_name};
+use crate::{Level, level};
 
 /// The read cursor of a spool. Without a position, the spool is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,35 +76,50 @@ pub(crate) struct Note {
 
 /// A batch ready to be written.
 pub(crate) struct Batch {
-    pub header: Vec<u8>,
-    pub body: Vec<u8>,
+    /// The header is right before the lines, after a gap: its length is known last.
+    buffer: Vec<u8>,
+    header_at: usize,
     pub notes: Vec<Note>,
 }
 
+/// Room for a header. A longer one, of a spool with a very long name, moves the lines.
+const HEADER_BYTES: usize = 160;
+/// What a line has besides its text, usually.
+const RECORD_BYTES: usize = 56;
+
 impl Batch {
     /// Numbers the lines starting at `next_seq`.
-    pub fn new(lines: &[NewLine], mut next_seq: u64, mark: Option<Mark>) -> Batch {
-        let mut body = Vec::new();
-        let mut notes = Vec::new();
+    pub fn new(lines: &[Incoming<'_>], mut next_seq: u64, mark: Option<Mark>) -> Batch {
+        let bytes: usize = lines.iter().map(|line| line.text.len() + RECORD_BYTES).sum();
+        let mut buffer = Vec::with_capacity(HEADER_BYTES + bytes);
+        buffer.resize(HEADER_BYTES, 0);
+        let mut notes = Vec::with_capacity(lines.len());
         for line in lines {
-            let (source, dyno) = (clean_name(&line.source), clean_name(&line.dyno));
-            for text in line.texts() {
-                let start = body.len();
-                let record = Record {
-                    seq: next_seq,
-                    at_us: line.at.timestamp_micros(),
-                    level: level::of(&source, &dyno, &text),
-                    source: source.as_bytes(),
-                    dyno: dyno.as_bytes(),
-                    text: text.as_bytes(),
-                };
-                record.encode(&mut body);
-                notes.push(Note { bytes: body.len() - start, seq: next_seq, at_us: record.at_us, level: record.level });
+            let (source, dyno) = (clean_name(line.source), clean_name(line.dyno));
+            line.texts(|text| {
+                let start = buffer.len();
+                let level = level::of(&source, &dyno, text);
+                let (source, dyno, text) = (source.as_bytes(), dyno.as_bytes(), text.as_bytes());
+                let record = Record { seq: next_seq, at_us: line.at_us, level, source, dyno, text };
+                record.encode(&mut buffer);
+                notes.push(Note { bytes: buffer.len() - start, seq: next_seq, at_us: line.at_us, level });
                 next_seq += 1;
-            }
+            });
         }
-        let header = Header { bytes: body.len(), lines: notes.len(), mark };
-        Batch { header: header.encode(), body, notes }
+        let header = Header { bytes: buffer.len() - HEADER_BYTES, lines: notes.len(), mark }.encode();
+        let header_at = HEADER_BYTES.saturating_sub(header.len());
+        buffer.splice(header_at..HEADER_BYTES, header);
+        Batch { buffer, header_at, notes }
+    }
+
+    /// What is to be written: the header and the lines.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.header_at..]
+    }
+
+    /// The length of the header.
+    pub fn header_bytes(&self) -> usize {
+        self.bytes().len() - self.notes.iter().map(|note| note.bytes).sum::<usize>()
     }
 }
 
@@ -123,6 +138,19 @@ mod tests {
         }
         for bad in ["", "@", "@1 2 x 3", "@1 2 x 3 4 5", "1 2 x 3 4", "@1 2 x - 4"] {
             assert_eq!(Header::decode(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_any_length_is_right_before_the_lines() {
+        for length in [1, HEADER_BYTES, 3 * HEADER_BYTES] {
+            let mark = Mark { spool: "x".repeat(length), cursor: Some(Cursor::default()) };
+            let line = Incoming { at_us: 1, source: "app", dyno: "web.1", text: b"hello" };
+            let batch = Batch::new(&[line, line], 7, Some(mark.clone()));
+            let (header, lines) = batch.bytes().split_at(batch.header_bytes());
+            assert_eq!(lines, b"7 1 i app web.1 hello\n8 1 i app web.1 hello\n");
+            let header = Header::decode(header.strip_suffix(b"\n").expect("a line"));
+            assert_eq!(header, Some(Header { bytes: lines.len(), lines: 2, mark: Some(mark) }));
         }
     }
 }

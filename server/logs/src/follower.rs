@@ -10,14 +10,18 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use api::ids::{AppId, RunId};
-use chrono::DateTime;
 use spool::{Batch, Cursor, Entry, Reader, Source};
 use uuid::Uuid;
 
-use crate::{History, NewLine, Result};
+use crate::line::Incoming;
+use crate::{History, Result};
 
 /// The name under which apps' logs store the cursor of the router's spool.
 const ROUTER: &str = "router";
+/// An entry of it is `<app uuid> at=info …`; the length of the id.
+const ID_BYTES: usize = 36;
+/// How much of it may be read again after a restart.
+const PLACE_BYTES: u64 = 1 << 20;
 
 /// The dyno whose output is followed.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ type Open = Box<dyn Fn(Cursor) -> Box<dyn Source> + Send>;
 pub struct Follower {
     history: Arc<History>,
     dyno: Dyno,
+    /// Its id, as the history wants it.
+    spool: String,
     open: Open,
     source: Box<dyn Source>,
     /// The cursor in the history.
@@ -52,8 +58,9 @@ impl Follower {
         dyno: Dyno,
         open: impl Fn(Cursor) -> Box<dyn Source> + Send + 'static,
     ) -> Result<Follower> {
-        let kept = history.cursor(dyno.app, &dyno.id.to_string())?.unwrap_or_default();
-        Ok(Follower { source: open(kept), open: Box::new(open), history, dyno, kept, has_ended: false })
+        let spool = dyno.id.to_string();
+        let kept = history.cursor(dyno.app, &spool)?.unwrap_or_default();
+        Ok(Follower { source: open(kept), open: Box::new(open), history, dyno, spool, kept, has_ended: false })
     }
 
     /// Whether a step would return nothing; cheaper than a step, and sometimes late by a few calls.
@@ -95,9 +102,9 @@ impl Follower {
         if entries.is_empty() {
             return Ok(());
         }
-        let Dyno { app, id, name } = &self.dyno;
-        let lines = entries.iter().map(|entry| dyno_line(entry, name)).collect();
-        self.history.append_from(*app, lines, &id.to_string(), cursor)?;
+        let Dyno { app, name, .. } = &self.dyno;
+        let lines: Vec<_> = entries.iter().map(|entry| dyno_line(entry, name)).collect();
+        self.history.append_incoming(*app, &lines, &self.spool, cursor)?;
         let is_next_segment = cursor.segment > self.kept.segment;
         self.kept = cursor;
         if is_next_segment {
@@ -109,30 +116,24 @@ impl Follower {
     }
 }
 
-fn dyno_line(entry: &Entry, dyno: &str) -> NewLine {
+fn dyno_line<'a>(entry: &'a Entry, dyno: &'a str) -> Incoming<'a> {
     let source = if entry.kind == b's' { "heroku" } else { "app" };
-    new_line(entry, source, dyno, &entry.text)
-}
-
-fn new_line(entry: &Entry, source: &str, dyno: &str, text: &[u8]) -> NewLine {
-    NewLine {
-        at: DateTime::from_timestamp_micros(entry.at_us).unwrap_or_default(),
-        source: source.to_owned(),
-        dyno: dyno.to_owned(),
-        text: String::from_utf8_lossy(text).into_owned(),
-    }
+    Incoming { at_us: entry.at_us, source, dyno, text: &entry.text }
 }
 
 /// Follows the router's spool, whose lines go to many apps.
 ///
 /// Each app's log stores the cursor of its own last line, and a file beside the logs a cursor that
-/// all apps have passed. The file may lag: apps skip entries that they already have.
+/// all apps have passed. The file may lag, and is written once per [`PLACE_BYTES`]: apps skip entries that they already
+/// have.
 pub struct Router {
     history: Arc<History>,
     spool: PathBuf,
     reader: Reader,
-    /// The cursor in the file.
+    /// The cursor that all apps have passed,
     kept: Cursor,
+    /// and the one in the file.
+    stored: Cursor,
     /// Segments before this one are deleted.
     deleted: u64,
     /// Apps that got lines since segments were last deleted.
@@ -148,9 +149,15 @@ impl Router {
             history,
             spool: spool.to_owned(),
             kept,
+            stored: kept,
             deleted: 0,
             touched: BTreeSet::new(),
         })
+    }
+
+    /// Whether a step would return nothing; cheaper than a step, and sometimes late by a few calls.
+    pub fn is_idle(&mut self) -> bool {
+        self.reader.is_idle()
     }
 
     /// Copies at most `max` entries to their apps' logs and returns how many it read. Entries of apps
@@ -168,9 +175,16 @@ impl Router {
         if entries.is_empty() {
             return Ok(0);
         }
-        let mut apps: BTreeMap<AppId, Vec<(Cursor, NewLine)>> = BTreeMap::new();
+        let mut apps: BTreeMap<AppId, Vec<(Cursor, Incoming<'_>)>> = BTreeMap::new();
+        // Consecutive lines often belong to the same app, whose id is then parsed once.
+        let mut last: (&[u8], Option<AppId>) = (&[], None);
         for (place, entry) in &entries {
-            if let Some((app, line)) = router_line(entry) {
+            let Some((id, text)) = entry.text.split_at_checked(ID_BYTES) else { continue };
+            if id != last.0 {
+                last = (id, Uuid::try_parse_ascii(id).ok().map(AppId));
+            }
+            if let (Some(app), Some(text)) = (last.1, text.strip_prefix(b" ")) {
+                let line = Incoming { at_us: entry.at_us, source: "heroku", dyno: "router", text };
                 apps.entry(app).or_default().push((*place, line));
             }
         }
@@ -181,15 +195,15 @@ impl Router {
         Ok(entries.len())
     }
 
-    fn bring_to(&mut self, app: AppId, mut lines: Vec<(Cursor, NewLine)>) -> Result<()> {
+    fn bring_to(&mut self, app: AppId, mut lines: Vec<(Cursor, Incoming<'_>)>) -> Result<()> {
         let had = self.history.cursor(app, ROUTER)?.unwrap_or_default();
         lines.retain(|(place, _)| *place > had);
         let Some((place, _)) = lines.last() else {
             return Ok(());
         };
         let place = *place;
-        let lines = lines.into_iter().map(|(_, line)| line).collect();
-        self.history.append_from(app, lines, ROUTER, place)?;
+        let lines: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
+        self.history.append_incoming(app, &lines, ROUTER, place)?;
         self.touched.insert(app);
         Ok(())
     }
@@ -202,22 +216,18 @@ impl Router {
                 self.history.sync(app)?;
             }
         }
-        write_place(&place_path(&self.history), cursor)?;
         self.kept = cursor;
+        let is_due = cursor.offset.saturating_sub(self.stored.offset) >= PLACE_BYTES;
+        if is_next_segment || is_due || cursor.segment != self.stored.segment {
+            write_place(&place_path(&self.history), cursor)?;
+            self.stored = cursor;
+        }
         if is_next_segment {
             self.reader.forget_consumed().context("delete the consumed part of the router's spool")?;
             self.deleted = cursor.segment;
         }
         Ok(())
     }
-}
-
-/// `<app uuid> at=info …`
-fn router_line(entry: &Entry) -> Option<(AppId, NewLine)> {
-    let (app, text) = entry.text.split_at_checked(36)?;
-    let app = AppId(Uuid::try_parse_ascii(app).ok()?);
-    let text = text.strip_prefix(b" ")?;
-    Some((app, new_line(entry, "heroku", "router", text)))
 }
 
 fn place_path(history: &History) -> PathBuf {

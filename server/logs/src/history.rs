@@ -11,7 +11,7 @@ use spool::Cursor;
 use tokio::sync::watch;
 
 use crate::batch::Mark;
-use crate::line::{Line, clean_name};
+use crate::line::{Incoming, Line, clean_name};
 use crate::stream::{Stream, Totals};
 use crate::{Bucket, Budget, Filter, Limits, Lines, NewLine, Query, Result, Tail, density};
 
@@ -40,14 +40,27 @@ impl History {
 
     /// Appends lines to an app's log, atomically.
     pub fn append(&self, app: AppId, lines: Vec<NewLine>) -> Result<()> {
+        let lines: Vec<_> = lines.iter().map(NewLine::incoming).collect();
         self.stream(app).append(&lines, None)
     }
 
     /// Appends lines read from a spool, and stores its `cursor`, in one write: after a crash, both exist or neither.
     /// `spool` is a name chosen by the caller, such as a dyno's id.
     pub fn append_from(&self, app: AppId, lines: Vec<NewLine>, spool: &str, cursor: Cursor) -> Result<()> {
-        let mark = Mark { spool: clean_name(spool), cursor: Some(cursor) };
-        self.stream(app).append(&lines, Some(mark))
+        let lines: Vec<_> = lines.iter().map(NewLine::incoming).collect();
+        self.append_incoming(app, &lines, spool, cursor)
+    }
+
+    /// Like [`History::append_from`].
+    pub(crate) fn append_incoming(
+        &self,
+        app: AppId,
+        lines: &[Incoming<'_>],
+        spool: &str,
+        cursor: Cursor,
+    ) -> Result<()> {
+        let mark = Mark { spool: clean_name(spool).into_owned(), cursor: Some(cursor) };
+        self.stream(app).append(lines, Some(mark))
     }
 
     /// The cursor up to which a spool has been read into an app's log.
@@ -61,7 +74,7 @@ impl History {
         if self.cursor(app, spool)?.is_none() {
             return Ok(());
         }
-        let mark = Mark { spool: clean_name(spool), cursor: None };
+        let mark = Mark { spool: clean_name(spool).into_owned(), cursor: None };
         self.stream(app).append(&[], Some(mark))
     }
 

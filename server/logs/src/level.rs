@@ -13,12 +13,30 @@ const LOOK_AT_WORDS: usize = 12;
 /// The level of a line of this source and dyno.
 pub fn of(source: &str, dyno: &str, text: &str) -> Level {
     if dyno == "router" {
-        return of_request(&RouterFields::parse(text));
+        return of_usual_request(text).unwrap_or_else(|| of_request(&RouterFields::parse(text)));
     }
     if source == "heroku" {
         return of_platform(text);
     }
     of_app(text)
+}
+
+/// The level of a request that the router has answered without an error of its own, without parsing the whole line: no
+/// field at its end is chosen by the client.
+fn of_usual_request(text: &str) -> Option<Level> {
+    /// Fits the status and what comes after it.
+    const END_BYTES: usize = 64;
+    const FIELD: &[u8; 8] = b" status=";
+    if !text.starts_with("at=info method=") {
+        return None;
+    }
+    let end = text.as_bytes().get(text.len().saturating_sub(END_BYTES)..)?;
+    let at = end.windows(FIELD.len()).rposition(|bytes| bytes == FIELD)? + FIELD.len();
+    match end.get(at..at + 4)? {
+        [b'5'..=b'9', b'0'..=b'9', b'0'..=b'9', b' '] => Some(Level::Error),
+        [b'1'..=b'4', b'0'..=b'9', b'0'..=b'9', b' '] => Some(Level::Info),
+        _ => None,
+    }
 }
 
 fn of_request(fields: &RouterFields<'_>) -> Level {
@@ -72,7 +90,8 @@ fn of_app(text: &str) -> Level {
 /// The text without `ESC [ … letter`, and without any other escape character.
 fn without_colours(text: &str) -> String {
     let mut parts = text.split('\u{1b}');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
+    let mut plain = String::with_capacity(text.len());
+    plain += parts.next().unwrap_or_default();
     for part in parts {
         let end = part.find(|c: char| c.is_ascii_alphabetic());
         plain += match (part.starts_with('['), end) {
@@ -87,11 +106,37 @@ fn without_colours(text: &str) -> String {
 fn might_name_a_level(head: &str) -> bool {
     const PARTS: [&[u8; 3]; 12] =
         [b"rro", b"war", b"fat", b"cri", b"ale", b"eme", b"pan", b"tra", b"nca", b"nha", b"lev", b"sev"];
+    /// For each byte, the parts of which it is the first, second, third letter.
+    static LETTERS: [[u16; 256]; 3] = letters(&PARTS);
     let ruby = matches!(head.as_bytes(), [b'E' | b'F' | b'W', b',', ..]);
-    ruby || head.as_bytes().windows(3).any(|three| {
-        let small = [three[0] | 32, three[1] | 32, three[2] | 32];
-        PARTS.iter().any(|part| **part == small)
+    // Without a branch per letter: most lines are searched to the end.
+    ruby || head.as_bytes().chunks(64).enumerate().any(|(n, chunk)| {
+        let next = &head.as_bytes()[n * 64..head.len().min(n * 64 + chunk.len() + 2)];
+        let parts = next.windows(3).fold(0, |found, three| {
+            found
+                | (LETTERS[0][usize::from(three[0])]
+                    & LETTERS[1][usize::from(three[1])]
+                    & LETTERS[2][usize::from(three[2])])
+        });
+        parts != 0
     })
+}
+
+/// See `LETTERS`. Letters count in both cases.
+const fn letters<const N: usize>(parts: &[&[u8; 3]; N]) -> [[u16; 256]; 3] {
+    let mut letters = [[0; 256]; 3];
+    let mut part = 0;
+    while part < N {
+        let mut at = 0;
+        while at < 3 {
+            let letter = parts[part][at] as usize;
+            letters[at][letter] |= 1 << part;
+            letters[at][letter & !32] |= 1 << part;
+            at += 1;
+        }
+        part += 1;
+    }
+    letters
 }
 
 /// The level of a JSON line, as written by pino, bunyan, zap, logrus and others.
@@ -246,5 +291,29 @@ mod tests {
         assert_eq!(router("at=info method=GET path=\"/error\" status=200"), Level::Info);
         assert_eq!(router("at=info method=GET status=500"), Level::Error);
         assert_eq!(router("at=info code=H80 status=503"), Level::Info);
+        let usual = |path: &str, status: &str| -> Level {
+            let (before, after) =
+                ("host=x.example request_id=a fwd=\"1.2.3.4\" dyno=web.1 connect=0ms service=1ms", "bytes=");
+            of(
+                "heroku",
+                "router",
+                &format!(
+                    "at=info method=GET path=\"{path}\" {before} status={status} {after}123456789012 protocol=https"
+                ),
+            )
+        };
+        assert_eq!(usual("/", "200"), Level::Info);
+        assert_eq!(usual("/?a= status=500 b", "304"), Level::Info);
+        assert_eq!(usual("/\\\" status=200 bytes=1", "502"), Level::Error);
+        assert_eq!(usual("/", ""), Level::Info);
+    }
+
+    #[test]
+    fn words_are_found_wherever_they_are() {
+        for before in 0..190 {
+            for (word, level) in [("ERROR", Level::Error), ("Warning:", Level::Warn), ("lowered", Level::Info)] {
+                assert_eq!(of("app", "web.1", &format!("{} {word} x", ".".repeat(before))), level, "{before} {word}");
+            }
+        }
     }
 }

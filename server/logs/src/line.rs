@@ -1,7 +1,7 @@
 //! A log line: as received, as stored, as displayed.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::io::Write;
 
 use chrono::{DateTime, Utc};
 
@@ -75,17 +75,59 @@ impl NewLine {
         NewLine { source: "app".to_owned(), ..NewLine::heroku(at, dyno, text) }
     }
 
-    /// The texts to store: clean, none too long.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = String> {
-        let text = self.text.strip_suffix('\n').unwrap_or(&self.text).replace("\r\n", "\n").replace('\0', "\u{fffd}");
+    pub(crate) fn incoming(&self) -> Incoming<'_> {
+        let at_us = self.at.timestamp_micros();
+        Incoming { at_us, source: &self.source, dyno: &self.dyno, text: self.text.as_bytes() }
+    }
+}
+
+/// Like a [`NewLine`], but borrowed: a flood of lines costs no memory of its own for each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming<'a> {
+    pub at_us: i64,
+    pub source: &'a str,
+    pub dyno: &'a str,
+    /// What is not UTF-8 is replaced.
+    pub text: &'a [u8],
+}
+
+impl<'a> Incoming<'a> {
+    /// Calls `each` with the texts to store: clean, none too long.
+    pub fn texts(&self, mut each: impl FnMut(&str)) {
+        match plain(self.text) {
+            Some(text) => each(text),
+            None => self.cleaned().iter().flat_map(|line| cut(line)).for_each(each),
+        }
+    }
+
+    fn cleaned(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(self.text);
+        let text = text.strip_suffix('\n').unwrap_or(&text).replace("\r\n", "\n").replace('\0', "\u{fffd}");
         let text = text.strip_suffix('\r').unwrap_or(&text);
         let ours = self.source == "heroku" || self.dyno == "api";
-        let lines: Vec<String> = match ours {
+        match ours {
             true => vec![text.replace(breaks, " ")],
             false => text.split(breaks).map(str::to_owned).collect(),
-        };
-        lines.into_iter().flat_map(|line| cut(&line))
+        }
     }
+}
+
+/// The text, if it can be stored as it is, which is true of nearly all. One pass that the compiler can vectorize.
+fn plain(text: &[u8]) -> Option<&str> {
+    const BREAKS: u8 = 1;
+    const MAY_BREAK: u8 = 2;
+    let mut found = 0;
+    for byte in text {
+        let breaks = (*byte == 0) | (byte.wrapping_sub(b'\n') < 4);
+        // The first bytes of U+0085, U+2028 and U+2029.
+        let may_break = (*byte == 0xc2) | (*byte == 0xe2);
+        found |= (u8::from(breaks) * BREAKS) | (u8::from(may_break) * MAY_BREAK);
+    }
+    if text.len() > MAX_TEXT_BYTES || found & BREAKS != 0 {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    (found & MAY_BREAK == 0 || !text.contains(breaks)).then_some(text)
 }
 
 /// Characters that a terminal, a browser or a program may treat as a line break.
@@ -94,15 +136,17 @@ fn breaks(c: char) -> bool {
 }
 
 /// Splits text into chunks of at most 10,000 bytes, at character boundaries.
-fn cut(mut text: &str) -> Vec<String> {
-    let mut pieces = Vec::new();
-    while text.len() > MAX_TEXT_BYTES {
-        let (piece, rest) = text.split_at(text.floor_char_boundary(MAX_TEXT_BYTES));
-        pieces.push(piece.to_owned());
-        text = rest;
-    }
-    pieces.push(text.to_owned());
-    pieces
+fn cut(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        if text.len() <= MAX_TEXT_BYTES {
+            return rest.take();
+        }
+        let (piece, after) = text.split_at(text.floor_char_boundary(MAX_TEXT_BYTES));
+        rest = Some(after);
+        Some(piece)
+    })
 }
 
 /// A line as it is on disk: `<seq> <at_us> <level> <source> <dyno> <text>\n`.
@@ -120,11 +164,15 @@ impl<'a> Record<'a> {
     /// Adds the record, with its line feed, to `buffer`.
     pub fn encode(&self, buffer: &mut Vec<u8>) {
         let level = match self.level {
-            Level::Info => 'i',
-            Level::Warn => 'w',
-            Level::Error => 'e',
+            Level::Info => b'i',
+            Level::Warn => b'w',
+            Level::Error => b'e',
         };
-        write!(buffer, "{} {} {level} ", self.seq, self.at_us).expect("writing to memory cannot fail");
+        let mut number = itoa::Buffer::new();
+        buffer.extend_from_slice(number.format(self.seq).as_bytes());
+        buffer.push(b' ');
+        buffer.extend_from_slice(number.format(self.at_us).as_bytes());
+        buffer.extend_from_slice(&[b' ', level, b' ']);
         buffer.extend_from_slice(self.source);
         buffer.push(b' ');
         buffer.extend_from_slice(self.dyno);
@@ -185,19 +233,28 @@ fn number<T: TryFrom<i128>>(digits: &[u8]) -> Option<T> {
 }
 
 /// A name that fits between two spaces on disk.
-pub(crate) fn clean_name(name: &str) -> String {
+pub(crate) fn clean_name(name: &str) -> Cow<'_, str> {
     if name.is_empty() {
-        return "-".to_owned();
+        return "-".into();
     }
-    name.replace(|c: char| c.is_whitespace() || c.is_control(), "_")
+    if name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return name.into();
+    }
+    name.replace(|c: char| c.is_whitespace() || c.is_control(), "_").into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all(new: &NewLine) -> Vec<String> {
+        let mut texts = Vec::new();
+        new.incoming().texts(|text| texts.push(text.to_owned()));
+        texts
+    }
+
     fn texts(text: &str) -> Vec<String> {
-        NewLine::app(DateTime::default(), "web.1", text).texts().collect()
+        all(&NewLine::app(DateTime::default(), "web.1", text))
     }
 
     #[test]
@@ -213,11 +270,19 @@ mod tests {
         let cut = texts(&format!("x{long}"));
         assert_eq!(cut.iter().map(String::len).collect::<Vec<_>>(), [9_999, 5_002]);
         assert_eq!(cut.concat(), format!("x{long}"));
+        // What is stored as it is.
+        for text in ["– ✓ ünï\tcode \u{1b}[32mgreen\u{1b}[0m", "a\u{84}\u{2027}\u{202a}", &"x".repeat(10_000)] {
+            assert_eq!(texts(text), [text]);
+        }
+        let mut bytes = Vec::new();
+        let line = Incoming { at_us: 0, source: "app", dyno: "web.1", text: b"caf\xc3 \xff\nb" };
+        line.texts(|text| bytes.push(text.to_owned()));
+        assert_eq!(bytes, ["caf\u{fffd} \u{fffd}", "b"]);
     }
 
     #[test]
     fn what_the_platform_says_stays_one_line() {
-        let texts = |new: NewLine| new.texts().collect::<Vec<_>>();
+        let texts = |new: NewLine| all(&new);
         let text = "Starting process with command `a\rheroku[web.1]: b\nc`\n";
         let one = ["Starting process with command `a heroku[web.1]: b c`"];
         assert_eq!(texts(NewLine::heroku(DateTime::default(), "web.1", text)), one);

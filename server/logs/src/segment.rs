@@ -17,7 +17,8 @@ use crate::batch::{Header, Note};
 use crate::block::{Block, Blocks};
 use crate::line::Record;
 
-const ZSTD_LEVEL: i32 = 3;
+/// Faster than level 3, and blocks of log lines become no larger.
+const ZSTD_LEVEL: i32 = 1;
 /// Magic number of a skippable frame; its length follows.
 const SKIPPED_FRAME: u32 = 0x184D_2A50;
 const INDEX_TAG: &[u8; 8] = b"whrflog1";
@@ -143,10 +144,13 @@ pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, Option<Record<
 pub(crate) fn pack(raw: &File, blocks: &[Block], path: &Path) -> anyhow::Result<Vec<Block>> {
     let mut bytes = Vec::new();
     let mut packed = Vec::new();
+    let mut text = Vec::new();
+    // The memory of a compressor is a megabyte, which costs as much to prepare as a block does to compress.
+    let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
     for block in blocks {
-        let mut text = vec![0; block.raw as usize];
+        text.resize(block.raw as usize, 0);
         raw.read_exact_at(&mut text, block.offset)?;
-        let frame = zstd::bulk::compress(&text, ZSTD_LEVEL)?;
+        let frame = compressor.compress(&text)?;
         packed.push(Block { offset: bytes.len() as u64, stored: frame.len().try_into()?, ..*block });
         bytes.extend(frame);
     }

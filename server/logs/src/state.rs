@@ -106,12 +106,11 @@ impl State {
     pub fn write(&mut self, batch: &Batch) -> Result<()> {
         let segment = self.segments.last_mut().expect("open_segment() saw to it");
         let blocks = segment.raw.as_mut().expect("open_segment() saw to it");
-        let bytes = [&batch.header[..], &batch.body[..]].concat();
         // A partial write is not valid, and the next one overwrites it.
         segment::open_to_write(&segment.path)
-            .and_then(|file| file.write_all_at(&bytes, blocks.bytes))
+            .and_then(|file| file.write_all_at(batch.bytes(), blocks.bytes))
             .with_context(|| format!("write {}", segment.path.display()))?;
-        blocks.push_other(batch.header.len());
+        blocks.push_other(batch.header_bytes());
         for note in &batch.notes {
             blocks.push_line(note);
             self.next_seq = note.seq + 1;

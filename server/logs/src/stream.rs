@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use crate::batch::{Batch, Header, Mark};
 use crate::block::Blocks;
 use crate::filter::Matcher;
+use crate::line::Incoming;
 use crate::state::{Segment, State};
 use crate::view::View;
-use crate::{Limits, NewLine, Result, segment};
+use crate::{Limits, Result, segment};
 
 /// The size of an app's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Stream {
     }
 
     /// Appends lines and the cursor of their spool in one write.
-    pub fn append(&self, lines: &[NewLine], mark: Option<Mark>) -> Result<()> {
+    pub fn append(&self, lines: &[Incoming<'_>], mark: Option<Mark>) -> Result<()> {
         if lines.is_empty() && mark.is_none() {
             return Ok(());
         }

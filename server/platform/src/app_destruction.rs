@@ -2,21 +2,13 @@
 
 use std::time::Duration;
 
-use api::ids::AppId;
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
 use base::Kind;
 use chrono::Utc;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Platform, leftovers, slugs};
-
-/// Removes everything of a destroyed app: dynos, builds, files, log, rows.
-#[derive(Serialize, Deserialize)]
-pub struct Destroy {
-    pub app: AppId,
-}
+use crate::{Platform, destroy::Destroy, leftovers, slugs};
 
 #[async_trait]
 impl Job for Destroy {
@@ -85,8 +77,8 @@ impl Destroy {
     }
 }
 
-/// How often to check whether everything has ended.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How often to check whether everything has ended, besides when a part [has](crate::destroy::part_ended).
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Waits for something to end, without holding a worker: many apps may be destroyed at once, and dynos have 30 seconds
 /// to stop.

@@ -26,11 +26,11 @@ use store::apps::{Filter, LIST, Row};
 
 use crate::{
     Platform,
-    app_destruction::Destroy,
     app_refs::{self, locked, owner_ref, team_ref},
     collaborators,
     config_layers::Layers,
     config_values::Config,
+    destroy::Destroy,
     releases, stacks,
 };
 

@@ -7,19 +7,25 @@
 pub(crate) mod followers;
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use api::ids::{AppId, RunId};
 use futures::{StreamExt as _, stream};
+use spool::Pause;
 
 use self::followers::{Shared, Stage};
 use crate::Platform;
 
-/// A pause when there was nothing to read.
+/// A pause when there was nothing to read,
 const IDLE: Duration = Duration::from_millis(60);
+/// and the longest one when there has been nothing for a while: so late is the first line after a silence.
+const LONGEST_IDLE: Duration = Duration::from_millis(240);
+/// How old the list of apps may be that router lines are copied for: lines of one that is newer wait as long.
+const APPS_AGE: Duration = Duration::from_secs(1);
 /// Entries read at once: a flood of one dyno lets the others have their turn.
 const BATCH: usize = 2000;
 /// Entries, of 10 KB at most, that are read in one turn from the output of a dyno that has ended,
@@ -102,8 +108,9 @@ fn step(follower: &Shared, most: usize) -> Step {
     }
 }
 
+/// Whether a step would copy nothing. A system call; never waits.
 fn is_idle(follower: &Shared) -> bool {
-    follower.lock().is_ok_and(|mut follower| follower.is_idle())
+    follower.try_lock().is_ok_and(|mut follower| follower.is_idle())
 }
 
 /// Follows everything until it is dropped.
@@ -125,12 +132,27 @@ async fn take_up(platform: &Platform) -> anyhow::Result<()> {
 }
 
 async fn dynos(platform: &Platform) {
+    let mut pause = Pause::between(IDLE, LONGEST_IDLE);
     loop {
-        let all = platform.ingest().in_stage(Stage::Runs);
-        let read = move || all.iter().filter(|(_, f)| !is_idle(f)).map(|(_, f)| step(f, BATCH).copied()).sum::<usize>();
-        let read = tokio::task::spawn_blocking(read).await;
-        if !matches!(read, Ok(n) if n >= BATCH) {
-            tokio::time::sleep(IDLE).await;
+        let mut all = platform.ingest().in_stage(Stage::Runs);
+        if all.is_empty() {
+            platform.ingest().began.notified().await;
+            continue;
+        }
+        // Most outputs are silent most of the time: checking here is cheaper than waking another thread.
+        all.retain(|(_, follower)| !is_idle(follower));
+        let copied = match all.is_empty() {
+            true => 0,
+            false => {
+                let read = move || all.iter().map(|(_, follower)| step(follower, BATCH).copied()).sum::<usize>();
+                tokio::task::spawn_blocking(read).await.unwrap_or_default()
+            }
+        };
+        if copied > 0 {
+            pause.reset();
+        }
+        if copied < BATCH && tokio::time::timeout(pause.take(), platform.ingest().began.notified()).await.is_ok() {
+            pause.reset();
         }
     }
 }
@@ -168,29 +190,47 @@ async fn router(platform: &Platform) {
         Ok(follower) => Arc::new(Mutex::new(follower)),
         Err(err) => return tracing::error!("could not follow the router's lines: {err}"),
     };
+    let (mut apps, mut read_at) = (Arc::new(HashSet::new()), None::<Instant>);
+    let mut pause = Pause::between(IDLE, LONGEST_IDLE);
     loop {
-        let known: std::collections::HashSet<AppId> = match store::apps::app_ids(platform.db()).await {
-            Ok(ids) => ids.into_iter().collect(),
-            Err(err) => {
-                tracing::warn!("could not read the apps, retrying: {err}");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
+        if follower.try_lock().is_ok_and(|mut follower| follower.is_idle()) {
+            tokio::time::sleep(pause.take()).await;
+            continue;
+        }
+        if read_at.is_none_or(|at| at.elapsed() >= APPS_AGE) {
+            apps = match store::apps::app_ids(platform.db()).await {
+                Ok(ids) => Arc::new(ids.into_iter().collect()),
+                Err(err) => {
+                    tracing::warn!("could not read the apps, retrying: {err}");
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
+            };
+            read_at = Some(Instant::now());
+        }
+        match copy_requests(follower.clone(), apps.clone()).await {
+            Ok(0) => tokio::time::sleep(pause.take()).await,
+            Ok(copied) => {
+                pause.reset();
+                if copied < BATCH {
+                    tokio::time::sleep(IDLE).await;
+                }
             }
-        };
-        // The list of apps is read again each second at most: lines of one that is new wait as long.
-        for _ in 0..16 {
-            let (shared, known) = (follower.clone(), known.clone());
-            let read = tokio::task::spawn_blocking(move || {
-                let Ok(mut follower) = shared.lock() else { return Ok(0) };
-                follower.step(BATCH, |app| known.contains(&app))
-            });
-            match read.await {
-                Ok(Ok(n)) if n >= BATCH => {}
-                Ok(Err(err)) => tracing::warn!("could not read the router's lines, retrying: {err}"),
-                _ => tokio::time::sleep(IDLE).await,
+            Err(err) => {
+                tracing::warn!("could not read the router's lines, retrying: {err:#}");
+                tokio::time::sleep(AGAIN).await;
             }
         }
     }
+}
+
+/// Copies a few router lines of these apps; returns how many were read.
+async fn copy_requests(follower: Arc<Mutex<logs::Router>>, apps: Arc<HashSet<AppId>>) -> anyhow::Result<usize> {
+    let copy = move || {
+        let Ok(mut follower) = follower.lock() else { return Ok(0) };
+        follower.step(BATCH, |app| apps.contains(&app))
+    };
+    Ok(tokio::task::spawn_blocking(copy).await??)
 }
 
 /// Reads everything that is there once more, at the end.

@@ -15,6 +15,7 @@ mod config;
 pub mod config_layers;
 pub mod config_values;
 pub mod config_vars;
+pub mod destroy;
 pub mod dyno_metadata;
 pub mod dynos;
 mod features;
@@ -52,7 +53,7 @@ pub mod testing {
 
     use crate::Platform;
     pub use crate::{
-        app_destruction::Destroy, ingest::hold_reading, log_lines::take_glances, releases::Run as RunRelease,
+        destroy::Destroy, ingest::hold_reading, log_lines::take_glances, releases::Run as RunRelease,
         retention::Retain, slugs::Unpack as UnpackSlug,
     };
 

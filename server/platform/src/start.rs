@@ -9,10 +9,9 @@ use identity::{Identity, accounts, mails::SendMail};
 use tokio::sync::Notify;
 
 use crate::{
-    Platform,
-    app_destruction::Destroy,
-    app_users,
+    Platform, app_users,
     config::Config,
+    destroy::Destroy,
     dynos, ingest, one_offs, releases,
     retention::Retain,
     slugs,
@@ -63,7 +62,8 @@ impl Platform {
         background::take_over(self.db(), server).await.context("resume the jobs of the previous process")?;
         let leases = background::Leases::start(self.db()).context("renew the leases of jobs")?.of_server(server);
         let (workers, unpacking, kinds) = self.job_workers(&leases, jobs);
-        let (every, queues) = (Duration::from_secs(2), self.config().queue_interval);
+        // Everything that it acts on wakes it, but for the restart of a router, which may have an old table.
+        let (every, queues) = (Duration::from_secs(5), self.config().queue_interval);
         let [dynos, releases, slugs, one_offs] = self.wakes();
         let reconcilers = vec![
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, dynos),

@@ -176,14 +176,11 @@ impl Spooler {
         self.measure();
         let mut lost = 0;
         let mut start = 0;
-        let mut entry = Entry { at_us: 0, kind: b'r', text: Vec::new() };
         for (at_us, end) in &batch.ends {
-            entry.at_us = *at_us;
-            entry.text.clear();
-            entry.text.extend_from_slice(&batch.text[start..*end]);
+            let text = &batch.text[start..*end];
             start = *end;
-            if self.full || self.writer.append(&entry).is_err() {
-                self.lose(&entry);
+            if self.full || self.writer.append_parts(*at_us, b'r', text).is_err() {
+                self.lose(text);
                 lost += 1;
             }
         }
@@ -205,8 +202,8 @@ impl Spooler {
         }
     }
 
-    fn lose(&self, entry: &Entry) {
-        let app = entry.text.get(..36).and_then(|id| Uuid::try_parse_ascii(id).ok()).map(AppId);
+    fn lose(&self, text: &[u8]) {
+        let app = text.get(..36).and_then(|id| Uuid::try_parse_ascii(id).ok()).map(AppId);
         if let Some(app) = app {
             self.queue.lock().count_dropped(app, Utc::now());
         }

@@ -1,5 +1,6 @@
 //! The reading end.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -10,6 +11,12 @@ use crate::{Batch, Cursor, Entry, Source, segments, writer::remove};
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of text after which a batch is full.
 const BATCH_BYTES: usize = 256 * 1024;
+
+thread_local! {
+    /// Bytes that have just been read from a file. Shared by the readers of a thread: there are hundreds of them, and few
+    /// have anything to read.
+    static CHUNK: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK_BYTES].into_boxed_slice());
+}
 
 /// Reads a spool, even while it is being written. Never returns a partial line, and continues with the next
 /// segment when one is finished. Lines that are not entries are skipped.
@@ -55,7 +62,7 @@ impl Reader {
         let mut entries = Vec::new();
         let (mut position, mut text) = (0, 0);
         while entries.len() < max && text < bytes {
-            if let Some(length) = self.ahead[position..].iter().position(|b| *b == b'\n') {
+            if let Some(length) = memchr::memchr(b'\n', &self.ahead[position..]) {
                 let entry = Entry::decode(&self.ahead[position..position + length]);
                 position += length + 1;
                 if let Some(entry) = entry {
@@ -70,7 +77,7 @@ impl Reader {
             }
             if !self.is_finished()? {
                 // The rest is a partial line; its writer may truncate it, so it is read again.
-                self.ahead.clear();
+                self.ahead = Vec::new();
                 return Ok((entries, false));
             }
             if self.fill()? {
@@ -134,16 +141,18 @@ impl Reader {
             return Ok(false);
         }
         let file = self.file.as_ref().expect("opened above");
-        let start = self.ahead.len();
-        self.ahead.resize(start + CHUNK_BYTES, 0);
-        let read = loop {
-            match file.read_at(&mut self.ahead[start..], self.cursor.offset + start as u64) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                read => break read,
-            }
-        };
-        self.ahead.truncate(start + *read.as_ref().unwrap_or(&0));
-        Ok(read? > 0)
+        let from = self.cursor.offset + self.ahead.len() as u64;
+        let ahead = &mut self.ahead;
+        CHUNK.with_borrow_mut(|chunk| {
+            let read = loop {
+                match file.read_at(chunk, from) {
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    read => break read?,
+                }
+            };
+            ahead.extend_from_slice(&chunk[..read]);
+            Ok(read > 0)
+        })
     }
 
     /// Opens the cursor's segment, or the first one after it if it has been deleted (or never existed, like

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::{Entry, segments};
+use crate::{Entry, entry, segments};
 
 /// Entries are written out when this many bytes are buffered.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -69,13 +69,19 @@ impl Writer {
     /// Appends one entry. On an error (a full disk), this entry and those not yet flushed are dropped; the
     /// writer stays usable. If no new segment can be started (no open file is left), the current one grows.
     pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
+        self.append_parts(entry.at_us, entry.kind, &entry.text)
+    }
+
+    /// Like [`Writer::append`], for an entry whose text is elsewhere: its time in microseconds since the epoch, the letter
+    /// of its kind, and its text.
+    pub fn append_parts(&mut self, at_us: i64, kind: u8, text: &[u8]) -> io::Result<()> {
         if self.length + self.buffer.len() as u64 >= self.rotate_at {
             self.flush()?;
             if self.length > 0 {
                 self.rotate_if_possible()?;
             }
         }
-        entry.encode(&mut self.buffer);
+        entry::encode(&mut self.buffer, at_us, kind, text);
         if self.buffer.len() >= BUFFER_BYTES {
             self.flush()?;
         }

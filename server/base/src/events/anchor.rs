@@ -13,8 +13,10 @@ use tokio::time::Instant;
 use super::EventActor;
 use crate::{Base, Subject, SubjectKind, error::Result, secrets};
 
-/// How long the file may lag.
+/// How long the file may lag,
 const EVERY: Duration = Duration::from_secs(1);
+/// and how often it is compared with the log when no event has been recorded.
+const CHECK: Duration = Duration::from_secs(10);
 /// How often the newest event is recorded in the platform's own log.
 const REPORT: Duration = Duration::from_secs(600);
 
@@ -117,7 +119,10 @@ async fn begin(base: &Base) -> Result<()> {
 /// older database contradicts.
 pub async fn run(base: Base) {
     let (mut reported, mut wrong, mut last) = (None::<Instant>, None, 0);
+    let mut events = base.new_events();
     loop {
+        // Those up to now are covered; one that is recorded from here on may not be.
+        events = events.resubscribe();
         match update(&base).await {
             Ok(now) => {
                 if let Some(why) = now.as_ref().filter(|why| wrong.as_ref() != Some(*why)) {
@@ -137,5 +142,6 @@ pub async fn run(base: Base) {
             (reported, last) = (Some(Instant::now()), seq);
         }
         tokio::time::sleep(EVERY).await;
+        let _ = tokio::time::timeout(CHECK, events.recv()).await;
     }
 }

@@ -11,7 +11,7 @@ use base::{
     events::{EventActor, Originator},
 };
 use chrono::Utc;
-use platform::{config_values, outputs, releases, slugs::archives};
+use platform::{config_values, destroy, outputs, releases, slugs::archives};
 use serde::{Deserialize, Serialize};
 use store::builds::Row;
 use tokio::sync::mpsc;
@@ -304,6 +304,7 @@ impl Run {
         store::builds::build_succeed(builds.db(), self.build, release, Utc::now()).await?;
         builds.running().forget(self.build);
         builds.publish(Kind::Build, build.app_id);
+        destroy::part_ended(builds, build.app_id).await;
         Ok(())
     }
 
@@ -328,6 +329,7 @@ impl Run {
             let what = if build.release_id.is_some() { "Deploy" } else { "Build" };
             builds.said(build.app_id, "api", &format!("{what} failed: {why}"));
         }
+        destroy::part_ended(builds, build.app_id).await;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use store::dynos::Row;
 
 use super::{exit_sentence, plan, watch::Watch};
-use crate::{Platform, ingest};
+use crate::{Platform, destroy, ingest};
 
 /// Dynos that are observed concurrently.
 const LOOKS: usize = 64;
@@ -93,6 +93,7 @@ async fn gone(platform: &Platform, row: Row, exit: &Exit) -> anyhow::Result<Opti
     remove(platform, &row).await?;
     store::dynos::dyno_delete(platform.db(), row.id).await?;
     platform.publish(Kind::DynoState, row.app_id);
+    destroy::part_ended(platform, row.app_id).await;
     Ok(None)
 }
 

@@ -36,6 +36,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// The pause after a run in which nothing could be done, such as without the database.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
+/// How long until what has failed is tried again, at the latest.
+const RETRY: Duration = Duration::from_secs(2);
 /// Starts and stops in one run: the others wait for the next, so that no run takes long.
 const MOST_PER_RUN: usize = 50;
 /// Of these, those of one payer.
@@ -312,6 +314,9 @@ impl Reconciler for Reconcile {
                 report.failed.push(format!("{err:#}"));
                 report.again_in = Some(report.again_in.map_or(routing::AGAIN, |again| again.min(routing::AGAIN)));
             }
+        }
+        if !report.failed.is_empty() {
+            report.again_in = Some(report.again_in.map_or(RETRY, |again| again.min(RETRY)));
         }
         Ok(report)
     }

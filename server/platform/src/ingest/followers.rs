@@ -15,6 +15,8 @@ pub(super) type Shared = Arc<Mutex<logs::Follower>>;
 #[derive(Default)]
 pub(crate) struct Ingest {
     followers: Mutex<HashMap<RunId, Followed>>,
+    /// One more is followed.
+    pub(super) began: Notify,
     /// A dyno has ended, and is to be read to the end.
     pub(super) ended: Notify,
     /// Held by tests in which what has ended is not read for a while.
@@ -47,6 +49,7 @@ impl Ingest {
     pub(super) fn add(&self, run: RunId, follower: logs::Follower) {
         let follower = Arc::new(Mutex::new(follower));
         self.lock().entry(run).or_insert(Followed { follower, stage: Stage::Runs, was: None, failing_since: None });
+        self.began.notify_one();
     }
 
     /// Whether the output of this run is followed, or was read and is not forgotten yet.

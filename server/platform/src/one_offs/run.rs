@@ -13,7 +13,7 @@ use store::one_offs::{End, Row};
 use tokio_util::sync::CancellationToken;
 
 use super::call;
-use crate::{Platform, dyno_metadata, dynos, ingest};
+use crate::{Platform, destroy, dyno_metadata, dynos, ingest};
 
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(30);
@@ -132,6 +132,7 @@ pub(super) async fn end(platform: &Platform, row: &Row, status: Option<i32>, sen
     platform.driver().remove(row.run_id).await?;
     let _ = platform.history().forget(row.app_id, &row.run_id.to_string());
     platform.publish(Kind::DynoState, row.app_id);
+    destroy::part_ended(platform, row.app_id).await;
     Ok(())
 }
 

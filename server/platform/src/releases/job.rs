@@ -16,7 +16,7 @@ use super::{
     output::{Copy, forget_place},
     run::Run,
 };
-use crate::{Platform, config_values, dyno_metadata, dynos, released};
+use crate::{Platform, config_values, destroy, dyno_metadata, dynos, released};
 
 /// The time limit of a release phase.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -197,6 +197,7 @@ impl Run {
             tx.record("release.phase", summary, data);
         }
         tx.commit().await?;
+        destroy::part_ended(platform, release.app_id).await;
         if let Some(end) = end {
             let text = match end.error.filter(|_| end.cancelled) {
                 _ if end.succeeded => format!("Release v{} succeeded", release.version),

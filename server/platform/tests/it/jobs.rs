@@ -1,7 +1,7 @@
 //! Jobs survive a crash anywhere.
 
 use api::ids::{AppId, SlugId};
-use background::testing::survives_a_crash_anywhere;
+use background::{Registry, run_next, testing::survives_a_crash_anywhere};
 use builds::testing::{Clean, RunBuild};
 use dyno::fake::Reaction;
 use platform::testing::{Destroy, Retain, RunRelease, UnpackSlug};
@@ -52,6 +52,27 @@ async fn destroying_an_app() {
     )
     .await;
     assert_eq!(points, 12);
+}
+
+#[tokio::test]
+async fn the_destruction_of_an_app_goes_on_when_its_last_dyno_has_ended() {
+    let t = world(|_| Reaction::Stubborn).await;
+    let app = t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    t.owner.app_delete("dusk").await.unwrap();
+    let registry = Registry::default().with::<Destroy>(t.platform.clone());
+    assert!(run_next(&t.db, &registry).await.unwrap());
+    let row = async || -> (bool, Option<String>) {
+        let job = "select woken, waits_for from jobs where kind = 'apps.destroy' and subject = $1";
+        sqlx::query_as(job).bind(app.id).fetch_one(&t.db).await.unwrap()
+    };
+    assert_eq!(row().await, (false, Some("1 dynos to end".to_owned())));
+    let run = t.driver.running("web.1").unwrap().handle.id;
+    t.driver.exit(run, 0);
+    until("it is woken", async || if row().await.0 { Ok(()) } else { Err("it sleeps".to_owned()) }).await;
+    assert!(run_next(&t.db, &registry).await.unwrap());
+    assert_eq!(count(&t, "select count(*) from apps where id = $1", app.id).await, 0);
 }
 
 async fn release_phase(code: i32, status: &str, formation: i64) {
