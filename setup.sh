@@ -30,13 +30,17 @@ candidate() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' |
 # The first of the named packages that this Debian has.
 first_of() { local p; for p in "$@"; do candidate "$p" >/dev/null && { echo "$p"; return; }; done; echo "$1"; }
 
+# Updates the package lists, at most once per run. Call it before `first_of`, which reads them.
 apt_updated=no
+apt_update() {
+  [ $apt_updated = no ] || return 0
+  apt_updated=yes
+  say "updating the Debian package lists"
+  apt-get -qq -o DPkg::Lock::Timeout=500 update || say "could not update the package lists; continuing with the old ones"
+}
+
 apt_install() {
-  if [ $apt_updated = no ]; then
-    say "updating the Debian package lists"
-    apt-get -qq -o DPkg::Lock::Timeout=500 update || say "could not update the package lists; continuing with the old ones"
-    apt_updated=yes
-  fi
+  apt_update
   say "installing $*"
   apt-get -qq -y -o DPkg::Lock::Timeout=500 -o Dpkg::Use-Pty=0 install --no-install-recommends "$@" >target/setup/apt.log 2>&1 ||
     { tail -20 target/setup/apt.log >&2; die "apt-get could not install: $*. See its output above."; }
@@ -68,9 +72,7 @@ install_debian_packages() {
   may_install || die "these Debian packages are missing:
     sudo apt-get install --no-install-recommends $missing
 Run that command, or run setup.sh as root."
-  say "updating the Debian package lists"
-  apt-get -qq -o DPkg::Lock::Timeout=500 update || say "could not update the package lists; continuing with the old ones"
-  apt_updated=yes
+  apt_update
   if ! pg_server; then
     # Wharf creates its own clusters; Debian's default one is not needed.
     mkdir -p /etc/postgresql-common/createcluster.d
@@ -112,6 +114,7 @@ check_rust() {
       say "installing $tool"
       rustup component add $tool
     elif may_install; then
+      apt_update
       apt_install "$(if [ $tool = clippy ]; then first_of rust-web-clippy rust-clippy; else first_of rustfmt-web rustfmt; fi)"
     else
       die "'cargo $command' is missing. With rustup: rustup component add $tool"
@@ -130,6 +133,7 @@ debian_ready() { [ -x /usr/bin/rustc ] && has_std /usr/bin/rustc && { ! [ -e "$(
 # If rustup cannot download it: Debian packages the source, from which it is built once, in a minute.
 make_std() {
   may_install || die "Rust's standard library for WASM is missing: rustup target add $wasm"
+  apt_update
   apt_install "$(first_of rustc-web rustc)" "$(first_of cargo-web cargo)" "$(first_of rust-web-src rust-src)" rust-web-llvm
   at_least "$rust_wanted" "$(rust_version /usr/bin/rustc)" ||
     die "Debian's Rust $(rust_version /usr/bin/rustc) is too old to build the WASM. With rustup: rustup target add $wasm"
