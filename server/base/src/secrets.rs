@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(secrets().open("config", &hex::decode(sealed).unwrap()).unwrap(), b"hello");
     }
 
-    /// HKDF-Expand and HMAC as RFC 5869 and RFC 2104 have them, computed elsewhere.
+    /// HKDF-Expand and HMAC as RFC 5869 and RFC 2104 define them, computed independently.
     #[test]
     fn keyed_hashes_and_signatures_stay_the_same() {
         let id = Uuid::from_u128(0x0198_a5b3_7c4e_7d10_8000_0123_4567_89ab);

@@ -1,8 +1,8 @@
 //! The id of this server among those of its database.
 //!
-//! It is stored in the data directory, which one process uses at a time. So a server that starts knows that whatever has
-//! its id was left by an earlier process of its own, which has ended, and takes it over at once. What other servers have
-//! may still be in progress.
+//! It is stored in the data directory, which one process uses at a time. So a starting server knows that everything
+//! with its id was left by an earlier process of its own that has ended, and takes it over immediately. Work of other
+//! servers may still be in progress.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use api::ids::ServerId;
 
 use crate::secrets::write_private;
 
-/// Reads the id from `file`, which is created at the first start. One that cannot be read is replaced: what it was
-/// written to is then taken over when its lease has expired.
+/// Reads the id from `file`, which is created at the first start. An unreadable one is replaced: work with the old id
+/// is then taken over when its lease expires.
 pub(crate) fn load(file: &Path) -> anyhow::Result<ServerId> {
     let known = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
     if let Some(id) = known {

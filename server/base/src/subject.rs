@@ -4,7 +4,7 @@ use api::ids::AppId;
 pub use api::subjects::SubjectKind;
 use uuid::Uuid;
 
-/// What a change is made to.
+/// The target of a change.
 #[derive(Clone, Debug)]
 pub struct Subject {
     pub(crate) kind: SubjectKind,

@@ -49,7 +49,7 @@ async fn whole(body: Body, most: usize, share: &mut Share) -> Option<Vec<u8>> {
         if !share.grow_to(whole.capacity()) {
             return None;
         }
-        // Frames that are there already do not keep others waiting.
+        // Frames that have already arrived must not starve other tasks.
         consume_budget().await;
     }
     Some(whole)
@@ -353,7 +353,7 @@ mod tests {
         assert!(answer("/a.git/info/refs", &full).1.starts_with("The platform's disk is full."));
         let gone = anyhow::Error::new(sqlx::Error::PoolTimedOut).context("use the database");
         assert_eq!(answer("/apps", &gone).0, 503);
-        // As what checks an upload says it.
+        // As reported by the code that checks uploads.
         let ended = |why: worker::Error| {
             anyhow::Error::from(builder::Error::from(anyhow::Error::from(why).context("unpack an archive")))
         };
