@@ -35,7 +35,7 @@ impl Owned for apps::Row {
     fn owner(&self) -> Owner {
         match (self.team_id, self.owner_id) {
             (Some(team), _) => Owner::Team(team),
-            // A constraint: the one or the other.
+            // A constraint: exactly one of the two is set.
             (None, account) => Owner::Account(account.unwrap_or_default()),
         }
     }
@@ -56,7 +56,7 @@ impl Owned for apps::Row {
 /// An operation on a team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InTeam {
-    /// See its members and its apps.
+    /// View its members and its apps.
     See,
     /// Create apps in it, and transfer apps to it.
     Create,
@@ -116,7 +116,7 @@ impl Actor {
         Ok(app)
     }
 
-    /// Remembers what a change has to check again that had to wait.
+    /// Records what a change has to check again if it had to wait.
     fn remember(&self, admission: Admission) {
         if let Some(admissions) = &self.admissions {
             admissions.add(admission);
@@ -133,7 +133,7 @@ impl Actor {
         Ok(page)
     }
 
-    /// The caller, for queries.
+    /// The caller, as queries need it.
     pub fn viewer<'a>(&self, permissions: &'a [&'a str]) -> apps::Viewer<'a> {
         apps::Viewer { account: self.account.id, admin: self.account.admin, permissions }
     }

@@ -66,7 +66,7 @@ pub fn checked(scope: impl IntoIterator<Item = String>) -> Result<Vec<String>> {
     Ok(known)
 }
 
-/// What a credential can be used for.
+/// The scope and expiry of a credential.
 #[derive(Clone, Debug)]
 pub struct CredentialScope {
     /// The scopes of a token; `None` for a session.
@@ -113,7 +113,7 @@ impl CredentialScope {
         Ok(())
     }
 
-    /// The rights on apps within the scope; a token has no others, whatever its owner has.
+    /// The rights on apps within the scope; a token has no others, regardless of its owner's.
     pub fn rights(&self) -> Rights {
         let rights = match (self.covers(RequiredScope::Write), self.covers(RequiredScope::Read)) {
             (true, _) => Rights::ALL,
