@@ -35,7 +35,7 @@ pub struct Row {
     pub error: Option<String>,
     /// When its release phase was to end early.
     pub cancelled_at: Option<DateTime<Utc>>,
-    /// When its release phase got a place.
+    /// When its release phase got a slot.
     pub started_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -211,7 +211,7 @@ pub struct End {
     pub error: Option<String>,
 }
 
-/// Ends a pending release: it has succeeded if there is no `error` and nobody has cancelled it. Nothing if it was not
+/// Ends a pending release: it has succeeded if there is no `error` and it was not cancelled. `None` if it was not
 /// pending.
 pub async fn release_end(
     db: impl PgExecutor<'_>,
@@ -282,9 +282,9 @@ pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: AppId, now: DateTi
 /// The app, the slug and the set of config vars of a release that was deleted.
 type Gone = (AppId, Option<SlugId>, ConfigSetId);
 
-/// Deletes the oldest releases of each app, with what only they had: slugs and sets of config vars. The newest `kept`
-/// stay, and so do the current one, those that have not ended, and those of dynos. Locks their apps. Returns how many were
-/// deleted.
+/// Deletes the oldest releases of each app, with the slugs and sets of config vars that only they refer to. The newest
+/// `kept` stay, and so do the current one, those that have not ended, and those that dynos run. Locks their apps.
+/// Returns how many were deleted.
 pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64> {
     let many: Vec<AppId> = sqlx::query_scalar("select app_id from releases group by app_id having count(*) > $1")
         .bind(kept)
@@ -316,7 +316,7 @@ pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64
     Ok(gone.len() as u64)
 }
 
-/// Deletes the slugs and sets of config vars that only these releases had, by app.
+/// Deletes the slugs and sets of config vars that only these releases referred to, by app.
 async fn forget(db: &mut PgConnection, gone: &[Gone]) -> sqlx::Result<()> {
     let slugs: Vec<SlugId> = gone.iter().filter_map(|(_, slug, _)| *slug).collect();
     let (apps, configs): (Vec<AppId>, Vec<ConfigSetId>) = gone.iter().map(|(app, _, config)| (*app, *config)).unzip();
@@ -340,7 +340,7 @@ async fn forget(db: &mut PgConnection, gone: &[Gone]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Computes the running totals of these apps' releases again, as the trigger `total_of_releases` does for a new one.
+/// Recomputes the running totals of these apps' releases, as the trigger `total_of_releases` does for a new one.
 async fn add_up(db: &mut PgConnection, apps: &[AppId]) -> sqlx::Result<()> {
     sqlx::query(
         "with parts as (
