@@ -1,4 +1,4 @@
-//! Destroying an app: the job that removes everything of it after it has become invisible.
+//! Destroying an app: the job that removes all of its resources once it is hidden.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{Platform, leftovers, slugs};
 
-/// Removes everything of a destroyed app: dynos, builds, files, log, rows.
+/// Removes all resources of a destroyed app: dynos, builds, files, log, rows.
 #[derive(Serialize, Deserialize)]
 pub struct Destroy {
     pub app: AppId,
@@ -83,8 +83,7 @@ impl Destroy {
 /// How often to check whether everything has ended.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Waits for something to end, without holding a worker: many apps may be destroyed at once, and dynos have 30 seconds
-/// to stop.
+/// Waits without holding a worker: many apps may be destroyed at once, and dynos have 30 seconds to stop.
 async fn wait_for_none<F: Future<Output = sqlx::Result<i64>>>(what: &str, left: impl Fn() -> F) -> Result<(), Failure> {
     match left().await? {
         0 => Ok(()),

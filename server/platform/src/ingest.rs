@@ -1,8 +1,9 @@
 //! Ingests the output of dynos and the router's spool into the apps' logs, each line once.
 //!
-//! Both are also written while the server is down. A task continues to read at the cursor in the log. What has ended
-//! may have left a gigabyte: that is read in turns of a few hundred lines, so that no app waits for the output of
-//! another, and whoever removes a dyno asks with [`read_out`] whether it has been read, and does not wait for it.
+//! Both are also written while the server is down. A task continues reading at the cursor in the log. A dyno that has
+//! ended may have left a gigabyte of output: it is read in turns of a few hundred lines, so that no app waits for the
+//! output of another. Code that removes a dyno checks with [`read_out`] whether it has been read, instead of waiting
+//! for it.
 
 pub(crate) mod followers;
 
@@ -20,14 +21,14 @@ use crate::Platform;
 
 /// A pause when there was nothing to read.
 const IDLE: Duration = Duration::from_millis(60);
-/// Entries read at once: a flood of one dyno lets the others have their turn.
+/// The maximum number of entries read at once, so that a flood from one dyno does not starve the others.
 const BATCH: usize = 2000;
-/// Entries, of 10 KB at most, that are read in one turn from the output of a dyno that has ended,
+/// The number of entries, of 10 KB at most, that are read in one turn from the output of a dyno that has ended.
 const TURN: usize = 500;
-/// and how many have their turn at once.
+/// The number of ended dynos whose output is read concurrently.
 const TURNS: usize = 4;
-/// How long it is tried again to copy the output of a dyno that has ended after an error, such as a full disk, and the
-/// pause in between. Meanwhile the dyno is neither removed nor restarted, so this is not for long.
+/// How long copying the output of an ended dyno is retried after an error, such as a full disk, and the pause between
+/// attempts. Meanwhile the dyno is neither removed nor restarted, so this is short.
 const PATIENCE: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -39,31 +40,31 @@ pub(crate) fn follow(platform: &Platform, app: AppId, run: RunId, name: &str) {
     }
 }
 
-/// Copies the output of a dyno into the app's log, from where that stands.
+/// Copies the output of a dyno into the app's log, from the cursor in the log.
 pub(crate) fn follower(platform: &Platform, app: AppId, run: RunId, name: &str) -> logs::Result<logs::Follower> {
     let (dyno, driver) = (logs::Dyno { app, id: run, name: name.into() }, platform.driver().clone());
     logs::Follower::new(platform.history().clone(), dyno, move |from| driver.output(run, from))
 }
 
-/// Whether all of the output of a dyno that has ended has been read. If not, that is begun, and the reconciler of dynos
-/// is woken when it is done. To be followed by [`Ingest::forget`](followers::Ingest::forget) once the dyno is removed.
+/// Whether the output of an ended dyno has been read completely. If not, reading begins, and the dyno reconciler is
+/// woken when it is done. Call [`Ingest::forget`](followers::Ingest::forget) once the dyno is removed.
 pub(crate) async fn read_out(platform: &Platform, app: AppId, run: RunId) -> anyhow::Result<bool> {
     if !platform.ingest().has(run) && !follow_again(platform, app, run).await? {
         return Ok(true);
     }
-    // One that cannot be followed was reported, and must not keep its dyno forever.
+    // If the output cannot be followed, the error was reported, and the dyno must not be kept forever.
     Ok(platform.ingest().end(run).is_none_or(|stage| stage == Stage::Read))
 }
 
-/// Follows a dyno that ended, or was started, while the server was away. Whether there is one.
+/// Follows a dyno that ended or was started while the server was down. Returns whether it exists.
 async fn follow_again(platform: &Platform, app: AppId, run: RunId) -> anyhow::Result<bool> {
     let Some(status) = platform.driver().status(run).await? else { return Ok(false) };
     follow(platform, app, run, &status.handle.name);
     Ok(true)
 }
 
-/// Reads the output of a dyno that has ended to its end, and follows it no longer. For the end of the server, when
-/// nothing else reads.
+/// Reads the output of an ended dyno to the end, and stops following it. For the shutdown of the server, when nothing
+/// else reads.
 pub(crate) async fn finish(platform: &Platform, app: AppId, run: RunId) -> anyhow::Result<()> {
     if !platform.ingest().has(run) {
         follow_again(platform, app, run).await?;
@@ -73,13 +74,13 @@ pub(crate) async fn finish(platform: &Platform, app: AppId, run: RunId) -> anyho
     tokio::task::spawn_blocking(read).await.context("read the last lines")
 }
 
-/// What came of a step.
+/// The result of a step.
 enum Step {
-    /// So many lines were copied.
+    /// This many lines were copied.
     Copied(usize),
-    /// Everything was copied, and there will be no more.
+    /// Everything was copied, and the output is complete.
     Ended,
-    /// An error: there may be more.
+    /// An error: there may be more output.
     Failed,
 }
 
@@ -114,7 +115,7 @@ pub(crate) async fn run(platform: Platform) {
     tokio::join!(dynos(&platform), ended(&platform), router(&platform));
 }
 
-/// After a restart: the dynos that went on running meanwhile.
+/// After a restart: the dynos that kept running meanwhile.
 async fn take_up(platform: &Platform) -> anyhow::Result<()> {
     for row in store::dynos::dyno_all(platform.db()).await? {
         if !platform.ingest().has(row.run_id) {
@@ -135,7 +136,7 @@ async fn dynos(platform: &Platform) {
     }
 }
 
-/// Reads dynos that have ended to their ends: all have a turn before one has its next.
+/// Reads the output of ended dynos to the end, in round-robin order.
 async fn ended(platform: &Platform) {
     loop {
         let ended = platform.ingest().in_stage(Stage::Ended);
@@ -151,7 +152,7 @@ async fn ended(platform: &Platform) {
                 Step::Copied(0) => tokio::time::sleep(IDLE).await,
                 Step::Copied(_) => {}
                 Step::Failed if !platform.ingest().has_failed_for(run, PATIENCE) => tokio::time::sleep(AGAIN).await,
-                // What cannot be read after all is lost with the dyno.
+                // Output that still cannot be read is lost with the dyno.
                 Step::Ended | Step::Failed => {
                     platform.ingest().was_read(run);
                     platform.wake_dynos();
@@ -177,7 +178,7 @@ async fn router(platform: &Platform) {
                 continue;
             }
         };
-        // The list of apps is read again each second at most: lines of one that is new wait as long.
+        // The list of apps is reread at most once a second, so the lines of a new app may be delayed by as much.
         for _ in 0..16 {
             let (shared, known) = (follower.clone(), known.clone());
             let read = tokio::task::spawn_blocking(move || {
@@ -193,13 +194,13 @@ async fn router(platform: &Platform) {
     }
 }
 
-/// Reads everything that is there once more, at the end.
+/// Reads all remaining output once more at shutdown.
 pub(crate) async fn drain(platform: &Platform) {
     let all = platform.ingest().all();
     let _ = tokio::task::spawn_blocking(move || all.iter().for_each(|f| while step(f, BATCH).copied() > 0 {})).await;
 }
 
-/// Reads nothing of dynos that have ended until it is dropped.
+/// Pauses reading the output of ended dynos until it is dropped.
 #[cfg(feature = "testing")]
 pub async fn hold_reading(platform: &Platform) -> tokio::sync::OwnedMutexGuard<()> {
     platform.ingest().gate.clone().lock_owned().await

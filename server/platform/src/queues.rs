@@ -23,7 +23,7 @@ pub struct Queue<J, Id: 'static> {
     pub rows: &'static store::queues::Queue<Id>,
     /// What is published when the rows of an app change.
     pub kind: Kind,
-    /// How many have a slot at once.
+    /// The number of slots.
     pub slots: Slots,
     /// The job of a row.
     pub job: fn(Id) -> J,
@@ -45,8 +45,8 @@ where
     }
 
     /// Like [`Self::start`], in its own transaction. Also makes sure that cancelled rows end, that rows of suspended
-    /// accounts are cancelled, that rows with a slot have a job, and that a row whose job repeatedly killed the server
-    /// gives back its slot. Cancels what has to end in `running`, this process.
+    /// accounts are cancelled, that rows with a slot have a job, and that a row whose job repeatedly crashed the server
+    /// releases its slot. Cancels what has to end in `running`, this process.
     pub async fn keep(&self, platform: &Platform, running: &Running<Id>) -> anyhow::Result<()> {
         let mut tx = platform.db().begin().await?;
         let mut changed = Vec::new();

@@ -34,8 +34,7 @@ impl Platform {
 
     /// Like [`Platform::open`], with the given driver. For tests.
     ///
-    /// # Errors
-    /// As there.
+    /// # Errors As [`Platform::open`].
     pub async fn open_with(config: Config, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
         for folder in ["slugs", "unpacked", "builds", "logs", "tmp", "metrics"] {
             let folder = config.data.join(folder);
@@ -50,7 +49,7 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Starts the background work, with that of the areas above: jobs, reconcilers, the reading of logs.
+    /// Starts the background work, including that of the areas above: jobs, reconcilers, log ingestion.
     ///
     /// # Errors
     /// When the database cannot be used, or this was called before.
@@ -85,7 +84,7 @@ impl Platform {
     }
 
     /// Every kind of job has its own workers, so that none waits for another kind: as many as its queue has slots, and
-    /// some for jobs that end at once. `jobs` are those of the areas above. The one that unpacks slugs comes last.
+    /// some for jobs that end immediately. `jobs` are those of the areas above. The one that unpacks slugs comes last.
     fn job_workers(
         &self,
         leases: &background::Leases,

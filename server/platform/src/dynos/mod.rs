@@ -35,7 +35,7 @@ pub(crate) struct Wanted<'a> {
     pub vars: BTreeMap<String, String>,
     pub size: Size,
     pub disk: dyno::disks::Size,
-    /// Gets a port.
+    /// Whether it gets a port.
     pub web: bool,
     /// Its time limit.
     pub time: Option<std::time::Duration>,
@@ -109,7 +109,7 @@ pub fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::apps::Ro
     }
 }
 
-/// The dynos that users see: one for each name. During a rollout it is the one that serves; its successor is shown when
+/// The dynos as shown to users: one per name. During a rollout it is the one that serves; its successor is shown when
 /// it takes over.
 pub fn visible(mut rows: Vec<store::dynos::Row>) -> Vec<store::dynos::Row> {
     rows.retain(|r| r.stopping_at.is_none());

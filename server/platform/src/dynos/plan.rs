@@ -13,8 +13,8 @@
 //! Web dynos of a new release start beside the old ones. The old ones serve until all new ones are up, and get SIGTERM
 //! only when the router has a table without them and their requests in progress have ended. So no request is lost, even
 //! if a process exits at once on SIGTERM, and a release that does not come up does no harm. However long the requests
-//! took, a process has all of Heroku's 30 seconds to shut down after SIGTERM. Other dynos are replaced at once, since
-//! workers of different releases may be incompatible.
+//! took, a process has all of Heroku's 30 seconds to shut down after SIGTERM. Other dynos are replaced immediately,
+//! since workers of different releases may be incompatible.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -31,8 +31,8 @@ use store::dynos::Row;
 
 /// The time between SIGTERM and SIGKILL.
 pub(super) const GRACE: Duration = Duration::seconds(30);
-/// How long requests in progress, or a router that does not respond, can delay SIGTERM. As long as a request may take to
-/// its first byte; streams are cut.
+/// How long requests in progress, or a router that does not respond, can delay SIGTERM. The same as the time limit for
+/// the first byte of a response; streams are cut off.
 pub(super) const DRAIN: Duration = Duration::seconds(30);
 /// The time limit for a web process to bind its port.
 pub(super) const BOOT: Duration = Duration::seconds(60);
@@ -137,7 +137,7 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
 
 /// Selects the steps of one run: at most `most` in total and `most_of_one` per payer. Payers take turns, and so do the
 /// apps of each. `last` is the payer who had the first turn last in the previous run: the next turn is that of the
-/// following payer, so that everybody has one before anybody has two, even if there are more payers than steps.
+/// following payer, so that everyone gets one turn before anyone gets two, even if there are more payers than steps.
 pub(super) fn turns<T>(
     steps: Vec<(AccountId, AppId, T)>,
     last: Option<AccountId>,
@@ -165,7 +165,8 @@ pub(super) fn turns<T>(
     (all.into_iter().map(|(.., step)| step).collect(), last)
 }
 
-/// Where the router may send requests for a dyno, or has requests in progress: no others were ever in its table.
+/// The address to which the router may send requests for a dyno, or where it has requests in progress: only these were
+/// ever in its table.
 pub(super) fn routed_at(row: &Row) -> Option<SocketAddr> {
     let is_routed = row.kind == "web" && row.state == DynoState::Up;
     row.addr.as_deref().filter(|_| is_routed)?.parse().ok()
@@ -193,11 +194,11 @@ fn due_for(row: &Row, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         (DynoState::Down, Some(at)) => at + GRACE,
         (_, Some(at)) => at + DRAIN,
         (DynoState::Starting, None) if row.kind == "web" => row.started_at? + BOOT,
-        // The next check finds it up.
+        // The next check detects that it is up.
         (DynoState::Starting, None) => return Some(now),
         (_, None) => row.next_start_at?,
     };
-    // One that is overdue waits for something else.
+    // An overdue one waits for something else.
     (at > now).then_some(at)
 }
 

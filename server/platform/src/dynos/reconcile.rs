@@ -27,12 +27,12 @@ use super::{
 };
 use crate::{Platform, config_values, ingest};
 
-/// How long to wait before another look when there was something to do: soon at first, since that has changed something.
+/// How long to wait before the next run after one that did something: short at first, since that has changed the state.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
-/// Starts and stops in one run: the others wait for the next, so that no run takes long.
+/// The maximum number of starts and stops in one run: the others wait for the next one, so that no run takes long.
 const MOST_PER_RUN: usize = 50;
-/// Of these, those of one payer.
+/// The maximum of these per payer.
 const MOST_OF_ONE: usize = 10;
 
 /// The supervisor.
@@ -41,12 +41,12 @@ pub struct Reconcile {
     watch: Watch,
     router: RouterTable,
     pause: Pause,
-    /// The payer who had their first turn last.
+    /// The payer who had the first turn last in the previous run.
     last: Option<AccountId>,
 }
 
 impl Reconcile {
-    /// A supervisor that knows nothing yet.
+    /// A supervisor without any state.
     pub(crate) fn new(platform: Platform) -> Self {
         Self {
             platform,
@@ -57,8 +57,8 @@ impl Reconcile {
         }
     }
 
-    /// The steps that can be taken now, with payer and app. Those that have to wait are left out before the steps of a
-    /// run are counted, so that nobody waits behind them. `busy` is as for [`plan::may_terminate`].
+    /// The steps that can be taken now, with payer and app. Those that have to wait are filtered out before the steps
+    /// of a run are counted, so that they do not delay others. `busy` is as for [`plan::may_terminate`].
     async fn possible(
         &self,
         world: &World,
@@ -70,7 +70,7 @@ impl Reconcile {
         let read = self.read(world, &steps, report).await;
         let (ended, now) = (Ended::of(&self.platform, world), Utc::now());
         let can = |app: &AppId, step: &Step| match step {
-            // They have begun before the router got its table.
+            // The stops have begun before the router got its table.
             Step::Stop { .. } => false,
             Step::Restart { dyno } if !read.contains(dyno) => false,
             Step::Terminate { dyno } => world.row(*dyno).is_some_and(|row| plan::may_terminate(row, busy, now)),
@@ -80,7 +80,7 @@ impl Reconcile {
         steps.map(|(app, step)| (world.payer(app), app, step)).collect()
     }
 
-    /// Takes these steps, some at a time.
+    /// Takes these steps, some of them concurrently.
     async fn act_on(&self, world: &World, steps: &[Step], report: &mut Report) {
         let work: Vec<_> = steps.iter().map(|step| self.act(world, step).boxed()).collect();
         let outcomes: Vec<_> = stream::iter(work).buffered(8).collect().await;
@@ -92,8 +92,8 @@ impl Reconcile {
         }
     }
 
-    /// Whether dynos of an app can be started. While the slug is being unpacked they cannot, and nobody
-    /// waits for it; what is wrong with a slug is left to the start to tell.
+    /// Whether dynos of an app can be started. While the slug is being unpacked they cannot, and the run does not wait
+    /// for it; errors of a slug are reported by the start.
     async fn is_ready(&self, world: &World, app: AppId) -> anyhow::Result<bool> {
         let slug = *world.slugs.get(&app).context("the app has no release")?;
         if self.platform.slug_files().unpacked(app, slug).await?.is_some() {
@@ -119,7 +119,7 @@ impl Reconcile {
         ready
     }
 
-    /// The crashed dynos to start again of which nothing is left to be read. The others wait until that is done.
+    /// The crashed dynos to restart whose output has been read completely. The others wait until that is done.
     async fn read(&self, world: &World, steps: &[(AppId, Step)], report: &mut Report) -> HashSet<DynoId> {
         let crashed = steps.iter().filter_map(|(_, step)| match step {
             Step::Restart { dyno } => world.row(*dyno),
@@ -136,8 +136,8 @@ impl Reconcile {
         read
     }
 
-    /// Whether a crashed dyno has left nothing. After a restart of the server it may have: then it is followed from
-    /// now on, and observed until it is read.
+    /// Whether a crashed dyno has no unread output. After a restart of the server it may have some: then it is followed
+    /// from now on, and observed until all of it is read.
     async fn is_read(&self, row: &Row) -> anyhow::Result<bool> {
         if self.platform.ingest().has(row.run_id) {
             return Ok(false);
@@ -148,7 +148,7 @@ impl Reconcile {
         }
         let read = ingest::read_out(&self.platform, row.app_id, row.run_id).await?;
         if read {
-            // It cannot be followed, which was reported.
+            // It cannot be followed; the error was reported.
             self.platform.driver().remove(row.run_id).await?;
         }
         Ok(read)
@@ -201,8 +201,7 @@ impl Reconcile {
         self.start(world, row).await
     }
 
-    /// Writes the row before the process exists, so that a crash in between leaves no process
-    /// that nobody knows of.
+    /// Writes the row before the process exists, so that a crash in between never leaves a process without a row.
     async fn start(&self, world: &World, mut row: Row) -> anyhow::Result<String> {
         let app = world.apps.iter().find(|a| a.id == row.app_id).context("the app is gone")?;
         let now = Utc::now();

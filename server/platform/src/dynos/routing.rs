@@ -1,5 +1,5 @@
-//! The routing table: the dynos that get the requests of each app. Keeps the router's up to date, and waits for the
-//! requests of dynos that were taken out of it.
+//! The routing table: the dynos that get the requests of each app. Keeps the router's copy up to date, and waits for
+//! the requests of dynos that were removed from it.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,17 +13,17 @@ use tokio::task::JoinHandle;
 use super::plan::{App, serving};
 use crate::{Config, Platform};
 
-/// How long to wait before asking a router again that did not respond.
+/// How long to wait before retrying when the router did not respond.
 pub(super) const AGAIN: Duration = Duration::from_millis(500);
 
-/// The router's side, as far as we know. All of it can be lost: the router knows what it has.
+/// The state of the router, as far as known. All of it can be lost: the router is authoritative.
 #[derive(Default)]
 pub(super) struct RouterTable {
     sent: Option<Routes>,
     waiting: Option<Waiting>,
 }
 
-/// A request to the router that it answers when one of these dynos has no more requests in progress.
+/// A request to which the router responds when one of these dynos has no more requests in progress.
 struct Waiting {
     dynos: Vec<SocketAddr>,
     task: JoinHandle<()>,
@@ -36,12 +36,12 @@ impl Drop for Waiting {
 }
 
 impl RouterTable {
-    /// Sends the router its table, if it may have another one. Returns the dynos that are not in it and still have
+    /// Sends the router its table, if it may have a different one. Returns the dynos that are not in it and still have
     /// requests in progress.
     pub async fn update(&mut self, platform: &Platform, entries: &[Entry<'_>]) -> anyhow::Result<Vec<SocketAddr>> {
         let version = self.sent.as_ref().map_or(0, |sent| sent.version);
         let mut table = table(platform.config(), version, entries);
-        // Asked each time: a router that was restarted has an old copy.
+        // Queried each time: a restarted router has an old copy.
         let in_use = platform.router().in_use().await.context("get the version of the routing table")?;
         if self.sent.as_ref() == Some(&table) && in_use.version == version {
             return Ok(in_use.busy);
@@ -52,7 +52,7 @@ impl RouterTable {
         Ok(in_use.busy)
     }
 
-    /// Wakes the supervisor when one of these dynos has no more requests in progress. Replaces what was waited for.
+    /// Wakes the supervisor when one of these dynos has no more requests in progress. Replaces the previous set.
     pub fn wait_for(&mut self, platform: &Platform, mut dynos: Vec<SocketAddr>) {
         dynos.sort_unstable();
         if self.waiting.as_ref().is_some_and(|waiting| waiting.dynos == dynos && !waiting.task.is_finished()) {
@@ -109,7 +109,7 @@ fn state(entry: &Entry<'_>, up: bool) -> AppState {
     if entry.app.maintenance {
         return AppState::Maintenance;
     }
-    // "Blank" is an app that was never deployed; one that was rolled back to its first release is off.
+    // "Blank" is an app that was never deployed; one that was rolled back to its first release is "off".
     let Some(wanted) = entry.wanted else {
         return if entry.app.slug_size.is_none() { AppState::Blank } else { AppState::NoWeb };
     };

@@ -1,4 +1,4 @@
-//! What one run of the supervisor looks at: the desired dynos of every app, and the actual ones.
+//! The input of one run of the supervisor: the desired dynos of every app, and the actual ones.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -16,13 +16,13 @@ use super::{
 };
 use crate::Platform;
 
-/// Dynos of one name whose output is being read; with as many, there is no further one.
+/// The maximum number of dynos of one name whose output is being read; at this limit, no further one is started.
 const MOST_UNREAD: usize = 2;
 
-/// All that one run looks at.
+/// The input of one run.
 pub(super) struct World {
     pub apps: Vec<store::apps::Served>,
-    /// Who pays for each app.
+    /// The payer of each app.
     payers: HashMap<AppId, AccountId>,
     pub wanted: BTreeMap<AppId, App>,
     /// The slug of each app's release.
@@ -38,7 +38,7 @@ impl World {
         let payers = store::payers::payers_of_apps(db).await.context("read who pays for the apps")?;
         let mut types: BTreeMap<AppId, Vec<Type>> = BTreeMap::new();
         for row in store::formation::formation_all(db).await.context("read the formation")? {
-            // The release phase is no process of the formation.
+            // The release phase is not a process of the formation.
             if row.kind != "release" {
                 let t = Type { kind: row.kind, command: row.command, quantity: row.quantity, size: row.size };
                 types.entry(row.app_id).or_default().push(t);
@@ -61,7 +61,7 @@ impl World {
         Ok(Self { apps, payers, wanted, slugs, rows: by_app })
     }
 
-    /// Everything that must be done, with the app.
+    /// All necessary steps, with their apps.
     pub fn plan(&self) -> Vec<(AppId, Step)> {
         let now = Utc::now();
         let existing: HashSet<AppId> = self.apps.iter().map(|app| app.id).collect();
@@ -73,7 +73,7 @@ impl World {
         ids.into_iter().flat_map(|id| steps_of(id).into_iter().map(|step| (*id, step))).collect()
     }
 
-    /// Every app as the routing table needs it.
+    /// Every app, as needed by the routing table.
     pub fn entries(&self) -> Vec<Entry<'_>> {
         self.apps
             .iter()
@@ -81,7 +81,7 @@ impl World {
             .collect()
     }
 
-    /// Who pays for an app.
+    /// The payer of an app.
     pub fn payer(&self, app: AppId) -> AccountId {
         self.payers.get(&app).copied().unwrap_or_default()
     }
@@ -91,7 +91,7 @@ impl World {
         self.rows.values().flatten()
     }
 
-    /// All dynos, to be changed as their rows were.
+    /// All dynos, to be updated along with their rows.
     pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut Row> {
         self.rows.values_mut().flatten()
     }
@@ -109,12 +109,12 @@ impl World {
 /// The dynos that have ended, and whose output is being read.
 pub(super) struct Ended {
     dynos: HashSet<DynoId>,
-    /// How many have the same name, by app.
+    /// The number of these with the same name, by app.
     names: HashMap<(AppId, String), usize>,
 }
 
 impl Ended {
-    /// Looks for them.
+    /// Finds them.
     pub fn of(platform: &Platform, world: &World) -> Self {
         let ended = world.rows().filter(|row| platform.ingest().has_ended(row.run_id));
         let (mut dynos, mut names) = (HashSet::new(), HashMap::new());
@@ -125,8 +125,9 @@ impl Ended {
         Self { dynos, names }
     }
 
-    /// Whether a step can be taken beside them. What has ended cannot be killed; and whoever stops dynos faster than
-    /// their output is read gets new ones as fast as it is read, or the spools would fill the disk.
+    /// Whether a step can be taken while they are read. A dyno that has ended cannot be killed; and if dynos are
+    /// stopped faster than their output is read, new ones start only as fast as it is read, or the spools would fill
+    /// the disk.
     pub fn allow(&self, app: AppId, step: &Step) -> bool {
         match step {
             Step::Kill { dyno } => !self.dynos.contains(dyno),

@@ -20,9 +20,9 @@ use crate::{Platform, config_values, dynos};
 
 /// The time limit of a release phase.
 const LIMIT: Duration = Duration::from_secs(3600);
-/// Between SIGTERM and SIGKILL.
+/// The time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
-/// If it has not ended by then, because the server is down, its shim ends it.
+/// If it is still running by then, because the server is down, its shim ends it.
 const LAST_LIMIT: Duration = Duration::from_secs(3660);
 
 #[async_trait]
@@ -70,7 +70,7 @@ impl Run {
         steps: &mut Steps,
         cancel: CancellationToken,
     ) -> Result<(), Failure> {
-        // A job from before there was a queue waits for its turn without holding a worker.
+        // A job that predates the queue waits for its turn without holding a worker.
         if release.started_at.is_none() && release.cancelled_at.is_none() {
             return Ok(());
         }
@@ -121,7 +121,7 @@ impl Run {
         Ok(why)
     }
 
-    /// The dyno that runs the command, once the slug is unpacked; or what is wrong with the slug.
+    /// The dyno that runs the command, once the slug is unpacked; or the error of the slug.
     async fn prepare(
         &self,
         platform: &Platform,
@@ -172,7 +172,7 @@ impl Run {
         super::queue::lock(&mut tx).await?;
         let end = store::releases::release_end(&mut *tx, release.id, failed, Utc::now()).await?;
         let current = store::releases::release_current(&mut *tx, release.app_id).await?;
-        // A later release without a phase may have succeeded meanwhile: then the formation is that one's.
+        // A later release without a release phase may have succeeded meanwhile: then the formation is its.
         if end.as_ref().is_some_and(|end| end.succeeded) && current.is_none_or(|c| c.id == release.id) {
             let slug = match release.slug_id {
                 Some(id) => store::slugs::slug_info(&mut *tx, id).await?,
@@ -203,7 +203,7 @@ impl Run {
     }
 }
 
-/// The folder of the slug, or what is wrong with the slug. Until it is unpacked, the job waits without holding a worker,
+/// The folder of the slug, or the error of the slug. Until it is unpacked, the job waits without holding a worker,
 /// and is woken when it is.
 async fn unpacked(
     platform: &Platform,

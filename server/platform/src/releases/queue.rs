@@ -1,5 +1,5 @@
-//! The queue of release phases: a limited number runs at once, fewer per payer, and those of an app one after the
-//! other, since they run migrations.
+//! The queue of release phases: a limited number runs concurrently, fewer per payer, and those of one app run
+//! sequentially, since they run migrations.
 
 use api::ids::{AppId, ReleaseId};
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use crate::{Platform, queues};
 
 /// Concurrent release phases, in total and per payer: each may take an hour, but most take seconds.
 pub(crate) const SLOTS: Slots = Slots { all: 64, each: 4 };
-/// Release phases of an app that run or wait.
+/// The maximum number of release phases of an app that run or wait.
 const MOST_PENDING: i64 = 10;
 
 const QUEUE: queues::Queue<Run, ReleaseId> =

@@ -58,7 +58,7 @@ pub async fn release_info(
     Ok(Json(shown(&row, current(&platform, app.id).await?, &app, &actor.links())))
 }
 
-/// `POST /apps/{app}/releases`: of a slug, or back to an earlier release.
+/// `POST /apps/{app}/releases`: releases a slug, or rolls back to an earlier release.
 pub async fn release_create(
     State(platform): State<Platform>,
     actor: Actor,
@@ -95,7 +95,7 @@ pub async fn release_create(
     Ok(Created(shown(&row, current(&platform, app.id).await?, &app, &actor.links())))
 }
 
-/// `POST /apps/{app}/releases/{release}/actions/cancel`: ends its release phase, or that it waits for it; it fails.
+/// `POST /apps/{app}/releases/{release}/actions/cancel`: ends its release phase, running or queued; the release fails.
 pub async fn release_cancel(
     State(platform): State<Platform>,
     actor: Actor,
@@ -125,7 +125,7 @@ struct Wish {
     config: Config<'static>,
 }
 
-/// The slug with this id, if the caller may release it as `app`, and it can be.
+/// The slug with this id, if it is complete and the caller may release it to `app`.
 async fn released(platform: &Platform, actor: &Actor, app: &store::apps::Row, slug: &str) -> Result<store::slugs::Row> {
     let missing = || Error::not_found("slug", "Couldn't find that slug.");
     let id: SlugId = slug.parse().map_err(|_| missing())?;
@@ -143,14 +143,14 @@ async fn released(platform: &Platform, actor: &Actor, app: &store::apps::Row, sl
     Ok(slug)
 }
 
-/// The slug as one of the app's own. A slug of another app is copied: the archive is shared, but whatever happens to
-/// the other app, this one keeps its slug, which counts for its owner's quota.
+/// The slug as the app's own. A slug of another app is copied: the archive is shared, but this app keeps its slug
+/// whatever happens to the other app, and it counts towards its owner's quota.
 async fn adopted(tx: &mut PgConnection, app: &store::apps::Row, slug: store::slugs::Row) -> Result<store::slugs::Row> {
     if slug.app_id == app.id {
         return Ok(slug);
     }
     store::apps::app_lock(&mut *tx, app.id).await?;
-    // From here on the archive stays, unless the other app was already being destroyed.
+    // From here on the archive is kept, unless the other app was already being destroyed.
     store::slugs::slug_archive_hold(&mut *tx, slug.checksum.as_deref().unwrap_or_default()).await?;
     if !store::slugs::slug_stays(&mut *tx, slug.id).await? {
         return Err(Error::not_found("slug", "Couldn't find that slug."));
@@ -202,7 +202,7 @@ fn back_to(old: Row) -> Wish {
     }
 }
 
-/// `GET /apps/{app}/releases/{release}/rollback`: what going back would do.
+/// `GET /apps/{app}/releases/{release}/rollback`: previews a rollback.
 pub async fn release_rollback_effects(
     State(platform): State<Platform>,
     actor: Actor,

@@ -1,7 +1,7 @@
 //! Archives and the slugs that refer to them.
 //!
-//! An archive is stored by its checksum, so that several slugs can refer to it, and removed when none does. Since
-//! another slug may be about to refer to it, without storing it again, both take a lock on the checksum.
+//! An archive is stored by its checksum, so that several slugs can refer to it, and removed when none does. Since a new
+//! slug can refer to an existing archive without storing it again, storing and removing both lock the checksum.
 
 use std::{path::Path, time::Duration};
 
@@ -11,9 +11,9 @@ use sqlx::PgConnection;
 
 use crate::Platform;
 
-/// A slug may be about to refer to a younger archive.
+/// A slug may be about to refer to a more recent archive.
 const AGE: Duration = Duration::from_secs(3600);
-/// Archives per query.
+/// The number of archives per query.
 const BATCH: usize = 1000;
 
 /// Stores the archive in `file`, in the transaction that writes the slug that refers to it.
@@ -22,7 +22,7 @@ pub async fn keep(platform: &Platform, tx: &mut PgConnection, checksum: &str, fi
     platform.slug_files().put(checksum, file).await
 }
 
-/// Removes an archive that was stored for a slug which was then refused, unless another slug has it.
+/// Removes an archive that was stored for a slug which was then rejected, unless another slug refers to it.
 pub async fn discard(platform: &Platform, checksum: &str) {
     if let Err(err) = remove(platform, checksum, None).await {
         // It is removed later, with other archives without a slug.

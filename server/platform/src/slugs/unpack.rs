@@ -20,12 +20,12 @@ use uuid::Uuid;
 
 use crate::{Platform, releases};
 
-/// Slugs that are unpacked concurrently, in total and per payer.
+/// The number of slugs that are unpacked concurrently, in total and per payer.
 const MOST: usize = 6;
 const MOST_OF_ONE: usize = 2;
-/// Newest releases of an app whose slugs stay unpacked, for fast rollbacks.
+/// The number of newest releases of an app whose slugs stay unpacked, for fast rollbacks.
 const KEPT: i64 = 3;
-/// How often unused folders are searched.
+/// How often to look for unused folders.
 const TIDY: Duration = Duration::from_secs(60);
 /// The interval of checks while slugs wait for their turn.
 const SOON: Duration = Duration::from_millis(500);
@@ -77,7 +77,7 @@ impl Unpack {
         Ok(app.zip(store::slugs::slug_info(db, slug).await?))
     }
 
-    /// Returns what is wrong with the archive.
+    /// Returns the error of the archive, if any.
     async fn unpack(
         &self,
         platform: &Platform,
@@ -115,7 +115,7 @@ impl Unpack {
 pub(crate) struct Unpacked {
     platform: Platform,
     tidied: Option<std::time::Instant>,
-    /// Removes unused folders, which may have a million files; nobody waits for it.
+    /// Removes unused folders in the background, since they may contain a million files.
     removal: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
 }
 
@@ -132,7 +132,7 @@ impl Unpacked {
         tokio::task::spawn_blocking(look).await.context("look for unpacked slugs")
     }
 
-    /// Moves unused folders away, and has them removed. Runs again only when that is done.
+    /// Moves unused folders aside and removes them in the background. Runs again only when that is done.
     async fn tidy(&mut self, needed: &[Needed]) -> anyhow::Result<Vec<String>> {
         let kept: HashSet<PathBuf> =
             needed.iter().map(|n| self.platform.slug_files().folder(n.app_id, n.slug_id)).collect();
@@ -143,7 +143,7 @@ impl Unpacked {
         for Folder { path, app, slug } in unneeded {
             let aside = path.with_file_name(format!(".{}.unpacking", Uuid::now_v7()));
             tokio::fs::rename(&path, &aside).await?;
-            // Whoever starts a dyno records it before looking for the folder, so a folder that was found in time is
+            // A dyno is recorded before its start looks for the folder, so every folder that was found in time is
             // recorded by now.
             if store::slugs::slug_runs(self.platform.db(), app, slug).await? {
                 tokio::fs::rename(&aside, &path).await?;
@@ -157,7 +157,7 @@ impl Unpacked {
         Ok(done)
     }
 
-    /// Whether the last removal has ended. A failed one is repeated later, when its leftovers are old enough.
+    /// Whether the last removal has ended. A failed one is retried later, when its leftovers are old enough.
     async fn has_removed(&mut self, report: &mut Report) -> bool {
         if self.removal.as_ref().is_some_and(|removal| !removal.is_finished()) {
             return false;
@@ -206,7 +206,7 @@ fn list(folders: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<(Vec<Folder>
         for slug in std::fs::read_dir(app.path()).into_iter().flatten() {
             let slug = slug?;
             let (path, name) = (slug.path(), slug.file_name().to_string_lossy().into_owned());
-            // One that is still being unpacked or removed ends soon.
+            // One that is still being unpacked or removed will be done soon.
             let changed = slug.metadata().and_then(|meta| meta.modified());
             let age = changed.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
             if builder::is_unfinished(&name) && age > builder::LONGEST * 2 {
@@ -232,7 +232,7 @@ impl Reconciler for Unpacked {
         let needed = store::slugs::slug_needed_all(db, KEPT, Utc::now() - PAUSE).await.context("read the slugs")?;
         let missing = self.missing(&needed).await?;
         let chosen = next(&needed, &missing);
-        // The others are next when a job has ended, which is not published.
+        // The others follow when a job has ended, which is not published.
         report.again_in = (chosen.len() < missing.len()).then_some(SOON);
         for slug in chosen {
             let mut tx = db.begin().await?;

@@ -1,4 +1,4 @@
-//! Tests of the plan: rollouts, crashes, scaling; and that a plan carried out leaves none.
+//! Tests of the plan: rollouts, crashes, scaling; and that nothing is left to do after a plan was carried out.
 
 use api::{
     dynos::DynoState::{Crashed, Down, Starting, Up},
@@ -219,7 +219,7 @@ fn sigterm_waits_for_the_router_and_for_requests_and_not_for_ever() {
         assert_eq!(may_terminate(&stopping, busy, last), may, "{busy:?}");
         assert!(may_terminate(&stopping, busy, now() + DRAIN), "{busy:?}");
     }
-    // No others were ever in the table.
+    // Only these were ever in the table.
     for mut other in [row(1, "worker.1", 1, Up), row(1, "web.1", 1, Starting)] {
         other.stopping_at = Some(now());
         assert!(may_terminate(&other, None, now()));
