@@ -112,7 +112,8 @@ pub async fn slug_create(
     Ok(Created(shown(&row, "put", &actor.links())))
 }
 
-/// Maximum number of process types of a slug, bytes of a command, and bytes of all of them, which are stored with the slug.
+/// The maximum number of process types of a slug, and the maximum size of a command and of all commands together, in
+/// bytes. They are stored with the slug.
 const MOST_TYPES: usize = 50;
 const COMMAND: usize = 4096;
 const MOST_TYPES_BYTES: usize = 32 << 10;
@@ -154,7 +155,7 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
     Ok(())
 }
 
-/// A slug opened by a pre-signed URL.
+/// A slug accessed by a pre-signed URL.
 struct Opened {
     slug: SlugId,
     /// The app that it belongs to.
@@ -164,7 +165,7 @@ struct Opened {
     watch: Watch,
 }
 
-/// The slug that a URL is for, while the account that it was signed for may deploy its app.
+/// The slug of a pre-signed URL, if the account that it was signed for can still deploy its app.
 async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Opened> {
     let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
     let id = SlugId(id);
@@ -178,7 +179,7 @@ async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Open
 /// `PUT /blobs/slugs/{secret}`: a tar.gz or tar.zst with everything under `./app`.
 pub async fn slug_upload(State(builds): State<Builds>, Path(secret): Path<String>, body: Body) -> Result<StatusCode> {
     let Opened { slug: id, app, by, watch } = opened(&builds, "slug put", &secret).await?;
-    // The slots are those of the uploader; the archive counts for the app's owner.
+    // The slots are those of the uploader; the archive counts towards the quota of the app's owner.
     let payer = payers::of_account(&builds, by).await?;
     let upload = Upload::begin(&builds, id.into(), payer).await?;
     let file = Temporary(builds.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7())));
@@ -209,7 +210,7 @@ fn uploaded_before() -> Error {
     Error::conflict("The slug has already been uploaded. Slugs are immutable; create another one.")
 }
 
-/// Stores the upload, unless it is not a slug, or exceeds a limit.
+/// Stores the upload, unless it is not a valid slug or exceeds a limit.
 async fn keep_upload(upload: &Upload, builds: &Builds, payer: AccountId, row: &Row, file: &FilePath) -> Result<()> {
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
@@ -224,7 +225,7 @@ async fn keep_upload(upload: &Upload, builds: &Builds, payer: AccountId, row: &R
     let mut tx = builds.begin_for(payer).await?;
     quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, size).await?;
     drop(tx);
-    // Storing it takes long, so that the owner's quota is not locked meanwhile.
+    // Storing it takes long, so the owner's quota is not locked meanwhile.
     builds.slug_files().put(&checksum, file).await?;
     drop(slot);
     let named = name(upload, builds, payer, row, (&checksum, size), file).await;
@@ -234,7 +235,7 @@ async fn keep_upload(upload: &Upload, builds: &Builds, payer: AccountId, row: &R
     named
 }
 
-/// Has the slug name its archive, unless there is more than there may be by now.
+/// Records the archive of the slug, unless that now exceeds a limit.
 async fn name(
     upload: &Upload,
     builds: &Builds,

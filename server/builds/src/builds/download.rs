@@ -57,7 +57,7 @@ impl Task for Download {
         let runtime = builder.enable_all().max_blocking_threads(THREADS).build().map_err(|e| e.to_string())?;
         let mut into = tokio::fs::File::from_std(file);
         let done = runtime.block_on(client.download(&self.url, &mut into, &LIMITS));
-        // Nobody waits for an unfinished lookup any more.
+        // The result of an unfinished lookup is no longer needed.
         runtime.shutdown_background();
         done.map_err(|e| e.to_string())
     }

@@ -28,7 +28,7 @@ use crate::{Builds, addresses, git, slugs};
 #[derive(Serialize, Deserialize)]
 enum Built {
     Slug(SlugId),
-    /// The app's fault: the build failed, not the platform.
+    /// An error of the app: the build failed, not the platform.
     Failed(String),
     Cancelled,
 }
@@ -97,8 +97,8 @@ impl Job for Run {
 }
 
 impl Run {
-    /// Whether the branch has moved while the build waited, by a push that this one did not know of. If the branch is
-    /// already at the commit, this is the rest of an interrupted build.
+    /// Whether a concurrent push has moved the branch while the build waited. If the branch is already at the commit,
+    /// this is the rest of an interrupted build.
     async fn is_stale(&self, builds: &Builds, build: &Row) -> anyhow::Result<bool> {
         let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) else {
             return Ok(false);
@@ -122,7 +122,7 @@ impl Run {
         source::remove(&folder).await?;
         match outcome {
             Ok(made) => self.keep(builds, &app, build, slug, made).await.map_err(Failure::Retry),
-            // What steps and jobs store is visible to others.
+            // The output of steps is visible to administrators.
             Err(builder::Error::Failed { why }) => Ok(Built::Failed(without_secrets(build, &why))),
             Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
             Err(builder::Error::Other(err)) => {
@@ -173,8 +173,8 @@ impl Run {
         outcome
     }
 
-    /// Writes lines of output to the file that is streamed, up to its limit. Then it closes the channel: the build goes
-    /// on, and the rest of its output is deleted unread.
+    /// Writes lines of output to the file that is streamed, up to its limit. Then it closes the channel: the build
+    /// continues, and the rest of its output is discarded.
     async fn write(
         &self,
         builds: &Builds,
@@ -232,7 +232,7 @@ impl Run {
             created_at: now,
             updated_at: now,
         };
-        // Whatever takes long comes before the transaction, which finds the archive in place.
+        // Slow work is done before the transaction, which finds the archive in place.
         builds.slug_files().put(&made.checksum, &made.file).await?;
         let mut tx = builds.db().begin().await?;
         archives::keep(builds, &mut tx, &made.checksum, &made.file).await?;
@@ -276,7 +276,7 @@ impl Run {
         Ok(version)
     }
 
-    /// The last steps: the branch and the status. This releases everybody who waits for the build.
+    /// The last steps: the branch and the status. This notifies everything that waits for the build.
     async fn finish(&self, builds: &Builds, build: &Row, release: ReleaseId, version: i32) -> Result<(), Failure> {
         if let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) {
             git::move_ref(builds, build.app_id, name, old, new).await?;
@@ -294,7 +294,7 @@ impl Run {
     }
 
     async fn end(&self, builds: &Builds, build: &Row, why: &str) -> Result<(), Failure> {
-        // What a killed server had started. If it cannot be removed now, `Strays` retries.
+        // Leftovers of a killed server. If they cannot be removed now, `Strays` retries.
         if build.started_at.is_some()
             && let Err(err) = super::abandon(builds, self.build).await
         {

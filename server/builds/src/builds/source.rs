@@ -1,4 +1,4 @@
-//! Gets a build's source to disk: a commit of the app's repository, or an archive.
+//! Writes a build's source to disk: a commit of the app's repository, or an archive.
 
 use std::{
     collections::BTreeSet,
@@ -35,7 +35,7 @@ pub(super) fn left(tmp: &Path) -> io::Result<BTreeSet<BuildId>> {
     Ok(found)
 }
 
-/// Removes everything of a build's source.
+/// Removes all files of a build's source.
 pub(super) async fn abandon(platform: &Platform, build: BuildId) -> anyhow::Result<()> {
     let folder = folder(platform, build);
     for extension in ["tar", "download"] {
