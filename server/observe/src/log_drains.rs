@@ -43,7 +43,7 @@ fn purpose(app: AppId) -> String {
     format!("log drain of {app}")
 }
 
-/// A fingerprint of a URL or token, for lookups. It cannot be confused with a URL.
+/// A fingerprint of a URL or token, for lookups. It never has the form of a URL.
 fn fingerprint(secrets: &Secrets, app: AppId, text: &str) -> String {
     written(&secrets.mac(&purpose(app), text.as_bytes()))
 }
