@@ -1,4 +1,4 @@
-//! The machine itself: its rights, its processes, its network.
+//! The host itself: its permissions, its processes, its network.
 
 use crate::world::{USER, say};
 

@@ -1,4 +1,4 @@
-//! Memory, time, processes and disk of the machine.
+//! Memory, time, processes and disk of the host.
 
 use std::time::Duration;
 
