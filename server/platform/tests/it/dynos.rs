@@ -1,4 +1,4 @@
-//! Dynos: started, crashed, restarted, replaced without a gap.
+//! Dynos: starts, crashes, restarts, replacement without downtime.
 
 use api::dynos::DynoState;
 use dyno::fake::Reaction;
@@ -29,7 +29,7 @@ async fn a_crashed_dyno_says_why_and_is_started_again() {
         if end && said.len() <= 6 { Ok(()) } else { Err(format!("{said:?}")) }
     })
     .await;
-    // It may just be starting again.
+    // It may be restarting.
     until("that is what is said of the app", async || {
         let status = t.owner.app_status("dusk").await.unwrap();
         let found = format!("{:?}: {}", status.condition, status.detail);
@@ -67,7 +67,7 @@ async fn the_supervisor_rests_while_dynos_crash_or_do_not_listen_yet() {
         if is_crashed { Ok(()) } else { Err(format!("{dynos:?}")) }
     })
     .await;
-    // Its next start is four seconds later; the supervisor looks at everything every two.
+    // Its next start is four seconds later; the supervisor runs every two.
     let before = runs(&t).await;
     until("it is started again", async || if starts() == 4 { Ok(()) } else { Err(starts().to_string()) }).await;
     let after = runs(&t).await;
@@ -146,7 +146,7 @@ async fn restarts_are_accepted_whatever_the_dyno_does() {
         let before = ids().await;
         let answer = t.owner.ask(method, path).await;
         assert_eq!((answer.status, answer.json()), (202, json!({})), "{path}");
-        // It may be down just now: no matter.
+        // It may be down at the moment, which does not matter.
         assert_eq!(t.owner.ask(method, path).await.status, 202, "{path} again");
         changed(names, &before).await;
     }
@@ -166,7 +166,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     let old = t.driver.running("web.1").unwrap().handle;
     let control = router::Control::new(&t.platform.config().run);
 
-    // The new one runs and does not listen.
+    // The new one runs but does not listen.
     t.driver.react(|_| Reaction::Deaf);
     t.deploy("dusk", &[("web", "./two")]).await;
     let new = until("the new web.1 runs", async || {
@@ -178,7 +178,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     assert!(t.driver.signals().is_empty());
     assert_eq!(routes(&t), [old.addr.unwrap()]);
 
-    // Now it crashes; that is said for as long as no other one of the release is up.
+    // Now it crashes; that is reported as long as no other dyno of the release is up.
     t.driver.exit(new.handle.id, 1);
     let status = async || t.owner.app_status("dusk").await.unwrap();
     let held = until("the release is held", async || {
@@ -192,7 +192,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     assert_eq!(shown.condition, api::statuses::Condition::Held);
     assert!(shown.detail.ends_with("; v2 keeps serving"), "{}", shown.detail);
     assert_eq!(t.owner.app_summary_list().await.unwrap()[0].condition, api::statuses::Condition::Held);
-    // Between two tries it is no better.
+    // It is still reported between two attempts.
     let again = until("it is started again", async || {
         t.driver.running("web.1").filter(|s| ![old.id, new.handle.id].contains(&s.handle.id)).ok_or_else(String::new)
     })
@@ -213,7 +213,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     assert!(control.version().await.unwrap() > version);
 }
 
-/// Where the router sends requests for the only app.
+/// The address to which the router sends requests for the only app.
 pub fn routes(t: &World) -> Vec<std::net::SocketAddr> {
     let text = std::fs::read_to_string(router::table_dir(&t.data()).join("routes.json")).unwrap();
     let table: router::Routes = serde_json::from_str(&text).unwrap();
@@ -256,7 +256,7 @@ async fn dynos_go_on_while_the_platform_is_away() {
     assert_eq!(t.driver.running("web.1"), None);
 }
 
-/// Makes a time in the dynos' rows an old one, until something is so: as if one had waited.
+/// Sets a timestamp in the dynos' rows into the past until a condition holds, as if time had passed.
 pub async fn long_ago(t: &World, column: &str, is_so: impl Fn() -> bool) {
     until(&format!("{column} is long ago and that is noticed"), async || {
         let query = format!("update dynos set {column} = {column} - interval '2 minutes'");
@@ -281,7 +281,7 @@ async fn what_does_not_stop_is_killed() {
         if signals == [(run, 15)] { Ok(()) } else { Err(format!("{signals:?}")) }
     })
     .await;
-    // Another one has its place meanwhile.
+    // Meanwhile, another one has replaced it.
     t.dynos("dusk", &["web.1 up v2"]).await;
     long_ago(&t, "stopping_at", || t.driver.signals() == [(run, 15), (run, 9)]).await;
     let log = t.log_with("dusk", "Process exited with status 137").await;

@@ -1,4 +1,4 @@
-//! Releases: of slugs, back to earlier ones, and with a release phase.
+//! Releases: of slugs, rollbacks, and with a release phase.
 
 use api::releases::{ReleaseCreate, ReleaseStatus};
 use dyno::fake::Reaction;
@@ -126,7 +126,7 @@ async fn going_back_to_the_first_release_stops_everything() {
     })
     .await;
     assert!(t.owner.formation_list("dusk").await.unwrap().is_empty());
-    // Going on brings back what was wanted.
+    // Rolling back to a release with code restores the formation.
     t.owner.release_create("dusk", &back_to("v2")).await.unwrap();
     t.dynos("dusk", &["web.1 up v4", "web.2 up v4"]).await;
     assert_eq!(t.owner.formation_list("dusk").await.unwrap()[0].size, "Basic");

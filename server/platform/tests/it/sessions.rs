@@ -1,23 +1,23 @@
-//! Console sessions: one-time links, cookies, who may write with them.
+//! Console sessions: one-time links, cookies, and protection against cross-site requests.
 
 use serde_json::json;
 
 use crate::world::{Answer, World, path};
 
-/// A one-time link: its path.
+/// Creates a one-time link. Returns its path.
 async fn link(t: &World) -> String {
     let link = t.owner.post("/account/sign-in-links", json!({})).await;
     assert_eq!(link.status, 201);
     path(link.json()["url"].as_str().unwrap())
 }
 
-/// Presses the button on a link's page in a browser that has `cookie`.
+/// Submits the form on a link's page in a browser that has `cookie`.
 async fn press(t: &World, link: &str, cookie: &str) -> Answer {
     let ask = t.anonymous.ask("POST", link).header("origin", "http://localhost").header("user-agent", "Lynx");
     ask.header("cookie", cookie).await
 }
 
-/// Signs a browser in. Its cookie.
+/// Signs a browser in. Returns its cookie.
 pub async fn sign_in(t: &World) -> String {
     let answer = press(t, &link(t).await, "").await;
     assert_eq!((answer.status, answer.header("location")), (303, "/apps"), "{answer:?}");
@@ -56,7 +56,7 @@ async fn a_link_signs_one_browser_in_once() {
     assert_eq!(events.iter().filter(|e| e.action == "session.create").count(), 1);
 }
 
-/// A picture in a page of an app, a preview in a message, a form on another site.
+/// An image in a page of an app, a preview in a message, a form on another site.
 #[tokio::test]
 async fn a_link_does_nothing_until_its_own_page_sends_it() {
     let t = World::start().await;
@@ -140,7 +140,7 @@ async fn a_session_writes_from_the_console_only() {
     assert!(!t.owner.app_info("dusk").await.unwrap().maintenance);
     assert_eq!(write("http://localhost").await, 200);
     assert!(t.owner.app_info("dusk").await.unwrap().maintenance);
-    // The live socket reads, but a page of an app could open it.
+    // The live socket only reads, but a page of an app could open it.
     let live = t
         .anonymous
         .ask("GET", "/live")
@@ -148,11 +148,11 @@ async fn a_session_writes_from_the_console_only() {
         .header("connection", "upgrade")
         .header("upgrade", "websocket");
     assert_eq!(live.header("origin", "http://dusk.localhost").await.status, 403);
-    // Told once: whoever tries it often does not fill the log.
+    // Logged once: repeated attempts do not fill the log.
     let told = t.owner.event_list_all().await.unwrap().into_iter().filter(|e| e.action == "session.refuse");
     let told: Vec<_> = told.map(|e| (e.data["reason"].clone(), e.data["path"].clone())).collect();
     assert_eq!(told, [(json!("origin"), json!("/apps/dusk"))]);
-    // A token needs no origin.
+    // A request with a token needs no origin.
     assert_eq!(t.owner.patch("/apps/dusk", json!({ "maintenance": false })).await.status, 200);
 }
 

@@ -1,4 +1,4 @@
-//! Attempts to change things with rights that end while the change waits for its turn.
+//! Attempts to make changes with rights that end while the change is waiting.
 
 use std::future::IntoFuture as _;
 
@@ -9,7 +9,7 @@ use crate::{
     world::{Answer, World, until},
 };
 
-/// The answers to these requests of the stranger, each sent several times, which wait until `end` has been done.
+/// The responses to these requests of the stranger, each sent several times, which wait until `end` has completed.
 async fn answers_after(t: &World, asked: &[(&str, &str, Value)], end: impl AsyncFnOnce()) -> Vec<Answer> {
     let mut held = t.db.begin().await.unwrap();
     sqlx::query("select 1 from apps where name = 'dawn' for update").execute(&mut *held).await.unwrap();
@@ -94,7 +94,7 @@ async fn whoever_was_an_admin_of_a_team_changes_nothing_in_it() {
     assert_eq!(t.owner.get("/teams/acme").await.status, 200);
 }
 
-/// Changes of the stranger's own.
+/// Changes to the stranger's own account.
 fn own() -> [(&'static str, &'static str, Value); 3] {
     [
         ("PATCH", "/apps/dawn/config-vars", json!({ "EVIL": "1" })),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::world::{LONG, World, path, until};
 
-/// Every way to end a line that somebody reads by.
+/// Every character that some reader treats as a line break.
 const BREAKS: [&str; 8] = ["\r", "\n", "\r\n", "\u{b}", "\u{c}", "\u{85}", "\u{2028}", "\u{2029}"];
 
 #[tokio::test]
