@@ -1,10 +1,10 @@
-//! Headers on the way there and back.
+//! Headers of requests and responses.
 
 use router::AppState::Up;
 
 use crate::support::*;
 
-/// What a dyno gets to see of a request with these header lines.
+/// The request with these header lines as received by a dyno.
 async fn seen(lines: &str) -> String {
     let dyno = Dyno::answering(|head, _| ok(head)).await;
     let world = World::start().await;

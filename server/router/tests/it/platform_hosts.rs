@@ -16,7 +16,7 @@ fn socket(world: &World) -> PathBuf {
     world.dir.path().join("run/server.sock")
 }
 
-/// A server that gives back the head of each request, or does websockets at `/live`.
+/// A server that echoes the head of each request, and serves websockets at `/live`.
 fn server(world: &World) -> JoinHandle<()> {
     let path = socket(world);
     let _ = std::fs::remove_file(&path);
