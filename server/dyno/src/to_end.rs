@@ -47,8 +47,8 @@ pub trait Output: Send {
     /// same output would miss them.
     fn is_only_reader(&self) -> bool;
 
-    /// Whether no reader wants any more of the output, so that it is deleted without being read. The dyno goes on
-    /// unhindered, and what it prints costs neither memory nor disk space from then on.
+    /// Whether no reader needs the rest of the output, so that it is deleted without being read. The dyno continues,
+    /// and its output takes neither memory nor disk space from then on.
     fn is_full(&self) -> bool {
         false
     }

@@ -1,7 +1,7 @@
 //! Which processes the kernel kills first when memory runs out.
 //!
-//! Tenants' processes are killed before ours that process their input, and those before the processes that everybody
-//! depends on. This is the kernel's `oom_score_adj`: thousandths of all memory that are added to, or subtracted from, a
+//! Tenants' processes are killed before the platform's workers that process their input, and those before the shared
+//! services. This is the kernel's `oom_score_adj`: thousandths of all memory that are added to, or subtracted from, a
 //! process's usage.
 
 /// The importance of a process.

@@ -1,4 +1,4 @@
-//! From the start to the end of a dyno, and across restarts of what drives it.
+//! The life of a dyno, from start to end, across restarts of its driver.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -140,7 +140,7 @@ async fn sigterm_reaches_every_process() {
     let exit = world.driver.wait(spec.id).await.unwrap();
     assert_eq!(exit.code, Some(4));
     let mut said = world.lines(handle.id);
-    said.retain(|line| line != "Terminated"); // what bash may say of the `sleep`
+    said.retain(|line| line != "Terminated"); // what bash may print about the `sleep`
     assert_eq!(said, ["ready", "child got it", "parent got it"]);
 }
 
@@ -285,7 +285,7 @@ async fn removal_leaves_nothing() {
     let owner = std::fs::read_to_string(&slot).unwrap_or_default();
     assert_ne!(owner, state.canonicalize().unwrap_or(state.clone()).to_string_lossy());
     assert!(!state.exists());
-    // Its files go in the background.
+    // Its files are deleted in the background.
     let dynos = || std::fs::read_dir(world.data.path().join("dynos")).unwrap().map(|entry| entry.unwrap().file_name());
     until(|| dynos().all(|name| name.to_string_lossy().starts_with(".disk-"))).await;
     let groups =
@@ -315,7 +315,7 @@ fn processes_with(argument: &str) -> usize {
 #[tokio::test]
 async fn a_dyno_that_may_take_so_long_ends_by_itself() {
     let world = World::new();
-    // Deaf to signals, with a child that left its session, and silent: nobody but the shim is there to end it.
+    // Ignores signals, has a child in another session, and prints nothing: only the shim can end it.
     let mut spec = world.spec("trap '' TERM INT HUP; echo begun; setsid sleep 100000 & exec sleep 100000");
     spec.time = Some(Duration::from_secs(1));
     let (exit, lines) = world.run(&spec).await;

@@ -1,4 +1,4 @@
-//! Who the tenant is: users, rights, secrets of the platform.
+//! The tenant's identity: users, privileges, secrets of the platform.
 
 use dyno::Driver;
 
@@ -45,7 +45,7 @@ async fn a_tenant_becomes_nobody_else() {
 #[tokio::test]
 async fn a_dyno_has_three_descriptors_and_no_more() {
     let world = World::new();
-    // As a library in the server may open one, to be inherited by whatever it starts.
+    // As a library in the server may open one, which child processes inherit.
     let secret = std::fs::File::open("/etc/hostname").unwrap();
     // SAFETY: plain system call on an open descriptor.
     assert!(unsafe { libc::dup(std::os::fd::AsRawFd::as_raw_fd(&secret)) } > 2);

@@ -1,4 +1,4 @@
-//! What a tenant uploads and leaves behind: links where the platform makes and mounts things.
+//! Files that a tenant uploads or leaves behind: links in places where the platform creates or mounts something.
 
 use std::fs;
 use std::os::unix::fs::symlink;
