@@ -76,7 +76,7 @@ impl Repositories {
         self.init(&unfinished).await.context("create the app's repository")?;
         tokio::fs::rename(&unfinished, &folder).await.context("put the app's repository into its place")?;
         // An app's row is removed before its files: if the app still exists, this folder will be removed with them.
-        // Otherwise, their removal may be over already.
+        // Otherwise, their removal may have completed already.
         if !self.apps().exists(app).await? {
             trees::remove(&folder).context("remove the repository of a destroyed app")?;
             return Err(destroyed(app));

@@ -55,7 +55,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let found = futures::future::join_all((0..60).map(|_| ask(hour))).await;
         assert_eq!((found, times.load(Ordering::SeqCst)), (vec![7; 60], 1));
-        // A writer needs the current size, and so does everybody from then on.
+        // A writer needs the current size, and so do all later callers.
         assert_eq!((ask(Duration::ZERO).await, ask(hour).await), (8, 8));
         assert_eq!(times.load(Ordering::SeqCst), 2);
     }

@@ -134,7 +134,7 @@ fn feed(incoming: Incoming, mut input: Sender, body_result: SharedBodyResult) ->
     tokio::spawn(async move {
         if let Err(Refusal { why, refs }) = incoming.feed(&mut input).await {
             record(BodyResult { why: Some(why), refs });
-            // If nobody forwards git's output any more, the input is dropped here.
+            // If git's output is no longer forwarded, the input is dropped here.
             let _ = sender.send(input);
         }
     });
