@@ -95,7 +95,7 @@ impl Workspace {
         let Some([room, cache]) = &self.disks else { return Ok(()) };
         disks::must_have_space(&request.cache, 0)?;
         room.lend()?;
-        // Leftovers from before caches had disks.
+        // Leftovers of versions without disks for caches.
         for entry in fs::read_dir(&request.cache)? {
             let path = entry?.path();
             if !path.starts_with(&cache.image) {
@@ -122,7 +122,7 @@ impl Workspace {
         .collect()
     }
 
-    /// Unmounts the disks, keeping the cache, and removes everything except the slug. Does nothing if there is nothing.
+    /// Unmounts the disks, keeping the cache, and removes everything except the slug. Does nothing if there are none.
     pub(crate) fn clear(&self) -> io::Result<()> {
         if let Some([room, cache]) = &self.disks {
             room.take_back(false)?;
@@ -258,7 +258,8 @@ pub(crate) fn select_buildpacks(config: &Config, request: &Request) -> Result<Ve
 }
 
 /// A directory on this host can be used if the operator allows it, or, by an administrator, if it is world-readable:
-/// the platform is root, but its users are not, and files for every user of the machine are not for every tenant.
+/// the platform runs as root, but its users must not get root's access, and files for every user of the machine are not
+/// meant for every tenant.
 fn readable(config: &Config, path: &Path, request: &Request) -> Result<PathBuf, String> {
     let refused = || {
         format!(

@@ -1,4 +1,4 @@
-//! The same files make the same slug, and slugs come out as they went in.
+//! The same files produce the same slug, and unpacking restores them.
 
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -25,7 +25,7 @@ fn tree(dir: &Path, order: &[&str]) {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         File::open(dir).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
     }
-    // Links have times of their own.
+    // Links have their own times.
     let status = std::process::Command::new("touch").args(["-h", "-d", "@1700000000"]).arg(dir.join("link")).status();
     assert!(status.unwrap().success());
 }
@@ -55,7 +55,7 @@ fn a_slug_that_is_too_large_is_refused() {
     assert_eq!(why, "the slug is larger than 0 MB compressed");
 }
 
-/// Why the tree that `make` fills is no slug.
+/// Why the tree created by `make` cannot be packed.
 fn unfit(make: impl FnOnce(&Path)) -> String {
     let dir = tempfile::tempdir().unwrap();
     let from = dir.path().join("tree");
@@ -77,7 +77,7 @@ fn a_tree_that_no_slug_can_hold_is_told() {
     let small_holes = |path: &Path| File::create(path.join("holes")).unwrap().set_len((1 << 30) + 1).unwrap();
     assert_eq!(unfit(small_holes), "the app's files are larger than 1024 MB");
     let deep = |path: &Path| {
-        // Deeper than a path can say.
+        // Deeper than a path can express.
         let mut here = path.to_owned();
         for _ in 0..100 {
             here.push("d".repeat(10));
@@ -93,7 +93,8 @@ fn a_tree_that_no_slug_can_hold_is_told() {
     assert_eq!(unfit(deep), "there are more than 200 nested directories");
 }
 
-/// What packing within `most` says, and what unpacking within it says of a slug that was packed without bounds.
+/// The result of packing within `most`, and of unpacking, within the same limits, a slug that was packed without
+/// limits.
 fn both(most: &Most, make: impl FnOnce(&Path)) -> [Result<(), String>; 2] {
     let dir = tempfile::tempdir().unwrap();
     let (from, slug) = (dir.path().join("tree"), dir.path().join("slug"));
@@ -210,7 +211,7 @@ async fn what_goes_in_comes_out() {
         let meta = into.join(path).symlink_metadata().unwrap();
         assert_eq!((meta.uid(), meta.gid()), (uid, uid), "{path}");
     }
-    // Again: there is one already.
+    // Again, although it already exists.
     crate::unpack(&workers, &file, &into, uid).await.unwrap();
     assert_eq!(fs::read_dir(dir.path().join("app")).unwrap().count(), 1);
 }

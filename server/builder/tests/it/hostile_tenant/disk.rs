@@ -1,4 +1,4 @@
-//! The disk: what a build writes ends at its limit, wherever it writes it.
+//! The disk: a build's data is limited, wherever it is written.
 
 use dyno::disks::Size;
 
