@@ -122,7 +122,7 @@ impl Run {
         source::remove(&folder).await?;
         match outcome {
             Ok(made) => self.keep(builds, &app, build, slug, made).await.map_err(Failure::Retry),
-            // The output of steps is visible to administrators.
+            // The output of steps is stored unencrypted.
             Err(builder::Error::Failed { why }) => Ok(Built::Failed(without_secrets(build, &why))),
             Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
             Err(builder::Error::Other(err)) => {
