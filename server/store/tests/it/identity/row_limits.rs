@@ -1,4 +1,4 @@
-//! Row limits: every count, and what makes room by itself.
+//! Row limits: every count, and rows that are removed automatically.
 
 use api::{
     app_transfers::TransferState,
@@ -138,7 +138,7 @@ async fn the_newest_sessions_links_and_codes_stay() {
         };
         log_sessions::log_session_create(&w.db, &row).await.unwrap();
     }
-    // Those of others stay.
+    // Rows of others stay.
     sessions::session_trim(&w.db, AccountId::now_v7(), 0).await.unwrap();
     sessions::session_trim(&w.db, me, 2).await.unwrap();
     sessions::sign_in_link_trim(&w.db, me, 2).await.unwrap();
@@ -255,7 +255,7 @@ async fn the_oldest_releases_go_with_what_only_they_had() {
     assert!(slugs::slug_info(&w.db, old.id).await.unwrap().is_none());
     assert!(slugs::slug_info(&w.db, both.id).await.unwrap().is_some(), "another release has it");
     assert_eq!(w.number("select count(*) from configs").await, configs - 2);
-    // What is gone counts no more: there are four releases, two of them with the same slug.
+    // Deleted rows no longer count: there are four releases, two of them with the same slug.
     let total = "select max(r.total_bytes) from releases r join apps a on a.id = r.app_id where a.name = 'dusk'";
     assert_eq!(w.number(total).await, 4 * b"sealed".len() as i64 + 42);
 }
