@@ -58,7 +58,7 @@ fn sources() -> Vec<(String, String)> {
     found.iter().filter(|file| ours(file)).map(|file| (name(file), fs::read_to_string(file).unwrap())).collect()
 }
 
-/// The crates of the domain, from the bottom.
+/// The crates of the domain, bottom up.
 const AREAS: [&str; 6] = ["base", "identity", "platform", "builds", "observe", "areas"];
 
 fn is_test(file: &str) -> bool {
@@ -81,7 +81,7 @@ fn dependencies(manifest: &str) -> Vec<String> {
     section.lines().filter_map(|line| line.split(['=', '.', ' ']).next()).map(String::from).collect()
 }
 
-/// Per crate, those of ours that it may import.
+/// Our crates that each crate may import.
 const ALLOWED: &str = "
     browser: app api
     app: api
@@ -207,7 +207,7 @@ fn nothing_is_left_for_later() {
     let mut found = Vec::new();
     for (file, text) in sources() {
         for (at, line) in text.lines().enumerate() {
-            // With an issue number, it is a plan and not a gap.
+            // With an issue number, it is planned work.
             if later.iter().any(|word| line.contains(word)) && !line.contains('#') {
                 found.push(format!("{file}:{}: {}", at + 1, line.trim()));
             }
@@ -282,7 +282,7 @@ fn engines_do_not_know_the_database() {
     none("engines are told, they do not read the database", wrong);
 }
 
-/// Ids are values in SQL only where there is SQL: the console and the command line build no driver.
+/// Ids implement sqlx's traits only where there is SQL: the console and the command line do not compile a driver.
 #[test]
 fn ids_know_sql_only_in_store_and_background() {
     let mut wrong = Vec::new();
@@ -392,7 +392,7 @@ fn a_noun_has_the_same_name_in_every_layer() {
             wrong.push(format!("{name} is remembered (store) but is not in the folder of an area"));
         }
     }
-    // How states are stored is store's own matter.
+    // Only `store` knows how states are stored.
     for area in AREAS.iter().filter(|area| root().join("server/store/src").join(area).exists()) {
         let known = nouns(&format!("server/{area}/src"));
         for noun in nouns(&format!("server/store/src/{area}")).iter().filter(|noun| *noun != "text") {
