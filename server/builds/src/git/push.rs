@@ -318,7 +318,7 @@ async fn launch(platform: &Platform, app: &store::apps::Row, release: ReleaseId,
             _ => "failed".to_owned(),
         };
         client
-            .line(&format!(" !     The release command of v{} {how}. The previous release keeps running.", row.version))
+            .line(&format!(" !     The release phase of v{} {how}. The previous release keeps running.", row.version))
             .await;
         client.line(&format!(" !     Its output: wharf releases:output v{} --app {}", row.version, app.name)).await;
         return Ok(());
