@@ -90,7 +90,7 @@ pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -
             let hold = leases.hold(job.id, job.lease, since);
             Next::Leased(job, hold)
         }
-        None => Next::Due(next_due(&mut tx, kinds).await.context("find out when the next job is due")?),
+        None => Next::Due(next_due(&mut tx, kinds).await.context("read when the next job is due")?),
     };
     tx.commit().await.context("lease the next job")?;
     Ok(next)

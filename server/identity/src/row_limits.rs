@@ -45,7 +45,7 @@ pub const UNUSED_SLUGS: RowLimit<AppId> = RowLimit {
     rows: Counted::UnusedSlugs,
     most: 100,
     whose: "This app",
-    what: "slugs that no release has",
+    what: "unreleased slugs",
     advice: "Release them. Others are removed after 30 days, and those without an archive after a day.",
 };
 

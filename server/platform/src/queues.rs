@@ -50,7 +50,7 @@ where
     pub async fn keep(&self, platform: &Platform, running: &Running<Id>) -> anyhow::Result<()> {
         let mut tx = platform.db().begin().await?;
         let mut changed = Vec::new();
-        self.rows.cancel_suspended(&mut tx, Utc::now()).await.context("cancel what suspended accounts started")?;
+        self.rows.cancel_suspended(&mut tx, Utc::now()).await.context("cancel entries of suspended accounts")?;
         for lost in self.rows.lost(&mut *tx, J::KIND).await.context("find entries without a job")? {
             if lost.failed {
                 tracing::warn!(subject = %lost.id, job.kind = J::KIND, "ended entries without a job");

@@ -45,7 +45,7 @@ impl Platform {
         accounts::first_admin(&platform, &platform.config().data.join("admin-token")).await?;
         events::seal_first(&platform).await.map_err(|err| anyhow::anyhow!("seal the audit log: {err}"))?;
         events::anchor::update(&platform).await.map_err(|err| anyhow::anyhow!("anchor the audit log: {err}"))?;
-        app_users::renew(&platform).await.context("give the apps' files to their users")?;
+        app_users::renew(&platform).await.context("change the owners of the apps' files")?;
         Ok(platform)
     }
 

@@ -34,7 +34,7 @@ impl Repositories {
         }
         writing.ended_well();
         let tip = self.tip(app, "refs/wharf/sample").await?;
-        tip.context("the commit of the sample is not there")
+        tip.context("the commit of the sample does not exist")
     }
 }
 

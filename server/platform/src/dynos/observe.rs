@@ -22,7 +22,7 @@ pub(super) async fn observe(platform: &Platform, watch: &Watch, rows: Vec<Row>) 
             let before = row.clone();
             match look(platform, watch, row).await {
                 Ok(row) => (row, None),
-                Err(err) => (Some(before.clone()), Some(format!("look at {}: {err:#}", before.name))),
+                Err(err) => (Some(before.clone()), Some(format!("check {}: {err:#}", before.name))),
             }
         })
         .buffered(LOOKS)

@@ -130,7 +130,7 @@ impl Reconcile {
             match self.is_read(row).await {
                 Ok(true) => drop(read.insert(row.id)),
                 Ok(false) => {}
-                Err(err) => report.failed.push(format!("look at the output of {}: {err:#}", row.name)),
+                Err(err) => report.failed.push(format!("check the output of {}: {err:#}", row.name)),
             }
         }
         read
@@ -166,7 +166,7 @@ impl Reconcile {
             }
             Step::Terminate { dyno } => stop::terminate(&self.platform, row(dyno)?).await,
             Step::Kill { dyno } => stop::kill(&self.platform, row(dyno)?.clone()).await,
-            Step::Stop { .. } => Err(anyhow!("it begins before the router gets its table")),
+            Step::Stop { .. } => Err(anyhow!("stops begin before the router gets its table")),
         }
     }
 
@@ -239,7 +239,7 @@ impl Reconcile {
         let slug_id = release.slug_id.context("the release has no slug")?;
         let slug = store::slugs::slug_info(platform.db(), slug_id).await?.context("read the slug")?;
         let Some(root) = platform.slug_files().unpacked(app.id, slug.id).await? else {
-            let why = slug.fault.unwrap_or_else(|| "it is about to be".to_owned());
+            let why = slug.fault.unwrap_or_else(|| "it will be unpacked soon".to_owned());
             return Err(anyhow!("the slug is not unpacked: {why}"));
         };
         let vars = config_values::of_release(platform.secrets(), platform.db(), app.id, release.id)

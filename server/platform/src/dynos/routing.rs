@@ -47,7 +47,7 @@ impl RouterTable {
             return Ok(in_use.busy);
         }
         table.version = u64::try_from(Utc::now().timestamp_micros()).unwrap_or_default();
-        let in_use = platform.router().put(&table).await.context("give the router its table")?;
+        let in_use = platform.router().put(&table).await.context("send the router its table")?;
         self.sent = Some(table);
         Ok(in_use.busy)
     }

@@ -35,7 +35,7 @@ impl World {
     pub async fn look(platform: &Platform, watch: &Watch, report: &mut Report) -> anyhow::Result<Self> {
         let db = platform.db();
         let apps = store::apps::app_all(db).await.context("read the apps")?;
-        let payers = store::payers::payers_of_apps(db).await.context("read who pays for the apps")?;
+        let payers = store::payers::payers_of_apps(db).await.context("read the payers of the apps")?;
         let mut types: BTreeMap<AppId, Vec<Type>> = BTreeMap::new();
         for row in store::formation::formation_all(db).await.context("read the formation")? {
             // The release phase is not a process of the formation.

@@ -18,7 +18,7 @@ const BATCH: usize = 1000;
 
 /// Stores the archive in `file`, in the transaction that writes the slug that refers to it.
 pub async fn keep(platform: &Platform, tx: &mut PgConnection, checksum: &str, file: &Path) -> anyhow::Result<()> {
-    store::slugs::slug_archive_hold(tx, checksum).await.context("hold an archive")?;
+    store::slugs::slug_archive_hold(tx, checksum).await.context("lock an archive")?;
     platform.slug_files().put(checksum, file).await
 }
 
@@ -26,7 +26,7 @@ pub async fn keep(platform: &Platform, tx: &mut PgConnection, checksum: &str, fi
 pub async fn discard(platform: &Platform, checksum: &str) {
     if let Err(err) = remove(platform, checksum, None).await {
         // It is removed later, with other archives without a slug.
-        tracing::warn!("could not remove an archive that was refused: {err:#}");
+        tracing::warn!("could not remove the archive of a rejected slug: {err:#}");
     }
 }
 

@@ -129,7 +129,7 @@ impl Unpacked {
         let files = self.platform.slug_files().clone();
         let needed: Vec<Needed> = needed.iter().filter(|n| n.now && !n.busy && !n.hopeless).cloned().collect();
         let look = move || needed.into_iter().filter(|n| !files.folder(n.app_id, n.slug_id).exists()).collect();
-        tokio::task::spawn_blocking(look).await.context("look for unpacked slugs")
+        tokio::task::spawn_blocking(look).await.context("find unpacked slugs")
     }
 
     /// Moves unused folders aside and removes them in the background. Runs again only when that is done.
@@ -138,7 +138,7 @@ impl Unpacked {
             needed.iter().map(|n| self.platform.slug_files().folder(n.app_id, n.slug_id)).collect();
         let folders = self.platform.slug_files().folders().to_owned();
         let list = move || list(&folders, &kept);
-        let (unneeded, mut unused) = tokio::task::spawn_blocking(list).await.context("list what is unpacked")??;
+        let (unneeded, mut unused) = tokio::task::spawn_blocking(list).await.context("list unpacked slugs")??;
         let mut done = Vec::new();
         for Folder { path, app, slug } in unneeded {
             let aside = path.with_file_name(format!(".{}.unpacking", Uuid::now_v7()));

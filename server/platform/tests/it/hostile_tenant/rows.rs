@@ -63,7 +63,7 @@ const LIMITS: [(&str, &str, &str, i64, &str, &str); 6] = [
         99,
         "insert into slugs (id, app_id, process_types, stack, created_at, updated_at)
          select gen_random_uuid(), '{app}', '{}', 'heroku-24', now(), now()",
-        "This app has 100 slugs that no release has; the maximum is 100.",
+        "This app has 100 unreleased slugs; the maximum is 100.",
     ),
     (
         "PUT",
