@@ -55,18 +55,19 @@ debian_packages() {
   local wanted=(build-essential pkg-config git curl ca-certificates nftables iproute2 procps util-linux
     xz-utils zstd unzip python3 python3-dev python3-venv python3-pip libssl-dev libpq-dev libffi-dev zlib1g-dev)
   local missing
-  missing=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
+  mapfile -t missing < <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
     sed -n 's/^installed //p' | cat - <(printf '%s\n' "${wanted[@]}") | sort | uniq -u)
-  pg_server || missing+=" $(first_of postgresql-15 postgresql)"
-  have node && have npm || missing+=" nodejs npm"
+  pg_server || missing+=("$(first_of postgresql-15 postgresql)")
+  { have node && have npm; } || missing+=(nodejs npm)
   # In /usr/bin, because builds of apps have no access to home directories.
-  [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] || missing+=" $(first_of rustc-web rustc) $(first_of cargo-web cargo)"
-  [ $for_tests = no ] || browser >/dev/null || missing+=" chromium"
-  echo $missing
+  { [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ]; } ||
+    missing+=("$(first_of rustc-web rustc)" "$(first_of cargo-web cargo)")
+  [ $for_tests = no ] || browser >/dev/null || missing+=(chromium)
+  echo "${missing[*]}"
 }
 
 install_debian_packages() {
-  local missing
+  local missing packages
   missing=$(debian_packages)
   [ -n "$missing" ] || return 0
   may_install || die "these Debian packages are missing:
@@ -78,7 +79,9 @@ Run that command, or run setup.sh as root."
     mkdir -p /etc/postgresql-common/createcluster.d
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/wharf.conf
   fi
-  apt_install $(debian_packages)
+  # Listed again: with the new package lists, other names may be available.
+  read -ra packages <<<"$(debian_packages)"
+  apt_install "${packages[@]}"
 }
 
 check_programs() {
@@ -99,7 +102,7 @@ at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -1)" = "$1" ]; }
 rust_version() { "$1" --version 2>/dev/null | cut -d' ' -f2; }
 
 check_rust() {
-  have cargo && have rustc || die "Rust is missing. Install it with rustup (https://rustup.rs) and try again."
+  { have cargo && have rustc; } || die "Rust is missing. Install it with rustup (https://rustup.rs) and try again."
   local found
   found=$(rust_version rustc)
   [ -n "$found" ] || die "'rustc --version' failed. With rustup, install a toolchain: rustup default stable"
@@ -160,7 +163,7 @@ wasm_bin=
 find_wasm() {
   if has_std rustc; then wasm_bin=$(dirname "$(command -v rustc)"); elif debian_ready; then wasm_bin=/usr/bin; else return 1; fi
   # With only Debian's Rust, a library built by an older release does not count.
-  [ $wasm_bin != /usr/bin ] || debian_ready
+  [ "$wasm_bin" != /usr/bin ] || debian_ready
 }
 
 check_wasm() {
