@@ -29,7 +29,7 @@ impl Subject {
         Self::new(SubjectKind::App, id, name).part_of(id)
     }
 
-    /// Marks it as part of this app: whoever can see the app can read its events.
+    /// Marks it as part of this app: everybody who can see the app can read its events.
     #[must_use]
     pub fn part_of(self, app: AppId) -> Self {
         Self { app: Some(app), ..self }

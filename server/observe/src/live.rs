@@ -444,7 +444,7 @@ impl Follow {
             // A rare text may be after a gigabyte of lines: a search that finds nothing in one turn continues in the
             // next.
             let turn = move |budget: &logs::Budget| {
-                // A reader that is far behind is told how many lines it missed instead of getting all of them.
+                // A reader that is far behind gets the number of missed lines instead of all of them.
                 let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL, budget)? } else { 0 };
                 let batch = tail.read(most, budget)?.into_iter().map(api::log_lines::LogLine::from);
                 let batch: Vec<_> = batch.collect();

@@ -26,7 +26,7 @@ impl Draining {
         self.lock_busy(|all| all.iter().filter_map(|backend| address(backend)).collect())
     }
 
-    /// Waits until one of `dynos` has no request in progress; returns at once if there is one.
+    /// Waits until one of `dynos` has no request in progress; returns immediately if there is one.
     pub(crate) async fn until_one_is_free(&self, dynos: &[SocketAddr]) {
         let busy: Vec<(SocketAddr, Arc<Backend>)> =
             self.lock_busy(|all| all.iter().filter_map(|backend| Some((address(backend)?, backend.clone()))).collect());

@@ -285,7 +285,7 @@ impl Shared {
         });
     }
 
-    /// Records that a connection could not be accepted at once.
+    /// Records that a connection could not be accepted immediately.
     pub(crate) fn note_out_of_files(&self) {
         self.notices.out_of_files.count(|n| {
             tracing::error!(

@@ -40,7 +40,7 @@ pub(crate) struct Notices {
     pub(crate) refused: Notice,
     /// Requests that are malformed or ambiguous.
     pub(crate) malformed: Notice,
-    /// Connections that could not be accepted at once, because no file was left.
+    /// Connections that could not be accepted immediately, because no file was left.
     pub(crate) out_of_files: Notice,
     /// Trusted peers that sent no PROXY header.
     pub(crate) unintroduced: Notice,

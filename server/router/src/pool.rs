@@ -24,7 +24,7 @@ const PER_BACKEND: usize = 256;
 const WORKER_BYTES: usize = 32 * 1024 * 1024;
 /// Idle connections older than this are closed.
 const IDLE_TIME: Duration = Duration::from_secs(30);
-/// Connections closed at once when the system has no more files.
+/// The number of connections closed together when the system has no more files.
 const BATCH: usize = 64;
 /// Number and interval of attempts to connect without a free file.
 const TRIES: u32 = 50;

@@ -249,7 +249,7 @@ async fn refresh(base: &Base, headers: &HeaderMap, caller: &Caller, form: &Field
     Ok(NewTokens { authorization, account, scope, token, refresh: old })
 }
 
-/// Begins a change by a client, for a person who is not known yet.
+/// Begins a change by a client, before the user is known.
 async fn begin(base: &Base, headers: &HeaderMap, caller: &Caller) -> Result<Change> {
     let who = EventActor::visitor(Some(&caller.client.name), request::address(headers));
     base.change_for(caller.payer, who, subjects::oauth_client(&caller.client)).await

@@ -12,9 +12,9 @@
 //!
 //! Web dynos of a new release start beside the old ones. The old ones serve until all new ones are up, and get SIGTERM
 //! only when the router has a table without them and their requests in progress have ended. So no request is lost, even
-//! if a process exits at once on SIGTERM, and a release that does not come up does no harm. However long the requests
-//! took, a process has all of Heroku's 30 seconds to shut down after SIGTERM. Other dynos are replaced immediately,
-//! since workers of different releases may be incompatible.
+//! if a process exits immediately on SIGTERM, and a release that does not come up does no harm. However long the
+//! requests took, a process has all of Heroku's 30 seconds to shut down after SIGTERM. Other dynos are replaced
+//! immediately, since workers of different releases may be incompatible.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
