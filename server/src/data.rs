@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_data_directory_says_what_is_wrong_with_it() {
+    fn problems_of_a_data_directory_are_described() {
         let write = |file: PathBuf, text: &str| {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();

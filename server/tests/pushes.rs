@@ -75,7 +75,7 @@ fn what_is_pushed_is_built_and_kept_and_what_fails_changes_nothing() {
 }
 
 #[test]
-fn of_two_pushes_at_once_the_second_is_told_and_refused_when_its_turn_comes() {
+fn the_second_of_two_concurrent_pushes_is_warned_and_rejected() {
     let world = World::new();
     let mut up = world.up(&[]);
     let repo = Repo::new(&world, "race");
@@ -100,7 +100,7 @@ fn of_two_pushes_at_once_the_second_is_told_and_refused_when_its_turn_comes() {
 }
 
 #[test]
-fn the_end_of_a_push_says_what_serves_and_what_does_not() {
+fn the_end_of_a_push_reports_which_release_serves() {
     let world = World::new();
     let mut up = world.up(&[]);
     let push = |repo: &Repo, procfile: &str| {

@@ -197,7 +197,7 @@ fn no_request_is_lost_when_dynos_are_scaled_down_restarted_and_released() {
 }
 
 #[test]
-fn a_dyno_that_is_stopped_goes_on_with_a_stream_until_the_router_dies_with_it() {
+fn a_stopping_dyno_keeps_its_stream_until_the_router_dies() {
     let world = World::new();
     let mut up = world.up(&[]);
     let app = world.deploy_slow();

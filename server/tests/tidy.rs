@@ -231,7 +231,7 @@ fn sql_is_written_only_in_store_and_background() {
 /// Committing a change publishes it, and the bus wakes the reconcilers of every server. An explicit wake-up reaches
 /// this server alone, and is only for state that only this server knows.
 #[test]
-fn changes_are_published_and_wake_nobody_by_hand() {
+fn changes_are_published_without_explicit_wake_ups() {
     let of_this_host = [
         "platform/src/platform.rs",
         "platform/src/dynos/reconcile.rs",
@@ -345,7 +345,7 @@ fn only_outbound_asks_other_hosts() {
 
 /// Each route declares the token scope that it needs; axum's own registration does not require that.
 #[test]
-fn routes_are_registered_with_what_they_need() {
+fn routes_are_registered_with_required_scopes() {
     let elsewhere = sources().into_iter().filter(|(file, text)| {
         let of_area = AREAS.iter().any(|area| file.starts_with(&format!("server/{area}/src/")));
         let is_ours = of_area && file != "server/base/src/routes.rs";

@@ -122,7 +122,7 @@ fn the_release_phase_that_runs_is_cancelled() {
 }
 
 #[test]
-fn a_held_release_is_told_wherever_dynos_are() {
+fn a_held_release_is_reported_with_dynos() {
     let home = Home::new();
     let platform = Platform::start(vec![
         ("GET /apps/dusk/status", 200, held()),

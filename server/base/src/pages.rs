@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_not_understood_is_refused_instead_of_beginning_anew() {
+    fn an_invalid_range_is_rejected_instead_of_starting_over() {
         for text in
             ["version ]four..", "nonsense ]4..; max=2", "id 17..", "created_at ]yesterday..", "version ..~", "id ..x"]
         {

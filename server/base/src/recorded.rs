@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_audience_is_divided_and_nobody_is_left_out() {
+    fn a_large_audience_is_divided_without_omissions() {
         let account = |n| Concerned::Account(AccountId::from_u128(n));
         let also: Audience = (0..5000).map(account).collect();
         let team = event("team", None, &[Concerned::Team(ACME)]);

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_payer_has_its_places_and_nobody_elses() {
+    async fn a_payer_has_only_its_own_slots() {
         let slots = Arc::new(Slots::new("searches", 2, 1, 4));
         let (ada, bob) = (AccountId::now_v7(), AccountId::now_v7());
         let first = slots.take(ada).await.unwrap();

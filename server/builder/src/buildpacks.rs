@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_told_how_it_is_written() {
+    fn the_encoding_of_a_path_is_kept() {
         assert!(Buildpack::parse("/srv/packs/a").unwrap_err().ends_with(": file:///srv/packs/a"));
     }
 }

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_is_not_read_once_nobody_follows_it() {
+    fn output_is_not_read_without_followers() {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
         let lines = Lines(&sender);
         assert!(!lines.is_full());

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn config_is_told_by_name() {
+    fn config_is_listed_by_name() {
         let mut changes = ReleaseChanges::default();
         config(
             &mut changes,
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_that_come_go_and_change_are_told() {
+    fn added_removed_and_changed_processes_are_listed() {
         let got = differing(&vars(&[("web", "a"), ("clock", "c")]), &vars(&[("web", "b"), ("worker", "w")]));
         let names: Vec<_> = got.iter().map(|c| (c.name.as_str(), c.from.as_deref(), c.to.as_deref())).collect();
         assert_eq!(names, [("clock", Some("c"), None), ("web", Some("a"), Some("b")), ("worker", None, Some("w"))]);

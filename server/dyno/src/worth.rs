@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tenants_go_first_and_what_all_depend_on_last() {
+    fn tenants_are_killed_first_and_shared_services_last() {
         let order = [Worth::Dyno, Worth::Worker, Worth::Platform, Worth::Shim].map(|worth| worth as i32);
         assert!(order.is_sorted_by(|a, b| a > b), "{order:?}");
         // Otherwise a large worker would be killed before a small dyno.

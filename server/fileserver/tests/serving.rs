@@ -170,7 +170,7 @@ fn files_and_directories() {
 }
 
 #[test]
-fn headers_say_what_it_is() {
+fn headers_describe_the_file() {
     let server = site();
     let css = server.get("/style.css");
     assert_eq!(css.fields["content-type"], "text/css; charset=utf-8");
@@ -383,7 +383,7 @@ fn check(dir: &Path) -> std::process::Output {
 }
 
 #[test]
-fn sigterm_ends_it_after_what_it_has_begun() {
+fn sigterm_ends_it_after_requests_in_progress() {
     let mut server = site();
     let mut slow = server.connect();
     slow.write_all(b"GET /about HTTP/1.1\r\n").unwrap();

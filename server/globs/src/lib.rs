@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn each_piece_matches_what_it_stands_for() {
+    fn each_piece_matches_its_bytes() {
         for (text, path, expected) in [
             ("", "", true),
             ("", "a", false),

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_permission_has_what_it_says() {
+    fn each_permission_has_its_rights() {
         let check = |permissions: &[&str], expected: &str| {
             assert_eq!(Rights::of_permissions(permissions).names().join(" "), expected, "{permissions:?}");
         };

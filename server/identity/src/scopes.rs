@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_made_by_what_is_no_worse() {
+    fn keys_are_created_only_by_keys_at_least_as_powerful() {
         let may = |until: Option<DateTime<Utc>>, is_oauth_client| {
             let scope = CredentialScope { scope: Some(vec!["global".into()]), expires_at: until, is_oauth_client };
             (scope.require(RequiredScope::Credential).is_ok(), scope.require(RequiredScope::LastingCredential).is_ok())

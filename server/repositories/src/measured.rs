@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn many_who_ask_at_once_have_it_measured_once() {
+    async fn concurrent_callers_share_one_measurement() {
         let (size, times) = (Arc::new(Measured::default()), Arc::new(AtomicU64::new(0)));
         assert_eq!(size.within(Duration::MAX), None);
         let ask = |age| {

@@ -166,7 +166,7 @@ fn what_is_discarded_is_deleted_unread_except_for_the_newest_segment() {
 }
 
 #[test]
-fn a_spool_that_nobody_reads_stays_bounded() {
+fn an_unread_spool_stays_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let mut slow = Reader::new(dir.path(), Cursor::default());
     let mut writer = Writer::open(dir.path(), 100).unwrap().limited_to(500);
@@ -186,7 +186,7 @@ fn a_spool_that_nobody_reads_stays_bounded() {
 }
 
 #[test]
-fn a_spool_made_anew_is_read_from_its_beginning() {
+fn a_recreated_spool_is_read_from_its_beginning() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 1000, 0..3);
     let mut reader = Reader::new(dir.path(), Cursor::default());

@@ -116,7 +116,7 @@ fn a_client_that_goes_away_takes_its_processes_with_it() {
 }
 
 #[test]
-fn kills_in_the_middle_of_a_push_are_in_nobodys_way() {
+fn kills_in_the_middle_of_a_push_do_not_affect_others() {
     let world = World::new();
     let mut up = world.up(&[]);
     let repo = Repo::new(&world, "kills");

@@ -220,7 +220,7 @@ async fn what_has_ended_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn of_many_who_cancel_at_once_one_does() {
+async fn of_concurrent_cancellations_one_succeeds() {
     let w = World::start().await;
     let job = w.enqueue(How::Well).await;
     let all = futures::future::join_all((0..8).map(|_| w.cancel(job))).await;

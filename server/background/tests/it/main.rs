@@ -277,7 +277,7 @@ async fn two_workers_do_not_run_the_same_job() {
 }
 
 #[tokio::test]
-async fn a_worker_takes_up_what_a_dead_one_held_and_what_is_new() {
+async fn a_worker_runs_jobs_of_a_dead_one_and_new_ones() {
     let w = World::start().await;
     let held = Cook::new(How::Well);
     w.enqueue(&held).await;
@@ -444,7 +444,7 @@ async fn of_the_jobs_that_ran_when_the_server_ended_half_as_many_run_each_time()
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_to_end_blames_no_job_and_leaves_others_alone() {
+async fn a_shutdown_blames_no_job_and_leaves_others_alone() {
     let w = World::start().await;
     let (job, other) = (Cook::new(How::Hangs), Cook::new(How::Hangs));
     let long = || background::Leases::with_duration(&w.pool, std::time::Duration::from_secs(600)).unwrap();

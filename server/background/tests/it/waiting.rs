@@ -173,7 +173,7 @@ async fn to_wake_what_does_not_wait_changes_nothing() {
 }
 
 #[tokio::test]
-async fn one_worker_runs_others_while_a_hundred_wait_and_is_told_when_they_go_on() {
+async fn one_worker_runs_others_while_a_hundred_wait_and_is_woken() {
     let h = Harbour::start().await;
     let waiting: Vec<Unload> = {
         let mut all = Vec::new();

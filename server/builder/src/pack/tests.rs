@@ -71,7 +71,7 @@ fn unfit(make: impl FnOnce(&Path)) -> String {
 }
 
 #[test]
-fn a_tree_that_no_slug_can_hold_is_told() {
+fn a_tree_too_large_for_a_slug_is_reported() {
     let holes = |path: &Path| File::create(path.join("holes")).unwrap().set_len(1 << 40).unwrap();
     assert_eq!(unfit(holes), "the app's files are larger than 8192 MB");
     let small_holes = |path: &Path| File::create(path.join("holes")).unwrap().set_len((1 << 30) + 1).unwrap();
@@ -171,7 +171,7 @@ async fn an_app_that_is_as_deep_and_long_as_may_be_comes_out() {
 }
 
 #[test]
-fn a_file_that_shrinks_while_it_is_read_is_told() {
+fn a_file_that_shrinks_while_it_is_read_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, "short").unwrap();

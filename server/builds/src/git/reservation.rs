@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_push_has_what_it_brings_and_a_little_more() {
+    fn a_push_reserves_its_size_and_a_little_more() {
         let reservations = Reservations::default();
         let (ada, bob, push, app) =
             (AccountId::from_u128(1), AccountId::from_u128(2), PushId::from_u128(4), AppId::from_u128(3));

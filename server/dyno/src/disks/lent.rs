@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_another_disks_by_now_holds_nobody_up() {
+    fn a_device_reused_by_another_disk_does_not_block() {
         let dir = tempfile::tempdir().unwrap();
         if missing(dir.path()).is_some() {
             return;

@@ -65,7 +65,7 @@ async fn twenty_thousand_lines_arrive_in_order() {
 }
 
 #[tokio::test]
-async fn exit_codes_and_signals_are_told_apart() {
+async fn exit_codes_and_signals_are_distinguished() {
     let world = World::new();
     for (command, code, signal) in [
         ("true", Some(0), None),
@@ -145,7 +145,7 @@ async fn sigterm_reaches_every_process() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_what_does_not_handle_it() {
+async fn sigterm_ends_processes_that_do_not_handle_it() {
     let world = World::new();
     for command in ["echo ready; exec sleep 1000", "echo ready; sleep 1000; true"] {
         let spec = world.spec(command);

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_verified_by_whoever_tells_it() {
+    fn an_address_is_verified_by_the_source_that_reports_it() {
         let email = |signed: Value, asked: Value| {
             let mut claims = json!({ "sub": "1" });
             claims.as_object_mut().unwrap().extend(signed.as_object().unwrap().clone());

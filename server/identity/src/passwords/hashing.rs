@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_is_salted_and_takes_as_long_for_nobody() {
+    async fn a_hash_is_salted_and_takes_as_long_without_an_account() {
         let hashing = Hashing::default();
         let me = For::Visitor(None);
         let one = hashing.make(me, "correct horse").await.unwrap();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn many_guesses_of_one_keep_nobody_else_waiting() {
+    async fn many_guesses_of_one_client_delay_nobody_else() {
         use std::sync::atomic::{AtomicUsize, Ordering};
         let (hashing, done) = (Hashing::default(), Arc::new(AtomicUsize::new(0)));
         let (ada, bob) = (AccountId::from_u128(1), AccountId::from_u128(2));

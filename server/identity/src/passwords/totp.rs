@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authenticator_is_told_all_it_needs() {
+    fn an_authenticator_gets_all_it_needs() {
         let uri = uri(b"12345678901234567890", "Wharf wharf.test", "ada+x@example.com");
         assert_eq!(
             uri,

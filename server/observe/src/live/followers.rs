@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_is_told_what_concerns_them_and_administrators_everything() {
+    async fn users_learn_what_concerns_them_and_administrators_everything() {
         let all = Arc::new(Followers::default());
         let (mut ada, mut bob, mut admin) = (all.follow(ADA, false), all.follow(BOB, false), all.follow(ADMIN, true));
         let events = BTreeSet::from([

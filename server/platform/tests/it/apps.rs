@@ -118,7 +118,7 @@ fn walk(folder: &std::path::Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_unknown_app_is_the_first_thing_that_is_said() {
+async fn an_unknown_app_is_reported_first() {
     let t = World::start().await;
     t.app("dusk").await;
     let expected = json!({ "id": "not_found", "resource": "app", "message": "Couldn't find that app." });

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::world::World;
 
 #[tokio::test]
-async fn changes_are_noted_with_who_and_with_what() {
+async fn changes_are_recorded_with_actor_and_credential() {
     let t = World::start().await;
     t.app("dusk").await;
     let answer = t.owner.ask("PATCH", "/apps/dusk").header("x-forwarded-for", "6.6.6.6, 192.0.2.7");
@@ -181,7 +181,7 @@ fn old_hash(previous: &[u8], seq: i64, app: AppId) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_log_of_the_previous_version_goes_on() {
+async fn the_log_of_the_previous_version_continues() {
     let t = World::start().await;
     t.expects("the audit log was tampered with");
     t.app("dusk").await;
@@ -220,7 +220,7 @@ async fn the_log_of_the_previous_version_goes_on() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_written_anew_is_found() {
+async fn a_rewritten_log_is_detected() {
     let t = World::start().await;
     t.app("dusk").await;
     t.owner.patch("/apps/dusk/config-vars", json!({ "A": 1 })).await;

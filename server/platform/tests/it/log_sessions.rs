@@ -57,7 +57,7 @@ async fn a_session_opens_without_credentials() {
 }
 
 #[tokio::test]
-async fn a_tail_goes_on_and_events_can_be_taken_up_again() {
+async fn a_tail_continues_and_events_can_be_resumed() {
     let t = World::start().await;
     let run = talkative(&t).await;
     let address = session(&t, json!({ "tail": true, "lines": 1, "source": "app", "dyno": "web.1" })).await;

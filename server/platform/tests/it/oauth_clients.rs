@@ -89,7 +89,7 @@ async fn clients_are_made_shown_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn a_program_acts_for_whoever_allowed_it_and_only_so_far() {
+async fn a_program_acts_for_its_user_within_its_scope() {
     let bot = Bot::start().await;
     let t = &bot.t;
     let asked = t.owner.get(&format!("/oauth/consent?client_id={}&response_type=code&scope=read", bot.id)).await.json();
@@ -133,7 +133,7 @@ async fn a_program_acts_for_whoever_allowed_it_and_only_so_far() {
 }
 
 #[tokio::test]
-async fn nobody_is_sent_to_an_address_that_is_not_registered() {
+async fn only_registered_urls_are_redirect_targets() {
     let bot = Bot::start().await;
     for evil in [
         "https://evil.test/",

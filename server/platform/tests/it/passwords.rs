@@ -185,7 +185,7 @@ async fn passwords_are_off_until_an_administrator_turns_them_on() {
 }
 
 #[tokio::test]
-async fn nothing_is_in_force_before_a_code_and_nothing_is_told_twice() {
+async fn nothing_is_active_before_a_code_and_nothing_is_shown_twice() {
     let t = World::start().await;
     turn(&t, true).await;
     for (bad, says) in
@@ -336,7 +336,7 @@ async fn guessing_codes_is_shut_off_for_the_account_and_for_the_address() {
 }
 
 #[tokio::test]
-async fn others_do_not_shut_out_who_was_there_before() {
+async fn others_cannot_lock_out_known_clients() {
     let ada = Ada::start().await;
     ada.t.expects("password of stranger@example.com: try");
     assert_eq!(ada.right().send(&ada.t).await.status, 200);
@@ -396,7 +396,7 @@ async fn a_planted_session_is_worth_nothing_after_signing_in() {
 }
 
 #[tokio::test]
-async fn another_site_signs_nobody_in() {
+async fn another_site_cannot_sign_visitors_in() {
     let ada = Ada::start().await;
     for origin in ["http://evil.test", "null", "http://evil.localhost", "http://localhost.evil.test"] {
         let answer = Try { origin, ..ada.right() }.send(&ada.t).await;

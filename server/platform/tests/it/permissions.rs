@@ -218,7 +218,7 @@ async fn a_stranger_does_not_learn_that_an_app_exists() {
 }
 
 #[tokio::test]
-async fn a_stranger_gets_what_is_the_strangers() {
+async fn a_stranger_gets_only_public_responses() {
     let t = World::start().await;
     // No name that the platform generates contains this one.
     t.app("hidden").await;

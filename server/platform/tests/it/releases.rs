@@ -150,7 +150,7 @@ async fn releases_are_found_by_version_and_id() {
 }
 
 #[tokio::test]
-async fn a_slug_of_another_app_is_released_only_by_who_may_see_it() {
+async fn a_slug_of_another_app_is_released_only_with_access_to_it() {
     let t = World::start().await;
     t.app("dusk").await;
     let slug = t.slug("dusk", &[("web", "./server")]).await;

@@ -75,7 +75,7 @@ async fn a_link_does_nothing_until_its_own_page_sends_it() {
 }
 
 #[tokio::test]
-async fn a_link_says_whom_it_signs_in_and_who_is_here() {
+async fn a_link_shows_its_account_and_the_signed_in_one() {
     let t = World::start().await;
     let link = link(&t).await;
     let info = link.replace("/login/", "/sign-in-links/");

@@ -213,7 +213,7 @@ async fn what_rules_gave_goes_with_the_identity_and_with_the_provider() {
 }
 
 #[tokio::test]
-async fn nobody_begins_as_many_sign_ins_as_they_like() {
+async fn sign_in_attempts_are_limited() {
     let door = Door::open(json!({})).await;
     door.t.expects("sign-in attempts from");
     for _ in 0..302 {
@@ -380,7 +380,7 @@ async fn github_is_asked_for_the_verified_primary_address() {
 }
 
 #[tokio::test]
-async fn providers_are_for_administrators_and_secrets_for_nobody() {
+async fn providers_are_for_administrators_and_secrets_are_never_returned() {
     let door = Door::open(json!({})).await;
     let t = &door.t;
     t.owner.post("/teams", json!({ "name": "crew" })).await;

@@ -222,7 +222,7 @@ async fn apps_of_a_team_are_seen_joined_locked_and_given_away() {
 }
 
 #[tokio::test]
-async fn nobody_gives_more_than_they_have() {
+async fn nobody_can_grant_more_than_they_have() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;
     let bob = somebody(&t, "bob").await;

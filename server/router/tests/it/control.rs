@@ -27,7 +27,7 @@ async fn a_table_holds_from_the_answer_on_and_is_on_disk() {
 }
 
 #[tokio::test]
-async fn a_new_router_goes_on_with_the_last_table() {
+async fn a_new_router_continues_with_the_last_table() {
     let dyno = Dyno::saying("still here").await;
     let mut world = World::start().await;
     world.shop(Up, &[dyno.addr]).await;

@@ -257,7 +257,7 @@ async fn a_dyno_that_came_back_is_asked_again() {
 }
 
 #[tokio::test]
-async fn h26_an_expectation_nobody_meets_and_a_header_too_long() {
+async fn h26_an_unsupported_expectation_and_a_long_header() {
     let dyno = Dyno::saying("").await;
     let world = World::start().await;
     world.shop(Up, &[dyno.addr]).await;

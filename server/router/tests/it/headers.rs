@@ -15,7 +15,7 @@ async fn seen(lines: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_dyno_learns_who_asks_and_how() {
+async fn a_dyno_learns_the_client_and_its_scheme() {
     let head = seen("").await;
     assert_eq!(header(&head, "host"), Some("Shop.apps.test:5000"));
     assert_eq!(header(&head, "x-forwarded-for"), Some("127.0.0.1"));

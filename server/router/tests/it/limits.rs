@@ -87,7 +87,7 @@ async fn a_length_beside_chunks_smuggles_nothing() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_says_what_to_do() {
+async fn a_port_in_use_is_reported_with_advice() {
     let world = World::start().await;
     let other = tempfile::tempdir().unwrap();
     let config = router::Config::new(world.addr, other.path(), other.path().join("run"));

@@ -96,7 +96,7 @@ async fn a_restart_of_the_server_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_server_that_stays_away_is_said_so() {
+async fn a_server_that_stays_down_is_reported() {
     let world = World::with(Timeouts { platform: Duration::from_millis(200), ..patient() }).await;
     let sentence = "Wharf's control plane is restarting. Apps keep running.";
     let mut client = world.client().await;

@@ -70,7 +70,7 @@ async fn an_app_is_no_proxy_though_its_address_is_in_a_network_that_is_trusted()
 }
 
 #[tokio::test]
-async fn https_is_said_to_stay() {
+async fn https_sets_hsts() {
     let dyno = Dyno::saying("hello").await;
     let world = World::configured(behind_tls).await;
     world.shop(Up, &[dyno.addr]).await;

@@ -33,7 +33,7 @@ async fn what_is_no_file_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn an_ignore_file_that_is_a_link_or_a_pipe_is_told() {
+async fn an_ignore_file_that_is_a_link_or_a_pipe_is_reported() {
     let (_dir, mut host) = host_with("true");
     std::os::unix::fs::symlink("/etc/shadow", host.request.source.join(".slugignore")).unwrap();
     host.build().await.says("Ignoring .slugignore: it is a symbolic link or reached through one").slug_made();

@@ -45,7 +45,7 @@ for place in ("/app/big", "/tmp/big"):
 
 /// Loop devices may be announced but missing, as in many containers.
 #[test]
-fn a_machine_on_which_no_disk_can_be_mounted_goes_on_without() {
+fn a_machine_that_cannot_mount_disks_works_without() {
     // On a thread with its own mount namespace.
     let apart = std::thread::spawn(|| {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();

@@ -5,7 +5,7 @@ use dyno::Driver;
 use crate::world::{UID, World};
 
 #[tokio::test]
-async fn a_tenant_becomes_nobody_else() {
+async fn a_tenant_cannot_become_another_user() {
     let world = World::new();
     super::all_fail(
         &world,

@@ -86,7 +86,7 @@ async fn an_anchor_that_is_behind_is_no_alarm() {
 }
 
 #[tokio::test]
-async fn an_anchor_that_the_platform_did_not_write_is_told() {
+async fn a_foreign_anchor_is_reported() {
     let t = World::start().await;
     t.expects("the audit log was tampered with");
     t.app("dusk").await;
@@ -122,7 +122,7 @@ async fn whoever_sees_an_app_does_not_see_where_others_are() {
 }
 
 #[tokio::test]
-async fn every_change_is_noted_with_who_and_with_what() {
+async fn every_change_is_recorded_with_actor_and_credential() {
     let t = World::start().await;
     t.app("dusk").await;
     t.owner.post("/teams", json!({ "name": "acme" })).await;

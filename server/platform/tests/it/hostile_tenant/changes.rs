@@ -125,7 +125,7 @@ async fn whoever_has_to_do_with_an_app_is_told_before_and_after() {
 }
 
 #[tokio::test]
-async fn members_are_told_of_their_teams_before_and_after() {
+async fn members_are_notified_of_their_teams_before_and_after() {
     let t = World::start().await;
     let (ada, bob, eve) = (somebody(&t, "ada").await, somebody(&t, "bob").await, somebody(&t, "eve").await);
     done(&ada, "POST", "/teams", json!({ "name": "acme" })).await;

@@ -105,7 +105,7 @@ async fn downloads(t: &World) -> [String; 4] {
 }
 
 #[tokio::test]
-async fn bodies_that_nobody_reads_hold_no_connection() {
+async fn unread_bodies_hold_no_connection() {
     let t = World::start().await;
     let many = t.platform.db().options().get_max_connections() + 10;
     for address in downloads(&t).await {

@@ -28,7 +28,7 @@ pub fn packed(entries: &[Vec<u8>], zeros: u64) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_no_slug_is_told_and_never_becomes_usable() {
+async fn an_upload_that_is_no_slug_is_rejected_and_never_usable() {
     let t = World::start().await;
     t.app("dusk").await;
     let wish = json!({ "process_types": { "web": "ls -R /app" } });

@@ -169,7 +169,7 @@ fn all_routes() -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn nonsense_from_a_stranger_is_refused_and_harms_nobody() {
+async fn malformed_requests_of_a_stranger_are_rejected() {
     let t = World::start().await;
     // Wrong credentials are counted and logged.
     t.expects("locked for");
@@ -185,7 +185,7 @@ async fn nonsense_from_a_stranger_is_refused_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn nonsense_from_those_who_may_do_everything_is_refused_too() {
+async fn malformed_requests_of_administrators_are_rejected_too() {
     let t = World::start().await;
     // Wrong credentials are counted and logged.
     t.expects("locked for");

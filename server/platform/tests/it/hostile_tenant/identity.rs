@@ -27,7 +27,7 @@ async fn closed() -> Door {
 }
 
 #[tokio::test]
-async fn nobody_but_an_administrator_brings_new_people() {
+async fn only_administrators_invite_new_people_by_default() {
     let door = closed().await;
     let (t, eve) = (&door.t, somebody(&door.t, "eve").await);
     eve.post("/teams", json!({ "name": "trap" })).await;
@@ -59,7 +59,7 @@ async fn nobody_but_an_administrator_brings_new_people() {
 }
 
 #[tokio::test]
-async fn an_invitation_that_was_taken_back_admits_nobody() {
+async fn a_revoked_invitation_admits_nobody() {
     let door = closed().await;
     let t = &door.t;
     t.owner.post("/teams", json!({ "name": "crew" })).await;
@@ -109,7 +109,7 @@ async fn an_invitation_that_was_taken_back_admits_nobody() {
 }
 
 #[tokio::test]
-async fn nobody_keeps_here_whom_others_have_invited() {
+async fn accounts_invited_by_others_can_be_removed() {
     let door = closed().await;
     let (t, eve) = (&door.t, somebody(&door.t, "eve").await);
     t.owner.post("/teams", json!({ "name": "crew" })).await;
@@ -394,7 +394,7 @@ async fn what_a_person_decided_is_not_undone_by_a_rule() {
 }
 
 #[tokio::test]
-async fn pictures_of_other_sites_lock_nobody_out() {
+async fn images_on_other_sites_cannot_lock_users_out() {
     let door = Door::open(json!({})).await;
     let t = &door.t;
     t.expects("sign-in attempts from 192.0.2.7");

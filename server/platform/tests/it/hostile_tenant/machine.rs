@@ -71,7 +71,7 @@ async fn quota(who: &Actor, path: &str, name: &str) -> Option<(i64, Option<i64>)
 }
 
 #[tokio::test]
-async fn nobody_makes_ever_more_teams() {
+async fn teams_are_limited() {
     let t = World::start().await;
     let (ada, bob) = (somebody(&t, "ada").await, somebody(&t, "bob").await);
     let make = async |n: usize| ada.post("/teams", json!({ "name": format!("team-{n}") })).await;
@@ -100,7 +100,7 @@ async fn nobody_makes_ever_more_teams() {
 }
 
 #[tokio::test]
-async fn nobody_makes_ever_more_service_accounts() {
+async fn service_accounts_are_limited() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;
     ada.post("/teams", json!({ "name": "acme" })).await;
@@ -217,7 +217,7 @@ async fn more_tokens_are_no_more_requests_and_they_are_bounded() {
 }
 
 #[tokio::test]
-async fn programs_that_make_tokens_keep_nobody_from_signing_in() {
+async fn programs_that_create_tokens_do_not_block_logins() {
     let t = World::start().await;
     let made = async |ask: crate::world::Ask| ask.body("{}").await.status;
     let mut all = Vec::new();
@@ -234,7 +234,7 @@ async fn programs_that_make_tokens_keep_nobody_from_signing_in() {
 }
 
 #[tokio::test]
-async fn clients_of_one_owner_have_their_requests_and_nobody_elses() {
+async fn clients_of_one_owner_share_only_its_requests() {
     let bot = Bot::start().await;
     let t = &bot.t;
     let owner = t.stranger.account_info().await.unwrap().id;

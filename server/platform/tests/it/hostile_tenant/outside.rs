@@ -61,7 +61,7 @@ fn downloader(t: &World) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn a_source_that_kills_who_reads_it_fails_its_own_build() {
+async fn a_source_that_kills_its_reader_fails_its_own_build() {
     let t = World::start().await;
     t.app("dusk").await;
     let endless = || {

@@ -46,7 +46,7 @@ async fn count(t: &World, query: &'static str) -> i64 {
 const RUNNING: &str = "select count(*) from releases where status = 'pending' and started_at is not null";
 
 #[tokio::test]
-async fn one_owners_endless_phases_hold_up_nobody() {
+async fn endless_phases_of_one_owner_do_not_block_others() {
     let t = World::start().await;
     t.driver.react(|spec| if spec.name.starts_with("build.") { Reaction::Exit(0) } else { Reaction::Run });
     for n in 0..8 {
@@ -116,7 +116,7 @@ async fn the_next_phase_of_an_app_begins_when_the_one_before_ends() {
 }
 
 #[tokio::test]
-async fn a_phase_whose_job_is_lost_goes_on() {
+async fn a_phase_whose_job_is_lost_continues() {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Run);
     let slug = prepared(&t, &t.owner, "dusk").await;
@@ -160,7 +160,7 @@ async fn the_phases_of_a_destroyed_app_end_at_once() {
 }
 
 #[tokio::test]
-async fn a_database_in_which_many_wait_goes_on_after_the_upgrade() {
+async fn a_database_with_many_waiting_jobs_continues_after_the_upgrade() {
     let t = World::start().await;
     t.platform.leave_jobs();
     let slug = prepared(&t, &t.owner, "dusk").await;
@@ -358,7 +358,7 @@ async fn release_phases_that_run_ask_the_database_nothing() {
 }
 
 #[tokio::test]
-async fn the_output_of_a_phase_goes_on_where_it_stands_after_a_restart() {
+async fn the_output_of_a_phase_resumes_after_a_restart() {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Run);
     let slug = prepared(&t, &t.owner, "dusk").await;

@@ -136,7 +136,7 @@ async fn rows_that_cost_nothing_are_limited() {
 }
 
 #[tokio::test]
-async fn the_oldest_makes_room_where_nobody_should_be_refused() {
+async fn the_oldest_is_removed_instead_of_rejecting_new_ones() {
     let t = World::start().await;
     // Rows that have not expired, since retention removes those at any time.
     let ids = Ids::of(&t).await;

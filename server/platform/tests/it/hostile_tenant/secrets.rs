@@ -153,7 +153,7 @@ async fn addresses_of_before_are_sealed_and_read_all_the_time() {
 }
 
 #[tokio::test]
-async fn addresses_of_sources_are_for_who_may_deploy_and_uploads_for_who_made_them() {
+async fn source_urls_are_for_deployers_and_uploads_for_their_owners() {
     let t = World::start().await;
     t.app("dusk").await;
     viewer(&t, "dusk").await;

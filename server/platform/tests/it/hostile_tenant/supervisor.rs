@@ -71,7 +71,7 @@ async fn one_owners_many_dynos_are_not_started_before_anothers_first() {
 }
 
 #[tokio::test]
-async fn nobody_waits_until_the_output_of_a_dead_dyno_is_read() {
+async fn reading_the_output_of_a_dead_dyno_blocks_nobody() {
     let t = World::start().await;
     hog(&t).await;
     scale(&t.stranger, "hog", 1).await;

@@ -42,7 +42,7 @@ fn offer(app: &str, to: &str) -> AppTransferCreate {
 }
 
 #[tokio::test]
-async fn nobody_goes_on_as_a_service_account_after_a_suspension() {
+async fn a_suspended_user_cannot_continue_as_a_service_account() {
     let t = World::start().await;
     let (eve, bob) = (somebody(&t, "eve").await, somebody(&t, "bob").await);
     eve.post("/teams", json!({ "name": "acme" })).await;
@@ -90,7 +90,7 @@ async fn nobody_gets_more_teams_by_taking_them_over() {
 }
 
 #[tokio::test]
-async fn nobody_is_given_an_app_that_they_did_not_ask_for() {
+async fn nobody_gets_an_app_without_their_consent() {
     let t = World::start().await;
     let (eve, bob) = (somebody(&t, "eve").await, somebody(&t, "bob").await);
     eve.post("/teams", json!({ "name": "acme" })).await;

@@ -304,7 +304,7 @@ async fn archives_and_sources_that_nothing_names_are_removed() {
 }
 
 #[tokio::test]
-async fn an_upload_that_the_disk_has_no_room_for_is_told_so() {
+async fn an_upload_without_disk_space_is_rejected() {
     let t = World::start().await;
     let folder = t.data().join("sources");
     let small = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "none"]).arg(&folder).status().unwrap();

@@ -31,7 +31,7 @@ async fn seen(host: &str, lines: &str, tell: impl FnOnce(&mut Config)) -> String
 }
 
 #[tokio::test]
-async fn claims_of_strangers_reach_nobody() {
+async fn claims_of_untrusted_clients_are_removed() {
     for host in ["shop.apps.test", "wharf.test"] {
         let head = seen(host, CLAIMS, |_| ()).await;
         let lower = head.to_ascii_lowercase();

@@ -46,7 +46,7 @@ async fn answers_that_can_be_read_in_two_ways_do_not_arrive() {
 }
 
 #[tokio::test]
-async fn a_length_is_said_once() {
+async fn a_length_is_stated_once() {
     for length in ["Content-Length: 2\r\nContent-Length: 2\r\n", "Content-Length: 2, 2\r\n", "Content-Length: 02\r\n"] {
         let head = head_of(format!("HTTP/1.1 200 OK\r\n{length}\r\nhi")).await;
         assert_eq!(head.matches("content-length: 2").count(), 1, "{head}");
@@ -59,7 +59,7 @@ async fn a_length_is_said_once() {
 
 /// Data after a complete response does not belong to any response.
 #[tokio::test]
-async fn an_answer_that_nobody_asked_for_is_not_given_to_the_next_visitor() {
+async fn an_unrequested_response_is_not_sent_to_the_next_visitor() {
     let planted = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nplanted";
     for first in [
         format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi{planted}"),
@@ -106,7 +106,7 @@ async fn endless_answers_end() {
 }
 
 #[tokio::test]
-async fn no_change_of_protocol_that_nobody_asked_for() {
+async fn no_unrequested_change_of_protocol() {
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nraw bytes";
     assert!(head_of(switch).await.starts_with("http/1.1 503"));
     let asks = |protocol: &str, more: &str| {

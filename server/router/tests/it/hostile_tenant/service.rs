@@ -88,7 +88,7 @@ async fn eleven_hundred_halves_of_requests_change_nothing_for_others() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_at_work_everywhere_is_told_to_wait() {
+async fn an_address_with_all_its_slots_in_use_has_to_wait() {
     let dyno = silent_dyno().await;
     let world = World::configured(|config| config.limits.per_address = 3).await;
     world.shop(Up, &[dyno.addr]).await;
@@ -170,7 +170,7 @@ async fn a_body_that_trickles_towards_the_platform_is_let_go() {
 }
 
 #[tokio::test]
-async fn a_long_upload_that_gets_on_goes_on() {
+async fn a_long_upload_with_progress_continues() {
     let world = World::configured(hurried).await;
     world.shop(Up, &[]).await;
     server(&world);
@@ -189,7 +189,7 @@ async fn a_long_upload_that_gets_on_goes_on() {
 }
 
 #[tokio::test]
-async fn an_answer_of_the_platform_that_nobody_takes_is_broken_off() {
+async fn an_unread_response_of_the_platform_is_aborted() {
     let world = World::configured(hurried).await;
     world.shop(Up, &[]).await;
     let (client, mut conn) = stream(&world).await;

@@ -201,7 +201,7 @@ async fn heads_are_strict() {
 
 /// A line may end without CR, as the standard allows, because it is rewritten with one.
 #[tokio::test]
-async fn ends_of_lines_are_written_anew() {
+async fn line_ends_are_normalized() {
     let host = HOST.trim_end();
     for request in [
         format!("GET /a HTTP/1.1\n{host}\nX: y\n\n"),

@@ -228,7 +228,7 @@ async fn slugs_that_were_never_released_are_removed_unless_a_build_may_release_t
 }
 
 #[tokio::test]
-async fn the_oldest_releases_go_with_what_only_they_had() {
+async fn the_oldest_releases_are_deleted_with_unshared_data() {
     let w = World::start().await;
     let (app, other) = (w.app("dusk").await, w.app("dawn").await);
     let row = |app, checksum| w.slug_row(app, Some(checksum));
