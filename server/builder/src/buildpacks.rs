@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_of_a_path_is_kept() {
+    fn a_path_is_rejected_with_the_url_to_use() {
         assert!(Buildpack::parse("/srv/packs/a").unwrap_err().ends_with(": file:///srv/packs/a"));
     }
 }

@@ -109,7 +109,7 @@ async fn a_revoked_invitation_admits_nobody() {
 }
 
 #[tokio::test]
-async fn accounts_invited_by_others_can_be_removed() {
+async fn others_cannot_preserve_an_invited_account() {
     let door = closed().await;
     let (t, eve) = (&door.t, somebody(&door.t, "eve").await);
     t.owner.post("/teams", json!({ "name": "crew" })).await;
