@@ -34,7 +34,8 @@ impl Platform {
 
     /// Like [`Platform::open`], with the given driver. For tests.
     ///
-    /// # Errors As [`Platform::open`].
+    /// # Errors
+    /// As [`Platform::open`].
     pub async fn open_with(config: Config, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
         for folder in ["slugs", "unpacked", "builds", "logs", "tmp", "metrics"] {
             let folder = config.data.join(folder);

@@ -82,7 +82,8 @@ pub(crate) struct Background(OnceLock<Mutex<Work>>);
 impl Background {
     /// Takes over the started work.
     ///
-    /// # Errors When work was started before.
+    /// # Errors
+    /// When work was started before.
     pub fn begin(&self, work: Work) -> anyhow::Result<()> {
         self.0.set(Mutex::new(work)).map_err(|_| anyhow::anyhow!("the platform was started twice"))
     }
