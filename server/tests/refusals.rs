@@ -30,7 +30,7 @@ fn curl(world: &World, file: &str, path: &str, options: &[&str]) -> String {
 }
 
 #[test]
-fn who_is_refused_while_they_send_is_told_why() {
+fn a_client_rejected_while_sending_gets_the_reason() {
     let world = World::new();
     let mut up = world.up(&[]);
     world.api("POST", "/teams", json!({ "name": "crew" }));

@@ -304,7 +304,7 @@ fn behind_tls_visitors_have_addresses_of_their_own() {
 }
 
 #[test]
-fn tls_without_a_proxy_that_is_trusted_is_told() {
+fn tls_without_a_trusted_proxy_is_reported() {
     let world = World::new();
     // The width of columns depends on their contents.
     let words = |text: &[u8]| String::from_utf8_lossy(text).split_whitespace().collect::<Vec<_>>().join(" ");

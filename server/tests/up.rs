@@ -118,7 +118,7 @@ fn dynos_outlive_the_platform_when_they_shall() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_in_a_sentence() {
+fn unusable_settings_have_a_message() {
     let world = World::new();
     let check = |command: &mut Command, words: &str| {
         let said = world.refusal(command);

@@ -87,7 +87,7 @@ fn help_lists_commands_and_explains_one() {
 }
 
 #[test]
-fn wrong_usage_is_1_and_says_what_is_missing() {
+fn wrong_usage_exits_with_1_and_names_what_is_missing() {
     let home = Home::new();
     let said = home.wharf(&["config:set"]);
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""));

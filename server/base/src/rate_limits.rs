@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_too_much_is_told_to_wait() {
+    fn clients_beyond_their_limit_have_to_wait() {
         let (limits, budget) = (RateLimits::default(), Budget::default());
         assert!(all(&limits, ONE, ONE, token) >= MOST);
         let refused = limits.take(ONE, ONE, token(), Some(&budget)).unwrap_err();

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_for_its_purpose_only() {
+    fn encrypted_values_can_only_be_decrypted_for_their_purpose() {
         let sealed = secrets().seal("config", b"hello");
         assert_eq!(secrets().open("config", &sealed).unwrap(), b"hello");
         assert!(secrets().open("token", &sealed).is_err());
@@ -207,7 +207,7 @@ mod tests {
 
     /// Made by the first version with the key of [`secrets`]; databases, files and browsers hold such values.
     #[test]
-    fn what_the_first_version_made_is_still_valid() {
+    fn values_of_the_first_version_are_still_valid() {
         let id = Uuid::from_u128(0x0198_a5b3_7c4e_7d10_8000_0123_4567_89ab);
         let bearer = Bearer {
             account: AccountId::from_u128(0x0198_a5b3_0000_7000_8000_0000_0000_000a),

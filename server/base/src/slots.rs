@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_want_to_wait_is_told() {
+    async fn requests_that_must_not_wait_fail_immediately() {
         let slots = Slots::new("streams", 2, 0, 4);
         let (ada, bob, cy) = (AccountId::now_v7(), AccountId::now_v7(), AccountId::now_v7());
         let held = [slots.try_take(ada).unwrap(), slots.try_take(ada).unwrap()];

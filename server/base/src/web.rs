@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_streamed_is_not_put_into_memory_for_a_tag() {
+    fn streamed_responses_have_no_etag() {
         let tagged = |body: Body| {
             let json = [(header::CONTENT_TYPE, "application/json")];
             let response = futures::executor::block_on(tag((json, body).into_response(), None));
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_said_in_a_way_that_helps() {
+    fn internal_errors_have_helpful_messages() {
         let full = anyhow::anyhow!("could not extend file: No space left on device").context("use the database");
         let answer = |path: &str, cause: &anyhow::Error| {
             let response = fault("R1", cause, path);

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_buildpack_gets_a_sentence() {
+    fn invalid_buildpacks_have_a_message() {
         assert!(Buildpack::parse("heroku/cobol").unwrap_err().contains("heroku/cobol"));
         for bad in [
             "",

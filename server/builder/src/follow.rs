@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_made_fit_for_a_terminal() {
+    fn lines_are_sanitized_for_a_terminal() {
         assert_eq!(line(b"plain"), "plain");
         assert_eq!(line(b"windows\r"), "windows");
         assert_eq!(line(b"10%\r50%\r100%"), "100%");

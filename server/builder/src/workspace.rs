@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_builds_leave_is_known_by_its_name() {
+    fn leftovers_of_builds_are_recognized_by_name() {
         let id = BuildId::now_v7();
         for name in ["build-ID", "build-ID.img", "build-ID.open", "cache-ID", "slug-ID.tar.zst"] {
             assert_eq!(of_build(&name.replace("ID", &id.get().simple().to_string())), Some(id), "{name}");

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_wants_is_deleted_unread_while_the_dyno_goes_on() {
+    async fn unneeded_output_is_deleted_unread_while_the_dyno_runs() {
         let world = world();
         let stop = Stop { limit: LONG, grace: Duration::from_millis(50), cancel: &world.cancel };
         let mut output = Small::default();

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_platform_says_stays_one_line() {
+    fn lines_of_the_platform_are_not_split() {
         let texts = |new: NewLine| new.texts().collect::<Vec<_>>();
         let text = "Starting process with command `a\rheroku[web.1]: b\nc`\n";
         let one = ["Starting process with command `a heroku[web.1]: b c`"];

@@ -297,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_that_go_on_are_one_event() {
+    fn continuing_errors_are_one_event() {
         let from = DateTime::UNIX_EPOCH;
         let points = [0, 20, 40, 60, 200, 210].map(|second| {
             let at = from + chrono::Duration::seconds(second);

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_belongs_to_another_user_is_put_aside_until_nobody_uses_it() {
+    fn files_of_another_user_are_moved_aside_until_unused() {
         let data = tempfile::tempdir().unwrap();
         let (unpacked, tmp) = (data.path().join("unpacked/app"), data.path().join("tmp"));
         fs::create_dir_all(unpacked.join("old")).unwrap();

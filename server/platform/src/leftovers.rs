@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_called_like_an_app_is_found_when_it_is_old() {
+    fn old_folders_named_after_apps_are_found() {
         let data = tempfile::tempdir().unwrap();
         let app = AppId::now_v7();
         let called = [("git", ".git"), ("git", ".unfinished"), ("cache", ""), ("unpacked", ""), ("metrics", "")];

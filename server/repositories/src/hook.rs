@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_begins_like_a_deployed_branch_is_not_deployed() {
+    fn branches_with_the_prefix_of_a_deployed_one_are_not_deployed() {
         for name in ["refs/heads/main/x", "refs/heads/mainly", "refs/heads/Main", "refs/tags/main"] {
             let said = answer(&[("2", name)]);
             assert!(said.contains(&format!("ng {name} only main and master are deployed")), "{said}");

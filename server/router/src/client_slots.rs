@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_so_many_places_and_no_more() {
+    fn slots_of_an_address_are_limited() {
         let slots = ClientSlots::new(2, 100);
         let clients = [client(), client(), client(), client()];
         clients.iter().for_each(|client| client.begin_request());

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_counted_and_said_once() {
+    fn a_flood_is_counted_and_reported_once() {
         let notice = Notice::default();
         let mut reported = Vec::new();
         for _ in 0..1000 {

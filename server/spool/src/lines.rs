@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_replaced_wherever_it_is_cut() {
+    fn invalid_utf_8_is_replaced_wherever_it_is_split() {
         let text = b"\xff\xc3\n\xe2\x82\n\xf0\x9f\x98 a\n\x80\x80\n\xe2\x82";
         for chunk in 1..text.len() {
             let (lines, _, rest) = all(text, 100, chunk);

@@ -268,7 +268,7 @@ fn a_reader_with_nothing_to_read_knows_it_and_is_late_for_a_few_looks_only() {
 }
 
 #[test]
-fn what_is_no_file_is_not_read() {
+fn special_files_are_not_read() {
     let dir = tempfile::tempdir().unwrap();
     let secret = dir.path().join("secret");
     std::fs::write(&secret, "1 o secret\n").unwrap();

@@ -82,7 +82,7 @@ fn trees_that_unfold_are_refused_before_they_are_unfolded() {
 }
 
 #[test]
-fn what_is_too_large_for_a_push_fails_that_push_alone() {
+fn a_too_large_push_fails_alone() {
     let world = World::new();
     let mut up = world.up(&["--git-push-mb", "4", "--git-memory-mb", "64"]);
     let repo = Repo::new(&world, "large");

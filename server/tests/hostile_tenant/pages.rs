@@ -45,7 +45,7 @@ fn sign_in(world: &World) -> String {
 }
 
 #[test]
-fn what_is_in_an_address_does_not_become_markup() {
+fn text_in_a_url_does_not_become_markup() {
     let world = World::new();
     let mut up = world.up(&[]);
     let cookie = sign_in(&world);

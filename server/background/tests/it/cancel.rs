@@ -166,7 +166,7 @@ async fn what_waits_is_waited_for_no_more() {
 }
 
 #[tokio::test]
-async fn what_runs_is_stopped_by_whichever_server_runs_it() {
+async fn work_is_cancelled_by_the_server_that_runs_it() {
     let w = World::start().await;
     let worker = w.worker().await;
     let job = w.enqueue(How::Hangs).await;

@@ -177,7 +177,7 @@ async fn a_job_is_run_once() {
 }
 
 #[tokio::test]
-async fn what_was_not_committed_is_no_job() {
+async fn an_uncommitted_job_does_not_exist() {
     let w = World::start().await;
     let mut tx = w.pool.begin().await.unwrap();
     assert!(enqueue(&mut tx, &Cook::new(How::Well)).await.unwrap());
@@ -229,7 +229,7 @@ async fn after_the_last_attempt_it_gives_up() {
 }
 
 #[tokio::test]
-async fn what_will_never_work_is_not_tried_again() {
+async fn permanent_failures_are_not_retried() {
     let w = World::start().await;
     for (how, why) in [(How::Burnt, "it is burnt"), (How::Panics, "the job panicked: no pan")] {
         let job = Cook::new(how);

@@ -159,7 +159,7 @@ async fn who_is_woken_between_looking_and_waiting_looks_again() {
 }
 
 #[tokio::test]
-async fn to_wake_what_does_not_wait_changes_nothing() {
+async fn waking_a_job_that_does_not_wait_changes_nothing() {
     let h = Harbour::start().await;
     let nobody = Unload(Uuid::now_v7());
     h.wake(&nobody).await;

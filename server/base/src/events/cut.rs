@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_cut_and_says_so() {
+    fn long_values_are_truncated_and_marked() {
         assert_eq!(text("é".repeat(1001)), "é".repeat(999) + "…");
         let names: Vec<String> = (0..1000).map(|n| format!("{n}{}", "x".repeat(250))).collect();
         let odd = "\u{1}\"\\é".repeat(1 << 20);

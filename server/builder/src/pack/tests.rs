@@ -112,7 +112,7 @@ fn both(most: &Most, make: impl FnOnce(&Path)) -> [Result<(), String>; 2] {
 }
 
 #[test]
-fn what_is_packed_is_what_is_unpacked() {
+fn packing_and_unpacking_have_the_same_limits() {
     let most = || Most { packed: 1 << 30, unpacked: 1000, bounds: Bounds { depth: 4, path: 40, entries: 6 } };
     let write = |path: &Path, name: &str, size: usize| fs::write(path.join(name), "x".repeat(size)).unwrap();
     let deep = |levels: usize| move |path: &Path| fs::create_dir_all(path.join(vec!["d"; levels].join("/"))).unwrap();

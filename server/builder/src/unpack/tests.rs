@@ -162,7 +162,7 @@ async fn sources_of_all_kinds() {
 }
 
 #[tokio::test]
-async fn what_is_no_source_is_the_apps_fault() {
+async fn an_invalid_source_is_an_error_of_the_app() {
     let whole = gzip(&archive(&[(Regular, "a", &"x".repeat(100_000))]));
     for bytes in [&b""[..], b"hello", &[0x1f, 0x8b, 1, 2, 3], &whole[..whole.len() / 2], &[0; 1024]] {
         let (dir, done) = source(bytes).await;
@@ -309,7 +309,7 @@ async fn wait_until_free(disk: &Path, bytes: u64) {
 }
 
 #[tokio::test]
-async fn what_the_machine_has_no_room_for_is_not_unpacked() {
+async fn an_archive_that_exceeds_the_disk_is_not_unpacked() {
     let dir = tempfile::tempdir().unwrap();
     let (disk, file) = (dir.path().join("disk"), dir.path().join("slug.tar"));
     fs::create_dir(&disk).unwrap();

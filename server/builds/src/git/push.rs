@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_without_web_is_not_told_to_scale_it() {
+    fn an_app_without_web_gets_no_advice_to_scale_it() {
         let said = |types: &[(&str, i32)]| no_web(&formation(types), "dusk").join("\n");
         assert_eq!(
             said(&[("web", 0)]),

@@ -238,7 +238,7 @@ async fn when_the_shim_is_killed_everything_dies() {
 }
 
 #[tokio::test]
-async fn what_a_reboot_left_is_said_to_be_stopped() {
+async fn dynos_lost_in_a_reboot_are_reported_as_stopped() {
     let world = World::new();
     let spec = world.spec("exec sleep 1000");
     world.start(&spec).await;
@@ -255,7 +255,7 @@ async fn what_a_reboot_left_is_said_to_be_stopped() {
 }
 
 #[tokio::test]
-async fn a_dyno_that_cannot_start_says_why() {
+async fn a_dyno_that_cannot_start_has_a_reason() {
     let world = World::new();
     let mut spec = world.spec("true");
     spec.root.artifact = Artifact::Slug("/no/such/slug".into());

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_goes_before_what_is_not() {
+    fn signed_claims_have_priority() {
         let mut claims = json!({ "sub": "1", "email": "a@b.c" });
         add(&mut claims, json!({ "email": "boss@b.c", "email_verified": true, "groups": ["dev"] }));
         let person = person(&claims, "groups").unwrap();

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_guessed_first_is_refused() {
+    fn common_passwords_are_rejected() {
         let check = |password: &str| check_new(password, "ada.lovelace@example.com").map_err(|err| err.to_string());
         for fine in ["correct horse", "            !?:.", "пароль-длинный", "123456789012"] {
             assert_eq!(check(fine), Ok(()), "{fine}");

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_waits_for_a_reader_who_does_not_read_is_bounded_in_bytes() {
+    async fn the_buffer_of_an_idle_reader_is_bounded_in_bytes() {
         let (out, mut outbox) = channel();
         let value = ToBrowser::Value { id: 1, value: json!("x".repeat(100 << 10)) };
         assert_eq!([(); 3].map(|()| out.send(&value).now_or_never()), [Some(true), Some(true), None]);

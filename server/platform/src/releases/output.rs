@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_and_not_noted_is_written_again_and_nothing_twice() {
+    fn output_after_the_stored_position_is_written_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app").join("release.log");
         let mut file = Bounded::open(&path, 1000).unwrap();

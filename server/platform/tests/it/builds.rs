@@ -77,7 +77,7 @@ async fn a_build_becomes_a_release() {
 }
 
 #[tokio::test]
-async fn a_build_that_fails_says_so_and_changes_nothing() {
+async fn a_failed_build_is_reported_and_changes_nothing() {
     let t = World::start().await;
     t.app("dusk").await;
     t.driver.react(|_| Reaction::Exit(1));
@@ -162,7 +162,7 @@ async fn output_is_streamed_as_it_comes_and_from_any_place() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_built_is_refused_or_fails() {
+async fn invalid_sources_are_rejected_or_fail() {
     let t = World::start().await;
     t.app("dusk").await;
     for odd in [

@@ -58,7 +58,7 @@ pub async fn listening(t: &World) {
 }
 
 #[tokio::test]
-async fn what_one_server_changes_is_shown_by_another() {
+async fn changes_of_one_server_are_shown_by_another() {
     let t = World::start().await;
     let other = t.other_server().await;
     let app = t.app("dusk").await.id;
@@ -124,7 +124,7 @@ async fn whoever_may_have_missed_a_change_reads_everything_again() {
 }
 
 #[tokio::test]
-async fn what_is_rolled_back_is_published_to_nobody() {
+async fn rolled_back_changes_are_not_published() {
     let t = World::start().await;
     let other = t.other_server().await;
     connected(&t.platform, other.platform()).await;

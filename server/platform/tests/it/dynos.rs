@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::{World, until};
 
 #[tokio::test]
-async fn a_crashed_dyno_says_why_and_is_started_again() {
+async fn a_crashed_dyno_has_a_reason_and_is_restarted() {
     let t = World::start().await;
     t.app("dusk").await;
     t.driver.react(|_| Reaction::Exit(7));
@@ -76,7 +76,7 @@ async fn the_supervisor_rests_while_dynos_crash_or_do_not_listen_yet() {
 }
 
 #[tokio::test]
-async fn what_a_dyno_uses_is_measured() {
+async fn usage_of_a_dyno_is_measured() {
     let t = World::start().await;
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
@@ -221,7 +221,7 @@ pub fn routes(t: &World) -> Vec<std::net::SocketAddr> {
 }
 
 #[tokio::test]
-async fn what_a_dyno_says_is_in_the_log_to_the_last_line() {
+async fn output_of_a_dyno_is_in_the_log_to_the_last_line() {
     let t = World::start().await;
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
@@ -237,7 +237,7 @@ async fn what_a_dyno_says_is_in_the_log_to_the_last_line() {
 }
 
 #[tokio::test]
-async fn dynos_go_on_while_the_platform_is_away() {
+async fn dynos_keep_running_while_the_platform_is_down() {
     let t = World::start().await;
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
@@ -293,7 +293,7 @@ async fn what_does_not_stop_is_killed() {
 }
 
 #[tokio::test]
-async fn what_does_not_listen_in_time_is_killed() {
+async fn a_web_dyno_that_does_not_listen_in_time_is_killed() {
     let t = World::start().await;
     t.app("dusk").await;
     t.driver.react(|_| Reaction::Deaf);
@@ -309,7 +309,7 @@ async fn what_does_not_listen_in_time_is_killed() {
 }
 
 #[tokio::test]
-async fn the_router_is_told_what_changes() {
+async fn the_router_gets_changed_tables() {
     let t = World::start().await;
     let app = t.app("dusk").await;
     let table = async |expected: &str| {

@@ -141,7 +141,7 @@ async fn verdict(t: &World) -> (Option<i64>, String) {
 }
 
 #[tokio::test]
-async fn what_was_tampered_with_is_found() {
+async fn tampering_is_detected() {
     for (change, at, what) in [
         ("update events set summary = 'x' where seq = 2", 2, "was changed"),
         ("update events set address = null, data = '{}' where seq = 4", 4, "was changed"),

@@ -146,7 +146,7 @@ async fn values_and_lines_come_as_they_change() {
 }
 
 #[tokio::test]
-async fn what_one_may_not_see_is_refused() {
+async fn invisible_topics_are_rejected() {
     let t = World::start().await;
     t.app("dusk").await;
     let host = serve(&t).await;

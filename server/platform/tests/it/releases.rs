@@ -81,7 +81,7 @@ async fn process_types_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn going_back_brings_code_and_configuration() {
+async fn a_rollback_restores_code_and_config() {
     let t = World::start().await;
     t.app("dusk").await;
     t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1", "GONE": "x" })).await;
@@ -162,7 +162,7 @@ async fn a_slug_of_another_app_is_released_only_with_access_to_it() {
 }
 
 #[tokio::test]
-async fn what_was_promoted_outlives_the_app_that_it_comes_from() {
+async fn a_promoted_slug_outlives_its_original_app() {
     let t = World::start().await;
     let stage = t.app("stage").await;
     t.app("prod").await;
@@ -244,7 +244,7 @@ async fn a_release_phase_that_fails_leaves_the_release_before_alone() {
 }
 
 #[tokio::test]
-async fn what_changed_between_two_releases_is_told_without_values() {
+async fn changes_between_releases_are_shown_without_values() {
     let t = World::start().await;
     t.app("dusk").await;
     t.owner.patch("/apps/dusk/config-vars", json!({ "KEPT": "1", "OLD": "secret-1" })).await;

@@ -114,7 +114,7 @@ async fn a_job_is_cancelled_once_and_by_whom_is_noted() {
 }
 
 #[tokio::test]
-async fn what_must_not_be_cancelled_says_what_to_do_instead() {
+async fn jobs_that_cannot_be_cancelled_give_advice() {
     let t = World::start().await;
     t.platform.leave_jobs();
     for (kind, advice) in [
@@ -171,7 +171,7 @@ async fn jobs_are_found_by_state_and_kind_and_show_no_parameters() {
 }
 
 #[tokio::test]
-async fn the_platform_tells_when_jobs_have_changed() {
+async fn the_platform_reports_when_jobs_have_changed() {
     let t = World::start().await;
     t.begun().await;
     let before = t.owner.platform_info().await.unwrap().jobs_changed_at.unwrap();

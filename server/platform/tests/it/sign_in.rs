@@ -180,7 +180,7 @@ async fn rules_put_people_into_teams_and_take_them_out() {
 }
 
 #[tokio::test]
-async fn what_rules_gave_goes_with_the_identity_and_with_the_provider() {
+async fn grants_of_rules_end_with_the_identity_and_the_provider() {
     let rules = json!([{ "domain": "acme.test", "team": "crew", "role": "member" },
                        { "group": "ops", "admin": true }]);
     let door = Door::open(json!({})).await;

@@ -88,7 +88,7 @@ async fn a_socket_shows_no_more_of_an_app_that_one_was_taken_off() {
 }
 
 #[tokio::test]
-async fn what_a_role_loses_is_named() {
+async fn a_lost_right_is_reported() {
     let t = World::start().await;
     let (ada, bob) = two(&t).await;
     let host = serve(&t).await;
@@ -111,7 +111,7 @@ async fn what_a_role_loses_is_named() {
 }
 
 #[tokio::test]
-async fn what_a_crashed_dyno_said_last_is_for_who_may_read_the_log() {
+async fn last_output_of_a_crashed_dyno_requires_log_access() {
     let t = World::start().await;
     let (ada, bob) = two(&t).await;
     ada.patch("/teams/apps/dusk/collaborators/bob@example.com", json!({ "permissions": ["status"] })).await;
@@ -313,7 +313,7 @@ async fn changes_of_others_cost_an_open_stream_no_query() {
 }
 
 #[tokio::test]
-async fn what_a_program_has_open_ends_with_its_token() {
+async fn streams_of_a_program_end_with_its_token() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;
     ada.post("/teams", json!({ "name": "acme" })).await;

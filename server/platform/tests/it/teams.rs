@@ -124,7 +124,7 @@ async fn an_address_without_an_account_waits_for_its_owner() {
 }
 
 #[tokio::test]
-async fn who_is_invited_says_yes_or_no() {
+async fn an_invitee_accepts_or_declines() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;
     let bob = somebody(&t, "bob").await;

@@ -47,7 +47,7 @@ async fn every_item_is_on_one_page_whatever_the_usual_order_is() {
 }
 
 #[tokio::test]
-async fn what_has_not_changed_is_not_sent_again() {
+async fn unchanged_values_are_not_sent_again() {
     let t = World::start().await;
     t.app("dusk").await;
     let first = t.owner.get("/apps/dusk").await;
@@ -62,7 +62,7 @@ async fn what_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn every_answer_has_an_id_and_says_how_many_are_left() {
+async fn every_response_has_an_id_and_the_remaining_requests() {
     let t = World::start().await;
     let left = |answer: &crate::world::Answer| answer.header("ratelimit-remaining").parse::<i64>().unwrap();
     let first = t.owner.get("/account").await;

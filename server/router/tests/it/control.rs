@@ -51,7 +51,7 @@ async fn a_broken_copy_does_not_keep_the_router_down() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_table_is_refused_with_a_sentence() {
+async fn an_invalid_table_is_rejected_with_a_message() {
     let world = World::start().await;
     world.shop(NoWeb, &[]).await;
     let socket = world.dir.path().join("run/router.sock");

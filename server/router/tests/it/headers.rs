@@ -29,7 +29,7 @@ async fn a_dyno_learns_the_client_and_its_scheme() {
 }
 
 #[tokio::test]
-async fn what_the_client_claims_is_kept_or_replaced() {
+async fn claims_of_the_client_are_kept_or_replaced() {
     let head = seen(
         "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: gopher\r\nX-Request-Id: abcdefghijklmnopqrst\r\n\
          Via: 1.0 other\r\nX-Request-Start: 1\r\n",

@@ -3,7 +3,7 @@
 use crate::support::host_with;
 
 #[tokio::test]
-async fn what_a_build_leaves_is_not_followed() {
+async fn links_left_by_a_build_are_not_followed() {
     let (_dir, mut host) = host_with(
         "ln -s /etc/shadow Procfile; ln -s /etc/shadow copy; mkfifo pipe; ln -sf /etc/shadow /tmp/out/release.yml",
     );
@@ -17,7 +17,7 @@ async fn what_a_build_leaves_is_not_followed() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_not_waited_for() {
+async fn special_files_do_not_block() {
     for (make, said) in [
         ("mkfifo Procfile", "it is not a regular file"),
         ("mkdir Procfile", "it is not a regular file"),

@@ -54,7 +54,7 @@ async fn a_dyno_has_three_descriptors_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_a_dyno_makes_is_its_users_on_the_host() {
+async fn files_of_a_dyno_belong_to_its_user_on_the_host() {
     use std::os::unix::fs::MetadataExt;
     let world = World::new();
     let shared = world.slug(&[]);

@@ -72,7 +72,7 @@ fn serve(app: &App, rows: &[Row], expected: &[u128]) {
 }
 
 #[test]
-fn what_is_wanted_is_started_and_nothing_else() {
+fn only_desired_dynos_are_started() {
     let app = app(1, &[("web", 2), ("worker", 1), ("clock", 0)]);
     check(Some(&app), &[], &["create web.1", "create web.2", "create worker.1"]);
     let running = [row(1, "web.1", 1, Up), row(2, "web.2", 1, Starting), row(3, "worker.1", 1, Up)];
@@ -144,7 +144,7 @@ fn another_size_means_other_dynos() {
 }
 
 #[test]
-fn what_does_not_stop_in_time_is_killed_once() {
+fn a_dyno_that_does_not_stop_in_time_is_killed_once() {
     let app = app(1, &[]);
     let mut stopping = row(1, "web.1", 1, Down);
     stopping.stopping_at = Some(now() - Duration::seconds(29));

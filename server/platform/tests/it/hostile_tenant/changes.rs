@@ -54,7 +54,7 @@ async fn done(who: &Actor, method: &str, path: &str, body: Value) {
 }
 
 #[tokio::test]
-async fn what_strangers_change_is_told_to_nobody_else() {
+async fn changes_of_strangers_are_not_sent_to_others() {
     let t = World::start().await;
     let (ada, eve) = (somebody(&t, "ada").await, somebody(&t, "eve").await);
     let host = serve(&t).await;
@@ -82,7 +82,7 @@ async fn what_strangers_change_is_told_to_nobody_else() {
 }
 
 #[tokio::test]
-async fn whoever_has_to_do_with_an_app_is_told_before_and_after() {
+async fn people_of_an_app_are_notified_before_and_after() {
     let t = World::start().await;
     let (ada, bob) = (somebody(&t, "ada").await, somebody(&t, "bob").await);
     done(&ada, "POST", "/apps", json!({ "name": "dawn" })).await;

@@ -128,7 +128,7 @@ async fn unread_bodies_hold_no_connection() {
 }
 
 #[tokio::test]
-async fn an_account_has_so_many_downloads_open_and_no_more() {
+async fn downloads_of_an_account_are_limited() {
     let t = World::start().await;
     let [slug, source, ..] = downloads(&t).await;
     for address in [slug, source] {

@@ -47,7 +47,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn whoever_was_a_collaborator_changes_nothing_any_more() {
+async fn a_former_collaborator_changes_nothing() {
     let t = world().await;
     let joins = json!({ "user": "stranger@example.com", "permissions": ["deploy", "operate", "access"] });
     assert_eq!(t.owner.post("/apps/dusk/collaborators", joins).await.status, 201);
@@ -65,7 +65,7 @@ async fn whoever_was_a_collaborator_changes_nothing_any_more() {
 }
 
 #[tokio::test]
-async fn whoever_may_do_less_does_no_more() {
+async fn a_reduced_permission_takes_effect_for_waiting_changes() {
     let t = world().await;
     let joins = json!({ "user": "stranger@example.com", "permissions": ["deploy"] });
     assert_eq!(t.owner.post("/apps/dusk/collaborators", joins).await.status, 201);
@@ -104,7 +104,7 @@ fn own() -> [(&'static str, &'static str, Value); 3] {
 }
 
 #[tokio::test]
-async fn whoever_is_suspended_changes_nothing_any_more() {
+async fn a_suspended_account_changes_nothing() {
     let (t, own) = (world().await, own());
     let answers = answers_after(&t, &own, async || {
         let suspended = t.owner.patch("/users/stranger@example.com", json!({ "suspended": true })).await;
@@ -114,7 +114,7 @@ async fn whoever_is_suspended_changes_nothing_any_more() {
 }
 
 #[tokio::test]
-async fn whoever_had_a_token_changes_nothing_with_it() {
+async fn a_revoked_token_changes_nothing() {
     let (t, own) = (world().await, own());
     let token = t.stranger.get("/oauth/authorizations/~").await.json()["id"].as_str().unwrap().to_owned();
     let answers = answers_after(&t, &own, async || {

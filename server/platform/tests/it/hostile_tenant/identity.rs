@@ -354,7 +354,7 @@ async fn nothing_comes_back_with_a_suspended_account() {
 }
 
 #[tokio::test]
-async fn what_a_person_decided_is_not_undone_by_a_rule() {
+async fn rules_do_not_override_decisions_of_people() {
     let door = Door::open(json!({})).await;
     let t = &door.t;
     t.owner.post("/teams", json!({ "name": "crew" })).await;

@@ -154,7 +154,7 @@ async fn one_person_leaves_clones_to_others() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_has_no_place() {
+async fn silent_clients_have_no_slot() {
     let t = World::start().await;
     let (bob, app) = other(&t).await;
     let mut silent = Vec::new();
@@ -257,7 +257,7 @@ async fn clients_of_one_owner_share_only_its_requests() {
 }
 
 #[tokio::test]
-async fn what_many_sockets_show_is_found_out_once() {
+async fn values_of_many_sockets_are_computed_once() {
     let t = World::start().await;
     let (bob, app) = other(&t).await;
     let host = serve(&t).await;

@@ -54,7 +54,7 @@ async fn no_text_is_kept_that_others_would_read_again_and_again() {
 }
 
 #[tokio::test]
-async fn a_socket_that_says_too_much_is_closed() {
+async fn a_socket_that_sends_too_much_is_closed() {
     let t = World::start().await;
     t.app("dusk").await;
     let host = serve(&t).await;
@@ -69,7 +69,7 @@ async fn a_socket_that_says_too_much_is_closed() {
 }
 
 #[tokio::test]
-async fn an_account_has_so_many_sockets_open_and_no_more() {
+async fn sockets_of_an_account_are_limited() {
     let t = World::start().await;
     let host = serve(&t).await;
     let mut sockets = Vec::new();

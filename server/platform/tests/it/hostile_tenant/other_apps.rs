@@ -69,7 +69,7 @@ async fn slugs_that_are_gone_from_disk_are_unpacked_again() {
 }
 
 #[tokio::test]
-async fn what_an_app_no_longer_needs_is_removed_from_disk() {
+async fn unneeded_files_of_an_app_are_removed() {
     let t = World::start().await;
     let app = t.app("dusk").await;
     let folder = t.data().join("unpacked").join(app.id.to_string());

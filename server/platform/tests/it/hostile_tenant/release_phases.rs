@@ -189,7 +189,7 @@ async fn a_database_with_many_waiting_jobs_continues_after_the_upgrade() {
 }
 
 #[tokio::test]
-async fn a_build_that_would_make_one_too_many_says_so() {
+async fn a_build_whose_release_exceeds_the_limit_fails() {
     let t = World::start().await;
     t.driver.react(|spec| if spec.name.starts_with("build.") { Reaction::Exit(0) } else { Reaction::Run });
     let slug = prepared(&t, &t.owner, "dusk").await;
@@ -259,7 +259,7 @@ async fn a_phase_that_hangs_is_cancelled_and_the_next_one_begins() {
 }
 
 #[tokio::test]
-async fn what_a_suspended_account_had_begun_ends_and_what_others_do_goes_on() {
+async fn work_of_a_suspended_account_ends_and_that_of_others_continues() {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Stubborn);
     // In their own team, in their own app, and in a team with other responsible admins.
@@ -309,7 +309,7 @@ async fn what_a_suspended_account_had_begun_ends_and_what_others_do_goes_on() {
 }
 
 #[tokio::test]
-async fn what_is_begun_at_the_moment_of_a_suspension_ends_too() {
+async fn work_begun_during_a_suspension_ends_too() {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Stubborn);
     let slug = prepared(&t, &t.stranger, "dusk").await;
@@ -393,7 +393,7 @@ async fn the_output_of_a_phase_resumes_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_phase_whose_output_is_cut_goes_on_and_what_it_prints_is_deleted_unread() {
+async fn a_phase_with_truncated_output_continues_and_the_rest_is_deleted() {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Run);
     let slug = prepared(&t, &t.owner, "dusk").await;

@@ -51,7 +51,7 @@ async fn nothing_but(t: &World, wanted: &[RunId]) {
 }
 
 #[tokio::test]
-async fn what_nothing_wants_is_ended_and_what_something_wants_is_not() {
+async fn undesired_dynos_are_ended_and_desired_ones_are_not() {
     let t = World::start().await;
     t.driver.react(|spec| if spec.command == "mine" { Reaction::Stubborn } else { Reaction::Run });
     t.app("dusk").await;

@@ -102,7 +102,7 @@ async fn an_address_has_one_writer_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_a_killed_server_was_writing_to_is_free_again_soon() {
+async fn uploads_of_a_killed_server_expire_soon() {
     let t = World::start().await;
     let address = place(&t.stranger).await;
     let claim = async |since: &str| {

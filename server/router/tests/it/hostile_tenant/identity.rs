@@ -51,7 +51,7 @@ async fn the_loopback_is_not_trusted_by_itself() {
 }
 
 #[tokio::test]
-async fn what_a_client_says_through_a_trusted_proxy_is_still_the_clients() {
+async fn claims_through_a_trusted_proxy_are_still_the_clients() {
     let trust = |config: &mut Config| config.trusted = "127.0.0.1".parse().unwrap();
     for lines in [
         "X-Forwarded-For: 6.6.6.6, 192.0.2.1\r\nForwarded: for=6.6.6.6\r\n",

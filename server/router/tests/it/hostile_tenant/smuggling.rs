@@ -287,7 +287,7 @@ async fn a_refused_request_is_in_the_log_of_its_app() {
 }
 
 #[tokio::test]
-async fn what_an_early_answer_leaves_unread_is_not_the_next_request() {
+async fn a_body_left_unread_by_an_early_response_is_not_a_request() {
     let dyno = Dyno::script(|mut conn, _| async move {
         conn.head().await;
         conn.send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;

@@ -108,7 +108,7 @@ async fn whoever_is_alone_has_all_places() {
 }
 
 #[tokio::test]
-async fn an_owner_has_so_many_places_and_no_more() {
+async fn slots_of_an_owner_are_limited() {
     let w = World::start().await;
     let bob = account("bob@example.com");
     store::accounts::account_create(&w.db, &bob).await.unwrap();
@@ -177,7 +177,7 @@ async fn release_phases_have_places_of_their_own_and_none_is_lost() {
 }
 
 #[tokio::test]
-async fn what_a_suspended_account_answers_for_is_cancelled() {
+async fn work_a_suspended_account_is_responsible_for_is_cancelled() {
     let w = World::start().await;
     let (ada, bob) = (w.account.id, account("bob@example.com"));
     accounts::account_create(&w.db, &bob).await.unwrap();
@@ -225,7 +225,7 @@ async fn what_a_suspended_account_answers_for_is_cancelled() {
 }
 
 #[tokio::test]
-async fn what_a_service_account_of_a_suspended_account_has_started_is_cancelled() {
+async fn work_of_service_accounts_of_a_suspended_account_is_cancelled() {
     let w = World::start().await;
     let (ada, bob, bot) = (w.account.id, account("bob@example.com"), account("bot@acme.invalid"));
     accounts::account_create(&w.db, &bob).await.unwrap();
