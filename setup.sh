@@ -30,13 +30,17 @@ candidate() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' |
 # The first of the named packages that this Debian has.
 first_of() { local p; for p in "$@"; do candidate "$p" >/dev/null && { echo "$p"; return; }; done; echo "$1"; }
 
+# Updates the package lists, at most once per run. Call it before `first_of`, which reads them.
 apt_updated=no
+apt_update() {
+  [ $apt_updated = no ] || return 0
+  apt_updated=yes
+  say "updating the Debian package lists"
+  apt-get -qq -o DPkg::Lock::Timeout=500 update || say "could not update the package lists; continuing with the old ones"
+}
+
 apt_install() {
-  if [ $apt_updated = no ]; then
-    say "updating the Debian package lists"
-    apt-get -qq -o DPkg::Lock::Timeout=500 update || say "could not update the package lists; continuing with the old ones"
-    apt_updated=yes
-  fi
+  apt_update
   say "installing $*"
   apt-get -qq -y -o DPkg::Lock::Timeout=500 -o Dpkg::Use-Pty=0 install --no-install-recommends "$@" >target/setup/apt.log 2>&1 ||
     { tail -20 target/setup/apt.log >&2; die "apt-get could not install: $*. See its output above."; }
@@ -51,32 +55,33 @@ debian_packages() {
   local wanted=(build-essential pkg-config git curl ca-certificates nftables iproute2 procps util-linux
     xz-utils zstd unzip python3 python3-dev python3-venv python3-pip libssl-dev libpq-dev libffi-dev zlib1g-dev)
   local missing
-  missing=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
+  mapfile -t missing < <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
     sed -n 's/^installed //p' | cat - <(printf '%s\n' "${wanted[@]}") | sort | uniq -u)
-  pg_server || missing+=" $(first_of postgresql-15 postgresql)"
-  have node && have npm || missing+=" nodejs npm"
+  pg_server || missing+=("$(first_of postgresql-15 postgresql)")
+  { have node && have npm; } || missing+=(nodejs npm)
   # In /usr/bin, because builds of apps have no access to home directories.
-  [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] || missing+=" $(first_of rustc-web rustc) $(first_of cargo-web cargo)"
-  [ $for_tests = no ] || browser >/dev/null || missing+=" chromium"
-  echo $missing
+  { [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ]; } ||
+    missing+=("$(first_of rustc-web rustc)" "$(first_of cargo-web cargo)")
+  [ $for_tests = no ] || browser >/dev/null || missing+=(chromium)
+  echo "${missing[*]}"
 }
 
 install_debian_packages() {
-  local missing
+  local missing packages
   missing=$(debian_packages)
   [ -n "$missing" ] || return 0
   may_install || die "these Debian packages are missing:
     sudo apt-get install --no-install-recommends $missing
 Run that command, or run setup.sh as root."
-  say "updating the Debian package lists"
-  apt-get -qq -o DPkg::Lock::Timeout=500 update || say "could not update the package lists; continuing with the old ones"
-  apt_updated=yes
+  apt_update
   if ! pg_server; then
     # Wharf creates its own clusters; Debian's default one is not needed.
     mkdir -p /etc/postgresql-common/createcluster.d
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/wharf.conf
   fi
-  apt_install $(debian_packages)
+  # Listed again: with the new package lists, other names may be available.
+  read -ra packages <<<"$(debian_packages)"
+  apt_install "${packages[@]}"
 }
 
 check_programs() {
@@ -97,7 +102,7 @@ at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -1)" = "$1" ]; }
 rust_version() { "$1" --version 2>/dev/null | cut -d' ' -f2; }
 
 check_rust() {
-  have cargo && have rustc || die "Rust is missing. Install it with rustup (https://rustup.rs) and try again."
+  { have cargo && have rustc; } || die "Rust is missing. Install it with rustup (https://rustup.rs) and try again."
   local found
   found=$(rust_version rustc)
   [ -n "$found" ] || die "'rustc --version' failed. With rustup, install a toolchain: rustup default stable"
@@ -112,6 +117,7 @@ check_rust() {
       say "installing $tool"
       rustup component add $tool
     elif may_install; then
+      apt_update
       apt_install "$(if [ $tool = clippy ]; then first_of rust-web-clippy rust-clippy; else first_of rustfmt-web rustfmt; fi)"
     else
       die "'cargo $command' is missing. With rustup: rustup component add $tool"
@@ -130,6 +136,7 @@ debian_ready() { [ -x /usr/bin/rustc ] && has_std /usr/bin/rustc && { ! [ -e "$(
 # If rustup cannot download it: Debian packages the source, from which it is built once, in a minute.
 make_std() {
   may_install || die "Rust's standard library for WASM is missing: rustup target add $wasm"
+  apt_update
   apt_install "$(first_of rustc-web rustc)" "$(first_of cargo-web cargo)" "$(first_of rust-web-src rust-src)" rust-web-llvm
   at_least "$rust_wanted" "$(rust_version /usr/bin/rustc)" ||
     die "Debian's Rust $(rust_version /usr/bin/rustc) is too old to build the WASM. With rustup: rustup target add $wasm"
@@ -156,7 +163,7 @@ wasm_bin=
 find_wasm() {
   if has_std rustc; then wasm_bin=$(dirname "$(command -v rustc)"); elif debian_ready; then wasm_bin=/usr/bin; else return 1; fi
   # With only Debian's Rust, a library built by an older release does not count.
-  [ $wasm_bin != /usr/bin ] || debian_ready
+  [ "$wasm_bin" != /usr/bin ] || debian_ready
 }
 
 check_wasm() {

@@ -12,7 +12,7 @@ import { expect, test, wharf } from "./world";
 
 const run = promisify(execFile);
 
-/** Asks the API as the first account. Fails on everything but 2xx. */
+/** Sends a request to the API as the first account. Fails unless the status is 2xx. */
 export async function api<T = unknown>(method: string, path: string, body?: unknown): Promise<T> {
   const answer = await fetch(wharf.url + path, {
     method,
@@ -28,14 +28,14 @@ export async function api<T = unknown>(method: string, path: string, body?: unkn
   return (text ? JSON.parse(text) : undefined) as T;
 }
 
-/** Runs SQL in the platform's database: for what would take too many requests, or what no page gives. */
+/** Runs SQL in the platform's database: for what would take too many requests, or what no page offers. */
 export async function sql(statement: string): Promise<string> {
   const sockets = readFileSync(join(wharf.data, "postgres/postmaster.pid"), "utf8").split("\n")[4];
   const args = ["-u", "postgres", "--", "psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", sockets, "-d", "wharf", "-c", statement];
   return (await run("runuser", args, { cwd: "/" })).stdout.trim();
 }
 
-/** Opens a one-time link and presses its button. */
+/** Opens a one-time link and clicks its button. */
 export async function signInBy(page: Page, link: string) {
   await page.goto(link);
   await page.getByRole("button", { name: /^Sign in as / }).click();
@@ -55,7 +55,7 @@ export const site: Files = {
   "public/index.html": "<!doctype html><title>Harbour</title><h1>Hello from the harbour</h1>",
 };
 
-/** A Python program without dependencies that serves and says what it serves. */
+/** A Python program without dependencies that serves requests and logs them. */
 export const program: Files = {
   "requirements.txt": "",
   Procfile: "web: python3 -u serve.py\n",
@@ -82,7 +82,7 @@ http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_fo
 `,
 };
 
-/** A git repository with a remote, as somebody has it who is about to push. */
+/** A git repository with a remote, ready to push. */
 export class Repository {
   readonly folder = mkdtempSync(join(tmpdir(), "wharf-repo-"));
 
@@ -103,7 +103,7 @@ export class Repository {
     await this.git("commit", "-q", "--allow-empty", "-m", message);
   }
 
-  /** Pushes main to `app`; resolves to what git printed. A refused push rejects. */
+  /** Pushes main to `app`; resolves to git's output, and rejects if the push is rejected. */
   async push(app: string): Promise<string> {
     const to = new URL(`/${app}.git`, wharf.url);
     to.username = "x";
@@ -117,7 +117,7 @@ export class Repository {
   }
 }
 
-/** Makes an app and pushes `files` to it. */
+/** Creates an app and pushes `files` to it. */
 export async function deployed(name: string, files: Files): Promise<Repository> {
   await api("POST", "/apps", { name });
   // Tests of the watch period set a longer one.
@@ -143,7 +143,7 @@ export function appOfSpec(what: string, files: Files) {
   });
   return {
     name,
-    /** There once the tests run. */
+    /** Set once the tests run. */
     get repository(): Repository {
       if (!repository) throw new Error(`${name} is not deployed yet`);
       return repository;
@@ -151,12 +151,12 @@ export function appOfSpec(what: string, files: Files) {
   };
 }
 
-/** Waits until the app answers. */
+/** Waits until the app responds. */
 export async function serving(name: string) {
   await expect.poll(() => visit(name).then((r) => r.status, () => 0), { timeout: 60_000 }).toBe(200);
 }
 
-/** Asks the app itself, by its host name. */
+/** Sends a request to the app itself, by its host name. */
 export async function visit(name: string, path = "/"): Promise<{ status: number; body: string }> {
   const { request } = await import("node:http");
   const to = new URL(wharf.url);
@@ -172,18 +172,18 @@ export async function visit(name: string, path = "/"): Promise<{ status: number;
   });
 }
 
-/** Destroys an app; one that is gone already is fine. */
+/** Destroys an app, if it still exists. */
 export async function destroyed(name: string) {
   await api("DELETE", `/apps/${name}`).catch(() => undefined);
 }
 
-/** Opens a page and waits until it is alive: its connection is there. */
+/** Opens a page and waits until it is live: its websocket is open. */
 export async function open(page: Page, path: string) {
   await page.goto(path);
   await alive(page);
 }
 
-/** Tabs until the focus is on `target`, as somebody without a mouse does. */
+/** Tabs until the focus is on `target`, like a keyboard user. */
 export async function tabTo(page: Page, target: Locator) {
   const has = () => target.evaluate((e) => e === document.activeElement, undefined, { timeout: 5_000 }).catch(() => false);
   for (let i = 0; i < 120; i++) {
@@ -199,13 +199,13 @@ export async function press(page: Page, target: Locator) {
   await page.keyboard.press("Enter");
 }
 
-/** Waits until the browser has taken the page up. */
+/** Waits until the page is hydrated. */
 export async function alive(page: Page) {
   // A development build is large, and the machine may be busy.
   await expect(page.locator("html[data-alive]")).toBeAttached({ timeout: 60_000 });
 }
 
-/** Fails on anything that the browser complained about; of what others serve, only where `isOurs`. Call it first. */
+/** Fails on all errors that the browser reports; for other hosts, only where `isOurs`. Call it first. */
 export function complaints(page: Page, isOurs: (url: string) => boolean = () => true): string[] {
   const all: string[] = [];
   page.on("console", (message) => {
@@ -218,7 +218,7 @@ export function complaints(page: Page, isOurs: (url: string) => boolean = () => 
 
 /** Fails when axe finds something, in light and in dark. */
 export async function accessible(page: Page) {
-  // A colour in transition is neither of the two.
+  // A colour in transition belongs to neither theme.
   await page.emulateMedia({ reducedMotion: "reduce" });
   for (const theme of ["light", "dark"]) {
     await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
@@ -228,7 +228,7 @@ export async function accessible(page: Page) {
   }
 }
 
-/** Kills the control plane's server in mid-work, as a crash would; `wharfd up` starts it again. */
+/** Kills the control plane's server, as a crash would; `wharfd up` restarts it. */
 export function killServer() {
   for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     const read = (file: string) => {

@@ -6,10 +6,10 @@ import type { Browser, BrowserContext, Page } from "@playwright/test";
 import { api } from "./apps";
 import { wharf } from "./world";
 
-/** Who has an account at a provider, by what they type as their name there. */
+/** The accounts at a provider, by user name. */
 export type People = Record<string, { email: string; email_verified: boolean }>;
 
-/** A provider that the platform knows as `name`, until it is stopped. */
+/** A provider that is configured as `name`, until it is stopped. */
 export class IdentityProvider {
   private server: Server | undefined;
 
@@ -19,14 +19,14 @@ export class IdentityProvider {
     private readonly people: People,
   ) {}
 
-  /** Starts it, and tells the platform of it. */
+  /** Starts it, and adds it to the platform. */
   async start(terms: Record<string, unknown>) {
     const { Provider } = await import("oidc-provider");
     const server = createServer();
     await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
     const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const secret = "a-secret-of-this-test-alone";
-    // Two of them are on one host, as far as cookies are concerned.
+    // For cookies, two providers are on the same host.
     const cookie = (what: string) => `_${this.name}_${what}`;
     const oidc = new Provider(issuer, {
       clients: [
@@ -55,14 +55,14 @@ export class IdentityProvider {
     await api("POST", "/identity-providers", { kind: "openid", name, title, issuer, client_id: "wharf", client_secret: secret, ...terms });
   }
 
-  /** Takes it from the platform, and stops it. */
+  /** Removes it from the platform, and stops it. */
   async stop() {
     await api("DELETE", `/identity-providers/${this.name}`);
     this.server?.closeAllConnections();
     await new Promise((done) => this.server?.close(done));
   }
 
-  /** Signs in through it from the page for signing in, or from where that leads to. */
+  /** Signs in through it, from the sign-in page or a later page. */
   async signIn(page: Page, person: string, from = "/login") {
     await page.goto(from);
     await page.getByRole("link", { name: `Continue with ${this.title}` }).click();
@@ -70,7 +70,7 @@ export class IdentityProvider {
   }
 }
 
-/** Types a name at a provider and agrees there. */
+/** Enters a name at a provider and consents. */
 export async function agree(page: Page, person: string) {
   await page.locator("input[name=login]").fill(person);
   await page.locator("input[name=password]").fill("anything");
@@ -78,7 +78,7 @@ export async function agree(page: Page, person: string) {
   await page.locator("button[type=submit]").click();
 }
 
-/** A browser in which nobody is signed in. */
+/** A browser without a session. */
 export async function browserOf(browser: Browser, options = {}): Promise<{ context: BrowserContext; page: Page }> {
   const context = await browser.newContext({ baseURL: wharf.url, storageState: undefined, ...options });
   return { context, page: await context.newPage() };

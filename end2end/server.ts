@@ -7,9 +7,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-/** How long the first start may take: it makes a Postgres cluster. */
+/** The time limit of the first start, which creates a Postgres cluster. */
 const START_MS = 120_000;
-/** How long stopping may take: dynos have 30 s to end. */
+/** The time limit of stopping: dynos have 30 s to exit. */
 const STOP_MS = 60_000;
 
 const wharfd = process.env.WHARFD ?? resolve(__dirname, "../target/debug/wharfd");

@@ -24,7 +24,7 @@ export const wharf = {
   get signInLink() {
     return told("WHARF_SIGNIN_LINK");
   },
-  /** Where signin.spec.ts keeps its session for the other specs. */
+  /** The file in which signin.spec.ts stores its session for the other specs. */
   get session() {
     return told("WHARF_SESSION");
   },

@@ -270,7 +270,7 @@ fn refetch_on_change<K: Clone + PartialEq + Send + Sync + 'static>(
     paced(count, Rc::new(refetch));
 }
 
-/// Calls `run` when `count` changes: at once, or at the end of the pause after the last call.
+/// Calls `run` when `count` changes: immediately, or at the end of the pause after the last call.
 fn paced(count: Memo<u32>, run: Rc<dyn Fn()>) {
     let pace = Rc::new(RefCell::new(Pace::default()));
     Effect::new(move |before: Option<()>| {

@@ -1,4 +1,4 @@
-//! The pace of refetches: the first change is shown at once, those that follow it closely together.
+//! The pace of refetches: the first change is shown immediately, and those that follow closely are batched.
 //!
 //! Each refetch is a request, which counts towards the rate limit of the user. While changes keep coming, the pauses
 //! between requests grow; whatever changes during a pause is refetched at its end.

@@ -310,18 +310,18 @@ impl Cancel {
             None => running(client, &name).await?,
         };
         let version = release.version;
-        let action = Action::start(format!("Cancelling the release command of v{version} of {}", named(&name)));
+        let action = Action::start(format!("Cancelling the release phase of v{version} of {}", named(&name)));
         let release = client.release_cancel(&name, &release.id.to_string()).await?;
         action.finish(cx.json, &release)
     }
 }
 
-/// The release whose release phase is running: the oldest one that is pending, as those of an app run one by one.
+/// The release whose release phase is running: the oldest one that is pending, since those of an app run one at a time.
 async fn running(client: &Client, app: &str) -> Result<Release> {
     let newest = client.release_list(app, SCAN).await?;
     match newest.into_iter().rfind(|release| release.status.is_pending()) {
         Some(release) => Ok(release),
-        None => bail!("{} has no release command that is running or queued.", named(app)),
+        None => bail!("{} does not have a running or queued release phase.", named(app)),
     }
 }
 
@@ -455,12 +455,12 @@ fn candidates<'a>(releases: &'a [Release], current: Option<&'a Release>) -> impl
     releases.iter().filter(move |r| r.version < limit && r.is_rollback_target())
 }
 
-/// Prints a note if a release is waiting for its release command.
+/// Prints a note if a release is waiting for its release phase.
 pub fn note_phase(release: &Release, app: &str) {
     let version = release.version;
     if release.status.is_pending() {
         note(format!(
-            "The release command of v{version} is running. v{version} takes effect when it succeeds: \
+            "The release phase of v{version} is running. v{version} takes effect when it succeeds: \
              wharf releases:output v{version} --app {app}"
         ));
     }

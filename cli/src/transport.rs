@@ -57,7 +57,7 @@ struct Inner {
 }
 
 impl Tcp {
-    /// Sends requests to `address`, and `token` to nobody else.
+    /// Sends requests to `address`, and `token` only there.
     pub fn new(address: Address, token: String) -> Self {
         Self(Arc::new(Inner { address, socket: None, token, idle: Mutex::new(Vec::new()) }))
     }

@@ -2,7 +2,7 @@
 import { api, freshName, open, signInBy } from "../apps";
 import { expect, test, wharf } from "../world";
 
-test("a token is shown once, works, and works no more once revoked", async ({ page }) => {
+test("a token is shown once, works, and stops working when it is revoked", async ({ page }) => {
   await open(page, "/account");
   const what = `laptop ${Date.now()}`;
   await page.getByLabel("Description of the token").fill(what);
@@ -18,7 +18,7 @@ test("a token is shown once, works, and works no more once revoked", async ({ pa
   expect((await ask()).status).toBe(401);
 });
 
-test("a session that is ended loses its page's stream and its rights", async ({ browser, page, baseURL }) => {
+test("ending a session ends its page's stream and its access", async ({ browser, page, baseURL }) => {
   const { url } = await api<{ url: string }>("POST", "/account/sign-in-links");
   const other = await browser.newContext({ baseURL, storageState: undefined });
   const theirs = await other.newPage();
@@ -31,7 +31,7 @@ test("a session that is ended loses its page's stream and its rights", async ({ 
   await other.close();
 });
 
-test("the theme that is chosen stays, from the first paint on", async ({ page }) => {
+test("the selected theme is kept, from the first paint on", async ({ page }) => {
   await open(page, "/account");
   await page.getByRole("button", { name: "Dark", exact: true }).click();
   await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
@@ -42,7 +42,7 @@ test("the theme that is chosen stays, from the first paint on", async ({ page })
   await expect(page.locator("html")).not.toHaveAttribute("data-theme", /./);
 });
 
-test("everything can be reached by the keyboard", async ({ page }) => {
+test("everything is reachable by keyboard", async ({ page }) => {
   await open(page, "/apps");
   await page.keyboard.press("Control+k");
   await page.keyboard.type("audit");
@@ -70,7 +70,7 @@ test("signing out ends the session", async ({ browser, baseURL }) => {
   await context.close();
 });
 
-test("a token has a scope and an end unless one says otherwise", async ({ page }) => {
+test("a token has a limited scope and an expiry by default", async ({ page }) => {
   await open(page, "/account");
   const what = `bound ${Date.now()}`;
   await page.getByLabel("Description of the token").fill(what);
@@ -126,7 +126,7 @@ test("all other sessions end at once, and this one stays", async ({ browser, bas
     await page.goto("/apps");
     await expect(page.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
   } finally {
-    // The session of the other specs ended, too: this one is theirs from here on.
+    // The session of the other specs has ended, too: from here on they use this one.
     await here.storageState({ path: wharf.session });
     await there.close();
     await here.close();
@@ -154,7 +154,7 @@ test("the button beside a client's id copies the id", async ({ browser }) => {
   await context.close();
 });
 
-test("the page for signing in does not repeat what an address says", async ({ browser, baseURL }) => {
+test("the sign-in page does not repeat text from its URL", async ({ browser, baseURL }) => {
   const context = await browser.newContext({ baseURL, storageState: undefined });
   const page = await context.newPage();
   for (const next of ["//evil.test/call-us", "/your-account-is-locked", "/apps/call-0900-1234"]) {

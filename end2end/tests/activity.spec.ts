@@ -5,14 +5,14 @@ import { expect, test } from "../world";
 const app = appOfSpec("activity", program);
 const { name } = app;
 
-test("a config change becomes a release in the timeline by itself", async ({ page }) => {
+test("a config change appears as a release in the timeline without a reload", async ({ page }) => {
   await open(page, `/apps/${name}/activity`);
   await api("PATCH", `/apps/${name}/config-vars`, { TIDE: "high" });
   await expect(page.getByText(/TIDE/).first()).toBeVisible();
   await expect(page.getByText("Current", { exact: true })).toHaveCount(1);
 });
 
-test("a rollback says what it will do, and nothing happens on Cancel", async ({ page }) => {
+test("a rollback shows its effects, and Cancel changes nothing", async ({ page }) => {
   await api("PATCH", `/apps/${name}/config-vars`, { GREETING: "kept" });
   await expect.poll(() => visit(name).then((r) => r.body)).toBe("greeting=kept");
   await open(page, `/apps/${name}/activity`);
@@ -25,7 +25,7 @@ test("a rollback says what it will do, and nothing happens on Cancel", async ({ 
   expect(await api<unknown[]>("GET", `/apps/${name}/releases`)).toHaveLength(before.length);
 });
 
-test("a build that fails says why and leaves the old release running", async ({ page }) => {
+test("a failed build shows the reason and leaves the old release running", async ({ page }) => {
   test.setTimeout(180_000);
   await open(page, `/apps/${name}/activity`);
   await app.repository.commit({ "requirements.txt": "no-such-package-anywhere==0.0.1\n" }, "Break the build");
@@ -60,7 +60,7 @@ test("the timeline is readable without JavaScript", async ({ browser, baseURL, s
   await context.close();
 });
 
-test("a build that does not exist is a 404 in its panel", async ({ page }) => {
+test("a missing build is a 404 in its panel", async ({ page }) => {
   await page.goto(`/apps/${name}/builds/999`);
   await expect(page.getByRole("alert").first()).toContainText("find that build");
 });

@@ -1,8 +1,8 @@
-// The list of apps, and making one.
+// The list of apps, and creating one.
 import { accessible, api, complaints, destroyed, freshName, open } from "../apps";
 import { expect, test } from "../world";
 
-test("a new app appears in the list by itself, and goes by itself", async ({ page }) => {
+test("a new app appears in the list, and a destroyed one disappears, without a reload", async ({ page }) => {
   const wrong = complaints(page);
   await open(page, "/apps");
   const name = freshName("list");
@@ -26,7 +26,7 @@ test("the list is readable without JavaScript", async ({ browser, baseURL, stora
   await destroyed(name);
 });
 
-test("filtering by name leaves the others out", async ({ page }) => {
+test("filtering by name hides the others", async ({ page }) => {
   const [one, other] = [freshName("filter-a"), freshName("filter-b")];
   await api("POST", "/apps", { name: one });
   await api("POST", "/apps", { name: other });
@@ -39,14 +39,14 @@ test("filtering by name leaves the others out", async ({ page }) => {
   await destroyed(other);
 });
 
-test("a name that cannot be is refused at its field", async ({ page }) => {
+test("an invalid name is rejected at its field", async ({ page }) => {
   await open(page, "/apps/new");
   await page.getByLabel("Name").fill("Not_A-Name");
   await expect(page.getByText("can only contain lowercase letters")).toBeVisible();
   await expect(page.getByLabel("Name")).toHaveAttribute("aria-invalid", "true");
 });
 
-test("a name that is taken is refused with the platform's own sentence", async ({ page }) => {
+test("a name that is taken is rejected with the platform's message", async ({ page }) => {
   const name = freshName("taken");
   await api("POST", "/apps", { name });
   await open(page, "/apps/new");
@@ -57,13 +57,13 @@ test("a name that is taken is refused with the platform's own sentence", async (
   await destroyed(name);
 });
 
-test("an unknown app says so where its data would be", async ({ page }) => {
+test("an unknown app shows an error in place of its data", async ({ page }) => {
   const answer = await page.goto("/apps/there-is-no-such-app");
   expect(answer?.status()).toBe(404);
   await expect(page.getByRole("alert").first()).toContainText("Couldn't find that app.");
 });
 
-test("an unknown address is answered with 404 and a way back", async ({ page }) => {
+test("an unknown URL is a 404 with a link back", async ({ page }) => {
   const answer = await page.goto("/nothing/here");
   expect(answer?.status()).toBe(404);
   await page.getByRole("link", { name: "Go to apps" }).click();
@@ -78,7 +78,7 @@ test("axe finds nothing on the pages that need no app", async ({ page }) => {
   }
 });
 
-test("what a changing network broke off is loaded again", async ({ page }) => {
+test("loads that a network change interrupted are retried", async ({ page }) => {
   let broken = 0;
   await page.route(/\.(bin|wasm)$/, (route) => (broken++ < 3 ? route.abort("internetdisconnected") : route.continue()));
   await open(page, "/apps");

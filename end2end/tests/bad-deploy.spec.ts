@@ -5,7 +5,7 @@ import { expect, test } from "../world";
 const app = appOfSpec("bad", program);
 const { name } = app;
 
-test("a release that crashes is seen, compared and rolled back", async ({ page }) => {
+test("a crashing release is noticed, compared and rolled back", async ({ page }) => {
   test.setTimeout(300_000);
   await open(page, "/apps");
   // It comes up, takes over, and dies of itself, when nobody watches it any more.
@@ -14,14 +14,14 @@ test("a release that crashes is seen, compared and rolled back", async ({ page }
   await app.repository.commit({ "serve.py": dies + program["serve.py"] }, "Make it worse");
   await app.repository.push(name);
 
-  // The list of apps says so without being asked.
+  // The list of apps shows it without a reload.
   const attention = page.getByRole("region", { name: "Needs attention" });
   await expect(attention.getByText(name)).toBeVisible({ timeout: 120_000 });
   await attention.getByRole("link", { name: "See why" }).first().click();
   await expect(page.getByRole("heading", { name: "web.1 has crashed" })).toBeVisible();
   await expect(page.getByText("Process exited with status 7").first()).toBeVisible();
 
-  // What came with it?
+  // The changes of the release.
   const tabs = page.getByRole("navigation", { name: "App" });
   await tabs.getByRole("link", { name: "Activity" }).click();
   const bad = page.getByRole("listitem").filter({ hasText: "Make it worse" });
@@ -34,7 +34,7 @@ test("a release that crashes is seen, compared and rolled back", async ({ page }
   await comparison.getByRole("button", { name: "Close comparison" }).click();
   await expect(comparison).toBeHidden();
 
-  // Back, with the effects said before.
+  // The rollback, with its effects shown before.
   const good = page.getByRole("listitem").filter({ hasText: "First version" });
   await good.getByRole("button", { name: /^Roll back to v/ }).click();
   const dialog = page.getByRole("dialog", { name: /^Roll back to v/ });
@@ -45,7 +45,7 @@ test("a release that crashes is seen, compared and rolled back", async ({ page }
   await expect(page.getByText("Up", { exact: true }).first()).toBeVisible({ timeout: 60_000 });
 });
 
-test("a release that never comes up is said loudly, while the one before it serves", async ({ page }) => {
+test("a release that never comes up is reported prominently, while the previous one serves", async ({ page }) => {
   test.setTimeout(180_000);
   await serving(name);
   await app.repository.commit({ "serve.py": "import sys\nsys.exit(7)\n" }, "Never starts");

@@ -1,4 +1,4 @@
-// The journey of a config change: several vars as one release, seen to arrive; and one that is refused.
+// The journey of a config change: several vars in one release that reaches the app; and a rejected change.
 import { api, appOfSpec, complaints, open, program, tabTo, visit } from "../apps";
 import { expect, test } from "../world";
 
@@ -29,7 +29,7 @@ test("two vars are set by keyboard alone and reach the app as one release", asyn
   await expect.poll(() => visit(name).then((r) => r.body), { timeout: 60_000 }).toBe("greeting=by keyboard");
   expect(await api<unknown[]>("GET", `/apps/${name}/releases`)).toHaveLength(before.length + 1);
 
-  // G V: the release is in the timeline, and says which keys it set.
+  // G V: the release is in the timeline, with the keys that it set.
   await page.keyboard.press("g");
   await page.keyboard.press("v");
   await expect(page).toHaveURL(/\/activity$/);
@@ -37,7 +37,7 @@ test("two vars are set by keyboard alone and reach the app as one release", asyn
   expect(wrong).toEqual([]);
 });
 
-test("a key that cannot be is refused where it was typed, and nothing is saved", async ({ page }) => {
+test("an invalid key is rejected at its field, and nothing is saved", async ({ page }) => {
   const before = await api("GET", `/apps/${name}/config-vars`);
   await open(page, `/apps/${name}/settings`);
   await page.getByLabel("New key").fill("NOT A KEY=1");

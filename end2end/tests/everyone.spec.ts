@@ -1,4 +1,4 @@
-// For everyone: twice the size, and nothing that moves for who asked for that.
+// Accessibility: zoom to 200 %, and reduced motion.
 import { appOfSpec, open, program } from "../apps";
 import { expect, test } from "../world";
 
@@ -7,9 +7,9 @@ const pages = ["/apps", "/apps/new", "/teams", "/platform", "/sign-in", "/users/
   ["", "/activity", "/resources", "/logs", "/metrics", "/settings"].map((tab) => `/apps/${name}${tab}`),
 );
 
-test("at 200 % nothing lies beside the window", async ({ page }) => {
+test("at 200 % nothing overflows the window", async ({ page }) => {
   test.setTimeout(180_000);
-  // What 1280 by 800 becomes.
+  // The size of a window of 1280 by 800 at 200 %.
   await page.setViewportSize({ width: 640, height: 400 });
   for (const path of pages) {
     await open(page, path);
@@ -17,7 +17,7 @@ test("at 200 % nothing lies beside the window", async ({ page }) => {
   }
 });
 
-test("who asked for less motion sees nothing move", async ({ page }) => {
+test("with reduced motion, nothing moves", async ({ page }) => {
   await page.emulateMedia({ reducedMotion: "reduce" });
   for (const path of ["/apps", `/apps/${name}`, `/apps/${name}/logs`]) {
     await open(page, path);

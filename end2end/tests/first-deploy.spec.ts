@@ -1,4 +1,4 @@
-// The journey of a first evening: create an app, push, watch it build, open it, read its log, go back.
+// The journey of a first deploy: create an app, push, watch the build, open the app, read its log, roll back.
 import { Repository, alive, api, complaints, destroyed, freshName, open, program, serving, visit } from "../apps";
 import { expect, test } from "../world";
 
@@ -14,7 +14,7 @@ test("from an empty name to a running app and back", async ({ page }) => {
   await page.getByLabel("Name").fill(name);
   await page.getByRole("button", { name: "Create app" }).click();
 
-  // The commands to type, and nothing yet to watch.
+  // The commands to type; there is no build to watch yet.
   await expect(page.getByText(`/${name}.git`).first()).toBeVisible();
   await expect(page.getByText("waiting for the first push")).toBeVisible();
 
@@ -24,13 +24,13 @@ test("from an empty name to a running app and back", async ({ page }) => {
   await expect(page.getByRole("link", { name: "Open app" }).first()).toBeVisible({ timeout: 60_000 });
   await serving(name);
 
-  // Its log, live: a line that is said now is seen now.
+  // Its log, live: a new line appears immediately.
   await page.getByRole("navigation", { name: "App" }).getByRole("link", { name: "Logs" }).click();
   await expect(page.getByRole("log", { name: "Log lines" })).toContainText("ready");
   await visit(name, "/from-the-journey");
   await expect(page.getByRole("log", { name: "Log lines" })).toContainText("asked for /from-the-journey");
 
-  // A second release, and back to the first.
+  // A second release, and a rollback to the first.
   await page.getByRole("navigation", { name: "App" }).getByRole("link", { name: "Activity" }).click();
   await api("PATCH", `/apps/${name}/config-vars`, { GREETING: "second" });
   await expect.poll(() => visit(name).then((r) => r.body)).toBe("greeting=second");

@@ -1,4 +1,4 @@
-// The forms that somebody cannot do without, in a browser without JavaScript.
+// The essential forms, in a browser without JavaScript.
 import { api, destroyed, freshName } from "../apps";
 import { expect, test } from "../world";
 
@@ -20,7 +20,7 @@ test("an app is created and configured without JavaScript", async ({ page }) => 
   expect(await api("GET", `/apps/${name}/config-vars`)).toEqual({ GREETING: "a & b" });
 });
 
-test("what is refused says why and leads back", async ({ page }) => {
+test("a rejection shows the reason and a link back", async ({ page }) => {
   await page.goto("/apps/new");
   await page.getByLabel("Name").fill("No Good");
   await page.getByRole("button", { name: "Create app" }).click();

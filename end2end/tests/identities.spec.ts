@@ -1,4 +1,4 @@
-// Ways in: linking a second provider to an account, refusing, unlinking, and what an administrator sees of it.
+// Sign-in methods: linking a second provider to an account, declining, unlinking, and the administrator's view.
 import type { Locator, Page } from "@playwright/test";
 
 import { accessible, alive, api, complaints, open, press, sql } from "../apps";
@@ -8,7 +8,7 @@ import { expect, test, wharf } from "../world";
 const ada = "ada@linked.test";
 const people = {
   ada: { email: ada, email_verified: true },
-  // The same person by another address, and somebody who is nobody here.
+  // The same person with another address, and somebody without an account.
   "ada-too": { email: "ada.too@linked.test", email_verified: true },
   bob: { email: "bob@linked.test", email_verified: true },
   eve: { email: "eve@elsewhere.test", email_verified: true },
@@ -16,7 +16,7 @@ const people = {
 const harbour = new IdentityProvider("harbour", "Harbour ID", people);
 const pier = new IdentityProvider("pier", "Pier ID", people);
 
-// Each goes on where the one before it ended.
+// Each test continues from the state of the previous one.
 test.describe.configure({ mode: "serial" });
 
 test.beforeAll(async () => {
@@ -29,12 +29,12 @@ test.afterAll(async () => {
   await pier.stop();
 });
 
-/** What is complained about on pages of ours: the provider's ask for fonts that are elsewhere. */
+/** Only errors on our own pages count: the provider's pages load fonts from other hosts. */
 const complaintsOfOurs = (page: Page) => complaints(page, (url) => url.startsWith(wharf.url));
 const ways = (page: Page) => page.getByRole("region", { name: "Sign-in" });
 const rows = (page: Page, title: string) => ways(page).getByRole("listitem").filter({ hasText: title });
 
-/** Nothing lies beside a window as wide as a phone. */
+/** Nothing overflows a window with the width of a phone. */
 async function fitsAPhone(page: Page) {
   const before = page.viewportSize()!;
   await page.setViewportSize({ width: 390, height: 844 });
@@ -62,7 +62,7 @@ test("the only sign-in method stays; another is proposed, declined, proposed aga
   await waits.getByRole("button", { name: "Decline" }).click();
   await expect(waits).toHaveCount(0);
   await expect(rows(page, "Pier ID")).toHaveCount(0);
-  // The provider knows the browser by now, and asks no more.
+  // The provider has a session by now, and does not ask again.
   await ways(page).getByRole("link", { name: "Link Pier ID" }).click();
   await alive(page);
   await press(page, waits.getByRole("button", { name: "Link Pier ID" }));
@@ -73,7 +73,7 @@ test("the only sign-in method stays; another is proposed, declined, proposed aga
   await context.close();
 });
 
-test("either way leads into the one account, and what was unlinked leads nowhere", async ({ browser }) => {
+test("both methods sign in to the same account, and an unlinked one does not", async ({ browser }) => {
   const { context, page } = await browserOf(browser);
   const odd = complaintsOfOurs(page);
   await pier.signIn(page, "ada-too");
@@ -95,7 +95,7 @@ test("either way leads into the one account, and what was unlinked leads nowhere
   await other.context.close();
 });
 
-test("what cannot be linked is refused with a sentence on the account page", async ({ browser }) => {
+test("a rejected link shows a message on the account page", async ({ browser }) => {
   const { context, page } = await browserOf(browser);
   await harbour.signIn(page, "bob");
   await open(page, "/account");
@@ -114,7 +114,7 @@ test("what cannot be linked is refused with a sentence on the account page", asy
   await context.close();
 });
 
-test("linking works without scripts, and from no other site", async ({ browser, request }) => {
+test("linking works without scripts, but not from another site", async ({ browser, request }) => {
   const { context, page } = await browserOf(browser, { javaScriptEnabled: false });
   await harbour.signIn(page, "bob");
   await page.goto("/account");
@@ -128,7 +128,7 @@ test("linking works without scripts, and from no other site", async ({ browser, 
   await context.close();
 });
 
-test("whom a provider lets in is said on the page for sign-in", async ({ browser, page }) => {
+test("the sign-in settings show whom a provider admits", async ({ browser, page }) => {
   const odd = complaintsOfOurs(page);
   await open(page, "/sign-in");
   const region = page.getByRole("region", { name: "Pier ID" });
@@ -136,7 +136,7 @@ test("whom a provider lets in is said on the page for sign-in", async ({ browser
   await expect(everybody).not.toBeChecked();
   const stranger = await browserOf(browser);
   await pier.signIn(stranger.page, "ada");
-  // The account is there, and nobody says that this is theirs.
+  // The account exists, but it is not linked to this identity.
   await expect(stranger.page.getByRole("alert")).toContainText("uses another sign-in method");
   await stranger.context.close();
   await everybody.check();
@@ -147,7 +147,7 @@ test("whom a provider lets in is said on the page for sign-in", async ({ browser
   expect(odd).toEqual([]);
 });
 
-test("an administrator sees somebody's ways in, and takes one", async ({ page }) => {
+test("an administrator sees a user's sign-in methods, and unlinks one", async ({ page }) => {
   const odd = complaintsOfOurs(page);
   await open(page, "/sign-in");
   await page.getByRole("region", { name: "Accounts" }).getByRole("row", { name: /bob@linked\.test/ }).getByRole("link").click();
@@ -162,12 +162,12 @@ test("an administrator sees somebody's ways in, and takes one", async ({ page })
   await page.getByRole("link", { name: "Quotas" }).last().click();
   await expect(page.getByRole("form", { name: "Quotas of bob@linked.test" })).toBeVisible();
   expect(odd).toEqual([]);
-  // Nobody of that name.
+  // There is no user of that name.
   await page.goto("/users/nobody@linked.test");
   await expect(page.getByText("Not found")).toBeVisible();
 });
 
-/** Follows the links to the end, and collects what `found` finds. */
+/** Follows the links to the end, and collects the results of `found`. */
 async function walk(page: Page, path: string, found: (page: Page) => Locator): Promise<Set<string>> {
   const all = new Set<string>();
   await page.goto(path);
@@ -180,7 +180,7 @@ async function walk(page: Page, path: string, found: (page: Page) => Locator): P
   }
 }
 
-test("no way in, one, 201 and 1,001 are all shown, without scripts", async ({ browser, page: admin }) => {
+test("0, 1, 201 and 1,001 sign-in methods are all shown, without scripts", async ({ browser, page: admin }) => {
   test.setTimeout(240_000);
   await open(admin, "/users/admin@wharf.localhost");
   await expect(admin.getByText("None. When this user signs in through a provider with this verified email address")).toBeVisible();

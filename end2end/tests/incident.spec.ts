@@ -11,16 +11,16 @@ test("from metrics to logs to the release", async ({ page }) => {
   for (let n = 0; n < 8; n++) await visit(name, "/error");
   await open(page, `/apps/${name}/metrics`);
 
-  // The chart tells of the failed requests once they are measured, by itself.
+  // The chart shows the failed requests once they are measured, without a reload.
   const chart = page.getByRole("region", { name: "Throughput" });
-  // Its legend says how it is now, so the trouble goes on until it is seen.
+  // Its legend shows the current value, so the errors continue until it is seen.
   await expect(async () => {
     await visit(name, "/error");
     await expect(chart.getByRole("button", { name: /^5xx [\d.]*[1-9]/ })).toBeVisible({ timeout: 1_500 });
   }).toPass({ timeout: 60_000 });
   await expect(page.getByRole("img", { name: /Events: .*GREETING/ })).toBeVisible();
 
-  // By keyboard: to the event, and into the lines of that moment.
+  // By keyboard: to the event, and to the lines of that moment.
   await chart.getByRole("slider").focus();
   await page.keyboard.press("e");
   await page.keyboard.press("Enter");
@@ -28,7 +28,7 @@ test("from metrics to logs to the release", async ({ page }) => {
   const log = page.getByRole("log", { name: "Log lines" });
   await expect(log).toContainText("something broke");
 
-  // One request, whole.
+  // All lines of one request.
   await page.getByLabel("Search the log").fill("path=\"/error\"");
   await expect(page).toHaveURL(/q=path/);
   await expect(log).not.toContainText("asked for");
@@ -39,14 +39,14 @@ test("from metrics to logs to the release", async ({ page }) => {
   await panel.getByRole("button", { name: "Lines of this request" }).click();
   await expect(page).toHaveURL(/q=[0-9a-f-]{36}/);
 
-  // And what was released just before.
+  // And the release just before.
   await page.getByRole("navigation", { name: "App" }).getByRole("link", { name: "Activity" }).click();
   const release = page.getByRole("listitem").filter({ hasText: "GREETING" });
   await release.getByRole("link", { name: "What changed" }).click();
   await expect(page.getByRole("complementary", { name: /^v\d+ to v\d+$/ }).getByText("GREETING")).toBeVisible();
 });
 
-test("a time without anything says so and shows no error", async ({ page }) => {
+test("a range without data shows a message and no error", async ({ page }) => {
   await open(page, `/apps/${name}/logs?q=never-said-by-anybody`);
   await expect(page.getByText("No lines match this filter.")).toBeVisible();
   await open(page, `/apps/${name}/logs?regex=%28`);

@@ -1,4 +1,4 @@
-// Jobs and schedules: what the platform does in the background, for its administrators.
+// Jobs and schedules: the platform's background work, for administrators.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
@@ -12,18 +12,18 @@ type Schedule = { name: string; last_run_at: string; last_job: { id: string; sta
 const jobs = (query = "") => api<Job[]>("GET", `/jobs${query}`);
 const retention = async () => (await api<Schedule[]>("GET", "/schedules")).find((s) => s.name === "retention")!;
 
-/** Puts a job in the queue, due tomorrow. Its id. */
+/** Enqueues a job, due tomorrow. Returns its id. */
 const queued = (kind: string, more = "", values = "") =>
   sql(`insert into jobs (id, kind, subject, params, run_at${more}) values
     (gen_random_uuid(), '${kind}', gen_random_uuid(), '{}', now() + interval '1 day'${values}) returning id`);
 
-// Each goes on where the one before it ended.
+// Each test continues from the state of the previous one.
 test.describe.configure({ mode: "serial" });
 test.afterAll(async () => {
   await sql("delete from jobs where kind like 'spec.%' or run_at > now() + interval '1 hour'");
 });
 
-test("schedules say when they run, and run when they are told to", async ({ page }) => {
+test("schedules show their next run, and can be run immediately", async ({ page }) => {
   const odd = complaints(page);
   await open(page, "/platform");
   await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Jobs" }).click();
@@ -36,7 +36,7 @@ test("schedules say when they run, and run when they are told to", async ({ page
   await expect(page.getByText("retention.run started")).toBeVisible();
   await expect.poll(async () => (await retention()).last_job.state).toBe("succeeded");
   expect((await retention()).last_job.id).not.toBe(before.last_job.id);
-  // The page follows without a reload.
+  // The page is updated without a reload.
   await expect(row).toContainText("just now");
   await expect(row).toContainText("succeeded");
   const list = page.getByRole("region", { name: "Jobs" });
@@ -45,7 +45,7 @@ test("schedules say when they run, and run when they are told to", async ({ page
   expect(odd).toEqual([]);
 });
 
-test("a job that has not ended is cancelled, and one that must not be says what to do instead", async ({ page }) => {
+test("an unfinished job is cancelled, and one that cannot be shows what to do instead", async ({ page }) => {
   const odd = complaints(page);
   await sql("delete from jobs where state = 'cancelled'");
   await open(page, "/jobs?state=cancelled");
@@ -66,7 +66,7 @@ test("a job that has not ended is cancelled, and one that must not be says what 
   await expect(row(/^spec.walk/)).toContainText("mile 3 of 5");
   await accessible(page);
   await row(/^retention.run/).getByRole("button", { name: "Cancel retention.run" }).click();
-  // A worker may have it already, which is told to stop.
+  // A worker may have leased it already, which then stops it.
   await expect(page.getByText(/retention\.run (cancelled|stops within seconds)/)).toBeVisible();
   await expect.poll(async () => (await jobs("?state=cancelled")).map((j) => j.id)).toContain(job);
   await expect(row(/^retention.run/)).toHaveCount(0);
@@ -84,7 +84,7 @@ test("a job that has not ended is cancelled, and one that must not be says what 
   expect(odd).toEqual([]);
 });
 
-test("more jobs than a page shows are on the next ones, without scripts", async ({ browser }) => {
+test("further jobs are on the next pages, without scripts", async ({ browser }) => {
   await sql(`insert into jobs (id, kind, subject, params, state, finished_at)
     select gen_random_uuid(), 'spec.many', gen_random_uuid(), '{}', 'succeeded', now() from generate_series(1, 201)`);
   const context = await browser.newContext({ baseURL: wharf.url, storageState: wharf.session, javaScriptEnabled: false });

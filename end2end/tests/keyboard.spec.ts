@@ -1,4 +1,4 @@
-// The journeys once more, without a mouse. The fourth, a config change, is keys only in its own spec.
+// The journeys with the keyboard only. The spec of the fourth, a config change, uses only keys itself.
 import { Repository, api, complaints, deployed, destroyed, freshName, open, press, program, serving, tabTo, visit } from "../apps";
 import { expect, test } from "../world";
 
@@ -7,7 +7,7 @@ test("a first deploy", async ({ page }) => {
   const wrong = complaints(page);
   const name = freshName("keys");
   await open(page, "/apps");
-  // The first thing that Tab reaches leads past the navigation.
+  // The first target of Tab skips the navigation.
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Skip to content" })).toBeFocused();
   await page.keyboard.press("Enter");
@@ -25,7 +25,7 @@ test("a first deploy", async ({ page }) => {
   await pushed;
   await tabTo(page, page.getByRole("link", { name: "Open app" }).first());
 
-  // G L: its log; Space stops it, J marks a line, which says more of itself; Escape lets go of it.
+  // G L: its log; Space pauses it, J selects a line with its details, Escape deselects it.
   await page.keyboard.press("g");
   await page.keyboard.press("l");
   const log = page.getByRole("log", { name: "Log lines" });
@@ -70,7 +70,7 @@ test("a bad deploy, compared and rolled back", async ({ page }) => {
   await press(page, good.getByRole("button", { name: /^Roll back to v/ }));
   const dialog = page.getByRole("dialog", { name: /^Roll back to v/ });
   await expect(dialog).toBeVisible();
-  // Escape is no; and the focus is back where it was.
+  // Escape cancels, and the focus returns.
   await page.keyboard.press("Escape");
   await expect(dialog).toBeHidden();
   await expect(good.getByRole("button", { name: /^Roll back to v/ })).toBeFocused();
@@ -111,7 +111,7 @@ test("an incident, from the chart to the line to the release", async ({ page }) 
   await press(page, marked.getByRole("button", { name: "Lines of this request" }));
   await expect(page).toHaveURL(/q=[0-9a-f-]{36}/);
 
-  // The focus may be in the log, where G means its end.
+  // The focus may be in the log, where G scrolls to the end.
   await press(page, page.getByRole("navigation", { name: "App" }).getByRole("link", { name: "Activity" }));
   const release = page.getByRole("listitem").filter({ hasText: "GREETING" });
   await press(page, release.getByRole("link", { name: "What changed" }));

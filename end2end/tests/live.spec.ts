@@ -1,4 +1,4 @@
-// The live connection: cut, killed, slow, signed out, and answered by a newer server.
+// The live connection: interruptions, restarts, slow readers, sign-out, and a newer server.
 import { type Page, type WebSocketRoute } from "@playwright/test";
 
 import { alive, api, appOfSpec, freshName, killServer, open, program, signInBy, visit } from "../apps";
@@ -6,7 +6,7 @@ import { expect, test } from "../world";
 
 const { name } = appOfSpec("live", program);
 
-/** Every connection of the page to `/live`, as a man in the middle sees it. */
+/** Intercepts every connection of the page to `/live`. */
 async function tap(page: Page, fromServer = (text: string, _connection: number) => text) {
   const routes: WebSocketRoute[] = [];
   await page.routeWebSocket(/\/live$/, (ws) => {
@@ -23,14 +23,14 @@ async function numbers(page: Page, what: string): Promise<number[]> {
   return [...text.matchAll(new RegExp(`asked for /${what}-(\\d+)`, "g"))].map((m) => Number(m[1]));
 }
 
-test("a connection that is cut in mid-stream goes on without a gap or a double line", async ({ page }) => {
+test("an interrupted connection resumes without gaps or duplicate lines", async ({ page }) => {
   const routes = await tap(page);
   await open(page, `/apps/${name}/logs?source=app`);
   await expect.poll(() => routes.length).toBe(1);
   for (let n = 1; n <= 15; n++) {
     await visit(name, `/cut-${n}`);
     if (n % 5 !== 0) continue;
-    // What follows at once is said while the connection is away.
+    // The next lines are logged while the connection is down.
     await expect.poll(() => routes.length, { timeout: 30_000 }).toBe(n / 5);
     await routes.at(-1)!.close({ code: 1001 });
   }
@@ -38,21 +38,21 @@ test("a connection that is cut in mid-stream goes on without a gap or a double l
   await expect.poll(() => routes.length, { timeout: 30_000 }).toBe(4);
 });
 
-test("a server that is killed needs no reload", async ({ page }) => {
+test("a killed server requires no reload", async ({ page }) => {
   test.setTimeout(180_000);
   await open(page, `/apps/${name}/logs?source=app`);
   await visit(name, "/kill-1");
   await expect.poll(() => numbers(page, "kill")).toEqual([1]);
   killServer();
   await expect(page.getByText(/^Not live, \d+ s old$/).first()).toBeVisible();
-  // Dynos and router go on, and what is said meanwhile is not lost.
+  // Dynos and the router keep running, and lines logged meanwhile are not lost.
   for (let n = 2; n <= 6; n++) expect((await visit(name, `/kill-${n}`)).status).toBe(200);
   await expect.poll(() => numbers(page, "kill"), { timeout: 60_000 }).toEqual([1, 2, 3, 4, 5, 6]);
   await expect(page.getByText("live", { exact: true }).first()).toBeVisible();
   await expect(page.getByText("A new version of Wharf is running.")).toBeHidden();
 });
 
-test("what somebody else changes appears by itself, and what is being typed stays", async ({ page }) => {
+test("changes by others appear without a reload, and unsaved input is kept", async ({ page }) => {
   await open(page, "/account");
   const token = await api<{ id: string }>("POST", "/oauth/authorizations", { description: "made elsewhere" });
   const made = page.getByRole("cell", { name: "made elsewhere", exact: true });
@@ -76,7 +76,7 @@ test("a newer server offers a reload", async ({ page }) => {
   };
   const routes = await tap(page, newer);
   await open(page, "/apps");
-  // Only who knows the version before can tell a newer one.
+  // A newer version is only detected if the previous one is known.
   await expect.poll(() => hellos).toBe(1);
   await expect(page.getByText("A new version of Wharf is running.")).toBeHidden();
   await routes[0].close({ code: 1001 });
@@ -86,9 +86,9 @@ test("a newer server offers a reload", async ({ page }) => {
   await expect(page.getByText("A new version of Wharf is running.")).toBeHidden();
 });
 
-test("a slow reader is told how much it missed", async ({ page }) => {
+test("a slow reader learns how many lines it missed", async ({ page }) => {
   test.setTimeout(180_000);
-  // A reader without room: what it grants is held back.
+  // A slow reader: its credit messages are held back.
   let held: string[] | null = [];
   let passOn: (text: string) => void = () => undefined;
   await page.routeWebSocket(/\/live$/, (ws) => {
@@ -111,7 +111,7 @@ test("a slow reader is told how much it missed", async ({ page }) => {
   await expect(page.getByRole("log", { name: "Log lines" })).toContainText("drop 39999");
 });
 
-test("a filter that fits little is not called a slow reader", async ({ page }) => {
+test("a filter with few matches does not count as a slow reader", async ({ page }) => {
   await visit(name, "/flood/30000");
   await visit(name, "/needle-1");
   await open(page, `/apps/${name}/logs?q=asked+for+%2Fneedle`);
@@ -120,7 +120,7 @@ test("a filter that fits little is not called a slow reader", async ({ page }) =
   await expect(page.getByText(/left out/)).toBeHidden();
 });
 
-test("a session that ends takes its streams along", async ({ browser, baseURL }) => {
+test("the end of a session ends its streams", async ({ browser, baseURL }) => {
   const { url } = await api<{ url: string }>("POST", "/account/sign-in-links");
   const context = await browser.newContext({ baseURL, storageState: undefined });
   const page = await context.newPage();
@@ -140,7 +140,7 @@ test("a session that ends takes its streams along", async ({ browser, baseURL })
   await context.close();
 });
 
-test("what has ended is not called live any more", async ({ page }) => {
+test("ended data is no longer marked as live", async ({ page }) => {
   const gone = freshName("gone");
   await api("POST", "/apps", { name: gone });
   await open(page, `/apps/${gone}/logs`);
@@ -148,7 +148,7 @@ test("what has ended is not called live any more", async ({ page }) => {
   await api("DELETE", `/apps/${gone}`);
   await expect(page.getByText("No longer live")).toBeVisible();
   await expect(page.getByText("live", { exact: true })).toHaveCount(0);
-  // The next page is not to blame.
+  // The next page is not affected.
   await page.getByRole("link", { name: "Apps" }).first().click();
   await expect(page.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
   await expect(page.getByText("No longer live")).toHaveCount(0);

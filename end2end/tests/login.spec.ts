@@ -1,4 +1,4 @@
-// Signing in through a real OpenID provider: who gets in, who does not, and what a page of an app may try.
+// Sign-in with a real OpenID provider: accepted and rejected sign-ins, and attacks by a page of an app.
 import type { Page } from "@playwright/test";
 import { accessible, api, complaints, open } from "../apps";
 import { IdentityProvider, agree, browserOf } from "../provider";
@@ -21,7 +21,7 @@ test.afterAll(async () => {
   await api("DELETE", "/teams/crew");
 });
 
-test("the second person gets in by the domain's rule, and goes where they wanted", async ({ browser }) => {
+test("the second person is admitted by the domain's rule, and returns to the requested page", async ({ browser }) => {
   const { context, page } = await browserOf(browser);
   await signIn(page, "ada", "/audit");
   await expect(page).toHaveURL(`${wharf.url}/audit`);
@@ -33,7 +33,7 @@ test("the second person gets in by the domain's rule, and goes where they wanted
   await context.close();
 });
 
-test("the third is refused with a sentence, and so is an address that nobody verified", async ({ browser }) => {
+test("the third person is rejected with a message, and so is an unverified address", async ({ browser }) => {
   for (const [name, sentence] of [
     ["eve", "is not trusted for your email domain here"],
     ["uma", "has not verified your email address"],
@@ -49,7 +49,7 @@ test("the third is refused with a sentence, and so is an address that nobody ver
   expect(events.map((event) => event.data.reason)).toEqual(["address", "domain"]);
 });
 
-test("signing in works without scripts", async ({ browser }) => {
+test("sign-in works without scripts", async ({ browser }) => {
   const context = await browser.newContext({ baseURL: wharf.url, storageState: undefined, javaScriptEnabled: false });
   const page = await context.newPage();
   await signIn(page, "ada");
@@ -57,28 +57,28 @@ test("signing in works without scripts", async ({ browser }) => {
   await context.close();
 });
 
-test("an answer counts once, and in the browser that asked", async ({ browser }) => {
+test("a callback is accepted once, and only in the browser that started the sign-in", async ({ browser }) => {
   const attacker = await browserOf(browser);
   const victim = await browserOf(browser);
   let back = "";
-  // Redirects cannot be held up: the address is noted while the browser follows it.
+  // Redirects cannot be intercepted: the URL is recorded while the browser follows it.
   attacker.page.on("request", (request) => {
     if (request.url().includes("/login/oauth/acme/callback?")) back = request.url();
   });
   await signIn(attacker.page, "ada");
   await expect(attacker.page.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
   expect(back).toContain("code=");
-  // A foreign state: the victim is made to follow the answer to the attacker's sign-in.
+  // A foreign state: the victim is made to open the callback URL of the attacker's sign-in.
   await victim.page.goto(back);
   await expect(victim.page.getByRole("alert")).toContainText("not started in this browser");
-  // Replayed, it opens nothing.
+  // Replaying it has no effect.
   await attacker.page.goto(back);
   await expect(attacker.page.getByRole("alert")).toContainText("is already complete");
   await attacker.context.close();
   await victim.context.close();
 });
 
-test("nobody is sent elsewhere, and a session that was there before is not the one after", async ({ browser }) => {
+test("there are no redirects to other sites, and an existing session is replaced", async ({ browser }) => {
   const { context, page } = await browserOf(browser);
   await page.goto("/login?next=https%3A%2F%2Fevil.test%2F");
   const before = await page.getByRole("link", { name: "Continue with Acme ID" }).getAttribute("href");
@@ -97,13 +97,13 @@ test("a page of an app cannot write with the visitor's cookie, nor set one for t
   const page = await context.newPage();
   await signIn(page, "ada");
   await expect(page).toHaveURL(`${wharf.url}/apps`);
-  // A page on the host of an app: the same site, as far as the browser knows.
+  // A page on the host of an app: to the browser, the same site.
   await page.goto(`${wharf.url.replace("localhost", "evil.localhost")}/`);
   const answered = page.waitForResponse((response) => response.url() === `${wharf.url}/apps` && response.request().method() === "POST");
   await page.evaluate((url) => {
     fetch(`${url}/apps`, { method: "POST", credentials: "include", mode: "no-cors", body: '{"name": "stolen"}' }).catch(() => {});
   }, wharf.url);
-  // For localhost the browser keeps the cookie to itself (401); on a real domain Origin tells (403).
+  // For localhost the browser does not send the cookie (401); on a real domain, the Origin is rejected (403).
   expect([401, 403]).toContain((await answered).status());
   await page.evaluate(() => {
     document.cookie = "wharf=planted; domain=localhost; path=/";
@@ -115,7 +115,7 @@ test("a page of an app cannot write with the visitor's cookie, nor set one for t
   await context.close();
 });
 
-test("a program is allowed to act, acts, and is revoked", async ({ page }) => {
+test("a program is authorized, acts for the user, and is revoked", async ({ page }) => {
   const client = await api<{ id: string; secret: string }>("POST", "/oauth/clients", {
     name: "Dashboard",
     redirect_uri: "https://dashboard.example.com/back",
@@ -145,7 +145,7 @@ test("a program is allowed to act, acts, and is revoked", async ({ page }) => {
   await api("DELETE", `/oauth/clients/${client.id}`);
 });
 
-test("the audit log is looked through, exported and verified", async ({ page }) => {
+test("the audit log is filtered, exported and verified", async ({ page }) => {
   await open(page, "/audit?action=session.refuse");
   await expect(page.getByRole("table")).toContainText("Rejected a sign-in of");
   await expect(page.getByRole("table")).not.toContainText("Signed in through");
@@ -156,7 +156,7 @@ test("the audit log is looked through, exported and verified", async ({ page }) 
   await expect(page.getByRole("status").filter({ hasText: "events are unchanged" })).toBeVisible();
 });
 
-test("an administrator suspends an account, and lets it in again", async ({ page, browser }) => {
+test("an administrator suspends an account, and reinstates it", async ({ page, browser }) => {
   const { context, page: hers } = await browserOf(browser);
   await signIn(hers, "ada");
   await expect(hers.getByRole("heading", { level: 1, name: "Apps" })).toBeVisible();
@@ -167,7 +167,7 @@ test("an administrator suspends an account, and lets it in again", async ({ page
   await row.getByRole("button", { name: "Suspend ada@acme.test" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Suspend" }).click();
   await expect(row).toContainText("suspended");
-  // What she has open says so, and she is not let in again.
+  // Her open page shows that, and she cannot sign in again.
   await expect(hers.getByText("You are signed out.")).toBeVisible();
   await row.getByRole("button", { name: "Lift suspension of ada@acme.test" }).click();
   await expect(row).not.toContainText("suspended");

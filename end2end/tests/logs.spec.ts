@@ -1,10 +1,10 @@
-// The log viewer: live, filtered on the server, resumed after a break.
+// The log viewer: live, filtered on the server, resumed after an interruption.
 import { accessible, appOfSpec, complaints, open, program, visit } from "../apps";
 import { expect, test } from "../world";
 
 const { name } = appOfSpec("logs", program);
 
-test("lines arrive while one looks", async ({ page }) => {
+test("new lines arrive live", async ({ page }) => {
   const wrong = complaints(page);
   await open(page, `/apps/${name}/logs`);
   const log = page.getByRole("log", { name: "Log lines" });
@@ -22,7 +22,7 @@ test("the server's page has lines without JavaScript", async ({ browser, baseURL
   await context.close();
 });
 
-test("a search goes through the whole history, and its address can be sent on", async ({ page }) => {
+test("a search covers the whole history, and its URL can be shared", async ({ page }) => {
   await visit(name, "/needle-in-the-log");
   await visit(name, "/hay");
   await open(page, `/apps/${name}/logs`);
@@ -40,7 +40,7 @@ test("a search goes through the whole history, and its address can be sent on", 
   await expect(log.locator("mark").first()).toHaveText("/needle-in");
 });
 
-test("sources and levels narrow it down", async ({ page }) => {
+test("sources and levels filter the lines", async ({ page }) => {
   await visit(name, "/error");
   await open(page, `/apps/${name}/logs`);
   const log = page.getByRole("log", { name: "Log lines" });
@@ -53,7 +53,7 @@ test("sources and levels narrow it down", async ({ page }) => {
   await expect(log).not.toContainText("asked for");
 });
 
-test("pausing keeps the place and counts what comes", async ({ page }) => {
+test("pausing keeps the position and counts new lines", async ({ page }) => {
   await open(page, `/apps/${name}/logs`);
   await page.getByRole("log", { name: "Log lines" }).focus();
   await page.keyboard.press("Space");
@@ -63,7 +63,7 @@ test("pausing keeps the place and counts what comes", async ({ page }) => {
   await expect(page.getByRole("log", { name: "Log lines" })).toContainText("/while-paused");
 });
 
-test("a line has an address", async ({ page }) => {
+test("a line has a URL", async ({ page }) => {
   await visit(name, "/addressed");
   await open(page, `/apps/${name}/logs?q=asked+for+%2Faddressed`);
   await page.getByText("asked for /addressed").first().click();
@@ -74,7 +74,7 @@ test("a line has an address", async ({ page }) => {
   await expect(page.getByRole("log", { name: "Log lines" })).toContainText("asked for /addressed");
 });
 
-test("a broken connection is made again without a gap or a double line", async ({ page, context }) => {
+test("a broken connection is reopened without gaps or duplicate lines", async ({ page, context }) => {
   await open(page, `/apps/${name}/logs`);
   const log = page.getByRole("log", { name: "Log lines" });
   await visit(name, "/before-the-break");

@@ -1,4 +1,4 @@
-// Lists of 201 and of 1,001 rows: every page of the console shows some, and leads to all of them.
+// Lists of 201 and of 1,001 rows: every page of the console shows some, and links to all of them.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
@@ -14,7 +14,7 @@ const MOST_ON_A_PAGE = 200;
 
 test.describe.configure({ mode: "serial" });
 
-/** Puts rows beside those that are there, up to `n`. `make` is the select list for the number `i`. */
+/** Adds rows to the existing ones, up to `n`. `make` is the select list for the number `i`. */
 async function fill(table: string, columns: string, make: string, from: number, to: number) {
   await sql(`insert into ${table} (${columns}) select ${make} from generate_series(${from}, ${to}) i`);
 }
@@ -58,7 +58,7 @@ async function fillAll(from: number, to: number) {
   );
 }
 
-/** Follows the links called `next` to the end, and collects what `rows` finds. */
+/** Follows the links called `next` to the end, and collects the matches of `rows`. */
 async function walk(page: Page, path: string, next: string, rows: (page: Page) => Locator): Promise<Set<string>> {
   const all = new Set<string>();
   await page.goto(path);
@@ -113,12 +113,12 @@ for (const [from, n] of [
   });
 }
 
-test("the newest build of 1,001 opens at once", async ({ page }) => {
+test("the newest build of 1,001 opens immediately", async ({ page }) => {
   await open(page, `/apps/${app}/builds/1001`);
   await expect(page.getByRole("heading", { level: 1, name: /^Build 1001/ })).toBeVisible();
 });
 
-test("older parts of a timeline come by a link that the keyboard reaches", async ({ page }) => {
+test("older parts of a timeline are behind a link that is reachable by keyboard", async ({ page }) => {
   const said = complaints(page);
   await open(page, `/apps/${app}/activity`);
   await expect(page.getByText("Build 1001", { exact: true })).toBeVisible();
@@ -133,7 +133,7 @@ test("older parts of a timeline come by a link that the keyboard reaches", async
   expect(said).toEqual([]);
 });
 
-test("counts of a list that goes on say so", async ({ page }) => {
+test("counts of an incomplete list are marked as such", async ({ page }) => {
   await open(page, `/teams/${team}`);
   await expect(page.getByText("50+ members")).toBeVisible();
   await open(page, "/apps");
@@ -141,7 +141,7 @@ test("counts of a list that goes on say so", async ({ page }) => {
   await accessible(page);
 });
 
-test("any app of a thousand is found by how its name begins", async ({ page }) => {
+test("any app of a thousand is found by the prefix of its name", async ({ page }) => {
   await open(page, "/account");
   await page.keyboard.press("Control+k");
   await page.keyboard.type("zz-many-987");

@@ -4,7 +4,7 @@ import { expect, test } from "../world";
 
 const headings = ["Status", "Tabs and tables", "Forms", "Timeline and chart", "Log", "Board", "Loading, failed, empty", "Buttons, dialogs, toasts", "Icons"];
 
-test("every part is drawn, in both themes, on a desk and on a phone", async ({ page }) => {
+test("every component is rendered, in both themes, on a desktop and on a phone", async ({ page }) => {
   test.skip(process.env.FRONT === "release", "a release has no such page");
   const wrong = complaints(page);
   for (const viewport of [{ width: 1280, height: 900 }, { width: 390, height: 844 }]) {
@@ -22,7 +22,7 @@ test("every part is drawn, in both themes, on a desk and on a phone", async ({ p
   expect(wrong).toEqual([]);
 });
 
-test("the board is walked with the arrow keys", async ({ page }) => {
+test("the arrow keys move through the board", async ({ page }) => {
   test.skip(process.env.FRONT === "release", "a release has no such page");
   await open(page, "/parts");
   const board = page.getByRole("region", { name: "Stages" });
@@ -31,7 +31,7 @@ test("the board is walked with the arrow keys", async ({ page }) => {
     await page.keyboard.press(key);
     await expect(board.getByRole("link", { name: to, exact: true })).toBeFocused();
   };
-  // The first stage is empty, and passed over.
+  // The first stage is empty and skipped.
   await walk("ArrowDown", "shop-staging");
   await walk("ArrowDown", "mail-staging");
   await walk("ArrowRight", "shop");

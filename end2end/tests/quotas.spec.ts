@@ -1,4 +1,4 @@
-// Quotas: what one has of what one may have, and who says how much that is.
+// Quotas: usage, limits, and setting them.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
@@ -11,7 +11,7 @@ const app = freshName("quotaapp");
 type Quota = { name: string; most: number | null; used: number; is_own: boolean };
 const quota = async (path: string, name: string) => (await api<Quota[]>("GET", path)).find((q) => q.name === name)!;
 
-// Each goes on where the one before it ended.
+// Each test continues from the state of the previous one.
 test.describe.configure({ mode: "serial" });
 
 test.beforeAll(async () => {
@@ -23,17 +23,17 @@ test.afterAll(async () => {
   await destroyed(app);
 });
 
-test("one's own use is on the account page, and a team's on the team's, without scripts", async ({ browser }) => {
+test("the account page shows the user's own usage, the team's page that of a team, without scripts", async ({ browser }) => {
   const context = await browser.newContext({ baseURL: wharf.url, storageState: wharf.session, javaScriptEnabled: false });
   const page = await context.newPage();
   await page.goto("/account");
-  // The administrator has no bound on what is theirs.
+  // Administrators have no quotas on their own resources.
   await expect(page.getByRole("region", { name: "Quotas" }).getByRole("row", { name: /^Apps/ })).toContainText("no limit");
   await page.goto(`/teams/${team}`);
   const row = page.getByRole("region", { name: "Quotas" }).getByRole("row", { name: /^Apps/ });
   await expect(row).toContainText("1 of 100");
   await expect(row.getByRole("meter", { name: "Apps used" })).toHaveAttribute("aria-valuenow", "1");
-  // All that the platform counts.
+  // All resources that have quotas.
   const all = await api<Quota[]>("GET", `/teams/${team}/quotas`);
   await expect(page.getByRole("region", { name: "Quotas" }).locator("tbody tr")).toHaveCount(all.length);
   await context.close();
@@ -64,7 +64,7 @@ test("an administrator sets a team's own quotas, and resets them", async ({ page
   expect(odd).toEqual([]);
 });
 
-test("an app too many is refused with a sentence and the way to see why", async ({ page, browser }) => {
+test("an app beyond the quota is rejected with a message and a link to the quotas", async ({ page, browser }) => {
   const odd = complaints(page);
   await open(page, `/apps/new?team=${team}`);
   await page.getByLabel("Name").fill(freshName("toomany"));
@@ -76,7 +76,7 @@ test("an app too many is refused with a sentence and the way to see why", async 
   await accessible(page);
   await said.getByRole("link", { name: `Quotas of ${team}` }).click();
   await expect(page.getByRole("region", { name: "Quotas" }).getByRole("row", { name: /^Apps/ })).toContainText("1 of 1");
-  // The browser itself notes every answer that is a refusal.
+  // The browser itself logs every rejected request.
   expect(odd.filter((text) => !text.includes("422"))).toEqual([]);
   const context = await browser.newContext({ baseURL: wharf.url, storageState: wharf.session, javaScriptEnabled: false });
   const bare = await context.newPage();
@@ -97,7 +97,7 @@ test("default quotas are set and reset", async ({ page }) => {
   await expect.poll(async () => (await quota("/quotas", "apps")).most).toBe(37);
   await form.getByRole("button", { name: "Reset Apps" }).click();
   await expect(form.getByLabel("Apps, limit")).toHaveValue("100");
-  // Somebody is looked up by the address of the page.
+  // A user is looked up by the URL of the page.
   await page.getByLabel("Email address or team name").fill("admin@wharf.localhost");
   await page.getByRole("button", { name: "Show" }).click();
   await expect(page.getByRole("form", { name: "Quotas of admin@wharf.localhost" }).getByLabel("Apps, limit")).toHaveAttribute("placeholder", "no limit");

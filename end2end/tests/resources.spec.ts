@@ -4,7 +4,7 @@ import { expect, test } from "../world";
 
 const { name } = appOfSpec("resources", { ...program, Procfile: `${program.Procfile}worker: sleep 100000\n` });
 
-test("scaling says what it does, is applied at once, and starts dynos", async ({ page }) => {
+test("scaling shows the changes, applies them together, and starts dynos", async ({ page }) => {
   await open(page, `/apps/${name}/resources`);
   await page.getByRole("button", { name: "Increase worker" }).click();
   const bar = page.getByRole("region", { name: "Unapplied changes" });
@@ -23,7 +23,7 @@ test("discarding changes nothing", async ({ page }) => {
   await expect(page.getByLabel("Number of web")).toHaveValue("1");
 });
 
-test("what cannot be is refused in words", async ({ page }) => {
+test("invalid values are rejected with a message", async ({ page }) => {
   await open(page, `/apps/${name}/resources`);
   await page.route("**/formation", (route) =>
     route.fulfill({ status: 422, contentType: "application/json", body: JSON.stringify({ id: "invalid_params", message: "The machine has no room for that." }) }),
@@ -33,7 +33,7 @@ test("what cannot be is refused in words", async ({ page }) => {
   await expect(page.getByRole("alert")).toContainText("The machine has no room for that.");
 });
 
-test("restarting one dyno gives it a new start", async ({ page }) => {
+test("restarting a dyno starts it again", async ({ page }) => {
   const id = async () => (await api<{ id: string; name: string }[]>("GET", `/apps/${name}/dynos`)).find((d) => d.name === "web.1")?.id;
   const before = await id();
   await open(page, `/apps/${name}/resources`);
@@ -42,7 +42,7 @@ test("restarting one dyno gives it a new start", async ({ page }) => {
   await expect.poll(id, { timeout: 60_000 }).not.toBe(before);
 });
 
-test("a dyno that exits says why and when it is tried again", async ({ page }) => {
+test("a crashed dyno shows the reason and its next start", async ({ page }) => {
   await open(page, `/apps/${name}/resources`);
   await visit(name, "/exit").catch(() => undefined);
   await expect(page.getByText(/status 3/).first()).toBeVisible({ timeout: 30_000 });

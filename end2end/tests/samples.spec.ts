@@ -1,10 +1,10 @@
-// Samples: an app from nothing but a choice, built like any push.
+// Samples: an app from a sample, built like any push.
 import { accessible, api, complaints, destroyed, freshName, open, visit } from "../apps";
 import { expect, test } from "../world";
 
 const taken = freshName("sample");
 
-// The second goes on where the first ended.
+// The second test continues from the state of the first one.
 test.describe.configure({ mode: "serial" });
 
 test.afterAll(async () => destroyed(taken));
@@ -16,7 +16,7 @@ test("a sample becomes a running app", async ({ page }) => {
   await page.getByLabel("Name").fill(taken);
   await page.getByRole("radio", { name: /Sample: Static site/ }).check();
   await page.getByRole("button", { name: "Create app" }).click();
-  // A site is built within a second: whoever comes later finds its release.
+  // A site is built within a second, so the release may exist already.
   const build = page.getByRole("log", { name: "Build output" }).filter({ hasText: "----->" });
   await expect(build.or(page.getByRole("heading", { name: /^Release v/ })).first()).toBeVisible({ timeout: 60_000 });
   await expect(page.getByRole("link", { name: "Open app" }).first()).toBeVisible({ timeout: 120_000 });
@@ -24,7 +24,7 @@ test("a sample becomes a running app", async ({ page }) => {
   expect(wrong).toEqual([]);
 });
 
-test("a sample is not put over code that is there", async () => {
+test("a sample does not replace existing code", async () => {
   await expect(api("POST", `/apps/${taken}/samples/static`)).rejects.toThrow(/422.*already has code/);
   await expect(api("POST", `/apps/${taken}/samples/nope`)).rejects.toThrow(/404/);
 });

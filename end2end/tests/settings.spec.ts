@@ -37,7 +37,7 @@ test("several edits are saved as one release", async ({ page }) => {
   expect(await api<unknown[]>("GET", `/apps/${name}/releases`)).toHaveLength(before.length + 1);
 });
 
-test("as text, a bad line is named and nothing of it is saved", async ({ page }) => {
+test("as text, an invalid line is reported and nothing is saved", async ({ page }) => {
   await open(page, `/apps/${name}/settings`);
   await page.getByRole("button", { name: ".env text" }).click();
   const text = page.getByLabel("Config vars as text");
@@ -49,7 +49,7 @@ test("as text, a bad line is named and nothing of it is saved", async ({ page })
   expect(await api("GET", `/apps/${name}/config-vars`)).toEqual({ SECRET: "hidden-value", ADDED: "a b", MORE: "1" });
 });
 
-test("maintenance mode is answered with its page until it is off", async ({ page }) => {
+test("maintenance mode shows its page until it is turned off", async ({ page }) => {
   await open(page, `/apps/${name}/settings`);
   await page.getByRole("button", { name: "Turn maintenance mode on" }).click();
   await expect.poll(() => visit(name).then((r) => r.status)).toBe(503);
@@ -57,7 +57,7 @@ test("maintenance mode is answered with its page until it is off", async ({ page
   await expect.poll(() => visit(name).then((r) => r.status)).toBe(200);
 });
 
-test("a new name is a new address", async ({ page }) => {
+test("renaming changes the URL", async ({ page }) => {
   const next = freshName("renamed");
   await open(page, `/apps/${name}/settings`);
   await page.getByLabel("Name", { exact: true }).fill(next);
@@ -73,7 +73,7 @@ test("axe finds nothing", async ({ page }) => {
   await accessible(page);
 });
 
-test("an app is destroyed only after its name was typed", async ({ page }) => {
+test("an app is destroyed only after its name is typed", async ({ page }) => {
   await open(page, `/apps/${name}/settings`);
   await page.getByRole("button", { name: `Destroy ${name}` }).click();
   const dialog = page.getByRole("dialog", { name: `Destroy ${name}?` });

@@ -1,15 +1,15 @@
-// Signing in with the link that `wharfd up` prints: a page that asks, and a button that works once.
+// Sign-in with the link that `wharfd up` prints: a confirmation page, and a button that works once.
 import { accessible, api, complaints, signInBy } from "../apps";
 import { expect, test, wharf } from "../world";
 
 test.use({ storageState: undefined });
 
-test("who is not signed in does not see the apps", async ({ page }) => {
+test("the apps require a session", async ({ page }) => {
   await page.goto("/apps");
   await expect(page.getByRole("heading", { name: "Apps", level: 1 })).toHaveCount(0);
 });
 
-test("the printed link asks first, then signs in, and only once", async ({ page, browser }) => {
+test("the printed link asks for confirmation, then signs in, and only once", async ({ page, browser }) => {
   const said = complaints(page);
   await page.goto(wharf.signInLink);
   await expect(page.getByRole("button", { name: "Sign in as admin@wharf.localhost" })).toBeVisible();
@@ -27,12 +27,12 @@ test("the printed link asks first, then signs in, and only once", async ({ page,
   await stranger.close();
 });
 
-test("a link in a picture, a frame or a form of another site changes nothing", async ({ browser }) => {
+test("a link in an image, a frame or a form of another site changes nothing", async ({ browser }) => {
   const { url } = await api<{ url: string }>("POST", "/account/sign-in-links");
   const context = await browser.newContext({ baseURL: wharf.url, storageState: wharf.session });
   const page = await context.newPage();
   const before = JSON.stringify(await context.cookies());
-  // Same site, another origin: what a page of an app is to the console.
+  // Same site, different origin: like a page of an app to the console.
   await page.route("http://evil.localhost/**", (route) =>
     route.fulfill({
       contentType: "text/html",

@@ -1,4 +1,4 @@
-// Teams: people, roles, access by app, service accounts; and a viewer who is offered nothing more.
+// Teams: people, roles, access per app, service accounts; and a viewer, who is only offered permitted actions.
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 
 import { accessible, alive, api, complaints, destroyed, freshName, open, signInBy, sql } from "../apps";
@@ -8,7 +8,7 @@ const team = freshName("team");
 const app = freshName("teamapp");
 const viewer = `${freshName("vera")}@example.com`;
 
-// Each goes on where the one before it ended.
+// Each test continues from the state of the previous one.
 test.describe.configure({ mode: "serial" });
 
 test.beforeAll(async () => {
@@ -19,7 +19,7 @@ test.afterAll(async () => {
   await destroyed(app);
 });
 
-/** A way in for somebody who was let in by address alone: straight into the database, as no page gives one. */
+/** A sign-in link for an invited user: inserted into the database, since no page offers that. */
 async function signInLink(email: string): Promise<string> {
   const token = `e2e-${randomBytes(16).toString("hex")}`;
   const hash = createHash("sha256").update(token).digest("hex");
@@ -34,7 +34,7 @@ async function signInLink(email: string): Promise<string> {
   return ((await answer.json()) as { url: string }).url;
 }
 
-test("a new app is made for the team from its page", async ({ page }) => {
+test("a new app is created for the team from its page", async ({ page }) => {
   const name = freshName("teammade");
   await open(page, `/teams/${team}`);
   await page.getByRole("link", { name: "New app" }).click();
@@ -46,7 +46,7 @@ test("a new app is made for the team from its page", async ({ page }) => {
   await destroyed(name);
 });
 
-test("somebody is invited, and the invitation taken back", async ({ page }) => {
+test("a user is invited, and the invitation revoked", async ({ page }) => {
   const odd = complaints(page);
   await open(page, "/teams");
   await page.getByRole("region", { name: "Your teams" }).getByRole("link", { name: team }).click();
@@ -73,7 +73,7 @@ test("roles and access are changed, and the last admin stays", async ({ page }) 
   await expect.poll(() => api<{ email: string; role: string }[]>("GET", `/teams/${team}/members`).then((all) => all.find((m) => m.email === viewer)?.role)).toBe("viewer");
   const own = page.getByRole("row", { name: /admin@wharf.localhost/ });
   const confirm = page.getByRole("dialog").getByRole("button", { name: "Remove" });
-  // The list is read again after the change above, which may come between the click and the dialog.
+  // The list is refetched after the change above, possibly between the click and the dialog.
   await expect(async () => {
     if (!(await confirm.isVisible())) await own.getByRole("button", { name: /Remove/ }).click();
     await confirm.click({ timeout: 2000 });
@@ -81,7 +81,7 @@ test("roles and access are changed, and the last admin stays", async ({ page }) 
   await expect(page.getByText(/needs at least one admin/)).toBeVisible();
 });
 
-test("answers that come when the page is left already break nothing", async ({ page }) => {
+test("responses after leaving the page cause no errors", async ({ page }) => {
   const odd = complaints(page);
   await open(page, `/teams/${team}`);
   let letThrough = () => {};
@@ -92,7 +92,7 @@ test("answers that come when the page is left already break nothing", async ({ p
     await gate;
     await route.continue();
   });
-  // A change elsewhere: the page asks again for all that depends on it.
+  // A change elsewhere: the page refetches everything that depends on it.
   const bot = await api<{ id: string }>("POST", `/teams/${team}/service-accounts`, { name: "late-bot" });
   await expect.poll(() => held).toBeGreaterThan(3);
   await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Account" }).click();
@@ -143,7 +143,7 @@ test("a service account gets a token, which is shown once", async ({ page }) => 
   await page.reload();
   await alive(page);
   await expect(page.getByText(token)).toHaveCount(0);
-  // A token that leaked is revoked, and works no more.
+  // A leaked token is revoked and stops working.
   await page.getByRole("button", { name: "Show tokens of deploy-bot" }).click();
   await accessible(page);
   await page.getByRole("button", { name: "Revoke deploy-bot from the console" }).click();
@@ -154,7 +154,7 @@ test("a service account gets a token, which is shown once", async ({ page }) => 
   expect(odd).toEqual([]);
 });
 
-test("the owner lets somebody in and locks the app", async ({ page }) => {
+test("the owner adds a collaborator and locks the app", async ({ page }) => {
   await open(page, `/apps/${app}/settings`);
   const access = page.getByRole("region", { name: "Access" });
   await access.getByLabel("Email address").fill("outside@example.com");
@@ -170,7 +170,7 @@ test("the owner lets somebody in and locks the app", async ({ page }) => {
   await expect(outsider).toHaveCount(0);
 });
 
-test("a viewer sees the app and is offered nothing that would be refused", async ({ browser }) => {
+test("a viewer sees the app and is only offered permitted actions", async ({ browser }) => {
   await api("PATCH", `/teams/apps/${app}/collaborators/${viewer}`, { permissions: ["view"] });
   const context = await browser.newContext({ baseURL: wharf.url, storageState: undefined });
   const page = await context.newPage();
@@ -188,7 +188,7 @@ test("a viewer sees the app and is offered nothing that would be refused", async
   await expect(page.getByRole("button", { name: /Invite|Remove|Add service account/ })).toHaveCount(0);
   await accessible(page);
 
-  // Whoever is taken out of the team sees no more of it, at once.
+  // A removed member loses access to the team immediately.
   await open(page, "/apps");
   await expect(page.getByRole("link", { name: app }).first()).toBeVisible();
   await api("DELETE", `/teams/${team}/members/${viewer}`);

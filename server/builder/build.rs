@@ -24,7 +24,7 @@ fn main() {
         .args(["build", "--quiet", "--locked", "--package", "fileserver", "--profile", PROFILE, "--target", &target])
         .arg("--target-dir")
         .arg(&build)
-        // What is meant for the outer build: clippy as the compiler, flags for coverage.
+        // Variables for the outer build: clippy as the compiler, flags for coverage.
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")

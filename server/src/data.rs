@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_data_directory_says_what_is_wrong_with_it() {
+    fn problems_of_a_data_directory_are_described() {
         let write = |file: PathBuf, text: &str| {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_version_left_open_is_closed() {
+    fn permissions_of_an_earlier_version_are_restricted() {
         let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
         let (data, run) = (dir.path().join("data"), dir.path().join("run"));
         for folder in [&data, &run, &data.join("builds"), &data.join("postgres"), &run.join("pg")] {

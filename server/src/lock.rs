@@ -30,7 +30,7 @@ pub fn take(path: &Path, note: &str) -> Result<std::result::Result<Lock, Holder>
     let file = open.with_context(|| format!("open {}", path.display()))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(mut file) => {
-            file.set_len(0).and_then(|()| file.rewind()).context("empty the lock")?;
+            file.set_len(0).and_then(|()| file.rewind()).context("truncate the lock")?;
             write!(file, "{} {note}", std::process::id()).with_context(|| format!("write {}", path.display()))?;
             Ok(Ok(Lock(file)))
         }

@@ -158,7 +158,7 @@ impl Postgres {
         run(single, format!("create database {DATABASE};\n\n").as_bytes())?;
         // Empty; otherwise this code is not reached.
         let _ = fs::remove_dir(&self.cluster);
-        fs::rename(aside, &self.cluster).context("move it into place")?;
+        fs::rename(aside, &self.cluster).context("move the new cluster into place")?;
         let parent = self.cluster.parent().unwrap_or(Path::new("/"));
         fs::File::open(parent).and_then(|dir| dir.sync_all()).context("sync the data directory")
     }

@@ -31,7 +31,7 @@ fn what_is_pushed_is_built_and_kept_and_what_fails_changes_nothing() {
     assert_eq!(repo.tip("main"), first);
     let page = world.ask_host("pushed", "/made");
     assert_eq!(page.trim(), first);
-    // Who pushed, and what the commit says.
+    // The author of the push, and the message of the commit.
     let events = world.api("GET", "/apps/pushed/events", Value::Null);
     let actor =
         |action: &str| events.as_array().unwrap().iter().find(|e| e["action"] == action).unwrap()["actor"].clone();
@@ -68,14 +68,14 @@ fn what_is_pushed_is_built_and_kept_and_what_fails_changes_nothing() {
     assert!(ok, "{said}");
     assert_eq!(world.ask_host("pushed", "/made").trim(), "three");
 
-    // And the code can be had back.
+    // The code can be cloned again.
     git(world.dir.path(), &["clone", "-q", &repo.url(), "back"]);
     assert_eq!(fs::read_to_string(world.dir.path().join("back/build")).unwrap(), "echo three > made");
     assert!(up.stop().success());
 }
 
 #[test]
-fn of_two_pushes_at_once_the_second_is_told_and_refused_when_its_turn_comes() {
+fn the_second_of_two_concurrent_pushes_is_warned_and_rejected() {
     let world = World::new();
     let mut up = world.up(&[]);
     let repo = Repo::new(&world, "race");
@@ -100,7 +100,7 @@ fn of_two_pushes_at_once_the_second_is_told_and_refused_when_its_turn_comes() {
 }
 
 #[test]
-fn the_end_of_a_push_says_what_serves_and_what_does_not() {
+fn the_end_of_a_push_reports_which_release_serves() {
     let world = World::new();
     let mut up = world.up(&[]);
     let push = |repo: &Repo, procfile: &str| {
@@ -137,7 +137,7 @@ fn a_client_that_vanishes_leaves_nothing_half_done() {
     wait_until("the build is given up", || repo.last_build().as_deref() == Some("failed"));
     assert_eq!((repo.tip("main"), repo.releases().len()), (String::new(), 1));
 
-    // Nothing is in the way of the next one.
+    // The next one is not affected.
     repo.commit("true");
     let (ok, said) = repo.push(&["main"]);
     assert!(ok, "{said}");

@@ -1,4 +1,4 @@
-//! Requests that are rejected while the client still sends: it gets the response, and no connection reset.
+//! Requests that are rejected while the client still sends: it gets the response instead of a connection reset.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod world;
@@ -11,7 +11,7 @@ use world::{
     repo::{Repo, git},
 };
 
-/// Far more than lies in sockets and buffers on the way.
+/// Far more than fits into the sockets and buffers on the path.
 const MUCH: usize = 64 << 20;
 
 /// The path of a new slug's upload.
@@ -21,7 +21,7 @@ fn slug(world: &World, app: &str) -> String {
     url[url.find("/blobs").unwrap()..].to_owned()
 }
 
-/// What curl shows of the answer to an upload, and says itself.
+/// Curl's output for the response to an upload, and its own messages.
 fn curl(world: &World, file: &str, path: &str, options: &[&str]) -> String {
     let url = format!("http://localhost:{}{path}", world.port);
     let done = Command::new("curl").args(["-sS", "-T", file, "-w", " %{http_code}", &url]).args(options).output();
@@ -30,7 +30,7 @@ fn curl(world: &World, file: &str, path: &str, options: &[&str]) -> String {
 }
 
 #[test]
-fn who_is_refused_while_they_send_is_told_why() {
+fn a_client_rejected_while_sending_gets_the_reason() {
     let world = World::new();
     let mut up = world.up(&[]);
     world.api("POST", "/teams", json!({ "name": "crew" }));
@@ -42,7 +42,7 @@ fn who_is_refused_while_they_send_is_told_why() {
     let file = file.to_str().unwrap();
     let much = vec![0; MUCH];
 
-    // The quota; no such address; no such route; one who is nobody.
+    // Quota exceeded; invalid URL; no such route; unauthenticated.
     for (path, status, words) in [
         (full.as_str(), 422, "upload_bytes"),
         ("/blobs/slugs/nonsense", 404, "Couldn't find that slug"),
@@ -57,7 +57,7 @@ fn who_is_refused_while_they_send_is_told_why() {
             assert!(answer.body.contains(words), "{path}: {}", answer.body);
         }
         let mut ways = vec![vec![], vec!["-H", "Expect:"]];
-        // What does not say how large it is, is looked at when it has come.
+        // A body of undeclared size is checked when it has arrived.
         if path != full {
             ways.push(vec!["-H", "Transfer-Encoding: chunked"]);
         }
@@ -71,7 +71,7 @@ fn who_is_refused_while_they_send_is_told_why() {
     let answer = world.ask_as("nobody.localhost", "PUT", "/", &much).unwrap();
     assert_eq!(answer.status, 404, "{}", answer.body);
 
-    // The next upload is as good as any.
+    // The next upload is not affected.
     world.api("PATCH", "/teams/crew/quotas", json!({ "upload_bytes": null }));
     let answer = world.ask("PUT", &free, &[], b"no slug").unwrap();
     assert_eq!(answer.status, 422, "{}", answer.body);

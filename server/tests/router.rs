@@ -44,7 +44,7 @@ fn the_router_knows_no_secret_and_has_no_rights() {
     up.wait_for("Sign in");
     let (router, server) = (world.pid_of("router"), world.pid_of("server"));
 
-    // Only `up` and the server have the key; nobody has what is not for them.
+    // Only `up` and the server have the key; no process has secrets that it does not need.
     assert!(environment(server).contains("WHARF_MASTER_KEY"));
     for (pid, line) in world.processes() {
         let env = environment(pid);
@@ -76,7 +76,7 @@ fn the_router_knows_no_secret_and_has_no_rights() {
         ("NoNewPrivs", "1".to_owned()),
         ("Seccomp", "2".to_owned()),
     ] {
-        // Every thread, because the kernel keeps all this for each.
+        // Every thread, because the kernel stores all of this per thread.
         for thread in fs::read_dir(format!("/proc/{router}/task")).unwrap().flatten() {
             let thread: i32 = thread.file_name().to_string_lossy().parse().unwrap();
             assert_eq!(status(thread)[name], expected, "{name}");
@@ -93,7 +93,7 @@ fn the_router_knows_no_secret_and_has_no_rights() {
     };
     assert!(soft(server) > 10_000 && soft(router) > 10_000, "{} {}", soft(server), soft(router));
 
-    // Killed, it comes back the same, with its table, and goes on taking orders.
+    // After a kill it is restarted with its table, and accepts requests on its control socket.
     let app = world.deploy_web();
     assert_eq!(world.ask_host(&app, "/readme").trim(), "hello");
     kill(Pid::from_raw(router), Signal::SIGKILL).unwrap();
@@ -111,7 +111,7 @@ fn the_router_knows_no_secret_and_has_no_rights() {
     assert!(up.stop().success());
 }
 
-/// Clients that ask without pause while something is done, and what they got instead of good answers.
+/// Clients that send requests continuously during an operation. Returns their unsuccessful responses.
 fn failures_during(world: &World, app: &str, work: impl FnOnce()) -> Vec<String> {
     /// Stops the clients, even when `work` panics.
     struct Stop<'a>(&'a AtomicBool);
@@ -147,14 +147,14 @@ fn failures_during(world: &World, app: &str, work: impl FnOnce()) -> Vec<String>
     failed
 }
 
-/// The app exits at once on SIGTERM, so that each request which it has got and not answered would fail.
+/// The app exits immediately on SIGTERM, so every request in progress would fail.
 #[test]
 fn no_request_is_lost_when_dynos_are_scaled_down_restarted_and_released() {
     let world = World::new();
     let mut up = world.up(&[]);
     let app = world.deploy_slow();
     let scale = |n: usize| drop(world.api("PATCH", &format!("/apps/{app}/formation/web"), json!({ "quantity": n })));
-    // By id; with those that are up.
+    // By id; includes those that are up.
     let dynos = || -> Option<(BTreeSet<String>, usize)> {
         let answer = world.ask_api("GET", &format!("/apps/{app}/dynos"), Value::Null)?;
         let dynos: Vec<Value> = serde_json::from_str(&answer.body).ok()?;
@@ -203,7 +203,7 @@ fn no_request_is_lost_when_dynos_are_scaled_down_restarted_and_released() {
 }
 
 #[test]
-fn a_dyno_that_is_stopped_goes_on_with_a_stream_until_the_router_dies_with_it() {
+fn a_stopping_dyno_keeps_its_stream_until_the_router_dies() {
     let world = World::new();
     let mut up = world.up(&[]);
     let app = world.deploy_slow();
@@ -228,7 +228,7 @@ fn a_dyno_that_is_stopped_goes_on_with_a_stream_until_the_router_dies_with_it() 
     assert!(up.stop().success());
 }
 
-/// What an earlier version left, which ran as root.
+/// Files of an earlier version, which ran as root.
 #[test]
 fn a_router_that_ran_as_root_is_followed_by_one_that_does_not() {
     let world = World::new();
@@ -291,7 +291,7 @@ fn behind_tls_visitors_have_addresses_of_their_own() {
         ];
         world.ask("GET", "/account", &headers, b"").unwrap()
     };
-    // A stranger who guesses, until he is told to stop.
+    // A client that guesses tokens until it is rate-limited.
     let mut told = 0;
     while told < 200 && ask("192.0.2.66", "https", "wrong").status != 429 {
         told += 1;
@@ -299,9 +299,9 @@ fn behind_tls_visitors_have_addresses_of_their_own() {
     assert!(told < 200, "nobody stopped him");
     let other = ask("192.0.2.7", "https", &world.token());
     assert_eq!((other.status, other.headers["strict-transport-security"].as_str()), (200, "max-age=31536000"));
-    // Who is in the stranger's office has a right token all the same.
+    // A client at the same address can still use a valid token.
     assert_eq!(ask("192.0.2.66", "https", &world.token()).status, 200);
-    // Who puts addresses in front of his own is still himself.
+    // Prepending other addresses does not change the client's identity.
     assert_eq!(ask("192.0.2.8, 192.0.2.66", "https", "wrong").status, 429);
     assert_eq!(ask("192.0.2.8", "https", "wrong").status, 401);
     let plain = ask("192.0.2.7", "http", &world.token());
@@ -310,9 +310,9 @@ fn behind_tls_visitors_have_addresses_of_their_own() {
 }
 
 #[test]
-fn tls_without_a_proxy_that_is_trusted_is_told() {
+fn tls_without_a_trusted_proxy_is_reported() {
     let world = World::new();
-    // Columns are as wide as what stands in them.
+    // The width of columns depends on their contents.
     let words = |text: &[u8]| String::from_utf8_lossy(text).split_whitespace().collect::<Vec<_>>().join(" ");
     let doctor = world.command("doctor").arg("--tls").output().unwrap();
     let said = words(&doctor.stdout);
@@ -324,7 +324,7 @@ fn tls_without_a_proxy_that_is_trusted_is_told() {
     assert!(!refused.status.success());
 }
 
-/// A port that only root may take is bound before the rights are given up.
+/// A privileged port is bound before the privileges are dropped.
 #[test]
 fn ports_below_1024_are_taken_before_the_rights_are_given_up() {
     let mut world = World::new();
@@ -336,7 +336,7 @@ fn ports_below_1024_are_taken_before_the_rights_are_given_up() {
     assert!(up.stop().success());
 }
 
-/// The file system and the machine are closed to it, whatever happens in it.
+/// It has no access to the file system and the machine, even if it is compromised.
 #[test]
 fn the_socket_of_the_server_is_for_root_and_the_router() {
     let world = World::new();

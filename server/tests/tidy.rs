@@ -81,7 +81,7 @@ fn dependencies(manifest: &str) -> Vec<String> {
     section.lines().filter_map(|line| line.split(['=', '.', ' ']).next()).map(String::from).collect()
 }
 
-/// Per crate, those of ours that it may import.
+/// Our crates that each crate may import.
 const ALLOWED: &str = "
     browser: app api
     app: api
@@ -209,7 +209,7 @@ fn nothing_is_left_for_later() {
     let mut found = Vec::new();
     for (file, text) in sources() {
         for (at, line) in text.lines().enumerate() {
-            // With an issue number, it is a plan and not a gap.
+            // With an issue number, it is planned work.
             if later.iter().any(|word| line.contains(word)) && !line.contains('#') {
                 found.push(format!("{file}:{}: {}", at + 1, line.trim()));
             }
@@ -233,7 +233,7 @@ fn sql_is_written_only_in_store_and_background() {
 /// Committing a change publishes it, and the bus wakes the reconcilers of every server. An explicit wake-up reaches
 /// this server alone, and is only for state that only this server knows.
 #[test]
-fn changes_are_published_and_wake_nobody_by_hand() {
+fn changes_are_published_without_explicit_wake_ups() {
     let of_this_host = [
         "platform/src/platform.rs",
         "platform/src/dynos/reconcile.rs",
@@ -285,7 +285,7 @@ fn engines_do_not_know_the_database() {
     none("engines are told, they do not read the database", wrong);
 }
 
-/// Ids are values in SQL only where there is SQL: the console and the command line build no driver.
+/// Ids implement sqlx's traits only where there is SQL: the console and the command line do not compile a driver.
 #[test]
 fn ids_know_sql_only_in_store_and_background() {
     let mut wrong = Vec::new();
@@ -348,7 +348,7 @@ fn only_outbound_asks_other_hosts() {
 
 /// Each route declares the token scope that it needs; axum's own registration does not require that.
 #[test]
-fn routes_are_registered_with_what_they_need() {
+fn routes_are_registered_with_required_scopes() {
     let elsewhere = sources().into_iter().filter(|(file, text)| {
         let of_area = AREAS.iter().any(|area| file.starts_with(&format!("server/{area}/src/")));
         let is_ours = of_area && file != "server/base/src/routes.rs";
@@ -395,7 +395,7 @@ fn a_noun_has_the_same_name_in_every_layer() {
             wrong.push(format!("{name} is remembered (store) but is not in the folder of an area"));
         }
     }
-    // How states are stored is store's own matter.
+    // Only `store` knows how states are stored.
     for area in AREAS.iter().filter(|area| root().join("server/store/src").join(area).exists()) {
         let known = nouns(&format!("server/{area}/src"));
         for noun in nouns(&format!("server/store/src/{area}")).iter().filter(|noun| *noun != "text") {

@@ -17,7 +17,7 @@ fn one_command_brings_up_a_platform_that_comes_back_and_remembers() {
     let world = World::new();
     let mut up = world.up(&[]);
 
-    // What it prints, and what it leaves on the disk.
+    // Its output, and its files on disk.
     let said = up.said();
     let link = said.lines().find_map(|l| l.split_once("Sign in   ")).unwrap().1.trim().to_owned();
     let origin = format!("http://localhost:{}", world.port);
@@ -26,7 +26,7 @@ fn one_command_brings_up_a_platform_that_comes_back_and_remembers() {
     assert_eq!((mode(&data), mode(&data.join("postgres")), mode(&data.join("dynos"))), (0o711, 0o700, 0o700));
     assert_eq!((mode(&data.join("admin-token")), mode(&data.join("master.key"))), (0o600, 0o600));
 
-    // The API by token, pages by the link.
+    // The API with the token, pages with the link.
     assert_eq!(world.api("GET", "/account", Value::Null)["email"], "admin@wharf.localhost");
     let stranger = world.ask("GET", "/apps?a=b", &[("Accept", "text/html")], b"").unwrap();
     assert_eq!((stranger.status, stranger.headers["location"].as_str()), (303, "/login?next=%2Fapps%3Fa%3Db"));
@@ -52,7 +52,7 @@ fn one_command_brings_up_a_platform_that_comes_back_and_remembers() {
     let css = world.ask("GET", style, &[("Accept-Encoding", "br")], b"").unwrap();
     assert_eq!((css.status, css.headers["content-type"].as_str()), (200, "text/css; charset=utf-8"));
 
-    // A second one on the directory, or on the port, is told what to do.
+    // A second one on the directory or on the port fails with instructions.
     let second = world.refusal(&mut world.command("up"));
     assert!(second.contains(&format!("process {}", up.child.id())) && second.contains("--data"), "{second}");
     let mut other = World::new();
@@ -60,7 +60,7 @@ fn one_command_brings_up_a_platform_that_comes_back_and_remembers() {
     let taken = other.refusal(&mut other.command("up"));
     assert!(taken.contains(&format!("Port {} is in use by", world.port)) && taken.contains("--listen"), "{taken}");
 
-    // The server comes back by itself, and another link can be had.
+    // The server is restarted automatically, and can create another link.
     let app = world.api("POST", "/apps", json!({}))["name"].as_str().unwrap().to_owned();
     let server = world.pid_of("server");
     kill(Pid::from_raw(server), Signal::SIGKILL).unwrap();
@@ -76,7 +76,7 @@ fn one_command_brings_up_a_platform_that_comes_back_and_remembers() {
     let done = login_link.arg("login-link").arg("--data").arg(world.data()).output().unwrap();
     assert!(String::from_utf8_lossy(&done.stdout).starts_with(&format!("{origin}/login/")), "{done:?}");
 
-    // It stops with everything it started, and remembers.
+    // It stops everything that it started, and keeps its data.
     assert!(up.stop().success());
     assert_eq!(world.processes(), BTreeMap::new());
     let mut up = world.up(&[]);
@@ -93,7 +93,7 @@ fn dynos_outlive_the_platform_when_they_shall() {
     wait_until("its program runs", || world.sleeper().is_some());
     let dyno = world.sleeper().unwrap();
 
-    // `kill -9` of `up`: the next one takes up what runs, and the dyno notices nothing.
+    // `kill -9` of `up`: the next one adopts the running processes, and the dyno is not affected.
     let (router, postgres) =
         (world.pid_of("router"), fs::read_to_string(world.data().join("postgres/postmaster.pid")).unwrap());
     kill(up.pid(), Signal::SIGKILL).unwrap();
@@ -105,13 +105,13 @@ fn dynos_outlive_the_platform_when_they_shall() {
     wait_until("the dyno is up", || world.dyno_is_up(&app));
     assert_eq!(world.sleeper(), Some(dyno));
 
-    // A stop for an upgrade leaves dynos alone, and nothing else.
+    // A stop for an upgrade keeps only the dynos running.
     assert!(up.stop().success());
     let left: Vec<String> = world.processes().into_values().filter(|line| !line.starts_with("wharfd dyno")).collect();
     assert!(left.iter().all(|line| !line.contains("postgres") && !line.contains("wharfd")), "{left:?}");
     assert_eq!(world.sleeper(), Some(dyno));
 
-    // A stop for good ends them too.
+    // A full stop ends them, too.
     let mut up = world.up(&[]);
     wait_until("the dyno is up", || world.dyno_is_up(&app));
     assert_eq!(world.sleeper(), Some(dyno));
@@ -120,7 +120,7 @@ fn dynos_outlive_the_platform_when_they_shall() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_in_a_sentence() {
+fn unusable_settings_have_a_message() {
     let world = World::new();
     let check = |command: &mut Command, words: &str| {
         let said = world.refusal(command);

@@ -1,4 +1,4 @@
-//! Who is signed in, and the pages that only administrators see.
+//! The signed-in account, and the pages for administrators.
 
 use api::accounts::Account;
 

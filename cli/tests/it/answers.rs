@@ -124,7 +124,7 @@ fn a_rollback_to_a_named_release_without_code_warns() {
 }
 
 #[test]
-fn a_release_that_waits_for_its_release_command_is_told() {
+fn a_release_that_waits_for_its_release_phase_is_reported() {
     let home = Home::new();
     let mut pending = release(5, Some('a'), "Set A");
     pending["status"] = json!("pending");
@@ -136,7 +136,7 @@ fn a_release_that_waits_for_its_release_command_is_told() {
     let said = at(&home, &platform, &["config:set", "A=1"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     let phase =
-        "The release command of v5 is running. v5 takes effect when it succeeds: wharf releases:output v5 --app dusk";
+        "The release phase of v5 is running. v5 takes effect when it succeeds: wharf releases:output v5 --app dusk";
     for words in ["done, v5\n", phase, "web.1 runs v4: v6 does not start (Process exited with status 3)"] {
         assert!(said.err.contains(words), "{words}: {}", said.err);
     }
@@ -164,20 +164,20 @@ fn the_release_phase_that_runs_is_cancelled() {
     ]);
     let said = at(&home, &platform, &["releases:cancel"]);
     assert_eq!((said.code, platform.changes()), (Some(0), vec![fifth.to_owned()]), "{}", said.err);
-    assert!(said.err.contains("Cancelling the release command of v5 of ⬢ dusk... done"), "{}", said.err);
+    assert!(said.err.contains("Cancelling the release phase of v5 of ⬢ dusk... done"), "{}", said.err);
     let said = at(&home, &platform, &["releases:cancel", "v6"]);
     assert_eq!((said.code, platform.changes()), (Some(0), vec![sixth.to_owned()]), "{}", said.err);
 
     let platform = Platform::start(vec![("GET /apps/dusk/releases", 200, json!([cancelled]))]);
     let said = at(&home, &platform, &["releases:cancel"]);
     assert_eq!((said.code, platform.changes()), (Some(1), vec![]));
-    assert!(said.err.contains("dusk has no release command that is running or queued."), "{}", said.err);
+    assert!(said.err.contains("dusk does not have a running or queued release phase."), "{}", said.err);
     let said = at(&home, &platform, &["releases"]);
-    assert!(said.out.contains("release command cancelled"), "{}", said.out);
+    assert!(said.out.contains("release phase cancelled"), "{}", said.out);
 }
 
 #[test]
-fn a_held_release_is_told_wherever_dynos_are() {
+fn a_held_release_is_reported_with_dynos() {
     let home = Home::new();
     let platform = Platform::start(vec![
         ("GET /apps/dusk/status", 200, held()),

@@ -55,7 +55,7 @@ fn one_job_is_shown_with_its_steps() {
 }
 
 #[test]
-fn a_job_is_cancelled_or_the_platform_says_what_to_do_instead() {
+fn a_job_is_cancelled_or_the_error_says_what_to_do_instead() {
     let path = "POST /jobs/0b9a1c1e-0000-7000-8000-000000000000/actions/cancel";
     let (said, heard) = asked(vec![(path, 200, job("running", json!({})))], &["jobs:cancel", ID]);
     assert_eq!((said.code, heard), (Some(0), vec![path.to_owned()]));

@@ -88,7 +88,7 @@ fn help_lists_commands_and_explains_one() {
 }
 
 #[test]
-fn wrong_usage_is_1_and_says_what_is_missing() {
+fn wrong_usage_exits_with_1_and_names_what_is_missing() {
     let home = Home::new();
     let said = home.wharf(&["config:set"]);
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
@@ -170,7 +170,7 @@ fn an_app_is_inferred_from_the_remotes_of_its_platform() {
 }
 
 #[test]
-fn git_is_told_the_token_of_exactly_one_address() {
+fn git_gets_the_token_of_exactly_one_address() {
     let home = Home::new();
     home.log_in("http://localhost:5000", "secret");
     // Every URL asks the helper here, so that it is the helper that refuses.
@@ -199,7 +199,7 @@ fn git_is_told_the_token_of_exactly_one_address() {
 }
 
 #[test]
-fn git_is_told_to_have_somebody_log_in() {
+fn git_is_asked_to_prompt_for_a_login() {
     let home = Home::new();
     let mut helper = home.command(WHARF);
     let mut child = helper

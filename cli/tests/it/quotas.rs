@@ -50,7 +50,7 @@ fn quotas_are_set_for_whom_one_says() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_before_anything_is_asked() {
+fn invalid_arguments_are_rejected_before_any_request() {
     for (args, why) in [
         (&["quotas:set", "apps=20"][..], "--team TEAM"),
         (&["quotas:set", "apps=many", "--default"], "whole number"),

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_nobody_reads_is_read_to_its_end() {
+    async fn unread_bodies_are_read_to_the_end() {
         for read in 0..4 {
             let (ended, wait) = tokio::sync::oneshot::channel();
             let parts = stream::iter([Ok::<_, std::io::Error>("first"), Ok("second")]);
@@ -148,7 +148,7 @@ mod tests {
         }
     }
     #[tokio::test]
-    async fn what_comes_too_slowly_ends() {
+    async fn a_body_below_the_minimum_rate_ends() {
         let short = Duration::from_millis(50);
         let slow = stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_in_time_does_not_end() {
+    async fn a_body_at_the_minimum_rate_continues() {
         let parts = stream::iter((0..20).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![0; PACE]))));
         let body = UntilTheEnd::new(Body::from_stream(parts), Duration::ZERO);
         let mut paced = Box::pin(body);

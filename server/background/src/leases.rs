@@ -153,7 +153,7 @@ impl Leases {
 
     /// The leases of this process whose jobs have no outcome.
     pub(crate) fn unsettled(&self) -> Vec<LeaseId> {
-        // A dropped guard is added to the second before it is removed from the first.
+        // A dropped guard is added to the second set before it is removed from the first.
         let mut leases: Vec<LeaseId> = self.held.all().keys().copied().collect();
         leases.extend(self.held.dropped.lock().unwrap_or_else(PoisonError::into_inner).iter());
         leases

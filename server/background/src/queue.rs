@@ -9,10 +9,10 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{Failure, Leases, job::notify, leases::LeaseGuard, progress::shortened};
 
-/// A job during which the server has died more often is not run again. With each time, fewer other suspects run at the
-/// same time, and finally none, so that a harmless job does not reach this number.
+/// A job during which the server has died more often than this is not run again. With each crash, fewer other suspects
+/// run concurrently, and finally none, so that a harmless job does not reach this number.
 pub(crate) const MOST_CRASHES: i32 = 5;
-/// If the server dies even while such a job is being failed, the job is left alone.
+/// If the server has died this often, even while the job was being failed, the job is left alone.
 const MOST_LAST_CRASHES: i32 = MOST_CRASHES + 2;
 /// The pause before the database is tried again.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -30,8 +30,9 @@ pub(crate) struct Leased {
     pub cancelled: bool,
 }
 
-/// Releases jobs whose lease has expired. Their server may have died because of them: from the second time on the job
-/// waits, longer each time, so that others finish in between. Jobs that this process `held` still run.
+/// Releases jobs whose lease has expired. They may have caused the crash of their server: from the second time on, such
+/// a job waits, longer each time, so that others can finish in between. Jobs that this process `held` are still
+/// running.
 async fn release_expired(db: &mut PgConnection, held: &[JobId]) -> sqlx::Result<()> {
     sqlx::query(
         "update jobs set state = case when crashes < $1 then 'pending' else 'failed' end, crashes = crashes + 1,
@@ -48,12 +49,13 @@ async fn release_expired(db: &mut PgConnection, held: &[JobId]) -> sqlx::Result<
 }
 
 /// Leases the job that has been due for longest. Jobs during which the server has died are suspects, and few of them
-/// run at once: 8 of those with one death, then 4, 2, and finally 1. So the culprit is among half as many each time,
-/// and a job that takes long does not block others.
+/// run at once: 8 of those with one death, then 4, 2, and finally 1. So each crash halves the number of candidates, and
+/// a slow job does not block others.
 pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -> anyhow::Result<Next> {
     let mut tx = pool.begin().await.context("lease the next job")?;
-    // One at a time, or two could both count the suspects before either adds one. If this process does not go on, because
-    // its runtime is blocked, the transaction ends as its leases would, or no other server could lease a job.
+    // One at a time, or two could both count the suspects before either adds one. If this process does not continue,
+    // because its runtime is blocked, the transaction times out like its leases; otherwise no other server could lease
+    // a job.
     sqlx::query("select set_config('idle_in_transaction_session_timeout', $1, true), pg_advisory_xact_lock(7305)")
         .bind(format!("{}ms", leases.duration().as_millis()))
         .execute(&mut *tx)
@@ -88,7 +90,7 @@ pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -
             let hold = leases.hold(job.id, job.lease, since);
             Next::Leased(job, hold)
         }
-        None => Next::Due(next_due(&mut tx, kinds).await.context("find out when the next job is due")?),
+        None => Next::Due(next_due(&mut tx, kinds).await.context("read when the next job is due")?),
     };
     tx.commit().await.context("lease the next job")?;
     Ok(next)

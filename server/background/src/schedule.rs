@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_time_that_is_skipped_is_due_after_the_gap_and_one_that_comes_twice_is_due_once() {
         let daily = |from| times("30 2 * * *", "Europe/Berlin", from, 3);
-        // There is no 02:30 on the 29th: from 01:59:59 the clocks go to 03:00, which is 01:00 UTC.
+        // There is no 02:30 on the 29th: after 01:59:59 the clocks go forward to 03:00, which is 01:00 UTC.
         assert_eq!(daily("2026-03-27T12:00:00Z"), ["03-28 01:30", "03-29 01:00", "03-30 00:30"]);
         // 02:30 is 00:30 and 01:30 UTC on the 25th.
         assert_eq!(daily("2026-10-23T12:00:00Z"), ["10-24 00:30", "10-25 00:30", "10-26 01:30"]);

@@ -24,8 +24,7 @@ impl Steps {
         self.progress.clone()
     }
 
-    /// Runs `body` once. If the step named `name` has finished in an earlier attempt, returns
-    /// what it returned then.
+    /// Runs `body` once. If the step `name` finished in an earlier attempt, returns its stored result.
     pub async fn once<T, F>(&mut self, name: &str, body: F) -> Result<T, Failure>
     where
         T: Serialize + DeserializeOwned + Send,

@@ -54,7 +54,7 @@ impl Registry {
         let cancelled = move |params| -> Outcome {
             let cx = to_cancel.clone();
             Box::pin(async move {
-                // A job that cannot be parsed has not done anything.
+                // A job that cannot be parsed has not run.
                 let Ok(job) = serde_json::from_value::<J>(params) else { return Ok(()) };
                 Ok(job.cancelled(&cx).await?)
             })
@@ -115,15 +115,15 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker that runs at most `most` jobs at once. All workers of a process share its leases. Each has a
-    /// `waker` of its own, which is to be notified of messages on [`CHANNEL`].
+    /// Starts a worker that runs at most `most` jobs at once. All workers of a process share its leases. Each needs its
+    /// own `waker`, which must be notified of messages on [`CHANNEL`].
     pub fn start(pool: PgPool, registry: Registry, most: usize, leases: Leases, waker: Arc<Notify>) -> Self {
         Self { task: tokio::spawn(work(pool, Arc::new(registry), most, leases, waker)) }
     }
 }
 
-/// Releases the jobs of the earlier process of this server, which is dead, immediately instead of when their leases
-/// expire. Jobs of other servers are left alone. Call it before this process starts its workers.
+/// Releases the jobs of the previous, dead process of this server immediately instead of when their leases expire. Jobs
+/// of other servers are left alone. Call it before this process starts its workers.
 pub async fn take_over(pool: &PgPool, server: ServerId) -> sqlx::Result<()> {
     sqlx::query("update jobs set lease_until = now() where state = 'running' and server_id = $1")
         .bind(server)

@@ -8,9 +8,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::Error;
 
-/// For all bodies together, in bytes.
+/// The budget for all bodies together, in bytes.
 const ALL: usize = 64 << 20;
-/// Free for each body, in bytes: more than a sign-in needs.
+/// The bytes of each body that do not count: more than a sign-in needs.
 const FREE: usize = 8 << 10;
 
 static BUDGET: Semaphore = Semaphore::const_new(ALL);
@@ -27,7 +27,7 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// That of a request with these extensions.
+    /// The share of a request with these extensions.
     pub(crate) fn of(extensions: &Extensions) -> Self {
         let is_known = extensions.get::<Authenticated>().is_some();
         Self::within((!is_known).then_some(&BUDGET))
@@ -37,7 +37,7 @@ impl Share {
         Self { budget, taken: None, is_refused: false }
     }
 
-    /// Takes as much as a buffer of `bytes` needs; `false` if too little is left.
+    /// Reserves what a buffer of `bytes` needs; `false` if the budget is exhausted.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
         let Some(budget) = self.budget else { return true };
         let taken = self.taken.as_ref().map_or(0, SemaphorePermit::num_permits);
@@ -55,7 +55,7 @@ impl Share {
         !self.is_refused
     }
 
-    /// Why the body could not be read: too little was left, or else `otherwise`.
+    /// Why the body could not be read: the budget was exhausted, or else `otherwise`.
     pub(crate) fn error(&self, otherwise: &str) -> Error {
         match self.is_refused {
             true => Error::too_many_tries(

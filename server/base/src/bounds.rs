@@ -1,8 +1,8 @@
 //! Bounds: size limits of requests, applied in one place.
 //!
 //! Whatever is stored is shown again in lists, so anything too long is rejected with an error message, never truncated.
-//! A field without a limit of its own has the default one. Rules with better knowledge (names, URLs, all config vars
-//! together) apply stricter limits.
+//! A field without a limit of its own has the default one. Code that knows the field (names, URLs, all config vars
+//! together) applies stricter limits.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -39,15 +39,15 @@ const TEXTS: [(&str, usize); 24] = [
     ("version", 200),
     ("version_description", 10_000),
 ];
-/// Bytes of a field's name: as for config vars.
+/// The maximum length of a field's name, in bytes: as for config vars.
 const NAME: usize = 255;
-/// Elements of a list, and fields of an object.
+/// The maximum number of elements of a list, and of fields of an object.
 const ELEMENTS: usize = 1000;
-/// Values in the whole body.
+/// The maximum number of values in the whole body.
 const VALUES: usize = 10_000;
-/// Nesting depth of objects and lists.
+/// The maximum nesting depth of objects and lists.
 const DEPTH: usize = 16;
-/// Bytes of a query, and of a path.
+/// The maximum length of a query, and of a path, in bytes.
 const ADDRESS: usize = 16 << 10;
 
 /// Checks a JSON body; the error names the field that exceeds its limit.
@@ -118,8 +118,7 @@ pub fn check_query(query: &str) -> Result<()> {
     }
 }
 
-/// As [`check`], for a path. NUL cannot be in any name, and the database would reject the lookup; nor is there a name
-/// that is not UTF-8.
+/// As [`check`], for a path. Names never contain NUL or invalid UTF-8, and the database would reject a lookup by them.
 pub fn check_path(path: &str) -> Result<()> {
     match path.contains("%00") {
         true => Err(Error::bad_request("The path contains a NUL character.")),

@@ -23,8 +23,8 @@ use crate::{
     subject::{Subject, SubjectKind},
 };
 
-/// Something that has changed. Of app, account and team at most one is there; if none is, it may concern anybody, and
-/// so does a message of an older server, which names apps only.
+/// Something that has changed. At most one of app, account and team is set. If none is, it may concern anybody; so may
+/// a message of an older server, which names only apps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Changed {
     pub kind: Kind,
@@ -40,7 +40,7 @@ pub struct Changed {
 }
 
 impl Changed {
-    /// A change of `app`, or of something in it; of anything, without one.
+    /// A change of `app` or of something in it; without an app, of anything.
     pub fn new(kind: Kind, app: Option<AppId>) -> Self {
         Self { kind, app, account: None, team: None }
     }
@@ -57,7 +57,7 @@ impl Changed {
         Self { kind, app: subject.app, account, team }
     }
 
-    /// Whose it is.
+    /// Its owner.
     pub(crate) fn whose(self) -> Whose {
         match self {
             Self { app: Some(app), .. } => Whose::App(app),
@@ -67,8 +67,8 @@ impl Changed {
         }
     }
 
-    /// Whether what a stream or page shows of `app` may have changed. Rights of an account or a team are not part of
-    /// that: whoever loses them on the app is noticed by a watch.
+    /// Whether what a stream or page shows of `app` may have changed. This excludes the rights of accounts and teams: a
+    /// watch detects readers who lose access to the app.
     pub fn concerns(self, app: AppId) -> bool {
         match (self.kind, self.whose()) {
             (Kind::Session, _) | (Kind::Rights, Whose::Account(_) | Whose::Team(_)) => false,
@@ -95,7 +95,8 @@ impl Message {
         Self { from: bus.id, ..Self::default() }
     }
 
-    /// Adds what an event of the audit log with this action and subject stands for, which the account `by` has caused.
+    /// Adds the changes that an event of the audit log with this action and subject stands for, caused by the account
+    /// `by`.
     pub(crate) fn add_event(&mut self, action: &str, subject: &Subject, by: Option<AccountId>, data: &Value) {
         let kinds = kinds::of_action(action, subject.app.is_some());
         self.changed.extend(kinds.iter().map(|kind| Changed::of(*kind, subject)));
@@ -107,8 +108,8 @@ impl Message {
         self.changed.insert(changed);
     }
 
-    /// The message with a bounded number of changes, and with events that concern `also`, too. Too many changes are
-    /// replaced by `Anything`.
+    /// The message with a bounded number of changes, whose events also concern `also`. Too many changes are replaced by
+    /// `Anything`.
     pub(crate) fn bounded(mut self, also: &Audience) -> Self {
         if self.changed.len() > MOST_CHANGED {
             self.changed = BTreeSet::from([Changed::new(Kind::Anything, None)]);
@@ -137,8 +138,7 @@ impl Message {
     }
 
     /// Messages of bounded size, as they are sent to other servers, for changes that belong to different apps: a single
-    /// one that stands for anything would make each server read everything again, whenever somebody has many dynos
-    /// that start.
+    /// `Anything` would make every server read everything again whenever many dynos start at once.
     pub(crate) fn texts(bus: &Bus, changed: &BTreeSet<Changed>) -> Vec<String> {
         let changed: Vec<Changed> = changed.iter().copied().collect();
         let message = |part: &[Changed]| Self { changed: part.iter().copied().collect(), ..Self::of(bus) };
@@ -152,11 +152,11 @@ impl Message {
     }
 }
 
-/// The maximum number of changes in a message,
+/// The maximum number of changes in a message.
 const MOST_CHANGED: usize = 32;
-/// what one of them takes at most, in bytes,
+/// The maximum size of a change in a message, in bytes.
 const BYTES_OF_CHANGED: usize = 100;
-/// and the maximum size of its changes and events. Postgres's limit for a message is 8,000 bytes.
+/// The maximum size of the changes and events of a message. Postgres's limit for a message is 8,000 bytes.
 const MOST_BYTES: usize = 7500;
 
 /// The subscribers on this server.
@@ -166,7 +166,7 @@ pub(crate) struct Bus {
     pub(crate) session_ends: broadcast::Sender<Whose>,
     pub(crate) recorded: broadcast::Sender<Recorded>,
     pub(crate) wakers: Mutex<Vec<(&'static [Kind], Arc<Notify>)>>,
-    /// Who is notified of other channels of the database.
+    /// The listeners of other channels of the database.
     listeners: Mutex<Vec<(&'static str, Arc<Notify>)>>,
     pub(crate) outgoing: mpsc::Sender<Changed>,
     /// The other end of `outgoing`, until `exchange::run` takes it.
@@ -207,14 +207,14 @@ impl Bus {
         woken.for_each(|(_, waker)| waker.notify_one());
     }
 
-    /// Makes all subscribers read again what they may have missed.
+    /// Makes all subscribers refetch what they may have missed.
     pub(crate) fn anything(&self) {
         self.notify(Changed::new(Kind::Anything, None));
         let _ = self.recorded.send(Recorded::Anything);
         self.listeners().iter().for_each(|(_, listener)| listener.notify_one());
     }
 
-    /// Who is notified of which other channel.
+    /// The listeners of the other channels.
     pub(crate) fn listeners(&self) -> MutexGuard<'_, Vec<(&'static str, Arc<Notify>)>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -230,7 +230,7 @@ impl Bus {
         match serde_json::from_str::<Message>(text) {
             Ok(message) if message.from == self.id => {}
             Ok(message) => self.deliver(&message),
-            // A server of another version may know kinds that this one does not.
+            // A server of another version may send kinds that this one does not know.
             Err(_) => self.anything(),
         }
     }

@@ -55,7 +55,7 @@ impl Change {
         Self { tx, who, subject, events: Vec::new(), message, also: Audience::new(), base }
     }
 
-    /// Whether it was not begun at once: what its caller has read before may no longer be true.
+    /// Whether it had to wait before it began: what its caller has read before may be stale.
     pub fn has_waited(&self) -> bool {
         self.tx.has_waited()
     }
@@ -67,7 +67,7 @@ impl Change {
         self.record_of(subject, action, summary, data);
     }
 
-    /// Like [`Change::record`], for another subject than that of the change.
+    /// Like [`Change::record`], for a subject other than that of the change.
     pub fn record_of(&mut self, subject: Subject, action: &str, summary: impl Into<String>, data: serde_json::Value) {
         self.message.add_event(action, &subject, self.who.id(), &data);
         self.events.push(entry::row(self.who.clone(), subject, action, summary.into(), data));
@@ -83,15 +83,15 @@ impl Change {
         self.message.add(Changed::new(kind, app));
     }
 
-    /// Has the commit publish that rights or tokens of this account end, which is not the subject of an event that
-    /// says so.
+    /// Makes the commit publish that rights or tokens of this account end, when no event of the change has it as its
+    /// subject.
     pub fn publish_end_of(&mut self, account: AccountId) {
         self.message.add(Changed::of_account(Kind::Session, account));
         self.also_concerns(Concerned::Account(account));
     }
 
-    /// Makes pages of others refetch, too: of those who lose sight of something with this change. Whom its events concern
-    /// otherwise follows from what is recorded.
+    /// Also makes the pages of these users refetch, because they lose access to something with this change. Everybody
+    /// else whom its events concern follows from what is recorded.
     pub fn also_concerns(&mut self, others: Concerned) {
         self.also.insert(others);
     }

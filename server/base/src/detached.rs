@@ -1,12 +1,12 @@
-//! Work that goes on whether or not somebody polls for its outcome.
+//! Work that continues whether or not its outcome is polled.
 //!
-//! The stream of a response is polled only as far as its reader reads. If it asks the database itself, a reader who stops
-//! in the middle of a query keeps the connection, and a few of them keep all.
+//! The stream of a response is polled only as fast as its client reads. If it queried the database itself, a client
+//! that stops reading in the middle of a query would hold the connection, and a few such clients all of them.
 
 use anyhow::Context as _;
 use tracing::Instrument as _;
 
-/// The outcome of `work`, which runs in a task of its own, to its end.
+/// The outcome of `work`, which runs to completion in a separate task.
 pub async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> anyhow::Result<T> {
     tokio::spawn(work.in_current_span()).await.context("run a task")
 }

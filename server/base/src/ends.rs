@@ -1,7 +1,7 @@
 //! Ends of access: when an open stream has to check whether its reader still has access.
 //!
-//! Messages say whose rights, tokens or sessions may have ended. A stream checks when one concerns its reader, and at
-//! most once a second: changes of others cost it no query, and many of its own cost a few.
+//! Messages name the accounts whose rights, tokens or sessions may have ended. A stream checks when a message concerns
+//! its reader, and at most once a second: changes of others cost no query, and many changes of the reader's cost few.
 
 use std::time::Duration;
 
@@ -17,32 +17,32 @@ use tokio::{
 /// The shortest time between two checks of one stream.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Whose rights, tokens or sessions may have ended.
+/// The accounts whose rights, tokens or sessions may have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// It is not known whose.
+    /// Any.
     Anybody,
-    /// Those of one account, on everything.
+    /// One account, on everything.
     Account(AccountId),
-    /// Those of anybody on what this team owns.
+    /// All accounts, on what this team owns.
     Team(TeamId),
-    /// Those of anybody on this app.
+    /// All accounts, on this app.
     App(AppId),
 }
 
 /// What the access to something open depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader {
-    /// Who reads.
+    /// The reader.
     pub account: AccountId,
-    /// The app that is shown, if it is one.
+    /// The app that is shown, if any.
     pub app: Option<AppId>,
     /// The team that owns the app, as it was at the last check. A transfer is a change of the app's rights.
     pub team: Option<TeamId>,
 }
 
 impl Reader {
-    /// Somebody whose access depends on nothing else.
+    /// A reader whose access depends on nothing else.
     pub fn account(account: AccountId) -> Self {
         Self { account, app: None, team: None }
     }
@@ -62,13 +62,13 @@ pub struct Ends {
     messages: Receiver<Whose>,
     reader: Reader,
     pause: Duration,
-    /// Whether something has come that no check has followed yet.
+    /// Whether a message has arrived since the last check.
     is_due: bool,
     checked_at: Option<Instant>,
 }
 
 impl Ends {
-    /// From now on.
+    /// Starts now.
     pub(crate) fn new(messages: Receiver<Whose>, reader: Reader) -> Self {
         Self { messages, reader, pause: PAUSE, is_due: false, checked_at: None }
     }
@@ -78,14 +78,13 @@ impl Ends {
         self.reader.team = team;
     }
 
-    /// Makes a check due, whether or not something has come.
+    /// Makes a check due, whether or not a message has arrived.
     pub fn check_now(&mut self) {
         self.is_due = true;
     }
 
-    /// Waits until access has to be checked: because it may have ended, or after `most`. The caller checks it then;
-    /// that check covers all that has come before. `false` if nothing can come any more. Dropped while it waits, it
-    /// forgets nothing.
+    /// Waits until access has to be checked: because it may have ended, or after `most`. The caller's check then covers
+    /// all earlier messages. `false` if the bus is closed. Cancel-safe.
     pub async fn due(&mut self, most: Duration) -> bool {
         if !self.is_due {
             if matches!(tokio::time::timeout(most, self.concerned()).await, Ok(false)) {
@@ -97,18 +96,18 @@ impl Ends {
         if let Some(at) = self.checked_at.map(|at| at + self.pause).filter(|at| *at > now) {
             tokio::time::sleep_until(at).await;
         }
-        // Messages are sent after their changes are committed, so the check sees those of all that are here.
+        // Messages are sent after their changes are committed, so the check sees the changes of all that have arrived.
         while !matches!(self.messages.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
         (self.is_due, self.checked_at) = (false, Some(Instant::now()));
         true
     }
 
-    /// Waits for a message that concerns the reader; `false` if none can come any more.
+    /// Waits for a message that concerns the reader; `false` if the bus is closed.
     async fn concerned(&mut self) -> bool {
         loop {
             match self.messages.recv().await {
                 Ok(whose) if !self.reader.is_among(whose) => {}
-                // Too far behind, it has missed some, which may have concerned the reader.
+                // It has lagged behind and missed messages, which may have concerned the reader.
                 Ok(_) | Err(RecvError::Lagged(_)) => return true,
                 Err(RecvError::Closed) => return false,
             }
@@ -136,7 +135,7 @@ mod tests {
         (sender, Ends::new(messages, Reader { account: ADA, app: Some(DUSK), team: Some(ACME) }))
     }
 
-    /// Whether a check is due, in which case it is done.
+    /// Whether a check is due; if so, it counts as done.
     fn is_due(ends: &mut Ends) -> bool {
         ends.due(LONG).now_or_never().is_some()
     }
@@ -174,13 +173,13 @@ mod tests {
         assert!(is_due(&mut ends), "the first one is checked at once");
         for _ in 0..3 {
             sender.send(Whose::Account(ADA)).unwrap();
-            // Waiting is interrupted and begun again, as by a socket that is spoken to.
+            // Waiting is cancelled and restarted, as when a socket receives messages.
             assert!(!is_due(&mut ends));
         }
         ends.pause = Duration::ZERO;
         assert!(is_due(&mut ends), "what came during the pause is not forgotten");
         assert!(!is_due(&mut ends), "one check is enough for all of it");
-        // More than the channel holds, of others: perhaps there was one of the reader's.
+        // More messages of others than the channel holds: one of the reader's may have been among them.
         for _ in 0..20 {
             sender.send(Whose::Account(BOB)).unwrap();
         }

@@ -54,7 +54,7 @@ impl Error {
         Self::not_found("team", "Couldn't find that team.")
     }
 
-    /// 416: the page has an impossible bound.
+    /// 416: the range has an invalid bound.
     pub fn no_such_range(place: &str, fields: &str) -> Self {
         let message = format!(
             "The Range header starts or ends at {place:.100?}, which is not a valid position in this list. Use the \
@@ -133,7 +133,7 @@ pub fn is_database_gone(err: &anyhow::Error) -> bool {
     causes.any(|cause| matches!(cause, PoolTimedOut | PoolClosed | WorkerCrashed | Io(_)))
 }
 
-/// Whether the cause is a conflict with a concurrent transaction, or that a lock was waited for or held for too long: a
+/// Whether the cause is a conflict with a concurrent transaction, or a timeout of waiting for a lock or holding one: a
 /// retry may succeed.
 pub fn is_contended(err: &anyhow::Error) -> bool {
     // serialization_failure, deadlock_detected, lock_not_available, idle_in_transaction_session_timeout
@@ -163,7 +163,7 @@ impl Error {
         Self::too_many_tries("The platform is busy with other sign-ins. Try again in a moment.")
     }
 
-    /// 401: the same message whatever was wrong.
+    /// 401: the same message for every cause.
     pub fn wrong_password() -> Self {
         let message = "Wrong email address, password or code. Each code works once: if you have just used one, wait for the next.";
         Self::public(StatusCode::UNAUTHORIZED, "unauthorized", message)

@@ -28,11 +28,12 @@ const MOST_COLLECTED: usize = 1000;
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl Base {
-    /// Publishes a change that has no event in the audit log. Call it after the transaction that made the change.
+    /// Publishes a change that has no event in the audit log. Call it after the transaction that made the change has
+    /// committed.
     pub fn publish(&self, kind: Kind, app: AppId) {
         let changed = Changed::new(kind, Some(app));
         self.bus().notify(changed);
-        // If there are too many, the other servers find it in their next regular run.
+        // If the queue is full, the other servers find the change in their next regular run.
         let _ = self.bus().outgoing.try_send(changed);
     }
 
@@ -41,7 +42,7 @@ impl Base {
         self.bus().changes.subscribe()
     }
 
-    /// Tells `reader`, of something open, whenever a session, token or right that they need may have ended.
+    /// Notifies a stream whenever a session, token or right that its `reader` needs may have ended.
     pub fn session_ends(&self, reader: Reader) -> Ends {
         Ends::new(self.bus().session_ends.subscribe(), reader)
     }
@@ -88,7 +89,7 @@ async fn receive(base: &Base) -> sqlx::Result<()> {
     let others: BTreeSet<&str> = base.bus().listeners().iter().map(|(channel, _)| *channel).collect();
     let others: Vec<&str> = others.into_iter().collect();
     let mut listener = Listener::start(base.db(), &others).await?;
-    // From here on nothing is missed. What was published before is read again.
+    // From here on nothing is missed; everything that was published before is refetched.
     base.bus().anything();
     loop {
         match listener.next().await? {

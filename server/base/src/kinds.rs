@@ -11,17 +11,17 @@ pub enum Kind {
     /// An app itself: its name, settings, existence.
     App,
     Build,
-    /// Dynos are to restart or stop.
+    /// A restart or stop of dynos was requested.
     Dyno,
     /// The observed state of a dyno: it has started, stopped or crashed. Wakes no reconciler.
     DynoState,
     Formation,
     Release,
-    /// Permissions of somebody: of the account, on what the team owns, or on the app that the change names.
+    /// Permissions: those of the account, on what the team owns, or on the app that the change names.
     Rights,
     /// A session or token has ended: one of the account that the change names.
     Session,
-    /// A slug was unpacked, or cannot be.
+    /// A slug was unpacked, or could not be.
     Slug,
     /// Messages may have been lost: anything may have changed.
     Anything,
@@ -43,7 +43,7 @@ pub(crate) fn of_action(action: &str, has_app: bool) -> &'static [Kind] {
         // Creating something ends no session and no permission.
         ("account" | "team" | "service_account" | "session" | "authorization", "create") => &[],
         ("service_account", "authorize") | ("consent", _) => &[],
-        // Nor does another name, for which everybody's streams would check theirs.
+        // Nor does renaming, for which everybody's streams would check their access.
         ("account", "rename") | ("team", "update") => &[],
         // A client has no rights of its own. When it is removed, the change publishes whose tokens end.
         ("oauth_client", _) => &[],

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::{Base, Result, slots::Slot};
 
-/// A transaction; that of a request holds a slot of its payer. Dropped without [`Paced::commit`], it is rolled back.
+/// A transaction; one of a request holds a slot of its payer. Dropped without [`Paced::commit`], it is rolled back.
 pub struct Paced {
     tx: Transaction<'static, Postgres>,
     /// Released after the transaction has ended.
@@ -32,7 +32,7 @@ impl Base {
 }
 
 impl Paced {
-    /// Whether it was not begun at once: what its caller has read before may no longer be true.
+    /// Whether it had to wait before it began: what its caller has read before may be stale.
     pub fn has_waited(&self) -> bool {
         self.has_waited
     }

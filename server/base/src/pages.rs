@@ -85,7 +85,7 @@ fn written(place: &Place, order: &Order) -> String {
     encoded(&place.value) + &id
 }
 
-/// What is encoded in a value: characters with a meaning in ranges, and those that headers cannot contain.
+/// The characters that are encoded in a value: those with a meaning in ranges, and those that headers cannot contain.
 const SPECIAL: AsciiSet =
     NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b':').remove(b'@').remove(b'+').remove(b'.');
 const SPECIAL_OR_DOT: AsciiSet = SPECIAL.add(b'.');
@@ -96,7 +96,7 @@ fn encoded(value: &str) -> String {
     utf8_percent_encode(value, set).to_string()
 }
 
-/// Reverses [`encoded`]. A `%` that begins no code stands for itself.
+/// Reverses [`encoded`]. A `%` that does not begin an escape stands for itself.
 fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_not_understood_is_refused_instead_of_beginning_anew() {
+    fn an_invalid_range_is_rejected_instead_of_starting_over() {
         for text in
             ["version ]four..", "nonsense ]4..; max=2", "id 17..", "created_at ]yesterday..", "version ..~", "id ..x"]
         {

@@ -28,7 +28,7 @@ pub const MOST: i64 = 4500;
 const FOLD: f64 = 4.0;
 const HOUR: f64 = 3600.0;
 
-/// Rows of each table: those unused for longer are full again, or have expired.
+/// The maximum number of entries of each table: those unused for longest are full again, or have expired.
 const ROWS: usize = 50_000;
 
 /// The owner of a bucket.
@@ -45,7 +45,7 @@ enum Of {
 }
 
 impl Of {
-    /// The buckets that a request is counted in.
+    /// The buckets in which a request is counted.
     fn all(account: AccountId, payer: AccountId, credential: Credential) -> impl Iterator<Item = Self> + Clone {
         let own = match credential {
             Credential::Token(_) => Self::Tokens(account),
@@ -89,9 +89,9 @@ struct Tried {
 }
 
 impl Tried {
-    /// Counts one more, which starts a lockout twice as long as the last one unless it is free. Returns whether to report
-    /// that: the first, second, fourth, eighth time, so that the number of reports grows with the digits of the number of
-    /// attempts.
+    /// Counts one more rejection. Unless it is free, it starts a lockout twice as long as the last one. Returns whether
+    /// to report it: the first, second, fourth, eighth one and so on, so that the number of reports grows
+    /// logarithmically.
     fn count(&mut self, free: u32, now: Instant) -> bool {
         if now.duration_since(self.at) > MEMORY {
             self.times = 0;
@@ -109,12 +109,12 @@ fn tried_at<'a>(tried: &'a mut Recent<String, Tried>, what: &str, now: Instant) 
     tried.get_or(what.to_owned(), || Tried { times: 0, at: now, until: now, is_reported: false })
 }
 
-/// In memory: a restart resets it, which is harmless.
+/// In memory only: a restart resets it, which is harmless.
 pub struct RateLimits {
     buckets: Mutex<Recent<Of, Bucket>>,
     tried: Mutex<Recent<String, Tried>>,
     known: Mutex<Recent<(String, Uuid), ()>>,
-    /// Messages within an hour: the first of them, and their number.
+    /// Messages within an hour: the time of the first one, and their number.
     reported: Mutex<Recent<String, (Instant, u32)>>,
 }
 
@@ -168,8 +168,8 @@ impl RateLimits {
         Ok(())
     }
 
-    /// Records that `what` was rejected. The first `free` times are without consequence; each further one locks it, for
-    /// a second, two, four, up to an hour. Returns whether this one was the first that did.
+    /// Records that `what` was rejected. The first `free` rejections have no effect; each further one locks it, for one
+    /// second, two, four, up to an hour. Returns whether this was the first one to lock it.
     pub fn failed(&self, what: &str, free: u32) -> bool {
         self.failed_at(what, free, Instant::now())
     }
@@ -236,7 +236,7 @@ impl RateLimits {
         tried.get(what).is_some_and(|found| !std::mem::replace(&mut found.is_reported, true))
     }
 
-    /// Records that `credential` was valid from this address, so that others there do not lock it out.
+    /// Records that `credential` was valid from this address, so that other clients at the address do not lock it out.
     pub fn remember(&self, address: &str, credential: impl Into<Uuid>) {
         if let Ok(mut known) = self.known.lock() {
             known.insert((address.to_owned(), credential.into()), ());
@@ -338,13 +338,13 @@ mod tests {
     fn a_try_counts_before_its_outcome() {
         let (limits, start) = (RateLimits::default(), Instant::now());
         let after = |seconds: u64| start + Duration::from_secs(seconds);
-        // Many at once: the free ones and one more.
+        // Many concurrent attempts: the free ones and one more.
         let begun = (0..100).filter(|_| limits.begin_at("a", 3, start)).count();
         assert_eq!(begun, 4);
         assert!(limits.report_once("a") && !limits.report_once("a"));
         assert!(limits.begin_at("a", 3, after(1)) && !limits.begin_at("a", 3, after(2)));
         assert!(limits.report_once("a"));
-        // Right ones cost nothing, however many.
+        // Successful attempts do not count, however many.
         (0..10).for_each(|_| {
             assert!(limits.begin_at("b", 3, start));
             limits.succeeded("b");
@@ -357,7 +357,7 @@ mod tests {
     const TWO: AccountId = AccountId::from_u128(2);
     const BOT: AccountId = AccountId::from_u128(3);
 
-    /// Requests until one is refused.
+    /// The number of requests until one is rejected.
     fn all(limits: &RateLimits, account: AccountId, payer: AccountId, credential: impl Fn() -> Credential) -> i64 {
         let taken = (0..100_000).take_while(|_| limits.take(account, payer, credential(), None).is_ok());
         i64::try_from(taken.count()).unwrap()
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_too_much_is_told_to_wait() {
+    fn clients_beyond_their_limit_have_to_wait() {
         let (limits, budget) = (RateLimits::default(), Budget::default());
         assert!(all(&limits, ONE, ONE, token) >= MOST);
         let refused = limits.take(ONE, ONE, token(), Some(&budget)).unwrap_err();
@@ -376,7 +376,7 @@ mod tests {
         assert_eq!((limits.left(ONE, ONE, token()), budget.0.load(Ordering::Relaxed)), (0, 0));
         assert!(limits.take(TWO, TWO, token(), Some(&budget)).is_ok());
         assert_eq!(budget.0.load(Ordering::Relaxed), MOST - 1);
-        // A program that asks too much keeps nobody out of the console.
+        // A program that exceeds its limit does not lock anybody out of the console.
         assert!(limits.take(ONE, ONE, Credential::Session(SessionId::nil()), None).is_ok());
     }
 

@@ -1,8 +1,8 @@
-//! A bounded cache that drops the entries unused for longest: filling it does not evict those in use.
+//! A bounded cache that evicts the least recently used entries: filling it does not evict those in use.
 
 use std::{borrow::Borrow, collections::HashMap, hash::Hash};
 
-/// Entries used lately, at most twice `most`: an entry in neither generation is dropped.
+/// Recently used entries, at most twice `most`: an entry in neither generation is dropped.
 pub struct Recent<K, V> {
     most: usize,
     young: HashMap<K, V>,
@@ -10,7 +10,7 @@ pub struct Recent<K, V> {
 }
 
 impl<K: Eq + Hash, V> Recent<K, V> {
-    /// A cache of at least the `most` last used entries.
+    /// A cache of at least the `most` most recently used entries.
     pub fn new(most: usize) -> Self {
         Self { most, young: HashMap::new(), old: HashMap::new() }
     }

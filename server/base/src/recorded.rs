@@ -1,9 +1,9 @@
 //! Events of the audit log, as they are published: the noun of what has changed, and whom it concerns.
 //!
-//! Whom an event concerns follows from its subject, its actor, and the accounts and teams that its data names, so that a
-//! route cannot forget them. Only those who lose sight of something in the same change have to be named explicitly
-//! ([`Change::also_concerns`](crate::Change::also_concerns)): afterwards the database does not know them. Administrators
-//! of the platform can see everything, and are never named.
+//! Whom an event concerns follows from its subject, its actor, and the accounts and teams that its data names, so that
+//! a route cannot forget them. Only those who lose access to something in the same change have to be named explicitly
+//! ([`Change::also_concerns`](crate::Change::also_concerns)): afterwards the database does not know them.
+//! Administrators of the platform can see everything, and are never named.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +36,7 @@ pub enum Concerned {
     App(AppId),
 }
 
-/// All that an event concerns; if empty, only administrators of the platform.
+/// Everybody whom an event concerns; if empty, only administrators of the platform.
 pub type Audience = BTreeSet<Concerned>;
 
 /// The maximum number of events in a message.
@@ -55,7 +55,7 @@ pub enum Recorded {
     Event {
         /// The noun of its action.
         noun: String,
-        /// What servers read that do not know `to`: the app whose viewers it concerns, or `None` for everybody.
+        /// For servers that do not know `to`: the app whose viewers it concerns, or `None` for everybody.
         app: Option<AppId>,
         /// Whom it concerns. Servers that do not know it do not send it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ impl Recorded {
         }
     }
 
-    /// Whether it concerns somebody who is among what `includes` accepts.
+    /// Whether it concerns an audience that `includes` accepts.
     pub fn concerns(&self, includes: impl Fn(Concerned) -> bool) -> bool {
         match self {
             Self::Event { to: Some(to), .. } => to.iter().any(|to| includes(*to)),
@@ -124,7 +124,7 @@ fn audience(noun: &str, subject: &Subject, by: Option<AccountId>, data: &Value) 
     to
 }
 
-/// The events of a change as few and small ones, all of which also concern `also`.
+/// The events of a change, merged into few and small ones that all also concern `also`.
 pub(crate) fn gathered(recorded: &BTreeSet<Recorded>, also: &Audience) -> BTreeSet<Recorded> {
     if recorded.contains(&Recorded::Anything) {
         return BTreeSet::from([Recorded::Anything]);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_audience_is_divided_and_nobody_is_left_out() {
+    fn a_large_audience_is_divided_without_omissions() {
         let account = |n| Concerned::Account(AccountId::from_u128(n));
         let also: Audience = (0..5000).map(account).collect();
         let team = event("team", None, &[Concerned::Team(ACME)]);

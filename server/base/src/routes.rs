@@ -1,7 +1,7 @@
 //! Routes: handlers with the token scope that each one requires.
 //!
 //! A route cannot be registered without a [`RequiredScope`], and a client cannot be authenticated on a route without
-//! one. So a new route is never open to a token that nobody considered.
+//! one. So a new route is never accessible to a token by oversight.
 
 use axum::{
     Extension, Router,

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_for_its_purpose_only() {
+    fn encrypted_values_can_only_be_decrypted_for_their_purpose() {
         let sealed = secrets().seal("config", b"hello");
         assert_eq!(secrets().open("config", &sealed).unwrap(), b"hello");
         assert!(secrets().open("token", &sealed).is_err());
@@ -211,7 +211,7 @@ mod tests {
 
     /// Made by the first version with the key of [`secrets`]; databases, files and browsers hold such values.
     #[test]
-    fn what_the_first_version_made_is_still_valid() {
+    fn values_of_the_first_version_are_still_valid() {
         let id = Uuid::from_u128(0x0198_a5b3_7c4e_7d10_8000_0123_4567_89ab);
         let bearer = Bearer {
             account: AccountId::from_u128(0x0198_a5b3_0000_7000_8000_0000_0000_000a),
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(secrets().open("config", &hex::decode(sealed).unwrap()).unwrap(), b"hello");
     }
 
-    /// HKDF-Expand and HMAC as RFC 5869 and RFC 2104 have them, computed elsewhere.
+    /// HKDF-Expand and HMAC as RFC 5869 and RFC 2104 define them, computed independently.
     #[test]
     fn keyed_hashes_and_signatures_stay_the_same() {
         let id = Uuid::from_u128(0x0198_a5b3_7c4e_7d10_8000_0123_4567_89ab);

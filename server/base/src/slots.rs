@@ -1,8 +1,8 @@
 //! Slots: how many expensive operations can be in progress, per payer and in total.
 //!
-//! A request beyond that waits for a slot of its payer before it takes one of all, so that the many requests of one
-//! payer are never ahead of another's first; with too many waiting, it is rejected. Nobody gets more than half of all
-//! slots: with all their teams and service accounts, one person always leaves some to others.
+//! A request beyond that waits for a slot of its payer before it takes one of the total, so that many requests of one
+//! payer never precede the first one of another. If too many are waiting, it is rejected. No payer gets more than half
+//! of all slots: one person, with all their teams and service accounts, always leaves some to others.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 
-/// Payers without operations that stay in memory.
+/// The number of payers without operations that stay in memory.
 const REMEMBERED: usize = 10_000;
 
 /// The slots for one kind of operation.
@@ -38,7 +38,7 @@ struct Payer {
     count: AtomicUsize,
 }
 
-/// Counts until the slot is released or no longer waited for.
+/// Counts an operation until its slot is released or it stops waiting.
 struct Admitted(Arc<Payer>);
 
 impl Drop for Admitted {
@@ -56,7 +56,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Whether it was not there at once.
+    /// Whether it was waited for.
     pub fn has_waited(&self) -> bool {
         self.has_waited
     }
@@ -96,7 +96,7 @@ impl Slots {
         Ok(Slot { _of_payer: of_payer, _of_all: of_all, _admitted: admitted, has_waited })
     }
 
-    /// Takes a slot at once, or fails.
+    /// Takes a slot immediately, or fails.
     pub fn try_take(&self, payer: AccountId) -> Result<Slot> {
         let admitted = self.admit(payer)?;
         let of_payer = admitted.0.slots.clone().try_acquire_owned().map_err(|_| self.too_many())?;
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_payer_has_its_places_and_nobody_elses() {
+    async fn a_payer_has_only_its_own_slots() {
         let slots = Arc::new(Slots::new("searches", 2, 1, 4));
         let (ada, bob) = (AccountId::now_v7(), AccountId::now_v7());
         let first = slots.take(ada).await.unwrap();
@@ -161,7 +161,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(slots.take(ada).await.is_err());
-        // The one that waits is ahead of nobody else.
+        // The waiting one does not precede any other payer's.
         let _other = slots.take(bob).await.unwrap();
         let _another = slots.take(bob).await.unwrap();
         drop(first);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_want_to_wait_is_told() {
+    async fn requests_that_must_not_wait_fail_immediately() {
         let slots = Slots::new("streams", 2, 0, 4);
         let (ada, bob, cy) = (AccountId::now_v7(), AccountId::now_v7(), AccountId::now_v7());
         let held = [slots.try_take(ada).unwrap(), slots.try_take(ada).unwrap()];

@@ -4,7 +4,7 @@ use api::ids::AppId;
 pub use api::subjects::SubjectKind;
 use uuid::Uuid;
 
-/// What a change is made to.
+/// The target of a change.
 #[derive(Clone, Debug)]
 pub struct Subject {
     pub(crate) kind: SubjectKind,
@@ -29,7 +29,7 @@ impl Subject {
         Self::new(SubjectKind::App, id, name).part_of(id)
     }
 
-    /// Marks it as part of this app: whoever can see the app can read its events.
+    /// Marks it as part of this app: everybody who can see the app can read its events.
     #[must_use]
     pub fn part_of(self, app: AppId) -> Self {
         Self { app: Some(app), ..self }

@@ -49,7 +49,7 @@ async fn whole(body: Body, most: usize, share: &mut Share) -> Option<Vec<u8>> {
         if !share.grow_to(whole.capacity()) {
             return None;
         }
-        // Frames that are there already do not keep others waiting.
+        // Frames that have already arrived must not starve other tasks.
         consume_budget().await;
     }
     Some(whole)
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_streamed_is_not_put_into_memory_for_a_tag() {
+    fn streamed_responses_have_no_etag() {
         let tagged = |body: Body| {
             let json = [(header::CONTENT_TYPE, "application/json")];
             let response = futures::executor::block_on(tag((json, body).into_response(), None));
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_said_in_a_way_that_helps() {
+    fn internal_errors_have_helpful_messages() {
         let full = anyhow::anyhow!("could not extend file: No space left on device").context("use the database");
         let answer = |path: &str, cause: &anyhow::Error| {
             let response = fault("R1", cause, path);
@@ -379,7 +379,7 @@ mod tests {
         assert!(answer("/a.git/info/refs", &full).1.starts_with("The platform's disk is full."));
         let gone = anyhow::Error::new(sqlx::Error::PoolTimedOut).context("use the database");
         assert_eq!(answer("/apps", &gone).0, 503);
-        // As what checks an upload says it.
+        // As reported by the code that checks uploads.
         let ended = |why: worker::Error| {
             anyhow::Error::from(builder::Error::from(anyhow::Error::from(why).context("unpack an archive")))
         };

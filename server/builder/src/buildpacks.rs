@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_buildpack_gets_a_sentence() {
+    fn invalid_buildpacks_have_a_message() {
         assert!(Buildpack::parse("heroku/cobol").unwrap_err().contains("heroku/cobol"));
         for bad in [
             "",
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_told_how_it_is_written() {
+    fn a_path_is_rejected_with_the_url_to_use() {
         assert!(Buildpack::parse("/srv/packs/a").unwrap_err().ends_with(": file:///srv/packs/a"));
     }
 }

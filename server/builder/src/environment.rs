@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_on_the_list_comes_from_the_host() {
+    fn only_listed_files_come_from_the_host() {
         let host = |name: &str| match name {
             "SSL_CERT_FILE" => Some("/opt/company/ca.pem".to_owned()),
             "https_proxy" => Some("http://proxy:3128".to_owned()),

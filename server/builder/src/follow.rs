@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// The grace period between asking a build to stop and killing it.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
-/// A line longer than this is cut.
+/// A line longer than this is truncated.
 const LINE_BYTES: usize = 32 << 10;
 
 /// Sends the lines of a build to its followers.
@@ -21,9 +21,9 @@ impl Output for Lines<'_> {
     async fn take(&mut self, entries: Vec<Entry>, _: Cursor) -> io::Result<()> {
         for entry in &entries {
             let text = line(&entry.text);
-            // Lines of the platform stand out from those of the build.
+            // Lines of the platform are distinguishable from those of the build.
             let line = if matches!(entry.kind, b'o' | b'e') { text } else { format!(" !     {text}") };
-            // The build continues even if nobody follows it.
+            // The build continues even without followers.
             let _ = self.0.send(line);
         }
         Ok(())
@@ -33,7 +33,7 @@ impl Output for Lines<'_> {
         true
     }
 
-    /// Nobody follows the build any more.
+    /// There are no followers any more.
     fn is_full(&self) -> bool {
         self.0.is_closed()
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_is_not_read_once_nobody_follows_it() {
+    fn output_is_not_read_without_followers() {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
         let lines = Lines(&sender);
         assert!(!lines.is_full());
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_made_fit_for_a_terminal() {
+    fn lines_are_sanitized_for_a_terminal() {
         assert_eq!(line(b"plain"), "plain");
         assert_eq!(line(b"windows\r"), "windows");
         assert_eq!(line(b"10%\r50%\r100%"), "100%");

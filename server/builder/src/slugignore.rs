@@ -2,9 +2,9 @@
 //!
 //! As on Heroku, patterns are those of `.gitignore` without negation: one per line, relative to the root, with blank
 //! lines and `#` comments. A pattern without a slash matches names at any depth, one with a slash is anchored, and one
-//! that ends in a slash matches directories only. What is special in a pattern is what git's `wildmatch` says, byte by
-//! byte: `*`, `?`, `[…]`, `**` as an entire part, and a backslash, which makes the next byte an ordinary one. Braces are
-//! not special.
+//! that ends in a slash matches directories only. Special characters are those of git's `wildmatch`, byte by byte: `*`,
+//! `?`, `[…]`, `**` as an entire part, and a backslash, which makes the next byte an ordinary one. Braces are not
+//! special.
 
 use globs::Piece;
 

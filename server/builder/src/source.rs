@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_belong_in_a_slug_stays_behind() {
+    fn unwanted_files_are_not_in_the_slug() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         for path in ["a/b", ".git", "a/.git", "log/deep", "tmp", "docs", "a/log"] {

@@ -155,7 +155,7 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
         Err(e) => Err(e),
     };
     let removed = spawn_blocking(move || remove(&temporary)).await;
-    removed.context("remove what was unpacked")?.context("remove what was unpacked")?;
+    removed.context("remove the unpacked files")?.context("remove the unpacked files")?;
     done
 }
 

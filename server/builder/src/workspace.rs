@@ -96,7 +96,7 @@ impl Workspace {
         let Some([room, cache]) = &self.disks else { return Ok(()) };
         disks::must_have_space(&request.cache, 0)?;
         room.lend()?;
-        // Leftovers from before caches had disks.
+        // Leftovers of versions without disks for caches.
         for entry in fs::read_dir(&request.cache)? {
             let path = entry?.path();
             if !path.starts_with(&cache.image) {
@@ -123,7 +123,7 @@ impl Workspace {
         .collect()
     }
 
-    /// Unmounts the disks, keeping the cache, and removes everything except the slug. Does nothing if there is nothing.
+    /// Unmounts the disks, keeping the cache, and removes everything except the slug. Does nothing if there are none.
     pub(crate) fn clear(&self) -> io::Result<()> {
         if let Some([room, cache]) = &self.disks {
             room.take_back(false)?;
@@ -270,7 +270,8 @@ pub(crate) fn select_buildpacks(config: &Config, request: &Request) -> Result<Ve
 }
 
 /// A directory on this host can be used if the operator allows it, or, by an administrator, if it is world-readable:
-/// the platform is root, but its users are not, and files for every user of the machine are not for every tenant.
+/// the platform runs as root, but its users must not get root's access, and files for every user of the machine are not
+/// meant for every tenant.
 fn readable(config: &Config, path: &Path, request: &Request) -> Result<PathBuf, String> {
     let refused = || {
         format!(
@@ -312,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_builds_leave_is_known_by_its_name() {
+    fn leftovers_of_builds_are_recognized_by_name() {
         let id = BuildId::now_v7();
         for name in ["build-ID", "build-ID.img", "build-ID.open", "cache-ID", "slug-ID.tar.zst"] {
             assert_eq!(of_build(&name.replace("ID", &id.get().simple().to_string())), Some(id), "{name}");

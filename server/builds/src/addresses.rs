@@ -16,7 +16,7 @@ fn purpose(app: AppId) -> String {
     format!("addresses of {app}")
 }
 
-/// A URL as it is stored unencrypted. A URL of the platform itself grants access, and contains the id of its target.
+/// A URL as stored without encryption. A URL of the platform itself grants access, and contains the id of its target.
 fn shown(address: &str) -> String {
     match address.split_once("/blobs/sources/") {
         Some((host, _)) => format!("{}/blobs/sources/***", builder::masked(host)),
@@ -24,8 +24,8 @@ fn shown(address: &str) -> String {
     }
 }
 
-/// The address of a source without its fragment (the part after `#`), which is never sent to a server, and in which
-/// some put secrets. The fragment of a buildpack's URL is its branch.
+/// The address of a source without its fragment (the part after `#`), which is never sent to a server, and may contain
+/// a secret. The fragment of a buildpack's URL is its branch.
 pub(crate) fn without_fragment(source: &str) -> &str {
     source.split('#').next().unwrap_or_default()
 }
@@ -113,7 +113,7 @@ async fn seal_builds(platform: &Platform) -> anyhow::Result<usize> {
     }
 }
 
-/// The replacement of a row; `None` if what looks like a secret is none.
+/// The replacement of a row; `None` if it contains no secret after all.
 fn sealed<Id>(platform: &Platform, was: &store::addresses::Row<Id>) -> Option<Sealed> {
     let now = seal(platform.secrets(), was.app_id, &was.buildpacks, was.source_url.as_deref());
     (now.buildpacks != was.buildpacks || now.source_url != was.source_url).then_some(now)
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(kept.source_url.as_deref(), Some("http://localhost:5000/blobs/sources/***"));
         let sealed = kept.buildpacks_sealed.as_deref();
         assert_eq!(open(&secrets, app, &kept.buildpacks, sealed).unwrap(), given);
-        // A server that knew of no seals has changed it since.
+        // An older server, which does not encrypt, has changed it since.
         let changed = ["https://you:hush@example.com/pack.git".to_owned()];
         assert_eq!(open(&secrets, app, &changed, sealed).unwrap(), changed);
         assert!(open(&secrets, AppId::now_v7(), &kept.buildpacks, sealed).is_err());

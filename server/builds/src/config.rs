@@ -9,7 +9,7 @@ use repositories::GitLimits;
 pub struct Config {
     /// The settings of the area below.
     pub platform: platform::Config,
-    /// Concurrent builds.
+    /// The maximum number of concurrent builds.
     pub build_concurrency: usize,
     /// The user that downloads sources, for whom the host's firewall blocks non-public addresses. One per host, except
     /// in tests.

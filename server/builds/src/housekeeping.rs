@@ -1,4 +1,4 @@
-//! Housekeeping: sweeps and packs all repositories. The module `git` knows how to clean a single one.
+//! Housekeeping: sweeps and packs all repositories. The module `git` cleans a single one.
 
 use anyhow::anyhow;
 use async_trait::async_trait;
@@ -45,7 +45,7 @@ impl Job for Clean {
         steps.once("clean", clean).await
     }
 
-    /// The job has the reason.
+    /// The error of the job contains the reason.
     async fn give_up(&self, _: &Builds, _: &anyhow::Error) -> anyhow::Result<()> {
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Leftovers: temporary files of a killed server.
 //!
 //! Uploads, downloads and unfinished archives are written by one process, under unique names. When the next server
-//! starts, before it accepts requests and jobs, they have no writer any more. The disks of builds and dynos, next to
+//! starts, before it accepts requests and jobs, they no longer have a writer. The disks of builds and dynos, next to
 //! them, outlive the server and are not touched.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 
 use platform::slug_files;
 
-/// Whether a file of this name was being written.
+/// Whether this is the name of an incomplete file.
 type Ours = fn(&str) -> bool;
 
 /// Removes what a killed server has left below `data`, and returns the paths. Must be called before anything else uses
@@ -38,7 +38,7 @@ fn is_on_the_way(name: &str) -> bool {
     name.starts_with("slug-") || name.starts_with("unpack-") || (name.starts_with("source-") && is_source())
 }
 
-/// The file of a complete source is named with its id; while it is incomplete, another id follows behind a dot.
+/// The file of a complete source is named with its id; while it is incomplete, a dot and another id follow.
 fn is_half_an_upload(name: &str) -> bool {
     name.contains('.')
 }

@@ -1,7 +1,7 @@
 //! From source to slug: repositories, uploads, buildpacks, builds and their queue.
 //!
-//! A push, an uploaded archive or a sample becomes a build, and a build a slug and a release. What happens to those is
-//! not here: `platform` stores and unpacks slugs, creates releases and runs dynos, and does not know this area.
+//! A push, an uploaded archive or a sample becomes a build, and a build a slug and a release. The rest is in
+//! `platform`, which stores and unpacks slugs, creates releases and runs dynos, and does not depend on this area.
 
 mod addresses;
 mod buildpack_installations;

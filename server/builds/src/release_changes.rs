@@ -82,7 +82,7 @@ async fn between(
     Ok(changes)
 }
 
-/// The commits from one to another. A commit that a client only named may not be in the repository; then there is no
+/// The commits from one to another. A commit id supplied by a client may not be in the repository; then there is no
 /// list.
 async fn listed(
     builds: &Builds,
@@ -151,7 +151,7 @@ async fn impact(platform: &Platform, release: &Row) -> Result<Option<Impact>> {
 
 fn measured(series: &monitor::Store, app: AppId, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Impact> {
     let found = series.query(app, from, to, 10).ok()?;
-    // The period in which the previous release still ran would distort it.
+    // Including the period in which the previous release still ran would distort it.
     let mut sum = monitor::Rollup::default();
     found.points.iter().filter(|p| p.at >= from && p.at < to).for_each(|p| sum.merge(&p.rollup));
     (sum.samples > 0).then(|| Impact {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn config_is_told_by_name() {
+    fn config_is_listed_by_name() {
         let mut changes = ReleaseChanges::default();
         config(
             &mut changes,
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_that_come_go_and_change_are_told() {
+    fn added_removed_and_changed_processes_are_listed() {
         let got = differing(&vars(&[("web", "a"), ("clock", "c")]), &vars(&[("web", "b"), ("worker", "w")]));
         let names: Vec<_> = got.iter().map(|c| (c.name.as_str(), c.from.as_deref(), c.to.as_deref())).collect();
         assert_eq!(names, [("clock", Some("c"), None), ("web", Some("a"), Some("b")), ("worker", None, Some("w"))]);

@@ -112,7 +112,8 @@ pub async fn slug_create(
     Ok(Created(shown(&row, "put", &actor.links())))
 }
 
-/// Maximum number of process types of a slug, bytes of a command, and bytes of all of them, which are stored with the slug.
+/// The maximum number of process types of a slug, and the maximum size of a command and of all commands together, in
+/// bytes. They are stored with the slug.
 const MOST_TYPES: usize = 50;
 const COMMAND: usize = 4096;
 const MOST_TYPES_BYTES: usize = 32 << 10;
@@ -154,7 +155,7 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
     Ok(())
 }
 
-/// A slug opened by a pre-signed URL.
+/// A slug accessed by a pre-signed URL.
 struct Opened {
     slug: SlugId,
     /// The app that it belongs to.
@@ -164,7 +165,7 @@ struct Opened {
     watch: Watch,
 }
 
-/// The slug that a URL is for, while the account that it was signed for may deploy its app.
+/// The slug of a pre-signed URL, if the account that it was signed for can still deploy its app.
 async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Opened> {
     let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
     let id = SlugId(id);
@@ -216,7 +217,7 @@ fn uploaded_before() -> Error {
     Error::conflict("The slug has already been uploaded. Slugs are immutable; create another one.")
 }
 
-/// Stores the upload, unless it is not a slug, or exceeds a limit.
+/// Stores the upload, unless it is not a valid slug or exceeds a limit.
 async fn keep_upload(upload: &Upload, builds: &Builds, payer: AccountId, row: &Row, file: &FilePath) -> Result<()> {
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
@@ -231,7 +232,7 @@ async fn keep_upload(upload: &Upload, builds: &Builds, payer: AccountId, row: &R
     let mut tx = builds.begin_for(payer).await?;
     quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, size).await?;
     drop(tx);
-    // Storing it takes long, so that the owner's quota is not locked meanwhile.
+    // Storing it takes long, so the owner's quota is not locked meanwhile.
     builds.slug_files().put(&checksum, file).await?;
     drop(slot);
     let named = name(upload, builds, payer, row, (&checksum, size), file).await;
@@ -241,7 +242,7 @@ async fn keep_upload(upload: &Upload, builds: &Builds, payer: AccountId, row: &R
     named
 }
 
-/// Has the slug name its archive, unless there is more than there may be by now.
+/// Records the archive of the slug, unless that now exceeds a limit.
 async fn name(
     upload: &Upload,
     builds: &Builds,

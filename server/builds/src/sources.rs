@@ -32,7 +32,7 @@ use crate::{
 const MOST_BYTES: u64 = 1 << 30;
 /// How long an upload is stored.
 const LIFE: chrono::Duration = chrono::Duration::days(1);
-/// How long a slug with an archive is kept if no release has it.
+/// How long a slug with an archive is kept without a release.
 const UNRELEASED: chrono::Duration = chrono::Duration::days(30);
 /// Files without a row are kept while they are younger than this.
 const AGE: Duration = Duration::from_secs(3600);
@@ -42,13 +42,13 @@ pub(crate) fn file(platform: &Platform, id: SourceId) -> PathBuf {
     platform.config().data.join("sources").join(id.to_string())
 }
 
-/// The id in one of the platform's own URLs, whatever host it names.
+/// The id in one of the platform's own URLs, whatever its host.
 pub(crate) fn own(base: &Base, url: &str) -> Option<SourceId> {
     let secret = url.split_once("/blobs/sources/")?.1;
     if let Some((_, id)) = base.secrets().signed_for("source get", secret) {
         return Some(SourceId(id));
     }
-    // In an older form of signature, which waiting builds may have. They no longer open anything.
+    // URLs with an older form of signature, which waiting builds may have. They no longer grant access.
     let of_account = |(account, rest): (&str, &str)| {
         let account: AccountId = account.parse().ok()?;
         base.secrets().signed(&format!("source get for {account}"), rest)
@@ -57,8 +57,8 @@ pub(crate) fn own(base: &Base, url: &str) -> Option<SourceId> {
     id.map(SourceId)
 }
 
-/// A source's URL as it is shown to those who may deploy: a new pre-signed URL for the reader's own upload, none for
-/// uploads of others, and without secrets for other hosts.
+/// A source's URL as shown to users who can deploy: a new pre-signed URL for the reader's own upload, none for uploads
+/// of others, and a masked one for other hosts.
 pub(crate) fn shown(url: &str, actor: &Actor) -> Option<String> {
     if own(&actor.base, url).is_none() {
         return Some(builder::masked(addresses::without_fragment(url)));
@@ -78,7 +78,7 @@ pub(crate) async fn must_open(platform: &Platform, url: &str) -> Result<()> {
     })
 }
 
-/// The account that the URL was signed for, and the upload that it opens, unless it has expired.
+/// The account that the URL was signed for, and its upload, unless it has expired.
 async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(AccountId, SourceId, Watch)> {
     let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
     Ok((bearer.account, SourceId(id), Watch::of_bearer(platform, bearer).await?.ok_or_else(missing)?))

@@ -14,7 +14,7 @@ use crate::{
     Builds, addresses, builds, config::Config, housekeeping::Clean, leftovers, runtimes::Runtimes, sources, uploads,
 };
 
-/// As many builds of an app are kept: the newest.
+/// The number of newest builds of an app that are kept.
 const KEPT_BUILDS: i64 = 5000;
 
 impl Builds {

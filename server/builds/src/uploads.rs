@@ -1,8 +1,8 @@
 //! Uploads of slugs and sources.
 //!
-//! An upload has a single writer, a payer has few at once, and the size is limited by the owner's quota and the free
-//! disk space: both are checked before the first byte, and again before anything is stored. The writer holds a lease, a
-//! row that it renews while it writes, so that the lease of a killed server expires.
+//! An upload has a single writer, each payer can have few at once, and the size is limited by the owner's quota and the
+//! free disk space: both are checked before the first byte, and again before anything is stored. The writer holds a
+//! lease, a row that it renews while it writes, so that the lease of a killed server expires.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl Drop for Upload {
     }
 }
 
-/// Ends the leases of the earlier process of this server, which is dead, as [`background::take_over`] does for its jobs.
+/// Ends the leases of the previous, dead process of this server, as [`background::take_over`] does for its jobs.
 pub(crate) async fn take_over(platform: &Platform) -> sqlx::Result<()> {
     let since = Utc::now() - LEASE - chrono::Duration::seconds(1);
     store::uploads::upload_take_over(platform.db(), platform.server_id(), since).await

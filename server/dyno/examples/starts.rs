@@ -1,8 +1,8 @@
 //! Measures how fast processes start: `cargo run -p dyno --example starts -- DATA_DIR ROUNDS NAME=COMMAND...`, as root.
 //!
 //! Each round starts one dyno and then each command (a peer that runs the same program in its own sandbox), one after
-//! the other. Prints a line for each: name, milliseconds until it was started, milliseconds until it had ended. A
-//! command says nothing of its start; its two figures are the same.
+//! the other. Prints a line for each: name, milliseconds until it was started, milliseconds until it had ended. The
+//! start of a command cannot be observed, so its two figures are equal.
 
 use std::{
     collections::BTreeMap,

@@ -41,7 +41,7 @@ const MOST_RESERVE: u64 = 10 << 30;
 /// The size of a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Size {
-    /// Bytes, at least [`LEAST_BYTES`], including the file system's own.
+    /// Bytes, at least [`LEAST_BYTES`], including the file system's metadata.
     pub bytes: u64,
     /// Files and directories.
     pub files: u64,
@@ -260,7 +260,7 @@ fn is_loop_of(device: &Path, image: &fs::Metadata) -> bool {
     known && found.info[..2] == [image.dev(), image.ino()]
 }
 
-/// How full a disk is.
+/// The usage of a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Fill {
     pub bytes: u64,

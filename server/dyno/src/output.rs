@@ -37,7 +37,7 @@ impl<F: Fn() -> bool + Send> Source for Spooled<F> {
     }
 
     fn discard(&mut self) -> io::Result<bool> {
-        // Checked first: what is written until then is discarded, too.
+        // Checked first: entries written until then are discarded, too.
         let has_ended = (self.has_ended)();
         self.reader.discard()?;
         Ok(has_ended)

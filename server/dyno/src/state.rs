@@ -1,7 +1,7 @@
 //! The state directory of a dyno: the information exchanged between its shim and any driver.
 //!
 //! ```text
-//! spec.json   what to start, with secrets: 0600, gone as soon as the command runs
+//! spec.json   what to start, with secrets: 0600, deleted as soon as the command runs
 //! dyno.json   name, port and start          net.json    its place in the network
 //! shim.lock   flock'ed while the shim lives (the driver takes the lock and hands it over)
 //! shim.pid    the shim                      shim.log    what went wrong inside it

@@ -47,8 +47,8 @@ pub trait Output: Send {
     /// same output would miss them.
     fn is_only_reader(&self) -> bool;
 
-    /// Whether no reader wants any more of the output, so that it is deleted without being read. The dyno goes on
-    /// unhindered, and what it prints costs neither memory nor disk space from then on.
+    /// Whether no reader needs the rest of the output, so that it is deleted without being read. The dyno continues,
+    /// and its output takes neither memory nor disk space from then on.
     fn is_full(&self) -> bool {
         false
     }
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_wants_is_deleted_unread_while_the_dyno_goes_on() {
+    async fn unneeded_output_is_deleted_unread_while_the_dyno_runs() {
         let world = world();
         let stop = Stop { limit: LONG, grace: Duration::from_millis(50), cancel: &world.cancel };
         let mut output = Small::default();

@@ -1,7 +1,7 @@
 //! Which processes the kernel kills first when memory runs out.
 //!
-//! Tenants' processes are killed before ours that process their input, and those before the processes that everybody
-//! depends on. This is the kernel's `oom_score_adj`: thousandths of all memory that are added to, or subtracted from, a
+//! Tenants' processes are killed before the platform's workers that process their input, and those before the shared
+//! services. This is the kernel's `oom_score_adj`: thousandths of all memory that are added to, or subtracted from, a
 //! process's usage.
 
 /// The importance of a process.
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tenants_go_first_and_what_all_depend_on_last() {
+    fn tenants_are_killed_first_and_shared_services_last() {
         let order = [Worth::Dyno, Worth::Worker, Worth::Platform, Worth::Shim].map(|worth| worth as i32);
         assert!(order.is_sorted_by(|a, b| a > b), "{order:?}");
         // Otherwise a large worker would be killed before a small dyno.

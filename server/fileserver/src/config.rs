@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stars_stand_for_what_they_say() {
+    fn stars_match_as_documented() {
         for (pattern, path, expected) in [
             ("/a", "/a", true),
             ("/a", "/ab", false),

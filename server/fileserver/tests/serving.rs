@@ -52,7 +52,7 @@ impl Server {
         server
     }
 
-    /// Waits until the server takes connections, or takes none any more.
+    /// Waits until the server accepts connections, or no longer does.
     fn wait_until(&self, listens: bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", self.port)).is_ok() != listens {
@@ -170,7 +170,7 @@ fn files_and_directories() {
 }
 
 #[test]
-fn headers_say_what_it_is() {
+fn headers_describe_the_file() {
     let server = site();
     let css = server.get("/style.css");
     assert_eq!(css.fields["content-type"], "text/css; charset=utf-8");
@@ -183,7 +183,7 @@ fn headers_say_what_it_is() {
     assert_eq!(again.status, 304);
     let newer = server.ask("/style.css", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
     assert_eq!(newer.status, 200);
-    // The tag follows the content, not the time.
+    // The ETag depends on the content, not on the time.
     fs::write(server.dir.path().join("app.js"), "0123456789").unwrap();
     let one = server.get("/app.js").fields["etag"].clone();
     fs::write(server.dir.path().join("app.js"), "9876543210!").unwrap();
@@ -263,7 +263,7 @@ fn connections_stay_open_and_many_fit() {
     stream.write_all(b"GET /about HTTP/1.1\r\nHost: x\r\n\r\nGET /blog/ HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     assert_eq!(read_reply(&mut stream, false).text(), "about");
     assert_eq!(read_reply(&mut stream, false).text(), "blog");
-    // A body that nobody wants is passed over.
+    // An unneeded body is skipped.
     let reply = exchange(&mut stream, "POST", "/about", "Content-Length: 0\r\n");
     assert_eq!((reply.status, reply.fields["allow"].as_str()), (405, "GET, HEAD"));
     assert_eq!(exchange(&mut stream, "GET", "/about", "").text(), "about");
@@ -287,7 +287,7 @@ fn nonsense_is_turned_away() {
     }
     let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(64 << 10));
     let mut stream = server.connect();
-    // It may close while we still write.
+    // It may close the connection while we are still writing.
     let _ = stream.write_all(long.as_bytes());
     assert_eq!(server.get("/about").text(), "about");
 }
@@ -383,14 +383,14 @@ fn check(dir: &Path) -> std::process::Output {
 }
 
 #[test]
-fn sigterm_ends_it_after_what_it_has_begun() {
+fn sigterm_ends_it_after_requests_in_progress() {
     let mut server = site();
     let mut slow = server.connect();
     slow.write_all(b"GET /about HTTP/1.1\r\n").unwrap();
     assert_eq!(server.get("/about").status, 200);
     let pid = nix::unistd::Pid::from_raw(server.process.id() as i32);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-    // `kill` returns before the server has heard: it has when it takes no connections any more.
+    // `kill` returns before the server has handled the signal; it has when it no longer accepts connections.
     server.wait_until(false);
     slow.write_all(b"Host: x\r\n\r\n").unwrap();
     let reply = read_reply(&mut slow, false);

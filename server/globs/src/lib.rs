@@ -1,9 +1,9 @@
 //! Patterns of paths, with `*` and `**`, in bounded time.
 //!
-//! This matches; the formats that contain patterns parse them, since they differ in what is special. Tenants write the
-//! patterns and name the files, so nothing here backtracks: all prefixes of the pattern that match the path so far are
-//! tracked at once, which takes no more steps than the product of both lengths. No glob crate fits: they have
-//! alternatives or backtrack, and in most of them `**` is special only as an entire part.
+//! This crate only matches: the parsers are in the crates of the formats that contain patterns, since their special
+//! characters differ. Tenants write the patterns and name the files, so nothing here backtracks: all prefixes of the
+//! pattern that match the path so far are tracked at once, which takes no more steps than the product of both lengths.
+//! No glob crate fits: they have alternatives or backtrack, and in most of them `**` is special only as an entire part.
 
 /// A part of a pattern.
 pub enum Piece {
@@ -49,7 +49,7 @@ impl Pattern {
     }
 }
 
-/// Which piece the rest of a path has to match, if this byte is matched by that at `at`.
+/// The piece that the rest of a path has to match if the piece at `at` matches this byte.
 fn passed(pieces: &[Piece], at: usize, byte: u8) -> Option<usize> {
     match pieces.get(at)? {
         Piece::Byte(wanted) => (*wanted == byte).then_some(at + 1),
@@ -59,8 +59,8 @@ fn passed(pieces: &[Piece], at: usize, byte: u8) -> Option<usize> {
     }
 }
 
-/// Adds the piece at `at`, and those behind it that may come next because it may stand for nothing: `Parts` only
-/// between parts. Called in ascending order, so `begun` is sorted, and what it has already is at its end.
+/// Adds the piece at `at`, and the following ones that may come next because it can match nothing: `Parts` only between
+/// parts. Called in ascending order, so `begun` is sorted, and duplicates are at its end.
 fn begin(pieces: &[Piece], begun: &mut Vec<usize>, mut at: usize, between_parts: bool) {
     loop {
         if begun.last().is_none_or(|last| *last < at) {
@@ -78,7 +78,7 @@ fn begin(pieces: &[Piece], begun: &mut Vec<usize>, mut at: usize, between_parts:
 mod tests {
     use super::*;
 
-    /// Stars are what they are in `static.json`; `+` is a digit, and `<` stands for parts.
+    /// Stars as in `static.json`; `+` is a digit, and `<` stands for parts.
     fn pattern(text: &str) -> Pattern {
         let digit = || -> Box<[bool; 256]> { Box::new(std::array::from_fn(|byte| (48..58).contains(&byte))) };
         let text = text.replace("**", "@");
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn each_piece_matches_what_it_stands_for() {
+    fn each_piece_matches_its_bytes() {
         for (text, path, expected) in [
             ("", "", true),
             ("", "a", false),

@@ -40,7 +40,7 @@ impl Owned for apps::Row {
     fn owner(&self) -> Owner {
         match (self.team_id, self.owner_id) {
             (Some(team), _) => Owner::Team(team),
-            // A constraint: the one or the other.
+            // A constraint: exactly one of the two is set.
             (None, account) => Owner::Account(account.unwrap_or_default()),
         }
     }
@@ -61,7 +61,7 @@ impl Owned for apps::Row {
 /// An operation on a team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InTeam {
-    /// See its members and its apps.
+    /// View its members and its apps.
     See,
     /// Create apps in it, and transfer apps to it.
     Create,
@@ -163,7 +163,7 @@ impl Actor {
         Ok(page)
     }
 
-    /// The caller, for queries.
+    /// The caller, as queries need it.
     pub fn viewer<'a>(&self, permissions: &'a [&'a str]) -> apps::Viewer<'a> {
         apps::Viewer { account: self.account.id, admin: self.account.admin, permissions }
     }

@@ -16,7 +16,7 @@ use store::accounts::{LIST, Row};
 
 use crate::{actor::Actor, authorizations, subjects};
 
-/// Some clients require a domain with a dot.
+/// Some clients require a dot in the domain.
 const FIRST_ADMIN: &str = "admin@wharf.localhost";
 
 /// The account as its owner sees it.
@@ -127,9 +127,9 @@ pub async fn user_update(
     Ok(Json(shown(&changed)))
 }
 
-/// Revokes all credentials of the account, both when it is suspended and when it is restored: nothing comes back with
-/// it, not even what was being created at that moment. A suspension also cancels its builds and release phases, and
-/// those for apps without another responsible account.
+/// Revokes all credentials of the account, both when it is suspended and when it is restored: reinstatement restores
+/// none of them, not even those being created at that moment. A suspension also cancels its builds and release phases,
+/// and those for apps without another responsible account.
 async fn suspend(tx: &mut Change, row: &Row, suspended: bool) -> Result<()> {
     store::accounts::account_suspend(&mut **tx, row.id, suspended.then(Utc::now)).await?;
     store::accounts::account_end_credentials(tx, row.id).await?;
@@ -166,10 +166,10 @@ pub async fn find(base: &Base, user: &str) -> Result<Row> {
     row.ok_or_else(|| Error::not_found("user", "Couldn't find that user."))
 }
 
-/// Rejects invalid email addresses. Non-ASCII letters are invalid, too: some are equal to others for the database, or
-/// for people's eyes, and the address identifies an account.
+/// Rejects invalid email addresses. Non-ASCII letters are invalid, too: some compare equal to others in the database,
+/// or look the same to people, and the address identifies an account.
 pub fn check_address(email: &str) -> Result<()> {
-    // Names of service accounts and of teams look like addresses that nobody can have.
+    // The names of service accounts and teams have the form of addresses that cannot exist.
     let ours = [".invalid", "@herokumanager.com"];
     let odd = |c: char| !c.is_ascii_graphic() || "<>,;\"/\\".contains(c);
     let parts =

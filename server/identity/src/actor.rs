@@ -50,7 +50,7 @@ pub struct Actor {
     pub credential: Credential,
     /// The scope of the credential.
     pub scope: CredentialScope,
-    /// The client's address, as the router saw it.
+    /// The client's address, as seen by the router.
     pub address: Option<String>,
     /// Scheme and host of the request, for URLs in the response: `http://localhost:5000`.
     pub origin: String,
@@ -60,7 +60,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// An account that has just signed in from `address`, which is all that this request does.
+    /// An account that has just signed in from `address`; the request does nothing else.
     pub(crate) fn signed_in(base: &Base, account: accounts::Row, session: SessionId, address: Option<String>) -> Self {
         Self {
             payer: account.id,
@@ -104,7 +104,7 @@ where
             Some(token) => by_token(base, &token, address(&parts.headers)).await?,
             None => {
                 let (account, credential) = by_session(base, parts).await?;
-                // Only people sign in, and people pay for themselves.
+                // Only people sign in, and they are their own payers.
                 let payer = account.id;
                 (AccountAndPayer { account, payer }, credential, CredentialScope::session())
             }
@@ -153,13 +153,13 @@ pub async fn credential_time_left(base: &Base, credential: Option<Uuid>) -> Dura
         Ok(Some(ends)) => ends,
         _ => store::sessions::session_ends_at(db, id.into(), now).await.ok().flatten(),
     };
-    // A moment more, so that it has expired by then.
+    // Slightly later, so that it has expired by then.
     let left = ends.and_then(|ends| (ends - now).to_std().ok()).map(|left| left + Duration::from_millis(20));
     left.map_or(AGAIN, |left| left.min(AGAIN))
 }
 
-/// The account of a token. Guessing leads to a lockout, but not for valid tokens from the same address: a token is too
-/// long to be guessed.
+/// The account of a token. Wrong tokens lead to a lockout of the address, but not of valid tokens from there: a token
+/// is too long to be guessed.
 async fn by_token(
     base: &Base,
     token: &str,
@@ -185,7 +185,7 @@ async fn by_token(
     Ok((account, Credential::Token(found.id), CredentialScope::token(&found)))
 }
 
-/// This many wrong tokens from one address are free.
+/// The number of wrong tokens from one address before a lockout.
 const FREE_TOKENS: u32 = 30;
 
 async fn by_session(base: &Base, parts: &Parts) -> Result<(accounts::Row, Credential)> {
@@ -220,7 +220,7 @@ async fn by_session(base: &Base, parts: &Parts) -> Result<(accounts::Row, Creden
     Ok((account, Credential::Session(id)))
 }
 
-/// Records an attack on the user of a browser, once an hour per address, so that the log does not fill up.
+/// Records an attack on the user of a browser, at most once an hour per address, so that the log does not fill up.
 async fn refused(base: &Base, parts: &Parts, reason: &str, what: &str) -> Result<()> {
     let address = address(&parts.headers);
     let from = &client(address.as_deref());

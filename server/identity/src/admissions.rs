@@ -1,4 +1,4 @@
-//! What the caller of a request has been admitted to, so that it can be checked again.
+//! The access checks that a request has passed, so that they can be repeated.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ pub(crate) enum Admission {
     Team(TeamId, Role),
 }
 
-/// What a request has been admitted to so far. Clones share it.
+/// The checks that a request has passed so far. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Admissions(Arc<Mutex<Vec<Admission>>>);
 

@@ -67,7 +67,7 @@ fn own_user(actor: &Actor) -> api::authorizations::AuthorizationUser {
     }
 }
 
-/// The token of `user` as it is sent; complete only when it was just created.
+/// The token of `user` as it appears in responses; unmasked only when it was just created.
 pub fn shown(
     row: Row,
     user: api::authorizations::AuthorizationUser,
@@ -123,7 +123,7 @@ async fn find(base: &Base, actor: &Actor, id: &str) -> Result<Listed> {
     found.ok_or_else(missing)
 }
 
-/// Valid tokens per account, without those of OAuth clients, of which the oldest is replaced.
+/// The maximum number of valid tokens per account, excluding those of OAuth clients, the oldest of which is replaced.
 const MOST: i64 = 100;
 /// In a browser, a person can create this many more, whatever programs have created: `wharf login` needs one.
 const RESERVE: i64 = 10;

@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Actor {
-    /// Begins a change of `subject` by this actor, once its payer has a slot for it. Fails if the credential, the account
-    /// or a right that the request was admitted by has ended meanwhile. Changes must not be nested.
+    /// Begins a change of `subject` by this actor, once its payer has a slot for it. Fails if the credential, the
+    /// account or a right that admitted the request has ended meanwhile. Changes must not be nested.
     pub async fn change(&self, subject: Subject) -> Result<Change> {
         let mut change = self.base.change_for(self.payer, self.originator(), subject).await?;
         if change.has_waited() {
@@ -48,7 +48,7 @@ impl Actor {
     }
 
     async fn admit_again(&self, db: &mut PgConnection) -> Result<()> {
-        // Whoever has just signed in had nothing that could have ended.
+        // A user who has just signed in has no credential or right that could have ended.
         let Some(admissions) = &self.admissions else { return Ok(()) };
         let exists = match self.credential {
             Credential::Token(id) => authorizations::authorization_exists(&mut *db, id, Utc::now()).await?,

@@ -1,10 +1,10 @@
 //! Detects session cookies that an app has set for the domain that it shares with the console (cookie tossing).
 //!
 //! With TLS, the name prevents it: only the console's own host can set `__Host-wharf`. Without TLS, an app can give the
-//! visitor a session of its owner's. Two session cookies at once are rejected; a single one has to be proven: the first
-//! time that a browser sends a session from a network, it is redirected once. That response removes all cookies for the
-//! domain, and sets a mark that is valid for this session, network and browser. A session cookie that is still there
-//! then was set by the console's own host.
+//! visitor a session of its owner's. Requests with two session cookies are rejected; a single one has to be verified:
+//! the first time that a browser sends a session from a network, it is redirected once. That response removes all
+//! cookies for the domain, and sets a mark that is valid for this session, network and browser. A session cookie that
+//! is still there then was set by the console's own host.
 
 use std::net::IpAddr;
 
@@ -29,7 +29,7 @@ pub fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
     cookies.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).collect()
 }
 
-/// Whether the request has more than one session cookie; nothing tells which one is the visitor's own.
+/// Whether the request has more than one session cookie: the visitor's own cannot be identified.
 pub fn is_ambiguous(base: &Base, headers: &HeaderMap) -> bool {
     values(headers, cookie_name(base)).len() > 1
 }
@@ -84,9 +84,9 @@ pub(crate) fn network(address: Option<String>) -> String {
 pub enum CookieCheck {
     /// The page can be shown.
     Passed,
-    /// There are two sessions, and neither is used: tell the visitor.
+    /// There are two sessions, and neither is used: inform the visitor.
     Ambiguous(Vec<HeaderValue>),
-    /// The session is not proven yet: redirect the browser to the same page.
+    /// The session is not verified yet: redirect the browser to the same page.
     Unproven(Vec<HeaderValue>),
 }
 
@@ -106,7 +106,7 @@ impl CookieGuard {
         if is_ambiguous(base, headers) {
             return CookieCheck::Ambiguous(removals(base, headers, path));
         }
-        // Only browsers have cookies that others set, and they identify themselves.
+        // Only browsers have cookies set by other sites, and browsers identify themselves.
         let is_browser = headers.contains_key("upgrade-insecure-requests") || headers.contains_key("sec-fetch-mode");
         let is_checked = navigates && is_browser && !base.settings().tls && is_shared(&host(base, headers));
         let session = values(headers, PLAIN).pop().filter(|_| is_checked);

@@ -63,7 +63,7 @@ pub async fn user_identity_list(
 }
 
 /// `DELETE /users/{user}/identities/{identity}`: by an administrator. Once the account has no sign-in method left,
-/// whoever has its address at a trusted provider can sign in to it.
+/// anyone with its address at a trusted provider can sign in to it.
 pub async fn user_identity_delete(
     State(base): State<Base>,
     actor: Actor,

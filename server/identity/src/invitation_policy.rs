@@ -1,8 +1,8 @@
 //! The invitation policy: who can add new people to the platform, and when their accounts are removed again.
 //!
 //! Adding a member, a collaborator or an invitation with an email address without an account creates one. It cannot be
-//! used until somebody proves to own the address; until then it exists because of the invitations alone, and is removed
-//! with the last of them.
+//! used until somebody proves ownership of the address; until then it exists only because of the invitations, and is
+//! removed with the last of them.
 
 use axum::{Json, extract::State};
 use base::{Base, Change, Error, Result, events::EventActor, recorded::Concerned, web::Input};
@@ -25,7 +25,7 @@ fn shown(row: store::invitation_policy::Row) -> InvitationPolicy {
     InvitationPolicy { who: row.who, domains: row.domains }
 }
 
-/// `GET /invitation-policy`: for everybody, since it determines whom they can add.
+/// `GET /invitation-policy`: for all users, since it determines whom they can add.
 pub async fn invitation_policy_info(State(base): State<Base>, _: Actor) -> Result<Json<InvitationPolicy>> {
     Ok(Json(shown(store::invitation_policy::invitation_policy_info(base.db()).await?)))
 }

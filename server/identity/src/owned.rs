@@ -15,9 +15,9 @@ use crate::{
     rights::{Can, Owner, Rights, Role, rights},
 };
 
-/// A row that a person or a team owns, and on which others can be granted permissions.
+/// A row that a person or a team owns, and on which permissions can be granted to others.
 pub trait Owned {
-    /// What it is, in sentences: `app`.
+    /// Its kind, as used in messages: `app`.
     const NOUN: &'static str;
 
     /// Its name, for people.
@@ -43,7 +43,7 @@ fn role(access: &Access) -> Option<Role> {
     access.team_role.and_then(Role::known)
 }
 
-/// The rights of `account` on `row`, whatever the scope of its token is.
+/// The rights of `account` on `row`, regardless of the scope of its token.
 pub(crate) fn rights_on<R: Owned>(account: &accounts::Row, row: &R, access: &Access) -> Rights {
     rights(account, row.owner(), access.permissions.as_deref(), role(access), row.is_locked())
 }

@@ -1,6 +1,6 @@
 //! Payers: who is charged for slots and turns.
 //!
-//! Creating teams and service accounts does not increase anybody's share of the machine: requests of a service account,
+//! Creating teams and service accounts does not increase a user's share of the machine: requests of a service account,
 //! and work for an app of a team, are charged to the person behind it. The store determines that person.
 
 use api::ids::{AccountId, AppId};

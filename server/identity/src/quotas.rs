@@ -45,7 +45,7 @@ fn about(quota: Quota) -> (&'static str, i64) {
     }
 }
 
-/// The effect of `more` on the disk, which also has a quota. How large the slug of a build will be is not known.
+/// The effect of `more` on the disk, which also has a quota. The size of a build's slug is not known in advance.
 fn on_disk(quota: Quota, more: i64) -> Option<(Quota, i64)> {
     match quota {
         Quota::Uploads | Quota::Repositories => Some((Quota::Disk, more)),
@@ -86,7 +86,7 @@ pub fn owner(account: Option<AccountId>, team: Option<TeamId>) -> Owner {
 }
 
 /// Fails if `more` exceeds the quota of `owner`. Concurrent calls wait for the first one to commit. With 0, it checks
-/// what the transaction has already written.
+/// the usage that the transaction has already written.
 pub async fn admit(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> Result<()> {
     left(tx, owner, quota, more).await.map(drop)
 }

@@ -137,7 +137,7 @@ impl Rights {
     }
 }
 
-/// What a role in a team gives.
+/// The rights that a role in a team includes.
 pub trait RoleRights {
     /// The rights of the role on the apps of the team.
     fn rights(self, locked: bool) -> Rights;
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_permission_has_what_it_says() {
+    fn each_permission_has_its_rights() {
         let check = |permissions: &[&str], expected: &str| {
             assert_eq!(Rights::of_permissions(permissions).names().join(" "), expected, "{permissions:?}");
         };
@@ -248,7 +248,7 @@ mod tests {
         check(Owner::Account(me), Some(&["status"]), None, true, all);
         check(Owner::Account(other), None, None, false, none);
         check(Owner::Account(other), Some(&["status"]), None, false, status);
-        // An id of an account says nothing about a team.
+        // The id of an account does not identify a team.
         check(Owner::Team(same), None, None, false, none);
         check(Owner::Team(team), None, Some(Role::Viewer), false, view);
         check(Owner::Team(team), None, Some(Role::Viewer), true, none);

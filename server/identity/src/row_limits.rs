@@ -1,27 +1,27 @@
-//! Row limits: how many of something an account, an app or a team can have that costs little more than its rows.
+//! Row limits: the maximum number of resources of an account, an app or a team that cost little more than their rows.
 //!
-//! What takes memory, processors or disk has quotas, which the operator sets. These limits keep one account from filling
-//! the database. They are the same for everybody, and far above what anybody needs. The list of them is here; for what
-//! makes room by itself, because the oldest goes, [`MOST_KEPT`] is the limit.
+//! What takes memory, processors or disk has quotas, which the operator sets. These limits keep one account from
+//! filling the database. They are the same for everybody, and far above normal use. They are listed here; where the
+//! oldest rows are removed automatically, [`MOST_KEPT`] is the limit.
 
 use api::ids::{AccountId, AppId, TeamId};
 use base::{Error, Result};
 use sqlx::PgConnection;
 use store::row_limits::Counted;
 
-/// A limit for those with such an id, and what its error says.
+/// A limit for subjects with this type of id, and the parts of its error message.
 pub struct RowLimit<Id> {
     rows: fn(Id) -> Counted,
     most: i64,
-    /// Who has them.
+    /// Their owner.
     whose: &'static str,
-    /// What they are, in the plural.
+    /// Their name, in the plural.
     what: &'static str,
-    /// How to make room.
+    /// How to free some.
     advice: &'static str,
 }
 
-/// Programs that act for others.
+/// Third-party programs.
 pub const OAUTH_CLIENTS: RowLimit<AccountId> = RowLimit {
     rows: Counted::OauthClients,
     most: 100,
@@ -30,7 +30,7 @@ pub const OAUTH_CLIENTS: RowLimit<AccountId> = RowLimit {
     advice: "Remove unused ones.",
 };
 
-/// Those of a day: a build needs one, and they are removed a day later.
+/// A build needs one, and they are removed after a day.
 pub const SOURCES: RowLimit<AccountId> = RowLimit {
     rows: Counted::Sources,
     most: 1000,
@@ -39,17 +39,17 @@ pub const SOURCES: RowLimit<AccountId> = RowLimit {
     advice: "They expire after a day; upload to one that you have.",
 };
 
-/// Uploads for a later release, and slugs of builds whose release was refused or cancelled. The others are released at
-/// once.
+/// Uploads for a later release, and slugs of builds whose release was rejected or cancelled. All others are released
+/// immediately.
 pub const UNUSED_SLUGS: RowLimit<AppId> = RowLimit {
     rows: Counted::UnusedSlugs,
     most: 100,
     whose: "This app",
-    what: "slugs that no release has",
+    what: "unreleased slugs",
     advice: "Release them. Others are removed after 30 days, and those without an archive after a day.",
 };
 
-/// A large company.
+/// Enough for a large company.
 pub const TEAM_MEMBERS: RowLimit<TeamId> = RowLimit {
     rows: Counted::TeamMembers,
     most: 5000,
@@ -58,7 +58,7 @@ pub const TEAM_MEMBERS: RowLimit<TeamId> = RowLimit {
     advice: "Remove some, or create another team.",
 };
 
-/// Each can keep an account that nobody has ever used.
+/// Each can preserve an account that was never used.
 pub const TEAM_INVITATIONS: RowLimit<TeamId> = RowLimit {
     rows: Counted::TeamInvitations,
     most: 1000,
@@ -67,7 +67,7 @@ pub const TEAM_INVITATIONS: RowLimit<TeamId> = RowLimit {
     advice: "Cancel some, or wait until they are accepted.",
 };
 
-/// More people are a team's business.
+/// Larger groups should be teams.
 pub const COLLABORATORS: RowLimit<AppId> = RowLimit {
     rows: Counted::Collaborators,
     most: 1000,
@@ -88,7 +88,7 @@ pub const ONE_OFFS: RowLimit<AppId> = RowLimit {
 /// Sessions and codes of an account, its log sessions for an app, and ended transfers of an app: the newest so many.
 pub const MOST_KEPT: i64 = 100;
 
-/// Fails if `of`, an account, app or team, has as many rows as it can have. The caller inserts the next one in the same
+/// Fails if `of`, an account, app or team, has the maximum number of rows. The caller inserts the next one in the same
 /// transaction; concurrent calls wait for that.
 pub async fn admit<Id>(tx: &mut PgConnection, limit: &RowLimit<Id>, of: Id) -> Result<()> {
     let RowLimit { rows, most, whose, what, advice } = limit;

@@ -67,7 +67,7 @@ pub fn checked(scope: impl IntoIterator<Item = String>) -> Result<Vec<String>> {
     Ok(known)
 }
 
-/// What a credential can be used for.
+/// The scope and expiry of a credential.
 #[derive(Clone, Debug)]
 pub struct CredentialScope {
     /// The scopes of a token; `None` for a session.
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_made_by_what_is_no_worse() {
+    fn keys_are_created_only_by_keys_at_least_as_powerful() {
         let may = |until: Option<DateTime<Utc>>, is_oauth_client| {
             let scope = CredentialScope { expires_at: until, is_oauth_client, ..of("global") };
             (scope.require(RequiredScope::Credential).is_ok(), scope.require(RequiredScope::LastingCredential).is_ok())

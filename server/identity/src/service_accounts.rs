@@ -85,7 +85,7 @@ pub async fn service_account_create(
     }
     let account = store::accounts::Row {
         id,
-        // `invalid` never resolves, so that nobody can prove to have this address and sign in.
+        // `invalid` never resolves, so nobody can prove ownership of this address and sign in.
         email: format!("{name}@{}.invalid", team.name),
         name: Some(name.into()),
         admin: false,

@@ -106,7 +106,7 @@ pub fn layer(base: &Base) -> SessionManagerLayer<Store> {
 #[derive(Clone)]
 pub struct AmbiguousSession;
 
-/// Middleware that ignores the cookies of such a request, since nothing tells which session is the visitor's own.
+/// Middleware that ignores the cookies of such a request, since the visitor's own session cannot be identified.
 pub async fn ignore_ambiguous(State(base): State<Base>, mut req: Request, next: Next) -> Response {
     if !cookie_guard::is_ambiguous(&base, req.headers()) {
         return next.run(req).await;
@@ -140,9 +140,8 @@ pub async fn touch(session: &Session) {
     }
 }
 
-/// Signs `session` in to `account`, under a new cookie value: one that somebody else has set gains nothing (session
-/// fixation). If the account has too many sessions, those that have been unused for longest end. `id` is that of the
-/// session in the audit log.
+/// Signs `session` in to `account`, under a new cookie value, which prevents session fixation. If the account has too
+/// many sessions, those that have been unused for longest end. `id` is that of the session in the audit log.
 pub async fn sign_in(
     base: &Base,
     session: &Session,
@@ -196,7 +195,7 @@ pub async fn browser(session: &Session) -> anyhow::Result<String> {
     Ok(browser)
 }
 
-/// As [`browser`], for a browser that returns; none if it has not begun a sign-in.
+/// As [`browser`], for a returning browser; `None` if it has not started a sign-in.
 pub async fn known_browser(session: &Session) -> Option<String> {
     session.get::<String>(BROWSER).await.ok().flatten()
 }

@@ -1,7 +1,7 @@
 //! One-time sign-in links: creating, showing and using them.
 //!
 //! Browsers open URLs for many reasons: an image in an app's page, a preview, a restored tab. So the URL of a link is a
-//! page that only asks (`app`'s `sign_in_link`), and the secret is used up by the `POST` of its button, which has to
+//! page that only asks (`app`'s `sign_in_link`), and the secret is consumed by the `POST` of its button, which has to
 //! come from that page.
 
 use api::ids::{SessionId, SignInLinkId};

@@ -29,7 +29,7 @@ pub(crate) fn setting(name: &str) -> Subject {
     Subject::named(SubjectKind::Setting, name)
 }
 
-/// The address of a client that nobody has signed in from.
+/// The address of an unauthenticated client.
 pub(crate) fn client_address(address: &str) -> Subject {
     Subject::named(SubjectKind::ClientAddress, address)
 }

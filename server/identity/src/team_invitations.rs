@@ -98,7 +98,7 @@ pub async fn team_invitation_save(
     if store::service_accounts::service_account_exists(&mut *tx, account.id).await? {
         return Err(Error::invalid("A service account can only be in the team that created it."));
     }
-    // To renew one adds none.
+    // Renewing an invitation does not add one.
     if store::team_invitations::team_invitation_of(&mut *tx, team.id, &account.id.to_string()).await?.is_none() {
         row_limits::admit(&mut tx, &row_limits::TEAM_INVITATIONS, team.id).await?;
     }

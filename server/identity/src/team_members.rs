@@ -77,8 +77,8 @@ pub async fn team_member_create(
     Ok(Created(team_member_save(state, actor, team, save).await?.0))
 }
 
-/// `PUT /teams/{team}/members`: adds a member or changes a role, which providers' rules do not change any more. An
-/// email address without an account gets one, which cannot be used until somebody proves to own the address.
+/// `PUT /teams/{team}/members`: adds a member or changes a role, which providers' rules no longer change. An email
+/// address without an account gets one, which cannot be used until somebody proves ownership of the address.
 pub async fn team_member_save(
     State(base): State<Base>,
     actor: Actor,

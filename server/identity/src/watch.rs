@@ -31,7 +31,7 @@ use crate::{
 /// How long to wait after a check that has failed.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// Access to something open, which is checked until it is lost.
+/// Access to an open stream or transfer, which is checked until it is lost.
 pub struct Watch {
     base: Base,
     account: AccountId,
@@ -85,7 +85,7 @@ impl Watch {
         Ok(true)
     }
 
-    /// Resolves when access is lost. Checks it from now on, in a task of its own, whether or not this is polled.
+    /// Resolves when access is lost. The checks run in a separate task, whether or not this is polled.
     pub fn lost(self) -> Lost {
         let mut task = JoinSet::new();
         task.spawn(self.until_lost().in_current_span());
@@ -107,8 +107,8 @@ impl Watch {
     }
 }
 
-/// The end of the access to something open. It can be part of a response's body, which is polled only as far as its
-/// client reads: a check there would keep its connection to the database. Dropping this ends the checks.
+/// The end of the access to an open stream or transfer. It can be part of a response's body, which is polled only as
+/// fast as its client reads: a check there would hold its connection to the database. Dropping this ends the checks.
 #[must_use = "dropping it ends the checks"]
 pub struct Lost {
     task: JoinSet<()>,
@@ -125,7 +125,7 @@ impl Lost {
 impl Future for Lost {
     type Output = ();
 
-    /// Ready when the checks have ended, also by a panic.
+    /// Ready when the checks have ended, including by a panic.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.task.poll_join_next(cx).map(drop)
     }

@@ -32,7 +32,7 @@ impl Observe {
         &self.feeds
     }
 
-    /// Who follows changes.
+    /// The followers of changes.
     pub(crate) fn followers(&self) -> &Arc<Followers> {
         &self.followers
     }

@@ -1,6 +1,6 @@
 //! Observing apps: logs, metrics and statuses for users, and `/live`, which pushes updates.
 //!
-//! Storing lines and samples is not here: `platform` reads the spools, and has the histories that both areas use.
+//! Storing lines and samples is not here: `platform` reads the spools, and provides the histories that both areas use.
 
 mod handle;
 mod lines;

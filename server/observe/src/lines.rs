@@ -1,4 +1,4 @@
-//! Lines in batches of bounded size, so that what waits for a reader is bounded, too.
+//! Lines in batches of bounded size, so that the buffers of readers are bounded, too.
 
 use logs::Line;
 
@@ -6,7 +6,7 @@ use logs::Line;
 pub(crate) const BATCH_BYTES: usize = 64 << 10;
 /// The size of a log line besides its text, in bytes.
 const LINE_BYTES: usize = 128;
-/// Longer lines of an output are cut at this many bytes.
+/// Lines of an output are split at this many bytes.
 const MOST_LINE: usize = BATCH_BYTES;
 
 /// The next lines of a log up to `until`: at most `most`, and at most a batch; and whether these were the last.

@@ -1,7 +1,7 @@
 //! `/live`: the websocket of the console. Its messages are in `api::live`.
 //!
 //! Every subscription is authorized like a request, and has its own task; all of them end with the socket, and with the
-//! session that opened it. What many of them show is computed once (`feeds`).
+//! session that opened it. Values that many of them show are computed once (`feeds`).
 
 pub(crate) mod changes;
 pub(crate) mod feed_list;
@@ -50,9 +50,9 @@ const TICK: Duration = Duration::from_millis(50);
 const CREDIT: u64 = 2000;
 const BATCH: usize = 500;
 const MOST_TOPICS: usize = 32;
-/// The maximum size of a browser's message, in bytes,
+/// The maximum size of a browser's message, in bytes.
 const MOST_SAID: usize = 16 << 10;
-/// and the maximum number of messages at once, refilled every second.
+/// The maximum burst of messages from a browser, refilled every second.
 const MOST_MESSAGES: f64 = 1000.0;
 const MESSAGES_A_SECOND: f64 = 200.0;
 /// A reader of a log that is this many lines behind gets only the newest [`TAIL`] of them.
@@ -89,7 +89,7 @@ async fn talk(observe: Observe, actor: Actor, socket: WebSocket) {
     let mut tasks = JoinSet::new();
     let mut topics: HashMap<u32, Subscription> = HashMap::new();
     let mut ends = observe.session_ends(Reader::account(actor.account.id));
-    // Something may have ended since the request was let in.
+    // Access may have ended since the request was authorized.
     ends.check_now();
     let mut check_at = Instant::now();
     let sending = send(sink, outbox);
@@ -109,7 +109,7 @@ async fn talk(observe: Observe, actor: Actor, socket: WebSocket) {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => {}
             },
-            // Something of the credential's owner has ended, or the token or session expires.
+            // Access of the credential's owner may have ended, or the token or session expires.
             _ = ends.due(check_at.saturating_duration_since(Instant::now())) => match lasts(&observe, &actor).await {
                 Some(left) => check_at = Instant::now() + left,
                 None => {
@@ -140,7 +140,7 @@ impl Pace {
 }
 
 /// How long the credential that the socket was opened with is valid without another check; `None` if it has ended.
-/// A failed check does not close the socket, since whatever it shows is authorized again and again.
+/// A failed check does not close the socket, since its values are authorized repeatedly.
 async fn lasts(observe: &Observe, actor: &Actor) -> Option<Duration> {
     match is_valid(observe, actor).await {
         Ok(true) => Some(credential_time_left(observe, Some(actor.credential.id())).await),
@@ -382,7 +382,7 @@ impl Follow {
         self.feed(FeedSubject::App(id)).await
     }
 
-    /// Sends which kinds of things have changed, if the caller can see them.
+    /// Sends the nouns of changes that the caller can see.
     async fn changes(&self) -> Result<()> {
         let mut follower = self.observe.followers().follow(self.actor.account.id);
         let newest = store::events::event_newest_at(self.observe.db()).await?;
@@ -441,9 +441,10 @@ impl Follow {
         loop {
             let Some((most, room)) = self.room().await else { return Ok(()) };
             let lag = tail.lag();
-            // A rare text may be behind a gigabyte of lines: what is not found in one turn is searched in the next.
+            // A rare text may be after a gigabyte of lines: a search that finds nothing in one turn continues in the
+            // next.
             let turn = move |budget: &logs::Budget| {
-                // A reader that is far behind is told how many lines it missed instead of getting all of them.
+                // A reader that is far behind gets the number of missed lines instead of all of them.
                 let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL, budget)? } else { 0 };
                 let batch = tail.read(most, budget)?.into_iter().map(api::log_lines::LogLine::from);
                 let batch: Vec<_> = batch.collect();
@@ -487,7 +488,7 @@ impl Follow {
             end = batch.last().map_or(end, |line| line.seq);
             let batch: Vec<_> = batch.into_iter().map(api::log_lines::LogLine::from).collect();
             let cursor = if is_over { end.max(newest) } else { end };
-            // Even an empty batch, since the browser waits for it.
+            // Sent even if it is empty, since the browser waits for it.
             if (is_over || !batch.is_empty()) && !self.lines(room, &batch, cursor).await {
                 return Ok(None);
             }

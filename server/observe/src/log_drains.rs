@@ -43,7 +43,7 @@ fn purpose(app: AppId) -> String {
     format!("log drain of {app}")
 }
 
-/// A fingerprint of a URL or token, for lookups. It cannot be confused with a URL.
+/// A fingerprint of a URL or token, for lookups. It never has the form of a URL.
 fn fingerprint(secrets: &Secrets, app: AppId, text: &str) -> String {
     written(&secrets.mac(&purpose(app), text.as_bytes()))
 }
@@ -105,7 +105,7 @@ pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<usize> {
     let (db, mut after, mut done) = (platform.db(), LogDrainId::nil(), 0);
     loop {
         let rows = store::log_drains::log_drain_open(db, after, BATCH).await;
-        let rows = rows.context("look for log drains that are not sealed")?;
+        let rows = rows.context("find unencrypted log drains")?;
         let Some(last) = rows.last() else { return Ok(done) };
         after = last.id;
         for row in rows {
@@ -115,7 +115,7 @@ pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<usize> {
                 Err(err) if store::broken_constraint(&err).is_some() => {
                     store::log_drains::log_drain_delete(db, sealed.id).await.context("remove a duplicate log drain")?;
                 }
-                outcome => outcome.context("seal a log drain")?,
+                outcome => outcome.context("encrypt a log drain")?,
             }
             done += 1;
         }

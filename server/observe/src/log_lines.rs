@@ -21,7 +21,7 @@ const BUCKETS: usize = 120;
 /// A request for more lines counts as a search.
 const MOST_PLAIN: usize = 2000;
 
-/// The query string: text, since it is typed by hand too.
+/// The query string: text, since users also type it by hand.
 #[derive(Default, Deserialize)]
 pub struct Params {
     source: Option<String>,

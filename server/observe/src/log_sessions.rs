@@ -65,7 +65,7 @@ pub async fn log_session_create(
     Ok(Created(api::log_sessions::LogSession { id, logplex_url, created_at: now, updated_at: now }))
 }
 
-/// `GET /streams/logs/{secret}`: lines of text, or events for those who ask for them.
+/// `GET /streams/logs/{secret}`: lines of text, or events if the client requests them.
 pub async fn log_session_stream(
     State(platform): State<Platform>,
     Path(secret): Path<String>,
@@ -132,7 +132,7 @@ async fn lines(
         let find = move |budget: &logs::Budget| history.read(app, &logs::Query { budget: budget.clone(), ..query });
         log_lines::search(platform, payer, find).await?
     };
-    // A tail continues where the past ends.
+    // A tail continues after the last past line.
     let tail = if params.tail == Some(true) {
         Some(history.tail(app, newest, &filter).map_err(log_lines::refused)?)
     } else {
@@ -158,7 +158,7 @@ async fn lines(
     Ok(ReceiverStream::new(receiver))
 }
 
-/// Sends a log to one reader, in turns: others get theirs in between, and a slow reader occupies no thread.
+/// Sends a log to one reader in turns, so that other readers proceed in between and a slow one occupies no thread.
 struct Sending {
     platform: Platform,
     payer: AccountId,
@@ -166,7 +166,7 @@ struct Sending {
 }
 
 impl Sending {
-    /// The past, in batches, so that a hundred thousand lines need the memory of a thousand.
+    /// Past lines, in batches, so that a hundred thousand lines need the memory of a thousand.
     async fn past(&self, mut past: logs::Lines, until: Option<u64>) -> Result<()> {
         loop {
             let turn = move |budget: &logs::Budget| {

@@ -45,7 +45,7 @@ struct Sampler {
     counters: Option<Counters>,
     /// CPU nanoseconds by run.
     cpu: BTreeMap<RunId, u64>,
-    /// Runs above their memory quota, and when that was reported.
+    /// The runs above their memory quota, and the time of the last report.
     over: BTreeMap<RunId, DateTime<Utc>>,
 }
 
@@ -115,7 +115,7 @@ impl Sampler {
         (all, over)
     }
 
-    /// Whether a run is above its quota, and that was not reported recently.
+    /// Whether a run is above its quota and this was not reported recently.
     fn is_to_be_warned(&mut self, run: RunId, memory: u64, quota: u64, now: DateTime<Utc>) -> bool {
         if quota == 0 || memory <= quota {
             self.over.remove(&run);
@@ -131,8 +131,8 @@ impl Sampler {
     }
 }
 
-/// Nanoseconds of CPU since the previous sample. For a new run, that is all it has used; for one that was already
-/// running when this process started, it is unknown, and its total would be misleading.
+/// Nanoseconds of CPU since the previous sample. For a new run, that is its total; for one that was already running
+/// when this process started, it is unknown, and the total would be misleading.
 fn used(total: u64, before: Option<u64>, started_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<u64> {
     let is_new = started_at.is_some_and(|at| now - at <= chrono::Duration::seconds(EVERY));
     before.or(is_new.then_some(0)).map(|before| total.saturating_sub(before))
@@ -164,7 +164,7 @@ pub async fn metrics_info(
 ) -> Result<Json<api::metrics::Metrics>> {
     let app = actor.app(&app, Can::View).await?;
     let to = query.to.unwrap_or_else(Utc::now);
-    // There may be no valid time an hour earlier.
+    // An hour earlier may not be a valid time.
     let from = query.from.unwrap_or_else(|| to.checked_sub_signed(chrono::Duration::hours(1)).unwrap_or(to));
     if from >= to || to - from > chrono::Duration::days(31) {
         return Err(Error::invalid("from must be before to, and the range at most 31 days."));
@@ -254,7 +254,8 @@ fn change(row: store::events::Row) -> Option<MetricEvent> {
     Some(MetricEvent { at: row.at, kind: kind.into(), text: row.summary, label })
 }
 
-/// The beginnings of errors of a code: the first point that has them after a minute, and a point, without.
+/// The beginnings of errors of a code: the first point with errors after at least a minute, and at least one point,
+/// without.
 fn outbreaks(found: &monitor::Series) -> Vec<MetricEvent> {
     let quiet = chrono::Duration::seconds(found.step.max(60));
     let mut seen: BTreeMap<&String, DateTime<Utc>> = BTreeMap::new();
@@ -296,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_that_go_on_are_one_event() {
+    fn continuing_errors_are_one_event() {
         let from = DateTime::UNIX_EPOCH;
         let points = [0, 20, 40, 60, 200, 210].map(|second| {
             let at = from + chrono::Duration::seconds(second);

@@ -1,4 +1,4 @@
-//! Retention: removes logs that cannot be requested any more.
+//! Retention: removes logs that can no longer be requested.
 
 use std::time::Duration;
 

@@ -31,18 +31,18 @@ use api::{
     statuses::{AppStatus, AppSummary, Condition, HeldRelease, ReleaseSummary},
 };
 
-/// The last lines of a crashed dyno's output are shown for this many dynos:
+/// The number of crashed dynos for which the last lines of output are shown.
 const MOST_CRASHED: usize = 3;
-/// this many lines,
+/// The number of lines shown per crashed dyno.
 const LAST_LINES: usize = 6;
-/// none of them older than this at the time of the crash.
+/// The maximum age of these lines at the time of the crash.
 const BEFORE_THE_CRASH: chrono::Duration = chrono::Duration::minutes(1);
 
 /// The data of one app.
 struct Known<'a> {
     app: &'a apps::Row,
     formation: &'a [formation::Row],
-    /// The dynos that users see.
+    /// The dynos as shown to users.
     dynos: Vec<dynos::Row>,
     held: Option<HeldRelease>,
     /// Version and status of the newest release.
@@ -50,7 +50,7 @@ struct Known<'a> {
     build: Option<&'a builds::Pending>,
 }
 
-/// Whether a dyno has crashed and not come up since: between two attempts it is starting.
+/// Whether a dyno has crashed and has not been up since: between attempts it is starting.
 fn fails(row: &dynos::Row) -> bool {
     row.state == DynoState::Crashed || row.state == DynoState::Starting && row.crashes > 0
 }

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_firewall_is_told_the_same() {
+    fn a_firewall_gets_the_same_networks() {
         let list = not_public();
         let listed = |ip: IpAddr| {
             list.iter().any(|item| match item.split_once('-') {

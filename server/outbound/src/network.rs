@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_contains_what_begins_with_its_bits() {
+    fn a_network_contains_addresses_with_its_prefix() {
         let network: Network = "172.16.0.0/12".parse().unwrap();
         for (ip, inside) in [
             ("172.16.0.1", true),

@@ -1,4 +1,4 @@
-//! Destroying an app: the job that removes everything of it after it has become invisible.
+//! Destroying an app: the job that removes all of its resources once it is hidden.
 
 use std::time::Duration;
 
@@ -80,8 +80,7 @@ impl Destroy {
 /// How often to check whether everything has ended, besides when a part [has](crate::destroy::part_ended).
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Waits for something to end, without holding a worker: many apps may be destroyed at once, and dynos have 30 seconds
-/// to stop.
+/// Waits without holding a worker: many apps may be destroyed at once, and dynos have 30 seconds to stop.
 async fn wait_for_none<F: Future<Output = sqlx::Result<i64>>>(what: &str, left: impl Fn() -> F) -> Result<(), Failure> {
     match left().await? {
         0 => Ok(()),

@@ -5,8 +5,8 @@ use base::{Change, Error, Result, recorded::Concerned};
 use identity::{Actor, Owned as _, Owner};
 use store::apps::Row;
 
-/// The owner of an app. A team is shown as an account with an address that nobody has: Heroku's clients recognise apps
-/// of teams by its ending.
+/// The owner of an app. A team is shown as an account with an address that cannot exist: Heroku's clients recognise
+/// apps of teams by its suffix.
 pub(crate) fn owner_ref(row: &Row) -> api::refs::UserRef {
     let (id, email) = match row.owner() {
         Owner::Team(id) => (id.get(), format!("{}@herokumanager.com", row.team().unwrap_or_default())),
@@ -25,7 +25,8 @@ pub fn app_ref(row: &Row) -> api::refs::Ref {
     api::refs::Ref { id: row.id.into(), name: row.name.clone() }
 }
 
-/// Makes a change concern everybody to whom the app is visible or offered now, since it may hide the app from them.
+/// Makes a change concern everybody to whom the app is currently visible or offered, since it may hide the app from
+/// them.
 pub(crate) async fn concern_everybody(tx: &mut Change, app: AppId) -> Result<()> {
     for account in store::apps::app_people(&mut **tx, app).await? {
         tx.also_concerns(Concerned::Account(account));

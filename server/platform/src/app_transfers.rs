@@ -81,7 +81,7 @@ pub async fn app_transfer_create(
     };
     let unknown = || Error::invalid(format!("There is no account {recipient} on this platform."));
     let person = person.ok_or_else(unknown)?;
-    // Somebody who has never signed in cannot accept, and an offer must not keep their account alive.
+    // A user who has never signed in cannot accept, and an offer must not keep their account from being removed.
     let has_come = store::accounts::account_is_invited(&mut *tx, person.id).await? == Some(false);
     if !has_come || store::service_accounts::service_account_exists(&mut *tx, person.id).await? {
         return Err(unknown());
@@ -90,7 +90,7 @@ pub async fn app_transfer_create(
         return Err(Error::invalid(format!("App {} already belongs to {}.", app.name, person.email)));
     }
     if app.team_id.is_some() {
-        // What one admin has offered, another may offer to somebody else.
+        // An admin may replace another admin's offer.
         app_refs::concern_everybody(&mut tx, app.id).await?;
         store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
     }
@@ -128,7 +128,7 @@ async fn is_still_theirs(tx: &mut PgConnection, row: &Row, app: &store::apps::Ro
     Ok(by.admin || member.is_some_and(|member| member.role == Role::Admin))
 }
 
-/// It has been answered already, perhaps concurrently.
+/// It has already been accepted or declined, perhaps concurrently.
 fn over() -> Error {
     Error::conflict("This transfer has already been accepted or declined.")
 }
@@ -212,7 +212,7 @@ async fn accept(tx: &mut PgConnection, row: &Row) -> Result<()> {
     Ok(())
 }
 
-/// `DELETE /account/app-transfers/{transfer}`: who offered takes it back.
+/// `DELETE /account/app-transfers/{transfer}`: the sender withdraws it.
 pub async fn app_transfer_delete(
     State(platform): State<Platform>,
     actor: Actor,

@@ -1,8 +1,8 @@
 //! The system users of apps, and migrating an app's files to another one.
 //!
-//! An unpacked slug of another user is moved aside, so that it is unpacked again for the app's user; running dynos
-//! continue with the moved one, which is removed when that user has no processes left. Build caches are migrated by the
-//! next build, which has exclusive access to them.
+//! An unpacked slug that is owned by another user is moved aside, so that it is unpacked again for the app's user;
+//! running dynos continue with the moved one, which is removed when that user has no processes left. Build caches are
+//! migrated by the next build, which has exclusive access to them.
 
 use std::{
     fs, io,
@@ -17,8 +17,8 @@ use crate::Platform;
 /// Moved slugs in the temporary directory: `former-<uid>-<slug>`.
 const FORMER: &str = "former-";
 
-/// Moves unpacked files aside that belong to another user than the app's. Call it before dynos are started; if it is
-/// interrupted, the next start does the rest.
+/// Moves unpacked files aside that belong to a user other than the app's. Call it before dynos are started; if it is
+/// interrupted, the next start completes it.
 pub(crate) async fn renew(platform: &Platform) -> anyhow::Result<()> {
     let data = &platform.config().data;
     for app in store::apps::app_all(platform.db()).await.context("read the apps")? {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_belongs_to_another_user_is_put_aside_until_nobody_uses_it() {
+    fn files_of_another_user_are_moved_aside_until_unused() {
         let data = tempfile::tempdir().unwrap();
         let (unpacked, tmp) = (data.path().join("unpacked/app"), data.path().join("tmp"));
         fs::create_dir_all(unpacked.join("old")).unwrap();

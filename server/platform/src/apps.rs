@@ -147,7 +147,7 @@ pub async fn app_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
     listed(&actor, &headers, &Filter::default()).await
 }
 
-/// A page of the apps that match and that the caller may see.
+/// A page of the matching apps that the caller can see.
 pub(crate) async fn listed(actor: &Actor, headers: &HeaderMap, filter: &Filter<'_>) -> Result<Response> {
     let range = pages::requested(headers, &LIST)?;
     let page = actor.apps(filter, &range).await?;
@@ -189,7 +189,7 @@ pub async fn app_update(
         (update.watch_seconds.is_some(), Can::Deploy),
     ];
     let mut needed: Vec<Can> = needed.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, can)| can).collect();
-    // A change of nothing requires the same rights as a change.
+    // An update without changes requires the same rights.
     if needed.is_empty() {
         needed.push(Can::Operate);
     }
@@ -249,7 +249,7 @@ pub async fn app_update(
     app_info(actor, Path(row.id.to_string())).await
 }
 
-/// `DELETE /apps/{app}`: out of sight at once; a job takes it apart.
+/// `DELETE /apps/{app}`: hides it immediately; a job removes its resources.
 pub async fn app_delete(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
     let row = actor.app(&app, Can::Manage).await?;
     let mut tx = actor.change(Subject::app(row.id, &row.name)).await?;
@@ -264,13 +264,13 @@ pub async fn app_delete(actor: Actor, Path(app): Path<String>) -> Result<Json<ap
     Ok(Json(shown(&row, &actor.links())))
 }
 
-/// `GET /apps/{app}/addons`: there are none yet.
+/// `GET /apps/{app}/addons`: always empty.
 pub async fn addon_list(actor: Actor, Path(app): Path<String>) -> Result<Json<Vec<serde_json::Value>>> {
     actor.app(&app, Can::View).await?;
     Ok(Json(Vec::new()))
 }
 
-/// `GET /apps/{app}/pipeline-couplings`: an app in no pipeline.
+/// `GET /apps/{app}/pipeline-couplings`: always empty.
 pub async fn pipeline_coupling_info(actor: Actor, Path(app): Path<String>) -> Result<Json<serde_json::Value>> {
     actor.app(&app, Can::View).await?;
     Err(Error::not_found("pipeline_coupling", "Couldn't find that pipeline coupling."))

@@ -148,9 +148,9 @@ fn usual(role: Option<Role>) -> Vec<String> {
     role.unwrap_or(Role::Member).permissions().iter().map(|p| (*p).to_owned()).collect()
 }
 
-/// `POST /apps/{app}/collaborators`: lets somebody in. A member of the team joins an app that is
-/// not locked without being let in. An address without an account gets one, if the policy says so, which
-/// lets nobody in until somebody proves to have the address.
+/// `POST /apps/{app}/collaborators`: adds a collaborator. Members of the team can join an unlocked app by themselves.
+/// An address without an account gets one, if the invitation policy allows that; it cannot be used until somebody
+/// proves ownership of the address.
 pub async fn collaborator_create(
     State(platform): State<Platform>,
     actor: Actor,
@@ -221,8 +221,8 @@ pub(crate) async fn join(actor: &Actor, tx: &mut Change, app: AppId, role: Role)
     save(tx, app, &actor.account, &usual, said).await
 }
 
-/// `PATCH /teams/apps/{app}/collaborators/{collaborator}`: says anew what somebody may do. A
-/// member of the team need not be a collaborator before.
+/// `PATCH /teams/apps/{app}/collaborators/{collaborator}`: replaces the permissions of a collaborator, or of a member
+/// of the team who is not one yet.
 pub async fn collaborator_update(
     State(platform): State<Platform>,
     actor: Actor,
@@ -256,7 +256,7 @@ pub async fn collaborator_update(
     Ok(Json(shown(&row, &app)))
 }
 
-/// `DELETE /apps/{app}/collaborators/{collaborator}`: by who may, or by oneself.
+/// `DELETE /apps/{app}/collaborators/{collaborator}`: by a user with the right to, or by the collaborator.
 pub async fn collaborator_delete(
     State(platform): State<Platform>,
     actor: Actor,
@@ -268,7 +268,7 @@ pub async fn collaborator_delete(
     let is_self = row.as_ref().is_some_and(|row| row.account_id == actor.account.id);
     let left = row.as_ref().and_then(|row| row.role.in_team());
     let left = left.map(|role| role.rights(app.locked)).unwrap_or_default();
-    // Leaving an app must not give somebody rights of their role that the app withheld.
+    // Leaving an app must not grant rights of the caller's role that their permissions on the app excluded.
     if !(is_self && app.rights().contains(left)) {
         app.must(Can::Access)?;
         app.must_have(left)?;
@@ -291,7 +291,7 @@ pub async fn collaborator_delete(
     Ok(Json(shown(&row, &app)))
 }
 
-/// `GET /teams/permissions`: what can be given to a collaborator.
+/// `GET /teams/permissions`: the permissions that can be granted to collaborators.
 pub async fn permission_list(_: Actor) -> Json<Vec<api::collaborators::Permission>> {
     Json(described(&identity::rights::PERMISSIONS.map(|(name, ..)| name)))
 }

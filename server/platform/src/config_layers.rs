@@ -19,8 +19,8 @@ pub enum Source {
     Pipeline,
     /// Users of the app.
     Own,
-    /// The add-on that is attached under this name. While it is attached, nobody else can change its values, and a var
-    /// of the app's own with the same name has no effect.
+    /// The add-on that is attached under this name. While it is attached, only the add-on can change its values, and a
+    /// var of the app's own with the same name has no effect.
     Addon(String),
 }
 
@@ -28,8 +28,8 @@ pub enum Source {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Layers(BTreeMap<Source, Vars>);
 
-/// As layers are stored. Earlier versions had own vars only, and stored them as a plain map. This one does the same
-/// where there are no others, so that the previous version can read them.
+/// As layers are stored. Earlier versions had only the app's own vars, and stored them as a plain map. This one does
+/// the same if there are no others, so that the previous version can read them.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Stored {
@@ -59,14 +59,14 @@ impl Layers {
 
     /// The name and the value from the add-on that sets a var, if one does.
     pub fn addon_of(&self, var: &str) -> Option<(&str, &str)> {
-        // The last one, as in the environment.
+        // The one with the highest precedence, as in the environment.
         self.0.iter().rev().find_map(|(source, vars)| match source {
             Source::Addon(name) => Some((name.as_str(), vars.get(var)?.as_str())),
             _ => None,
         })
     }
 
-    /// These layers with the own vars of `earlier` ones: a rollback leaves add-ons and pipelines alone.
+    /// These layers with the app's own vars from `earlier`: a rollback does not affect add-ons and pipelines.
     pub fn with_own_of(&self, earlier: &Self) -> Self {
         let mut layers = self.clone();
         layers.replace(Source::Own, earlier.of(&Source::Own));
@@ -93,7 +93,7 @@ impl Layers {
     }
 }
 
-/// Without values, which are secret.
+/// Omits the values, which are secret.
 impl fmt::Debug for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.0.iter().map(|(source, vars)| (source, vars.keys().collect::<Vec<_>>()))).finish()

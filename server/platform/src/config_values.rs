@@ -13,11 +13,11 @@ use crate::config_layers::{Layers, Vars};
 /// The config vars of a new release.
 #[derive(Clone, Copy, Debug)]
 pub enum Config<'a> {
-    /// The current set of its app: the release changes something else.
+    /// The current set of its app: the release does not change config vars.
     Keep,
     /// A new set, which becomes the current one of the app.
     Replace(&'a Layers),
-    /// The app's own vars from this set, which is that of an earlier release, with today's vars of add-ons and the
+    /// The app's own vars from this set, which is that of an earlier release, with the current vars of add-ons and the
     /// pipeline. The result becomes the current set of the app.
     Restore(ConfigSetId),
 }
@@ -47,7 +47,7 @@ pub async fn current(secrets: &Secrets, db: impl PgExecutor<'_>, app: AppId) -> 
 }
 
 /// The current config vars of an app by source. `db` is the caller's transaction, if there is one. Lock the app before
-/// reading what is to be changed.
+/// reading values in order to change them.
 pub(crate) async fn layers(secrets: &Secrets, db: impl PgExecutor<'_>, app: AppId) -> Result<Layers> {
     let sealed = config_vars::config_vars_of_app(db, app).await?;
     Ok(sealed.map(|s| open(secrets, app, &s)).transpose()?.unwrap_or_default())
@@ -103,7 +103,7 @@ mod tests {
     fn sets_of_the_first_version_open_for_their_app_only() {
         let dir = tempfile::tempdir().unwrap();
         let (secrets, app) = (Secrets::load(&dir.path().join("key"), None).unwrap(), AppId::now_v7());
-        // It sealed the map itself, with the same purpose.
+        // It encrypted the map directly, with the same purpose.
         let sealed = secrets.seal(&format!("config {app}"), br#"{"A":"1","B":"2"}"#);
         let vars = Vars::from([("A".into(), "1".into()), ("B".into(), "2".into())]);
         assert_eq!(open(&secrets, app, &sealed).unwrap().effective(), vars);

@@ -1,7 +1,7 @@
-//! Config vars: an app's settings. Every change is a release; values are encrypted at rest.
+//! Config vars: an app's settings. Every change creates a release; values are encrypted at rest.
 //!
-//! The routes change the app's own vars, and return what its dynos get. Add-ons and pipelines replace their layers with
-//! [`config_layer_replace`].
+//! The routes change the app's own vars, and return the environment of its dynos. Add-ons and pipelines replace their
+//! layers with [`config_layer_replace`].
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::{
     releases,
 };
 
-/// All keys and values together. (Heroku's limit, devcenter "config vars".)
+/// The total size of all keys and values. (Heroku's limit, devcenter "config vars".)
 const MOST_BYTES: usize = 64 << 10;
 
 /// `GET /apps/{app}/config-vars`
@@ -44,7 +44,7 @@ pub async fn release_config_vars(
     Ok(Json(config_values::of_release(platform.secrets(), platform.db(), app.id, release.id).await?))
 }
 
-/// `PATCH /apps/{app}/config-vars`: all changes are one release; none, when nothing changes.
+/// `PATCH /apps/{app}/config-vars`: creates one release for all changes, or none if nothing changes.
 pub async fn config_vars_update(
     State(platform): State<Platform>,
     actor: Actor,
@@ -89,9 +89,9 @@ pub struct LayerReplace<'a> {
 
 /// Replaces a layer of an app's config vars, and creates a release. Returns its version; `None` if nothing changes.
 ///
-/// Rejects invalid names and values, vars of another add-on, and a layer that is too large beside the others; removing
-/// one is never rejected. The app is locked until the end of `tx`; when it is committed, the dynos restart. The caller
-/// records an event, commits, and then writes the release to the app's log ([`releases::announce`]).
+/// Rejects invalid names and values, vars of another add-on, and a layer with which the environment would be too large;
+/// removing one is never rejected. The app is locked until the end of `tx`; when it is committed, the dynos restart.
+/// The caller records an event, commits, and then writes the release to the app's log ([`releases::announce`]).
 pub async fn config_layer_replace(
     platform: &Platform,
     tx: &mut Change,
@@ -296,7 +296,7 @@ mod tests {
         check_in(&old, &[("A", Some("3")), ("DATABASE_URL", Some("y"))], DATABASE);
         check_in(&old, &[("DATABASE_URL", None)], DATABASE);
         check_in(&old, &[("A", Some("3")), ("DATABASE_URL", Some("x"))], "Set A config vars");
-        // Those of a pipeline may be overridden; without that, there is nothing to remove.
+        // Vars of a pipeline can be overridden; without an override, there is nothing to remove.
         check_in(&old, &[("P", Some("1"))], "Set P config vars");
         check_in(&old, &[("P", None)], "");
     }
@@ -325,7 +325,7 @@ mod tests {
         check_in(&old, &[("A", Some(&half[1..]))], &large);
         let refused = with_layer(&old, Source::Pipeline, vars(&[("P", &half[1..])])).unwrap_err();
         assert_eq!(refused.to_string(), large);
-        // What is hidden does not reach a process.
+        // Hidden values do not reach processes.
         let hidden = with_layer(&old, Source::Pipeline, vars(&[("D", &half)])).unwrap().unwrap();
         assert_eq!(hidden.effective(), old.effective());
     }
@@ -336,7 +336,7 @@ mod tests {
         let mut old = own();
         old.replace(Source::Own, vars(&[("A", &half), ("B", &half), ("C", "1")]));
         old.replace(addon("SMALL"), vars(&[("A", "1")]));
-        // It hides a large value, which nobody could remove first.
+        // It hides a large value, which could not be removed first.
         let all = with_layer(&old, addon("SMALL"), Vars::new()).unwrap().unwrap();
         check_in(&all, &[("C", None)], "Remove C config vars");
         let size = MOST_BYTES + 5;

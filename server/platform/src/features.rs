@@ -70,7 +70,7 @@ pub async fn feature_update(
     Ok(Json(shown(&row, feature)))
 }
 
-/// `GET /account/features`: there are none.
+/// `GET /account/features`: always empty.
 pub async fn account_feature_list(_: Actor) -> Json<Vec<api::features::Feature>> {
     Json(Vec::new())
 }

@@ -1,8 +1,9 @@
 //! Ingests the output of dynos and the router's spool into the apps' logs, each line once.
 //!
-//! Both are also written while the server is down. A task continues to read at the cursor in the log. What has ended
-//! may have left a gigabyte: that is read in turns of a few hundred lines, so that no app waits for the output of
-//! another, and whoever removes a dyno asks with [`read_out`] whether it has been read, and does not wait for it.
+//! Both are also written while the server is down. A task continues reading at the cursor in the log. A dyno that has
+//! ended may have left a gigabyte of output: it is read in turns of a few hundred lines, so that no app waits for the
+//! output of another. Code that removes a dyno checks with [`read_out`] whether it has been read, instead of waiting
+//! for it.
 
 pub(crate) mod followers;
 
@@ -28,12 +29,12 @@ const LONGEST_IDLE: Duration = Duration::from_millis(240);
 const APPS_AGE: Duration = Duration::from_secs(1);
 /// Entries read at once: a flood of one dyno lets the others have their turn.
 const BATCH: usize = 2000;
-/// Entries, of 10 KB at most, that are read in one turn from the output of a dyno that has ended,
+/// The number of entries, of 10 KB at most, that are read in one turn from the output of a dyno that has ended.
 const TURN: usize = 500;
-/// and how many have their turn at once.
+/// The number of ended dynos whose output is read concurrently.
 const TURNS: usize = 4;
-/// How long it is tried again to copy the output of a dyno that has ended after an error, such as a full disk, and the
-/// pause in between. Meanwhile the dyno is neither removed nor restarted, so this is not for long.
+/// How long copying the output of an ended dyno is retried after an error, such as a full disk, and the pause between
+/// attempts. Meanwhile the dyno is neither removed nor restarted, so this is short.
 const PATIENCE: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -45,31 +46,31 @@ pub(crate) fn follow(platform: &Platform, app: AppId, run: RunId, name: &str) {
     }
 }
 
-/// Copies the output of a dyno into the app's log, from where that stands.
+/// Copies the output of a dyno into the app's log, from the cursor in the log.
 pub(crate) fn follower(platform: &Platform, app: AppId, run: RunId, name: &str) -> logs::Result<logs::Follower> {
     let (dyno, driver) = (logs::Dyno { app, id: run, name: name.into() }, platform.driver().clone());
     logs::Follower::new(platform.history().clone(), dyno, move |from| driver.output(run, from))
 }
 
-/// Whether all of the output of a dyno that has ended has been read. If not, that is begun, and the reconciler of dynos
-/// is woken when it is done. To be followed by [`Ingest::forget`](followers::Ingest::forget) once the dyno is removed.
+/// Whether the output of an ended dyno has been read completely. If not, reading begins, and the dyno reconciler is
+/// woken when it is done. Call [`Ingest::forget`](followers::Ingest::forget) once the dyno is removed.
 pub(crate) async fn read_out(platform: &Platform, app: AppId, run: RunId) -> anyhow::Result<bool> {
     if !platform.ingest().has(run) && !follow_again(platform, app, run).await? {
         return Ok(true);
     }
-    // One that cannot be followed was reported, and must not keep its dyno forever.
+    // If the output cannot be followed, the error was reported, and the dyno must not be kept forever.
     Ok(platform.ingest().end(run).is_none_or(|stage| stage == Stage::Read))
 }
 
-/// Follows a dyno that ended, or was started, while the server was away. Whether there is one.
+/// Follows a dyno that ended or was started while the server was down. Returns whether it exists.
 async fn follow_again(platform: &Platform, app: AppId, run: RunId) -> anyhow::Result<bool> {
     let Some(status) = platform.driver().status(run).await? else { return Ok(false) };
     follow(platform, app, run, &status.handle.name);
     Ok(true)
 }
 
-/// Reads the output of a dyno that has ended to its end, and follows it no longer. For the end of the server, when
-/// nothing else reads.
+/// Reads the output of an ended dyno to the end, and stops following it. For the shutdown of the server, when nothing
+/// else reads.
 pub(crate) async fn finish(platform: &Platform, app: AppId, run: RunId) -> anyhow::Result<()> {
     if !platform.ingest().has(run) {
         follow_again(platform, app, run).await?;
@@ -79,13 +80,13 @@ pub(crate) async fn finish(platform: &Platform, app: AppId, run: RunId) -> anyho
     tokio::task::spawn_blocking(read).await.context("read the last lines")
 }
 
-/// What came of a step.
+/// The result of a step.
 enum Step {
-    /// So many lines were copied.
+    /// This many lines were copied.
     Copied(usize),
-    /// Everything was copied, and there will be no more.
+    /// Everything was copied, and the output is complete.
     Ended,
-    /// An error: there may be more.
+    /// An error: there may be more output.
     Failed,
 }
 
@@ -121,7 +122,7 @@ pub(crate) async fn run(platform: Platform) {
     tokio::join!(dynos(&platform), ended(&platform), router(&platform));
 }
 
-/// After a restart: the dynos that went on running meanwhile.
+/// After a restart: the dynos that kept running meanwhile.
 async fn take_up(platform: &Platform) -> anyhow::Result<()> {
     for row in store::dynos::dyno_all(platform.db()).await? {
         if !platform.ingest().has(row.run_id) {
@@ -157,7 +158,7 @@ async fn dynos(platform: &Platform) {
     }
 }
 
-/// Reads dynos that have ended to their ends: all have a turn before one has its next.
+/// Reads the output of ended dynos to the end, in round-robin order.
 async fn ended(platform: &Platform) {
     loop {
         let ended = platform.ingest().in_stage(Stage::Ended);
@@ -173,7 +174,7 @@ async fn ended(platform: &Platform) {
                 Step::Copied(0) => tokio::time::sleep(IDLE).await,
                 Step::Copied(_) => {}
                 Step::Failed if !platform.ingest().has_failed_for(run, PATIENCE) => tokio::time::sleep(AGAIN).await,
-                // What cannot be read after all is lost with the dyno.
+                // Output that still cannot be read is lost with the dyno.
                 Step::Ended | Step::Failed => {
                     platform.ingest().was_read(run);
                     platform.wake_dynos();
@@ -239,7 +240,7 @@ pub(crate) async fn drain(platform: &Platform) {
     let _ = tokio::task::spawn_blocking(move || all.iter().for_each(|f| while step(f, BATCH).copied() > 0 {})).await;
 }
 
-/// Reads nothing of dynos that have ended until it is dropped.
+/// Pauses reading the output of ended dynos until it is dropped.
 #[cfg(feature = "testing")]
 pub async fn hold_reading(platform: &Platform) -> tokio::sync::OwnedMutexGuard<()> {
     platform.ingest().gate.clone().lock_owned().await

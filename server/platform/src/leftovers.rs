@@ -1,7 +1,7 @@
-//! Leftovers: folders of apps that are gone.
+//! Leftovers: folders of deleted apps.
 //!
-//! The job that destroys an app removes its folders. What was in use for the app at that moment may make one again
-//! afterwards, as may a server that was killed half-way; nobody else would ever remove it.
+//! The job that destroys an app removes its folders. Work for the app that is in progress at that moment may create one
+//! again afterwards, as may a server that was killed in the middle; nothing else would ever remove it.
 
 use std::{
     collections::HashSet,
@@ -16,13 +16,12 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::Platform;
 
-/// The folders with a folder for each app, whose name is the app's id and this.
+/// The folders with a subfolder for each app, whose name is the app's id with this suffix.
 const FOLDERS: [(&str, &str); 5] = [("git", ".git"), ("cache", ""), ("unpacked", ""), ("builds", ""), ("metrics", "")];
-/// As these, but only to be removed by [`logs::History`].
+/// Like these, but removed only by [`logs::History`].
 const LOGS: &str = "logs";
 
-/// How long a folder stays that belongs to no app: long enough for an operator who has restored an older database to
-/// notice.
+/// How long a folder without an app is kept: long enough for an operator who has restored an older database to notice.
 const AGE: Duration = Duration::days(1);
 
 /// Removes all folders of an app, and its log.
@@ -35,12 +34,13 @@ pub(crate) async fn remove(platform: &Platform, app: AppId) -> anyhow::Result<()
     Ok(())
 }
 
-/// Removes what has been there for a day at the time `now` and belongs to no app. Says what it removed.
+/// Removes folders without an app that are a day old at the time `now`. Returns a line for each.
 pub(crate) async fn sweep(platform: &Platform, now: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
     let data = platform.config().data.clone();
     let found = tokio::task::spawn_blocking(move || old(&data, now)).await?.context("find folders of apps")?;
     let apps: Vec<AppId> = found.iter().map(|(app, _)| *app).collect();
-    // An app has a row before it has a folder, so the rows are read last. One that is being destroyed has its job.
+    // An app has a row before it has a folder, so the rows are read last. An app that is being destroyed has a job for
+    // that.
     let known = store::apps::app_among(platform.db(), &apps).await.context("read the apps")?;
     let known: HashSet<AppId> = known.into_iter().collect();
     let mut done = Vec::new();
@@ -64,7 +64,7 @@ async fn remove_folder(path: PathBuf) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(remove).await?
 }
 
-/// What is called like an app and has not changed for long, and which app that is.
+/// The folders named after apps that have not changed for long, with the ids of these apps.
 fn old(data: &Path, now: DateTime<Utc>) -> io::Result<Vec<(AppId, PathBuf)>> {
     let mut found = Vec::new();
     for folder in FOLDERS.iter().map(|(folder, _)| *folder).chain([LOGS]) {
@@ -74,9 +74,9 @@ fn old(data: &Path, now: DateTime<Utc>) -> io::Result<Vec<(AppId, PathBuf)>> {
         };
         for entry in entries {
             let path = entry?.path();
-            // Without its ending: a repository may also be unfinished.
+            // Without the suffix: a repository may also be incomplete.
             let app = path.file_stem().and_then(|name| name.to_str()?.parse().ok());
-            // It may have been removed meanwhile. Its owner can change all its times but this one.
+            // It may have been removed meanwhile. Its owner can change all of its timestamps except this one.
             if let (Some(app), Ok(meta)) = (app, fs::symlink_metadata(&path))
                 && now.timestamp() - meta.ctime() >= AGE.num_seconds()
             {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_called_like_an_app_is_found_when_it_is_old() {
+    fn old_folders_named_after_apps_are_found() {
         let data = tempfile::tempdir().unwrap();
         let app = AppId::now_v7();
         let called = [("git", ".git"), ("git", ".unfinished"), ("cache", ""), ("unpacked", ""), ("metrics", "")];

@@ -48,7 +48,7 @@ pub mod usages;
 pub mod work;
 #[cfg(feature = "testing")]
 pub mod testing {
-    //! For tests: the jobs by name, which they run and crash, and functions that occupy resources which others use.
+    //! For tests: the jobs by name, to run and crash them, and functions that occupy shared resources.
     use chrono::{DateTime, Utc};
 
     use crate::Platform;

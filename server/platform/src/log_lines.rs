@@ -9,11 +9,11 @@ use tokio::runtime::Handle;
 
 use crate::Platform;
 
-/// The time limit of a search,
+/// The time limit of a search.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
-/// and the maximum number of bytes that it reads.
+/// The maximum number of bytes that a search reads.
 const MOST_BYTES: u64 = 1 << 30;
-/// Afterwards it is others' turn.
+/// The length of a turn, after which other searches proceed.
 const TURN: std::time::Duration = std::time::Duration::from_millis(100);
 /// A tail that lags by more lines than this counts as a search.
 const MUCH: u64 = 2000;
@@ -48,7 +48,7 @@ pub async fn last_of(
         }
     };
     read(move || {
-        // Held until the work has ended, even if nobody waits for it.
+        // Held until the work has ended, even if its caller is gone.
         let _slot = slot;
         dynos.into_iter().map(look).collect()
     })
@@ -102,8 +102,8 @@ pub async fn search<T: Send + 'static>(
     in_turns(platform, payer, slot, work).await
 }
 
-/// Reads on in a log, for tails. A tail that has kept up reads immediately: streams have their own slots, and waiting
-/// behind searches would delay everybody. A tail that is `lag` lines behind counts as a search.
+/// Continues reading a log, for tails. A tail that has kept up reads immediately: streams have their own slots, and
+/// waiting behind searches would delay everybody. A tail that is `lag` lines behind counts as a search.
 pub async fn read_on<T: Send + 'static>(
     platform: &Platform,
     payer: AccountId,
@@ -134,8 +134,8 @@ async fn in_turns<T: Send + 'static>(
     let budget = logs::Budget::of(LONGEST, MOST_BYTES).with_breaks(TURN, let_others);
     let _gone = Gone(budget.clone());
     read(move || {
-        // Held until the work has ended, even if nobody waits for it; and no longer, wherever a clone of the budget is
-        // stored.
+        // Held until the work has ended, even if its caller is gone; and no longer, even if a clone of the budget is
+        // still stored.
         let _slot = slot;
         let _turn = Over(turn);
         work(&budget)
@@ -143,7 +143,7 @@ async fn in_turns<T: Send + 'static>(
     .await
 }
 
-/// Gives back the last turn.
+/// Releases the last turn.
 struct Over(Arc<Mutex<Option<Slot>>>);
 
 impl Drop for Over {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use base::slots::Slots;
 
-/// Slots for reading much of a log, and turns at the processor, so that a new reader waits for a few turns, and not for
-/// entire searches.
+/// Slots for reading large parts of a log, and CPU turns, so that a new reader waits for a few turns instead of entire
+/// searches.
 pub(crate) struct Readers {
     pub glances: Slots,
     pub searches: Slots,
@@ -19,7 +19,7 @@ impl Default for Readers {
         Self {
             glances: Slots::new("log reads", 2, 64, 16),
             searches: Slots::new("log searches", 2, 16, 32),
-            // As many may wait as there can be streams.
+            // As many can wait as there can be streams.
             catching_up: Slots::new("log streams catching up", 2, 1000, 32),
             turns: Arc::new(Slots::new("log readers", (cores / 4).max(1), 1000, cores)),
         }

@@ -13,12 +13,12 @@ use std::{
 use api::ids::AppId;
 use logs::{History, NewLine};
 
-/// Lines that may wait for the disk; with more, writers wait.
+/// The number of lines that can wait for the disk; beyond that, writers wait.
 const MOST_WAITING: usize = 10_000;
 
 enum Message {
     Line(AppId, NewLine),
-    /// Answered when everything before it has been written.
+    /// Confirmed when everything before it has been written.
     Flush(SyncSender<()>),
 }
 
@@ -103,7 +103,7 @@ mod tests {
             let mut found: Vec<usize> =
                 lines.iter().map(|l| l.text.trim_start_matches("line ").parse().unwrap()).collect();
             assert_eq!(found.len(), 7500);
-            // Only lines beyond what may wait can overtake others.
+            // Only lines beyond the capacity of the queue can overtake others.
             found.sort_unstable();
             assert!(found.into_iter().eq((first..15_000).step_by(2)));
         }

@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::Platform;
 
-/// Size limit of the stored output of a build, or of a release phase, in bytes: of all of its attempts.
+/// The size limit of the stored output of a build or a release phase, of all of its attempts together, in bytes.
 pub const MOST_OUTPUT: u64 = 64 << 20;
 
 /// The last line of an output that has reached its limit.
@@ -30,17 +30,18 @@ pub fn omitted(what: &str, most: u64) -> String {
     format!(" !     The {what} printed more than {} MB. The rest is omitted.", most >> 20)
 }
 
-/// The line in the app's log at which such an output was cut. Its end follows, since it may say why it failed.
+/// The line in the app's log where such an output was truncated. The end of the output follows, since it may explain a
+/// failure.
 pub(crate) fn mostly_omitted(what: &str) -> String {
     format!("The {what} printed more than {} MB. Most of the rest is omitted.", MOST_OUTPUT >> 20)
 }
 
-/// Where the outputs of all apps are, in one folder per app.
+/// The directory of the outputs of all apps, with one folder per app.
 pub(crate) fn folder(platform: &Platform) -> PathBuf {
     platform.config().data.join("builds")
 }
 
-/// What a file in the folder of an app is the output of.
+/// The source of an output file in the folder of an app.
 pub(crate) fn whose(name: &str) -> Option<Of> {
     let name = name.strip_suffix(".log")?;
     match name.strip_prefix("release-") {
@@ -59,14 +60,14 @@ pub(crate) fn release_file(platform: &Platform, app: AppId, release: ReleaseId) 
     folder(platform).join(app.to_string()).join(format!("release-{release}.log"))
 }
 
-/// Which output, and of which app.
+/// An output and its app.
 #[derive(Clone, Copy)]
 pub struct Output {
     app: AppId,
     of: Of,
 }
 
-/// What an output is of.
+/// The source of an output.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Of {
     Build(BuildId),
@@ -98,7 +99,7 @@ impl Output {
         self.of.file(platform, self.app)
     }
 
-    /// Whether the output is complete. That of a deleted row is.
+    /// Whether the output is complete. That of a deleted row counts as complete.
     async fn has_ended(self, platform: &Platform) -> Result<bool> {
         let is_pending = match self.of {
             Of::Build(id) => store::builds::build_status(platform.db(), id).await?.is_some_and(|s| s.is_pending()),
@@ -110,7 +111,7 @@ impl Output {
     }
 }
 
-/// The bytes of an output from `from` on, as they come, until it has ended.
+/// The bytes of an output from `from` on, as they arrive, until it is complete.
 pub fn follow(
     platform: Platform,
     output: Output,
@@ -118,16 +119,16 @@ pub fn follow(
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
     let (file, changes) = (output.file(&platform), platform.changes());
     let (is_due, asked, pause) = (true, Instant::now(), Pause::between(SHORTEST_PAUSE, LONGEST_PAUSE));
-    // The system has no larger positions.
+    // The system does not support larger offsets.
     let at = from.min(i64::MAX.unsigned_abs());
     let start = Follow { platform, file, output, changes, is_due, asked, at, pause, ended: false };
     futures::stream::unfold(start, |mut follow| async move { follow.next().await.map(|item| (item, follow)) })
 }
 
-/// How long to wait before a file is read again,
+/// How long to wait before a file is read again.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-/// and how often the database is asked whether it has ended if no change is published: a server that is killed cannot
+/// How often the database is queried for the end of an output if no change is published: a server that is killed cannot
 /// publish one.
 const ASK: Duration = Duration::from_secs(15);
 
@@ -136,7 +137,7 @@ struct Follow {
     file: PathBuf,
     output: Output,
     changes: broadcast::Receiver<Changed>,
-    /// Whether something about the app has changed since it was asked whether the output has ended.
+    /// Whether the app has changed since the database was queried for the end of the output.
     is_due: bool,
     asked: Instant,
     at: u64,
@@ -156,7 +157,7 @@ impl Follow {
                 Ok(None) => {}
                 Err(err) => return Some(Err(err)),
             }
-            // What was written before the end was noted is read once more.
+            // Output may have been written just before the end was recorded, so the file is read once more.
             match self.has_ended().await {
                 Ok(true) => self.ended = true,
                 Ok(false) => self.wait().await,
@@ -165,7 +166,7 @@ impl Follow {
         }
     }
 
-    /// Asks the database only when something about the app has changed, or after a while.
+    /// Queries the database only when the app has changed, or after a while.
     async fn has_ended(&mut self) -> Result<bool> {
         if !self.is_due && self.asked.elapsed() < ASK {
             return Ok(false);
@@ -175,7 +176,7 @@ impl Follow {
         detached(async move { output.has_ended(&platform).await }).await?
     }
 
-    /// Waits until the file may have grown, or something about the app has changed.
+    /// Waits until the file may have grown, or the app has changed.
     async fn wait(&mut self) {
         let changed = bus::concerning(&mut self.changes, Some(self.output.app));
         self.is_due = tokio::time::timeout(self.pause.take(), changed).await.is_ok();
@@ -194,7 +195,7 @@ impl Follow {
         };
         let n = match read.await {
             Ok(n) => n,
-            // A client can name any position, also one that is larger than a file of this file system can be.
+            // A client can request any offset, including one beyond the maximum file size of this file system.
             Err(err) if err.kind() == std::io::ErrorKind::InvalidInput => return Ok(None),
             Err(err) => return Err(err),
         };

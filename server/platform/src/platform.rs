@@ -62,7 +62,7 @@ struct Inner {
 }
 
 impl Platform {
-    /// Opens what the platform has on disk; the work is not started yet.
+    /// Opens the platform's files; background work is not started yet.
     pub(crate) fn new(config: Config, identity: Identity, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
         let history = logs::History::open(&config.data.join("logs"))?;
         let series = monitor::Store::open(&config.data.join("metrics")).context("open the metrics")?;
@@ -112,7 +112,7 @@ impl Platform {
         &self.0.background
     }
 
-    /// Takes over what an area above has started; it stops with the platform, which has to have begun its work.
+    /// Takes over tasks that an area above has started; they stop with the platform, whose work must have begun.
     pub fn also_run(&self, reconcilers: Vec<background::Driver>, tasks: Vec<JoinHandle<()>>) {
         self.background().with(|work| {
             work.reconcilers.extend(reconcilers);
@@ -220,7 +220,7 @@ impl Platform {
         self.0.wake_dynos.notify_one();
     }
 
-    /// Wakes the unpacking of slugs that are needed and missing on this host's disk. Nothing has changed in the
+    /// Wakes the reconciler that unpacks needed slugs which are missing on this host's disk. Nothing has changed in the
     /// database.
     pub(crate) fn wake_slugs(&self) {
         self.0.wake_slugs.notify_one();

@@ -45,12 +45,12 @@ where
     }
 
     /// Like [`Self::start`], in its own transaction. Also makes sure that cancelled rows end, that rows of suspended
-    /// accounts are cancelled, that rows with a slot have a job, and that a row whose job repeatedly killed the server
-    /// gives back its slot. Cancels what has to end in `running`, this process.
+    /// accounts are cancelled, that rows with a slot have a job, and that a row whose job repeatedly crashed the server
+    /// releases its slot. Cancels what has to end in `running`, this process.
     pub async fn keep(&self, platform: &Platform, running: &Running<Id>) -> anyhow::Result<()> {
         let mut tx = platform.db().begin().await?;
         let mut changed = Vec::new();
-        self.rows.cancel_suspended(&mut tx, Utc::now()).await.context("cancel what suspended accounts started")?;
+        self.rows.cancel_suspended(&mut tx, Utc::now()).await.context("cancel entries of suspended accounts")?;
         for lost in self.rows.lost(&mut *tx, J::KIND).await.context("find entries without a job")? {
             if lost.failed {
                 tracing::warn!(subject = %lost.id, job.kind = J::KIND, "ended entries without a job");

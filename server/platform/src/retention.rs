@@ -1,4 +1,4 @@
-//! Retention: deletes what cannot be requested any more.
+//! Retention: deletes data that can no longer be requested.
 
 use std::{collections::HashSet, io, path::Path};
 
@@ -18,12 +18,13 @@ use crate::{
     slugs,
 };
 
-/// The output of this many builds of an app is kept, and of as many releases: of the newest.
+/// The number of newest builds of an app whose output is kept, and likewise of releases.
 pub(crate) const KEPT_OUTPUTS: usize = 100;
 
-/// As many releases of an app are kept: the newest. With them go the slugs and the config vars that only they had.
+/// The number of newest releases of an app that are kept. Older ones are deleted with the slugs and config vars that
+/// only they refer to.
 const KEPT_RELEASES: i64 = 5000;
-/// As many finished jobs of each kind are kept, for a week at most: the newest.
+/// The number of newest finished jobs of each kind that are kept, for a week at most.
 const KEPT_JOBS: i64 = 10_000;
 
 /// As many ended one-off dynos of an app are kept, for a week at most: the newest.
@@ -36,7 +37,7 @@ pub struct Retain {}
 #[async_trait]
 impl Job for Retain {
     const KIND: &'static str = "retention.run";
-    /// Afterwards, its schedule retries within the hour.
+    /// After that, the schedule retries within the hour.
     const ATTEMPTS: i32 = 4;
     const CANCEL: Cancel = Cancel::Allowed;
     type Context = Platform;
@@ -122,7 +123,7 @@ impl Part {
         }
     }
 
-    /// Does its work; returns one line for each thing done.
+    /// Runs the step; returns one line for each thing done.
     async fn run(self, platform: &Platform) -> anyhow::Result<Vec<String>> {
         let (db, now) = (platform.db(), Utc::now());
         let day = chrono::Duration::days(1);
@@ -189,14 +190,14 @@ async fn old_outputs(platform: &Platform) -> anyhow::Result<Vec<String>> {
     Ok(done)
 }
 
-/// The apps with more outputs than are kept of its builds alone, and the folders of these outputs.
+/// The apps with more outputs than the number kept for builds alone, and the folders of these outputs.
 fn with_many_outputs(folder: &Path) -> io::Result<Vec<(AppId, Vec<Of>)>> {
     let mut all = Vec::new();
     for app in std::fs::read_dir(folder)? {
         let app = app?;
         let Some(id) = app.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let mut files = Vec::new();
-        // It may have been destroyed in the meantime.
+        // It may have been destroyed meanwhile.
         for file in std::fs::read_dir(app.path()).into_iter().flatten() {
             files.extend(file?.file_name().to_str().and_then(outputs::whose));
         }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Running<Id>(Mutex<HashMap<Id, CancellationToken>>);
 
 impl<Id: Copy + Eq + Hash> Running<Id> {
-    /// The token that cancels one of them; created on first use. Read its row afterwards: the token does not know of
+    /// The token that cancels one of them; created on first use. Read its row afterwards: the token does not reflect
     /// earlier cancellations.
     pub fn token(&self, id: Id) -> CancellationToken {
         self.all().entry(id).or_default().clone()

@@ -180,9 +180,9 @@ pub fn remove_parts(root: &Path, age: Duration) -> io::Result<Vec<PathBuf>> {
         }
         for file in fs::read_dir(folder.path())? {
             let file = file?;
-            // The store's name for a file that is not complete yet.
+            // The store's name for an incomplete file.
             let is_part = file.file_name().to_str().is_some_and(|name| name.contains(".slug#"));
-            // It may have been renamed just now.
+            // It may just have been renamed.
             let Some(changed) = file.metadata().ok().and_then(|meta| meta.modified().ok()) else { continue };
             if is_part && changed.elapsed().unwrap_or_default() >= age {
                 fs::remove_file(file.path())?;

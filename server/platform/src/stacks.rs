@@ -11,7 +11,7 @@ use identity::{Actor, Can};
 
 /// The default stack.
 pub(crate) const DEFAULT: &str = "heroku-24";
-/// There is one stack, the machine itself; these are its names, so that clients find the one that they request.
+/// There is one stack, the machine itself; it has all of these names, so that clients find the one that they request.
 const NAMES: [&str; 5] = ["host", "heroku-22", "heroku-24", "heroku-26", "cedar"];
 const REGION: &str = "us";
 

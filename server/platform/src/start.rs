@@ -35,7 +35,7 @@ impl Platform {
     /// Like [`Platform::open`], with the given driver. For tests.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Platform::open`].
     pub async fn open_with(config: Config, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
         for folder in ["slugs", "unpacked", "builds", "logs", "tmp", "metrics"] {
             let folder = config.data.join(folder);
@@ -46,11 +46,11 @@ impl Platform {
         accounts::first_admin(&platform, &platform.config().data.join("admin-token")).await?;
         events::seal_first(&platform).await.map_err(|err| anyhow::anyhow!("seal the audit log: {err}"))?;
         events::anchor::update(&platform).await.map_err(|err| anyhow::anyhow!("anchor the audit log: {err}"))?;
-        app_users::renew(&platform).await.context("give the apps' files to their users")?;
+        app_users::renew(&platform).await.context("change the owners of the apps' files")?;
         Ok(platform)
     }
 
-    /// Starts the background work, with that of the areas above: jobs, reconcilers, the reading of logs.
+    /// Starts the background work, including that of the areas above: jobs, reconcilers, log ingestion.
     ///
     /// # Errors
     /// When the database cannot be used, or this was called before.
@@ -89,7 +89,7 @@ impl Platform {
     }
 
     /// Every kind of job has its own workers, so that none waits for another kind: as many as its queue has slots, and
-    /// some for jobs that end at once. `jobs` are those of the areas above. The one that unpacks slugs comes last.
+    /// some for jobs that end immediately. `jobs` are those of the areas above. The one that unpacks slugs comes last.
     fn job_workers(
         &self,
         leases: &background::Leases,

@@ -1,7 +1,8 @@
-//! Strays: running dynos, and files that dynos have left, without a row.
+//! Strays: running dynos, and files of dynos, without a row.
 //!
-//! A row is committed before a dyno is started, so a dyno that is found first and then has no row is left over: from a
-//! killed server, or from a start that completed after it was cancelled. It is only removed if it is found twice.
+//! A row is committed before a dyno is started, so a dyno that is found before its row is looked up, and has none, is a
+//! leftover of a killed server, or of a start that completed after it was cancelled. It is only removed if it is found
+//! twice.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -19,18 +20,18 @@ use crate::Platform;
 /// The interval between finding a stray and ending it.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Strays whose files are removed concurrently.
+/// The number of strays whose files are removed concurrently.
 const AT_ONCE: usize = 4;
 
 /// Ends dynos that are not desired.
 pub(crate) struct Strays {
     platform: Platform,
-    /// Those found in the previous run.
+    /// The strays found in the previous run.
     found: HashSet<RunId>,
 }
 
 impl Strays {
-    /// Creates one that has not found anything yet.
+    /// Creates one without any findings.
     pub fn new(platform: Platform) -> Self {
         Self { platform, found: HashSet::new() }
     }
@@ -48,7 +49,7 @@ impl Strays {
     }
 }
 
-/// Has the files of a dyno removed, whatever it ran.
+/// Removes the files of a dyno, whatever its type.
 async fn clear(platform: &Platform, run: RunId) -> anyhow::Result<()> {
     for files in platform.background().files() {
         files.abandon(run).await?;

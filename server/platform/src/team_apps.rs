@@ -45,7 +45,7 @@ pub async fn team_app_info(actor: Actor, Path(app): Path<String>) -> Result<Json
     Ok(Json(apps::shown(&app, &actor.links())))
 }
 
-/// `PATCH /teams/apps/{app}`: locks an app, or gives it to a team or, from a team, to the caller.
+/// `PATCH /teams/apps/{app}`: locks an app, or transfers it to a team or, from a team, to the caller.
 pub async fn team_app_update(
     State(platform): State<Platform>,
     actor: Actor,
@@ -59,7 +59,7 @@ pub async fn team_app_update(
     if let Some(owner) = update.owner {
         give(&actor, &app, &owner).await?;
     }
-    // The previous owner may not see it any more.
+    // The previous owner may no longer see it.
     let row = store::apps::app_info(platform.db(), app.id).await?.ok_or_else(Error::no_app)?;
     Ok(Json(apps::shown(&row, &actor.links())))
 }
@@ -131,7 +131,7 @@ async fn must_be_new_owner(actor: &Actor, app: &App, owner: &str) -> Result<()> 
     actor.must_be_a_person().await
 }
 
-/// `GET /teams/{team}/members/{member}/apps`: the apps that a member was let into one by one.
+/// `GET /teams/{team}/members/{member}/apps`: the apps on which a member is a collaborator.
 pub async fn team_member_app_list(
     State(platform): State<Platform>,
     actor: Actor,

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::task::JoinHandle;
 
-/// What an area above adds to the background work, other than reconcilers and tasks.
+/// Additions of an area above to the background work, other than reconcilers and tasks.
 #[derive(Default)]
 pub struct AreaWork {
     /// Kinds of jobs, and how many of them run at once.
@@ -19,20 +19,20 @@ pub struct AreaWork {
     pub schedules: Vec<background::Schedule>,
     /// Steps of the job that deletes what is no longer needed. They come before the platform's own.
     pub retention: Vec<RetentionPart>,
-    /// The files that its dynos leave on disk.
+    /// The files of its dynos on disk.
     pub files: Vec<Arc<dyn DynoFiles>>,
 }
 
 /// A step of retention.
 #[derive(Clone)]
 pub struct RetentionPart {
-    /// What it does, as verb and object. This name is stored.
+    /// Its stored name: verb and object.
     pub name: &'static str,
     work: Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<Vec<String>>> + Send + Sync>,
 }
 
 impl RetentionPart {
-    /// Gives `work` a clone of `cx`; it returns one line for each thing done.
+    /// A step that runs `work` with a clone of `cx`; it returns one line for each thing done.
     pub fn new<C, F>(name: &'static str, cx: &C, work: impl Fn(C) -> F + Send + Sync + 'static) -> Self
     where
         C: Clone + Send + Sync + 'static,
@@ -42,7 +42,7 @@ impl RetentionPart {
         Self { name, work: Arc::new(move || work(cx.clone()).boxed()) }
     }
 
-    /// Does its work; returns one line for each thing done.
+    /// Runs the step; returns one line for each thing done.
     pub(crate) fn run(&self) -> BoxFuture<'static, anyhow::Result<Vec<String>>> {
         (self.work)()
     }
@@ -51,7 +51,7 @@ impl RetentionPart {
 /// Files on disk of an area's own dynos, by the ids of these dynos.
 #[async_trait]
 pub trait DynoFiles: Send + Sync {
-    /// The dynos that have left files, whether they still run or not.
+    /// The dynos with files on disk, whether or not they are running.
     async fn left(&self) -> anyhow::Result<BTreeSet<RunId>>;
 
     /// Ends a dyno in any state, and removes its files. Does nothing for one of another area. Must not be called while
@@ -80,10 +80,10 @@ pub(crate) struct Work {
 pub(crate) struct Background(OnceLock<Mutex<Work>>);
 
 impl Background {
-    /// Takes over what was started.
+    /// Takes over the started work.
     ///
     /// # Errors
-    /// When something was started before.
+    /// When work was started before.
     pub fn begin(&self, work: Work) -> anyhow::Result<()> {
         self.0.set(Mutex::new(work)).map_err(|_| anyhow::anyhow!("the platform was started twice"))
     }
@@ -103,7 +103,7 @@ impl Background {
         self.with(|work| work.retention.clone()).unwrap_or_default()
     }
 
-    /// Everything that knows files of dynos.
+    /// All registered [`DynoFiles`].
     pub fn files(&self) -> Vec<Arc<dyn DynoFiles>> {
         self.with(|work| work.files.clone()).unwrap_or_default()
     }

@@ -185,7 +185,7 @@ impl GitProcess {
                 Ok(refusal((&held, &self.cut), &Refusal { why, refs }))
             }
             (None, None) => Ok(held.freeze()),
-            // The client notices that the response is incomplete.
+            // The client detects that the response is incomplete.
             (None, Some(why)) => Err(io::Error::other(why)),
         };
         (part, State::Over)

@@ -18,7 +18,7 @@ impl Repositories {
         let mut order = self.order(&repository, worker::Work::Program(program));
         // The headers of an archive at most double its size.
         order.limits.file_bytes = self.limits().checkout_bytes.saturating_mul(2).saturating_add(64 << 20);
-        let out = std::fs::File::create(file).context("make the archive")?;
+        let out = std::fs::File::create(file).context("create the archive")?;
         let lines = worker::Lines { stdout: Some(out.into()), ..worker::Lines::default() };
         let done = self.workers().start(&order, lines)?.done().await.context("extract the files of the commit")?;
         match done.code {

@@ -142,7 +142,7 @@ impl Incoming {
         self.commands.names()
     }
 
-    /// Limits the body to the space that there is.
+    /// Limits the body to the available space.
     pub fn within(mut self, room: impl SpaceLimit + 'static) -> Self {
         self.room = Some(Box::new(room));
         self

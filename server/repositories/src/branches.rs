@@ -39,7 +39,7 @@ impl Repositories {
     /// The commit of a branch; `name` is its full name.
     pub async fn tip(&self, app: AppId, name: &str) -> anyhow::Result<Option<String>> {
         let repository = self.ensure(app).await?;
-        let tip = self.ask(&repository, &Tip { name: name.into() }).await.context("look at the branch")?;
+        let tip = self.ask(&repository, &Tip { name: name.into() }).await.context("read the branch")?;
         Ok(tip.filter(|id| is_id(id)))
     }
 }

@@ -139,7 +139,7 @@ mod tests {
             text.as_bytes().chunks(cut).for_each(|part| commands.read(part));
             assert_eq!(commands.names(), [&b"refs/heads/main"[..], b"refs/tags/one two"], "{cut}");
         }
-        // Nobody is shown more than they read.
+        // More refs than are useful to list.
         let many = line(&format!("{id} {id} refs/tags/x")).repeat(MOST_LISTED + 1);
         let mut commands = Commands::new(5);
         commands.read(many.as_bytes());

@@ -34,7 +34,7 @@ impl Repositories {
         }
         writing.ended_well();
         let tip = self.tip(app, "refs/wharf/sample").await?;
-        tip.context("the commit of the sample is not there")
+        tip.context("the commit of the sample does not exist")
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_told_byte_by_byte() {
+    fn a_commit_is_written_byte_by_byte() {
         let got = stream("a@x.dev", "Start", &[("a.txt", "é\n")], DateTime::UNIX_EPOCH);
         let want = "commit refs/wharf/sample\ncommitter a@x.dev <a@x.dev> 0 +0000\ndata 5\nStart\n\
                     M 644 inline a.txt\ndata 3\né\n\ndone\n";

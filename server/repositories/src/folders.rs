@@ -74,9 +74,9 @@ impl Repositories {
         }
         let unfinished = folder.with_extension(UNFINISHED);
         self.init(&unfinished).await.context("create the app's repository")?;
-        tokio::fs::rename(&unfinished, &folder).await.context("put the app's repository into its place")?;
+        tokio::fs::rename(&unfinished, &folder).await.context("move the app's repository into place")?;
         // An app's row is removed before its files: if the app still exists, this folder will be removed with them.
-        // Otherwise, their removal may be over already.
+        // Otherwise, their removal may have completed already.
         if !self.apps().exists(app).await? {
             trees::remove(&folder).context("remove the repository of a destroyed app")?;
             return Err(destroyed(app));
@@ -119,7 +119,7 @@ pub fn prepare(data: &Path) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(folder(data))?.flatten() {
         let path = entry.path();
         match path.extension().and_then(|ending| ending.to_str()) {
-            Some("git") => give(&path).with_context(|| format!("give {} to git's user", path.display()))?,
+            Some("git") => give(&path).with_context(|| format!("change the owner of {}", path.display()))?,
             Some(UNFINISHED) => remove(&path).with_context(|| format!("remove {}", path.display()))?,
             _ => {}
         }

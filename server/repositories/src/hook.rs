@@ -138,7 +138,7 @@ fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()
             Err("push either main or master, not both".to_owned())
         } else if new.bytes().all(|b| b == b'0') {
             eprintln!(" !     {} cannot be deleted: the app runs it.", name.trim_start_matches("refs/heads/"));
-            Err("deletion of the deployed branch is refused".to_owned())
+            Err("the deployed branch cannot be deleted".to_owned())
         } else {
             ask(&Push { name: name.clone(), old, new, wait: wait.clone() })
         };
@@ -235,6 +235,6 @@ mod tests {
     fn deleting_the_deployed_branch_is_refused() {
         let said = answer(&[("0", "refs/heads/main")]);
         assert!(said.starts_with("000eversion=1\n0000"), "{said}");
-        assert!(said.contains("ng refs/heads/main deletion of the deployed branch is refused"), "{said}");
+        assert!(said.contains("ng refs/heads/main the deployed branch cannot be deleted"), "{said}");
     }
 }

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn many_who_ask_at_once_have_it_measured_once() {
+    async fn concurrent_callers_share_one_measurement() {
         let (size, times) = (Arc::new(Measured::default()), Arc::new(AtomicU64::new(0)));
         assert_eq!(size.within(Duration::MAX), None);
         let ask = |age| {
@@ -55,7 +55,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let found = futures::future::join_all((0..60).map(|_| ask(hour))).await;
         assert_eq!((found, times.load(Ordering::SeqCst)), (vec![7; 60], 1));
-        // A writer needs the current size, and so does everybody from then on.
+        // A writer needs the current size, and so do all later callers.
         assert_eq!((ask(Duration::ZERO).await, ask(hour).await), (8, 8));
         assert_eq!(times.load(Ordering::SeqCst), 2);
     }

@@ -110,9 +110,9 @@ fn with_protocol(program: Program, value: Option<&str>) -> Program {
 
 /// Our end of the socket to the hook, what the worker gets, and the writing end of git's input.
 fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, Sender)> {
-    let (ours, theirs) = UnixStream::pair().context("make a socket for the hook")?;
-    ours.set_nonblocking(true).context("make a socket for the hook")?;
-    let ours = tokio::net::UnixStream::from_std(ours).context("make a socket for the hook")?;
+    let (ours, theirs) = UnixStream::pair().context("create a socket for the hook")?;
+    ours.set_nonblocking(true).context("create a socket for the hook")?;
+    let ours = tokio::net::UnixStream::from_std(ours).context("create a socket for the hook")?;
     // Through the process: an upgrade may have replaced the file since.
     let exe = File::open("/proc/self/exe").context("open our own executable")?;
     let (stdin, input) = worker::to_worker()?;
@@ -134,7 +134,7 @@ fn feed(incoming: Incoming, mut input: Sender, body_result: SharedBodyResult) ->
     tokio::spawn(async move {
         if let Err(Refusal { why, refs }) = incoming.feed(&mut input).await {
             record(BodyResult { why: Some(why), refs });
-            // If nobody forwards git's output any more, the input is dropped here.
+            // If git's output is no longer forwarded, the input is dropped here.
             let _ = sender.send(input);
         }
     });

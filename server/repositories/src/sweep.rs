@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_killed_left_is_removed_and_what_counts_is_kept() {
+    fn leftovers_of_killed_processes_are_removed() {
         let kept = [
             "HEAD",
             "refs/heads/main",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_push_under_way_needs_is_kept() {
+    fn files_of_a_push_in_progress_are_kept() {
         let needed = ["refs/heads/main.lock", "objects/tmp_objdir-incoming-x/pack/tmp_pack_1", "objects/pack/x.keep"];
         assert_eq!(swept(false, &needed), needed);
     }

@@ -53,7 +53,7 @@ impl Backend {
     pub(crate) async fn checkout(&self, max_age: Duration) -> Option<Box<Wire>> {
         loop {
             let mut wire = self.idle.take(max_age)?;
-            // Even at the end of a turn, when sockets that are closed look as if they were only silent.
+            // Even at the end of a turn, when closed sockets appear merely idle.
             let closed = coop::unconstrained(poll_fn(|cx| Poll::Ready(wire.drive(cx)))).await;
             if !closed && wire.is_ready() {
                 return Some(wire);
@@ -72,7 +72,7 @@ impl Backend {
             return;
         }
         self.idle.keep(wire);
-        // It may have been retired since the look above.
+        // It may have been retired since the check above.
         if self.retired.load(Relaxed) {
             self.idle.close();
         }
@@ -95,7 +95,7 @@ impl Backend {
     /// Waits until no request to a retired backend is in progress.
     pub(crate) async fn until_drained(&self) {
         loop {
-            // Made before the look, so that no end in between is missed.
+            // Created before the check, so that no end in between is missed.
             let ended = self.ended.notified();
             if !self.is_busy() {
                 return;
@@ -138,8 +138,8 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// `None` if the backend is retired. A request counts before it looks, and whoever retires a backend looks
-    /// afterwards whether it is busy: so either this request does not begin, or it is waited for.
+    /// `None` if the backend is retired. A request is counted before it checks for retirement, and retiring a backend
+    /// comes before checking whether it is busy: so either this request does not begin, or it is waited for.
     pub(crate) fn take(backend: &Arc<Backend>) -> Option<Lease> {
         backend.inflight.fetch_add(1, SeqCst);
         let lease = Lease { backend: backend.clone(), is_tunnel: false };
@@ -157,7 +157,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // In this order, so that there never seem to be fewer requests than there are.
+        // In this order, so that the number of requests never appears too low.
         if self.is_tunnel {
             self.backend.tunnels.fetch_sub(1, SeqCst);
         }

@@ -15,8 +15,8 @@ use tokio::time::sleep;
 use crate::client::Client;
 use crate::timer::now_ms;
 
-/// Number and interval of retries without a free slot: long enough until clients that only paused can be evicted. Many
-/// can wait for the same slots.
+/// Number and interval of retries without a free slot: long enough for pausing clients to become evictable. Many can
+/// wait for the same slots.
 const TRIES: u32 = 10;
 const WAIT: Duration = Duration::from_millis(300);
 
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_so_many_places_and_no_more() {
+    fn slots_of_an_address_are_limited() {
         let slots = ClientSlots::new(2, 100);
         let clients = [client(), client(), client(), client()];
         clients.iter().for_each(|client| client.begin_request());

@@ -1,7 +1,7 @@
 //! Dynos that were taken out of the table and still have requests in progress.
 //!
-//! The supervisor stops a dyno only after its requests have ended. It is told which dynos are busy with every answer
-//! about the table, and can wait for the first of them to be free.
+//! The supervisor stops a dyno only after its requests have ended. Every response about the table contains the busy
+//! dynos, and the supervisor can wait until the first of them has no more requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +26,7 @@ impl Draining {
         self.lock_busy(|all| all.iter().filter_map(|backend| address(backend)).collect())
     }
 
-    /// Waits until one of `dynos` has no request in progress; returns at once if there is one.
+    /// Waits until one of `dynos` has no request in progress; returns immediately if there is one.
     pub(crate) async fn until_one_is_free(&self, dynos: &[SocketAddr]) {
         let busy: Vec<(SocketAddr, Arc<Backend>)> =
             self.lock_busy(|all| all.iter().filter_map(|backend| Some((address(backend)?, backend.clone()))).collect());
@@ -40,7 +40,7 @@ impl Draining {
         ends.join_next().await;
     }
 
-    /// Looks at those that are busy; a retired backend that is not will never be again.
+    /// Checks those that are busy; a retired backend without requests never gets another.
     fn lock_busy<T>(&self, look: impl FnOnce(&mut Vec<Arc<Backend>>) -> T) -> T {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|backend| backend.is_busy());

@@ -13,13 +13,13 @@ const RESERVE: usize = 48;
 const PER_WORKER: usize = 12;
 /// Connections beyond those with a slot: waiting for one, or being rejected.
 const HALL: usize = 512;
-/// Clients that are served, however low the limit is.
+/// The minimum number of clients, however low the limit is.
 const LEAST: usize = 16;
 /// Assumed if the system does not say.
 const USUAL: usize = 1024;
 const OPEN_AT_START: usize = 32;
 
-/// The shares of what this process can open.
+/// The shares of the files that this process can open.
 pub(crate) struct Files {
     /// Connections of clients that are served.
     pub(crate) clients: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Files {
 pub(crate) struct BackendFile(Arc<Files>);
 
 impl Files {
-    /// Divides the limit of this process. Nobody needs more than `clients` connections of clients.
+    /// Divides the limit of this process. At most `clients` connections of clients are needed.
     pub(crate) fn of_process(workers: usize, clients: usize) -> Files {
         let limit = file_limit().map_or(USUAL, |limit| limit.rlim_cur as usize);
         let open = std::fs::read_dir("/proc/self/fd").map_or(OPEN_AT_START, Iterator::count);
@@ -112,7 +112,7 @@ mod tests {
                 let files = Files::divide(available, wanted);
                 let total = files.clients + files.hall + files.backends;
                 assert_eq!(total, available, "{available} for {wanted}");
-                // Also for those that are being evicted.
+                // Includes those that are being evicted.
                 assert!(files.backends >= files.clients + files.clients.div_ceil(100));
                 assert!(files.clients <= wanted);
             }

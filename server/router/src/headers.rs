@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_does_not_take_away_what_others_rely_on() {
+    fn connection_does_not_remove_headers_that_others_rely_on() {
         let mut headers =
             map(&[("connection", "close, X-Forwarded-For, Cookie"), ("x-forwarded-for", "1"), ("cookie", "a")]);
         strip_hop_by_hop(&mut headers);

@@ -12,7 +12,7 @@ pub(crate) struct InFlight {
     pub(crate) client: Busy,
     pub(crate) shared: Arc<Shared>,
     pub(crate) origin: Origin,
-    /// The slots of its address, where requests are counted.
+    /// The slot of its address, if requests are counted.
     pub(crate) slots: Vec<ClientSlot>,
 }
 

@@ -157,7 +157,7 @@ impl Router {
         let dir = spool_dir(&config.data);
         let spool = Spool::open(&dir).with_context(|| format!("open the spool {}", dir.display()))?;
         let folder = table_dir(&config.data);
-        std::fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("create the folder {}", folder.display()))?;
         let limits = config.limits;
         let files = Arc::new(Files::of_process(config.workers, limits.connections));
         let pool = Pool::new(config.workers, files.clone());
@@ -285,7 +285,7 @@ impl Shared {
         });
     }
 
-    /// Records that a connection could not be accepted at once.
+    /// Records that a connection could not be accepted immediately.
     pub(crate) fn note_out_of_files(&self) {
         self.notices.out_of_files.count(|n| {
             tracing::error!(

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_said() {
+    fn a_response_that_is_not_a_list_is_an_error() {
         for bad in ["10.0.0.0/33", "here", "0.0.0.0/0", "::/0", "10.0.0.1;10.0.0.2"] {
             assert!(bad.parse::<Networks>().is_err(), "{bad}");
         }

@@ -40,7 +40,7 @@ pub(crate) struct Notices {
     pub(crate) refused: Notice,
     /// Requests that are malformed or ambiguous.
     pub(crate) malformed: Notice,
-    /// Connections that could not be accepted at once, because no file was left.
+    /// Connections that could not be accepted immediately, because no file was left.
     pub(crate) out_of_files: Notice,
     /// Trusted peers that sent no PROXY header.
     pub(crate) unintroduced: Notice,
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_counted_and_said_once() {
+    fn a_flood_is_counted_and_reported_once() {
         let notice = Notice::default();
         let mut reported = Vec::new();
         for _ in 0..1000 {

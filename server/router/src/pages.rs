@@ -127,7 +127,7 @@ impl Page {
         .last()
     }
 
-    /// After this page the connection is closed.
+    /// The connection is closed after this page.
     pub(crate) fn last(mut self) -> Page {
         self.last = true;
         self

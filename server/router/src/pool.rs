@@ -2,8 +2,8 @@
 //!
 //! Each worker has a list of its own, so that a connection stays on the thread that waits for it. Of a backend, the
 //! youngest connection is used first. If files or memory run short, the one that has been unused for longest is closed,
-//! whatever backend it belongs to: of ten thousand apps that are requested now and then, those that are requested most
-//! keep their connections.
+//! whatever backend it belongs to: of ten thousand rarely requested apps, the most frequently requested ones keep their
+//! connections.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,7 +24,7 @@ const PER_BACKEND: usize = 256;
 const WORKER_BYTES: usize = 32 * 1024 * 1024;
 /// Idle connections older than this are closed.
 const IDLE_TIME: Duration = Duration::from_secs(30);
-/// Connections closed at once when the system has no more files.
+/// The number of connections closed together when the system has no more files.
 const BATCH: usize = 64;
 /// Number and interval of attempts to connect without a free file.
 const TRIES: u32 = 50;
@@ -53,7 +53,7 @@ struct Idle {
     bytes: usize,
 }
 
-/// Which backends there are. Numbers are reused, because the lists have an entry for each.
+/// The backends by number. Numbers are reused, because the lists have an entry for each.
 #[derive(Default)]
 struct Numbers {
     next: usize,
@@ -95,7 +95,7 @@ impl Pool {
             match Wire::connect(address, file).await {
                 Err(error) if is_out_of_files(&error) && tries < TRIES => {
                     if !self.make_room() {
-                        // A request that ends frees one, too.
+                        // The end of a request frees one, too.
                         sleep(PAUSE).await;
                     }
                 }
@@ -249,7 +249,7 @@ mod tests {
         let _more = backends[2].connect(&address).await.expect("a connection");
         let _most = backends[2].connect(&address).await.expect("a connection");
         assert_eq!(idle(&backends), [0, 0, 0]);
-        // Those in use stay, and do not keep others from connecting: clients are bounded elsewhere.
+        // Connections in use stay open, and do not prevent new ones: the number of clients is limited elsewhere.
         let _beyond = backends[2].connect(&address).await.expect("a connection");
         drop(used);
         backends[1].keep(backends[1].connect(&address).await.expect("a connection"));

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_what_may_not_be_repeated() {
+    fn bodies_that_must_not_be_repeated_are_not_stored() {
         let mut replay = Replay::new(false);
         replay.keep(&Frame::data("x".into()));
         assert!(!replay.is_whole() && replay.sent.is_empty());

@@ -237,7 +237,7 @@ mod tests {
 
     /// Includes what an earlier router left.
     #[test]
-    fn a_spool_that_nobody_reads_stops_growing_and_says_how_much_is_missing() {
+    fn an_unread_spool_stops_growing_and_reports_dropped_lines() {
         let dir = tempfile::tempdir().expect("a directory");
         let (app, most) = (AppId::from_u128(7), 20_000);
         let line = format!("{app} {}", "x".repeat(8000));

@@ -1,4 +1,4 @@
-//! The amount of work that a connection may do before others have their turn.
+//! The amount of work that a connection may do before others proceed.
 //!
 //! Each time tokio polls a task, the task gets a budget, of which an operation on a socket consumes one unit; when the
 //! budget is used up, all sockets of the task are pending until the other tasks and the reactor have had their turn.

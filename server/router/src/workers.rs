@@ -42,13 +42,13 @@ pub(crate) struct Workers {
     end: DropGuard,
 }
 
-/// What a worker is told.
+/// The signals to a worker.
 struct Signals {
-    /// To accept no more connections.
+    /// Stop accepting connections.
     closing: CancellationToken,
-    /// Dropped when it does not.
+    /// Dropped when it no longer accepts connections.
     listening: Sender<()>,
-    /// To end.
+    /// Exit.
     end: CancellationToken,
 }
 
@@ -149,7 +149,7 @@ async fn wait_for_turn(shared: &Shared) {
     }
 }
 
-/// Accepts those that have connected already, which would be reset otherwise.
+/// Accepts clients that have already connected, which would otherwise be reset.
 async fn accept_queued(shared: &Arc<Shared>, listeners: &Listeners) {
     // The reactor may not have noticed the last ones yet.
     yield_now().await;

@@ -5,7 +5,7 @@
 //! neither needs the other to be alive. Code that needs only the entries, wherever the spool is, reads them from a
 //! [`Source`].
 //!
-//! What is not spooled but written to a file as it is, such as the output of a build, is split into lines by [`Lines`].
+//! Output that is written to a plain file instead, such as that of a build, is split into lines by [`Lines`].
 //!
 //! There is no fsync: a spool survives the death of every process, but not a power failure.
 

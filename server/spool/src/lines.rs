@@ -1,18 +1,18 @@
-//! The lines of an output that comes in chunks, wherever these are cut.
+//! The lines of an output that arrives in chunks, wherever the boundaries are.
 
-/// The complete lines of an output that comes in chunks. As an iterator, it ends when there is none, and continues
+/// The complete lines of an output that arrives in chunks. As an iterator, it ends when there is none, and continues
 /// after the next [`Lines::push`].
 pub struct Lines {
     most: usize,
     text: Vec<u8>,
-    /// Where the next line begins in `text`,
+    /// The offset of the next line in `text`.
     begin: usize,
-    /// and in the output.
+    /// The offset of the next line in the output.
     at: u64,
 }
 
 impl Lines {
-    /// The lines from the byte `at` on. Longer ones than `most` bytes are cut into several, between characters.
+    /// The lines from the byte `at` on. Lines longer than `most` bytes are split between characters.
     pub fn new(at: u64, most: usize) -> Self {
         Self { most, text: Vec::new(), begin: 0, at }
     }
@@ -29,7 +29,7 @@ impl Lines {
         self.end().is_some()
     }
 
-    /// The rest, once no more chunks come: a line without a line break.
+    /// The rest, after the last chunk: a line without a line break.
     pub fn finish(&mut self) -> Option<String> {
         let rest = &self.text[self.begin..];
         let line = (!rest.is_empty()).then(|| line_text(rest, self.most));
@@ -43,7 +43,7 @@ impl Lines {
         self.at
     }
 
-    /// Where the next line ends in what is left of `text`, with its line break; `None` until more of it comes.
+    /// Where the next line ends in what is left of `text`, with its line break; `None` until more of it arrives.
     fn end(&self) -> Option<usize> {
         let rest = &self.text[self.begin..];
         let line = &rest[..rest.len().min(self.most + 1)];
@@ -57,7 +57,7 @@ impl Lines {
 impl Iterator for Lines {
     type Item = String;
 
-    /// The next line, without its line break; `None` until more of it comes.
+    /// The next line, without its line break; `None` until more of it arrives.
     fn next(&mut self) -> Option<String> {
         let end = self.end()?;
         let line = &self.text[self.begin..self.begin + end];
@@ -69,7 +69,7 @@ impl Iterator for Lines {
     }
 }
 
-/// The text of a line, with a replacement for what is not UTF-8. Of more than `most` bytes, the beginning.
+/// The text of a line, with replacement characters for invalid UTF-8. Of more than `most` bytes, the beginning.
 pub fn line_text(line: &[u8], most: usize) -> String {
     let end = if line.len() > most { boundary(line, most) } else { line.len() };
     String::from_utf8_lossy(&line[..end]).into_owned()
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_replaced_wherever_it_is_cut() {
+    fn invalid_utf_8_is_replaced_wherever_it_is_split() {
         let text = b"\xff\xc3\n\xe2\x82\n\xf0\x9f\x98 a\n\x80\x80\n\xe2\x82";
         for chunk in 1..text.len() {
             let (lines, _, rest) = all(text, 100, chunk);

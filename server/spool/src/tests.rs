@@ -156,7 +156,7 @@ fn what_is_discarded_is_deleted_unread_except_for_the_newest_segment() {
     let cursor = reader.cursor();
     reader.discard().unwrap();
     assert_eq!((reader.cursor(), segments::list(dir.path()).unwrap()), (cursor, left));
-    // A second reader that stood before it continues behind it.
+    // A second reader whose position was before it continues after it.
     let mut slow = Reader::new(dir.path(), Cursor::default());
     write(dir.path(), 100, 100..150);
     assert_eq!(slow.read(3).unwrap().len(), 3);
@@ -166,7 +166,7 @@ fn what_is_discarded_is_deleted_unread_except_for_the_newest_segment() {
 }
 
 #[test]
-fn a_spool_that_nobody_reads_stays_bounded() {
+fn an_unread_spool_stays_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let mut slow = Reader::new(dir.path(), Cursor::default());
     let mut writer = Writer::open(dir.path(), 100).unwrap().limited_to(500);
@@ -186,7 +186,7 @@ fn a_spool_that_nobody_reads_stays_bounded() {
 }
 
 #[test]
-fn a_spool_made_anew_is_read_from_its_beginning() {
+fn a_recreated_spool_is_read_from_its_beginning() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 1000, 0..3);
     let mut reader = Reader::new(dir.path(), Cursor::default());
@@ -268,7 +268,7 @@ fn a_reader_with_nothing_to_read_knows_it_and_is_late_for_a_few_looks_only() {
 }
 
 #[test]
-fn what_is_no_file_is_not_read() {
+fn special_files_are_not_read() {
     let dir = tempfile::tempdir().unwrap();
     let secret = dir.path().join("secret");
     std::fs::write(&secret, "1 o secret\n").unwrap();
@@ -292,7 +292,7 @@ fn a_batch_has_so_many_entries_and_so_much_text_and_the_next_continues_there() {
     drop(writer);
     let (mut read, mut cursor) = (Vec::new(), Cursor::default());
     loop {
-        // Another reader each time, as after a restart.
+        // A new reader each time, as after a restart.
         let batch = Reader::new(dir.path(), cursor).read_batch(70).unwrap();
         let text: usize = batch.entries.iter().map(|entry| entry.text.len()).sum();
         assert!(batch.entries.len() <= 70 && text < 272_144, "{} entries, {text} bytes", batch.entries.len());
@@ -310,7 +310,7 @@ fn a_batch_has_so_many_entries_and_so_much_text_and_the_next_continues_there() {
 
 const DIR_WITHOUT_FILES: &str = "SPOOL_TEST_WITHOUT_FILES";
 
-/// Entries that are written when no file can be opened, and when it is possible again.
+/// Entries written while no file can be opened, and when that is possible again.
 const WITHOUT_FILES: std::ops::Range<i64> = 0..500;
 const WITH_FILES: std::ops::Range<i64> = 500..40_000;
 

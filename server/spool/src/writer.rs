@@ -154,7 +154,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Nobody is left to report an error to.
+        // There is no caller left to report an error to.
         let _ = self.flush();
     }
 }

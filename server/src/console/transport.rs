@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(asked.load(Ordering::Relaxed), 6);
     }
 
-    /// The list of 201 builds that brought the server down.
+    /// A list of 201 builds, which once crashed the server.
     #[tokio::test]
     async fn a_page_follows_a_list_to_its_end() {
         let rows = |headers: HeaderMap| async move {

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_is_taken_names_who_has_it() {
+    fn a_port_in_use_is_reported_with_its_process() {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = held.local_addr().unwrap();
         let why = claim(addr).unwrap_err().to_string();

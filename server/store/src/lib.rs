@@ -83,10 +83,10 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 /// transaction reads through it.
 pub const CONNECTIONS: u32 = 20;
 
-/// What Postgres enforces on the connections of a server, whose own timers do not run while its runtime is blocked. Others
-/// wait for the locks of a transaction that nobody continues, and with them for the end of its server; and whoever has
-/// waited for a lock for this long is told to try again, rather than to keep a connection. Statements have no limit of
-/// their own: exports, verification and sweeps take as long as there are rows.
+/// Timeouts that Postgres enforces on the connections of a server, whose own timers do not run while its runtime is
+/// blocked. An abandoned transaction would hold its locks, and block other servers, until its server ends. A request
+/// that has waited for a lock for this long gets an error and should be retried, instead of occupying a connection.
+/// Statements have no time limit: the duration of exports, verification and sweeps depends on the number of rows.
 const LIMITS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "60s"), ("lock_timeout", "60s")];
 
 /// Connects to the database at `url` and migrates its schema.

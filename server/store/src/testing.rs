@@ -67,7 +67,7 @@ impl Cluster {
     fn start() -> Self {
         // Process ids come again within one run of the tests, while the directory of a killed run may still be there.
         let dir = PathBuf::from(format!("/tmp/wharf-pg-{}", uuid::Uuid::now_v7().simple()));
-        std::fs::create_dir(&dir).expect("make the directory of Postgres");
+        std::fs::create_dir(&dir).expect("create the directory of Postgres");
         let keeper = Command::new("sh")
             .args(["-c", KEEPER, "sh"])
             .arg(programs())
@@ -76,7 +76,7 @@ impl Cluster {
             .spawn()
             .expect("run sh");
         let mut cluster = Self { dir, keeper };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("make a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("create a runtime");
         runtime.block_on(cluster.prepare());
         cluster
     }
@@ -84,7 +84,7 @@ impl Cluster {
     async fn prepare(&mut self) {
         let deadline = Instant::now() + START;
         while let Err(err) = PgConnection::connect(&self.url("postgres")).await {
-            let gone = self.keeper.try_wait().expect("look at the keeper").is_some();
+            let gone = self.keeper.try_wait().expect("check the watchdog").is_some();
             let log = || std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
             assert!(!gone && Instant::now() < deadline, "Postgres does not start: {err}\n{}", log());
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -98,7 +98,7 @@ impl Cluster {
     async fn create(&self, name: &str, template: &str) {
         let mut db = PgConnection::connect(&self.url("postgres")).await.expect("connect to Postgres");
         let create = sqlx::AssertSqlSafe(format!("create database {name} template {template}"));
-        db.execute(create).await.expect("make a database");
+        db.execute(create).await.expect("create a database");
         db.close().await.expect("close the connection");
     }
 

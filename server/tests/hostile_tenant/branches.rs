@@ -14,17 +14,17 @@ fn main_and_master_are_deployed_and_nothing_that_looks_like_them() {
     let repo = Repo::new(&world, "named");
     let commit = repo.commit("true");
 
-    // Below a branch that is deployed nothing can be, as it would stand in its way.
+    // No ref can exist below a deployed branch, since it would conflict with it.
     for name in ["refs/heads/main/x", "refs/heads/master/x/y"] {
         let (ok, said) = repo.push(&[&format!("HEAD:{name}")]);
         assert!(!ok && said.contains("only main and master are deployed"), "{name}: {said}");
     }
-    // Kept, but not deployed.
+    // Stored, but not deployed.
     for name in ["refs/heads/Main", "refs/heads/MASTER", "refs/heads/mainly", "refs/heads/x/main", "refs/tags/main"] {
         let (ok, said) = repo.push(&[&format!("HEAD:{name}")]);
         assert!(ok && !said.contains("-----> Test app"), "{name}: {said}");
     }
-    // Refs that mean something to git, to us, or to others: not taken.
+    // Refs with a special meaning for git, for us, or for others are rejected.
     let meaning = [
         format!("refs/replace/{commit}"),
         "refs/for/main".into(),
@@ -42,7 +42,7 @@ fn main_and_master_are_deployed_and_nothing_that_looks_like_them() {
     assert!(!listed.lines().any(|line| meaning.iter().any(|name| line.ends_with(name.as_str()))), "{listed}");
     assert!(repo.list("builds").is_empty());
 
-    // Files and tags are no commits, wherever they are pushed to.
+    // Files and tags are not commits, wherever they are pushed to.
     let blob = git(&repo.folder, &["rev-parse", "HEAD:build"]).trim().to_owned();
     let who = ["-c", "user.name=E", "-c", "user.email=e@example.com"];
     git(&repo.folder, &[&who[..], &["tag", "-a", "-m", "tag", "v1"]].concat());
@@ -81,7 +81,7 @@ fn thousands_of_refs_in_one_push_are_refused_and_hundreds_are_not() {
     assert!(said.lines().count() < 20, "it is as long as the list: {said}");
     assert_eq!(repo.tip("b2999"), "");
 
-    // Deleting is a push, too.
+    // A deletion is a push, too.
     let (ok, said) = repo.push(&[":refs/heads/b0", ":refs/heads/b1", ":refs/heads/never"]);
     assert!(ok || said.contains("never"), "{said}");
     assert_eq!(repo.tip("b0"), "");

@@ -13,7 +13,7 @@ fn connects(user: u32, port: u16) -> bool {
 }
 
 #[test]
-fn a_download_that_was_taken_over_reaches_what_the_operator_opens_and_nothing_else() {
+fn a_compromised_download_reaches_only_allowed_networks() {
     let world = World::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! What remains when clients disconnect, and when processes are killed during a push.
+//! Leftovers when clients disconnect, and when processes are killed during a push.
 
 use std::{
     fs,
@@ -39,7 +39,7 @@ pub fn below_server(world: &World) -> Vec<(i32, String)> {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         (pid, String::from_utf8_lossy(&line).replace('\0', " "))
     };
-    // What has no command line is about to be gone.
+    // A process without a command line is about to exit.
     all.filter(is_below).map(line).filter(|(_, line)| !line.is_empty()).collect()
 }
 
@@ -47,7 +47,7 @@ pub fn is_git(line: &str) -> bool {
     line.contains("receive-pack") || line.contains("upload-pack") || line.contains("index-pack")
 }
 
-/// Begins a push or a clone of an app, as far as git has something to do, and does not go on.
+/// Begins a push or a clone of an app, until git is running, and then stalls.
 pub fn begin(world: &World, app: &str, service: &str, token: &str, commit: &str) -> TcpStream {
     let line = |text: String| format!("{:04x}{text}", text.len() + 4);
     let nothing = "0".repeat(40);
@@ -55,7 +55,7 @@ pub fn begin(world: &World, app: &str, service: &str, token: &str, commit: &str)
         "git-receive-pack" => {
             line(format!("{nothing} {commit} refs/heads/begun\0 report-status side-band-64k")) + "0000"
         }
-        // Of these so many are waited for.
+        // This many of these are waited for.
         _ => line(format!("want {commit}\n")).repeat(4000),
     };
     let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
@@ -102,7 +102,7 @@ fn a_client_that_goes_away_takes_its_processes_with_it() {
     assert!(repo.push(&["main"]).0);
     wait_until("the push is over", || below_server(&world).iter().all(|(_, line)| !is_git(line)));
 
-    // In the middle of what it sends, and with an answer that it does not read.
+    // In the middle of an upload, and with a response that it does not read.
     for service in ["git-receive-pack", "git-upload-pack"] {
         let stream = begin(&world, "away", service, &world.token(), &commit);
         let verb = service.trim_start_matches("git-").to_owned();
@@ -116,7 +116,7 @@ fn a_client_that_goes_away_takes_its_processes_with_it() {
 }
 
 #[test]
-fn kills_in_the_middle_of_a_push_are_in_nobodys_way() {
+fn kills_in_the_middle_of_a_push_do_not_affect_others() {
     let world = World::new();
     let mut up = world.up(&[]);
     let repo = Repo::new(&world, "kills");
@@ -142,7 +142,7 @@ fn kills_in_the_middle_of_a_push_are_in_nobodys_way() {
             let json = [("Accept", "application/json")];
             let back = || world.ask("GET", "/account", &json, b"").is_some_and(|a| a.status == 401);
             wait_until("the server is back", back);
-            // Nobody waits for it any more, and it would go on.
+            // Its client is gone, and it would continue.
             let last = repo.list("builds").last().unwrap()["id"].as_str().unwrap().to_owned();
             world.api("DELETE", &format!("/apps/kills/builds/{last}"), serde_json::Value::Null);
         }
@@ -192,7 +192,7 @@ fn what_an_older_version_and_the_killed_left_is_taken_over_and_swept() {
     assert!(owners.iter().all(|uid| *uid == 0x7800_0100), "{owners:?}");
     assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
 
-    // A group of processes that goes away at once.
+    // A process group that is killed as a whole.
     let mut push = repo.command(&repo.folder, &["push", &repo.url(), "HEAD:refs/heads/side"]);
     let mut client = push.stderr(Stdio::null()).process_group(0).spawn().unwrap();
     let _ = killpg(Pid::from_raw(client.id() as i32), Signal::SIGKILL);

@@ -1,5 +1,4 @@
-//! What somebody who may push to one app can try, with real git against a whole platform, by what
-//! they try to reach.
+//! Attacks by somebody who can push to one app, with real git against an entire platform, by target.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod branches;

@@ -14,7 +14,7 @@ use crate::world::{
     repo::{Repo, git},
 };
 
-/// What git answers to `input`.
+/// git's response to `input`.
 fn told(folder: &Path, args: &[&str], input: &[u8]) -> String {
     let mut git = Command::new("git");
     let git = git.arg("-C").arg(folder).args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -25,13 +25,13 @@ fn told(folder: &Path, args: &[&str], input: &[u8]) -> String {
     String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
 
-/// A commit of this tree; its id.
+/// Commits this tree; returns the id.
 fn commit_of(folder: &Path, tree: &str, message: &str) -> String {
     let who = ["-c", "user.name=Eve", "-c", "user.email=eve@example.com"];
     told(folder, &[&who[..], &["commit-tree", tree, "-F", "-"]].concat(), message.as_bytes())
 }
 
-/// A tree with the same thing under ten names, `levels` times.
+/// A tree with the same entry under ten names, nested `levels` times.
 fn unfolding(folder: &Path, mut what: String, levels: usize) -> String {
     let mut kind = "100644 blob";
     for _ in 0..levels {
@@ -42,7 +42,7 @@ fn unfolding(folder: &Path, mut what: String, levels: usize) -> String {
     what
 }
 
-/// Memory of the server, in KB.
+/// The memory usage of the server, in KB.
 fn memory(world: &World) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", world.pid_of("server"))).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -74,7 +74,7 @@ fn trees_that_unfold_are_refused_before_they_are_unfolded() {
     assert!(repo.list("builds").is_empty());
     assert_eq!(repo.tip("main"), "");
 
-    // And the next one is as good as ever.
+    // The next one is not affected.
     repo.commit("true");
     let (ok, said) = repo.push(&["main"]);
     assert!(ok, "{said}");
@@ -82,12 +82,12 @@ fn trees_that_unfold_are_refused_before_they_are_unfolded() {
 }
 
 #[test]
-fn what_is_too_large_for_a_push_fails_that_push_alone() {
+fn a_too_large_push_fails_alone() {
     let world = World::new();
     let mut up = world.up(&["--git-push-mb", "4", "--git-memory-mb", "64"]);
     let repo = Repo::new(&world, "large");
 
-    // Noise does not get smaller.
+    // Random data does not compress.
     fs::copy("/proc/self/exe", repo.folder.join("noise")).unwrap();
     let noise = Command::new("head").args(["-c", "8000000", "/dev/urandom"]).output().unwrap().stdout;
     fs::write(repo.folder.join("noise"), noise).unwrap();
@@ -96,14 +96,14 @@ fn what_is_too_large_for_a_push_fails_that_push_alone() {
     assert!(!ok && said.contains("[remote rejected] main -> main (The push is larger than 4 MB)"), "{said}");
     assert!(!said.contains("unpacker error"), "{said}");
 
-    // A message packs well, and is looked at as a whole.
+    // A message compresses well, and is parsed as a whole.
     fs::remove_file(repo.folder.join("noise")).unwrap();
     let tree = told(&repo.folder, &["mktree"], b"");
     let long = commit_of(&repo.folder, &tree, &"boom ".repeat(60_000_000));
     let (ok, said) = repo.push(&[&format!("{long}:refs/heads/main")]);
     assert!(!ok && said.contains("it needed more than 64 MB of memory"), "{said}");
 
-    // What is shown of a message is one line of it.
+    // Only one line of a message is shown.
     let loud = commit_of(&repo.folder, &tree, &format!("\u{1b}[31mred\u{202e}{}\u{7}\n", "x".repeat(5000)));
     repo.push(&[&format!("{loud}:refs/heads/main")]);
     let builds = repo.list("builds");
@@ -150,7 +150,7 @@ fn bodies_that_unfold_and_questions_without_end_cost_the_server_nothing() {
         if gzip {
             headers.push(("Content-Encoding", "gzip"));
         }
-        // An answer or a closed connection: both are fine.
+        // A response or a closed connection: both are fine.
         world.ask("POST", &format!("/asked.git/{service}"), &headers, body);
     };
     let zeros = packed(&vec![0; 400 << 20]);

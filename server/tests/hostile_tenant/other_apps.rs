@@ -1,4 +1,4 @@
-//! Code of other apps, through git.
+//! Attempts to access the code of other apps through git.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn somebody_elses_repository_is_not_there() {
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
         assert!(!done.status.success() && said.contains("not found"), "{args:?}: {said}");
     }
-    // Paths that lead out of where repositories are.
+    // Paths that lead out of the directory of repositories.
     for path in ["../mine.git", "%2e%2e%2fmine.git", "hooks.git", ".git", "..git"] {
         let url = format!("http://x:{}@localhost:{}/{path}", world.token(), world.port);
         let done = repo.command(&repo.folder, &["ls-remote", &url]).output().unwrap();

@@ -5,10 +5,10 @@ use serde_json::json;
 use crate::world::{Answer, World};
 
 const MARKUP: &str = "</title><i>";
-/// The same in a URL.
+/// The same, URL-encoded.
 const ENCODED: &str = "%3C%2Ftitle%3E%3Ci%3E";
 
-/// The paths of all pages, as the console declares them.
+/// The paths of all pages, as declared by the console.
 fn routes() -> Vec<String> {
     let (mut parents, mut found): (Vec<&str>, _) = (Vec::new(), Vec::new());
     for line in include_str!("../../../app/src/app.rs").lines().map(str::trim) {
@@ -23,7 +23,7 @@ fn routes() -> Vec<String> {
     found
 }
 
-/// The path with markup as its parameters, and with a query that pages read.
+/// The path with markup as its parameters, and with a query string that pages read.
 fn attack(route: &str) -> String {
     let part = |part: &str| if part.starts_with(':') { ENCODED.to_owned() } else { part.to_owned() };
     let path = route.split('/').map(part).collect::<Vec<_>>().join("/");
@@ -35,7 +35,7 @@ fn page(world: &World, path: &str, cookie: &str) -> Answer {
     world.ask("GET", path, &[("Accept", "text/html"), ("Cookie", cookie)], b"").unwrap()
 }
 
-/// The administrator's browser: its cookie.
+/// Signs in the administrator's browser. Returns its cookie.
 fn sign_in(world: &World) -> String {
     let link = world.api("POST", "/account/sign-in-links", json!({}));
     let url = link["url"].as_str().unwrap();
@@ -45,13 +45,13 @@ fn sign_in(world: &World) -> String {
 }
 
 #[test]
-fn what_is_in_an_address_does_not_become_markup() {
+fn text_in_a_url_does_not_become_markup() {
     let world = World::new();
     let mut up = world.up(&[]);
     let cookie = sign_in(&world);
     let mut routes = routes();
     assert!(routes.len() > 20 && routes.iter().any(|route| route == "/apps/:app/logs"), "{routes:?}");
-    // No page.
+    // Not a page.
     routes.push("/:nothing".into());
     let (mut shown, mut missing) = (0, 0);
     for route in &routes {
@@ -68,7 +68,7 @@ fn what_is_in_an_address_does_not_become_markup() {
         }
     }
     assert!(shown > 10 && missing > 5, "{shown} pages, {missing} that do not exist");
-    // What exists has its name as its title.
+    // The title of an existing resource is its name.
     world.api("POST", "/apps", json!({ "name": "dawn" }));
     let build = page(&world, &format!("/apps/dawn/builds/{ENCODED}"), &cookie);
     assert!(build.status == 404 && !build.body.contains(MARKUP), "{}", build.body);

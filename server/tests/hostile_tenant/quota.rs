@@ -1,4 +1,4 @@
-//! Room that others need, taken by pushes that bring nothing.
+//! Attempts to reserve space that others need with pushes that send nothing.
 
 use std::{fs, io::Write as _, net::TcpStream, process::Command};
 
@@ -10,7 +10,7 @@ use crate::world::{
     wait_until,
 };
 
-/// Announces more than fits anywhere, and sends the beginning of it.
+/// Declares more than fits anywhere, and sends only the beginning.
 fn dawdle(repo: &Repo) -> TcpStream {
     let line = |text: String| format!("{:04x}{text}", text.len() + 4);
     let (nothing, tip) = ("0".repeat(40), git(&repo.folder, &["rev-parse", "HEAD"]));
@@ -26,13 +26,13 @@ fn dawdle(repo: &Repo) -> TcpStream {
     stream
 }
 
-/// A repository of the team's with a commit of `kilobytes`.
+/// A repository of the team with a commit of `kilobytes`.
 fn repo<'a>(world: &'a World, name: &str, kilobytes: usize) -> Repo<'a> {
     world.api("POST", "/teams/apps", json!({ "name": name, "team": "crew" }));
     let folder = world.dir.path().join(name);
     fs::create_dir_all(&folder).unwrap();
     git(&folder, &["init", "-q", "-b", "main"]);
-    // Noise does not get smaller.
+    // Random data does not compress.
     let size = (kilobytes << 10).to_string();
     let noise = Command::new("head").args(["-c", &size, "/dev/urandom"]).output().unwrap().stdout;
     fs::write(folder.join("noise"), noise).unwrap();
@@ -47,7 +47,7 @@ fn a_push_that_brings_nothing_keeps_no_room_from_others() {
     world.api("POST", "/teams", json!({ "name": "crew" }));
     world.api("PATCH", "/teams/crew/quotas", json!({ "repository_bytes": 8 << 20 }));
     let (slow, quick, large) = (repo(&world, "slow", 1), repo(&world, "quick", 2000), repo(&world, "large", 7000));
-    // Their repositories are made, and take a little.
+    // Their repositories are created, and take some space.
     for repo in [&slow, &quick, &large] {
         git(&repo.folder, &["ls-remote", &repo.url()]);
     }
@@ -55,7 +55,7 @@ fn a_push_that_brings_nothing_keeps_no_room_from_others() {
     wait_until("git is at work", || world.processes_of("receive-pack") > 0);
     let (ok, said) = quick.push(&["main:refs/heads/try"]);
     assert!(ok, "{said}");
-    // What there is no room for is refused, and git has nothing to add.
+    // A push without space is rejected, and git adds no further error.
     let (ok, said) = large.push(&["main:refs/heads/try"]);
     assert!(!ok && said.contains("[remote rejected] main -> try"), "{said}");
     assert!(!said.contains("RPC failed") && !said.contains("hung up"), "{said}");

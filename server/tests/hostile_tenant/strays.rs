@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, repo::Repo, wait_until};
 
-/// The process that sleeps so long, as the machine sees it.
+/// The process that sleeps this long, by its id on the host.
 fn sleeper(seconds: u32) -> Option<i32> {
     let wanted = format!("sleep\0{seconds}\0");
     let line = |pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -18,7 +18,7 @@ fn sleeper(seconds: u32) -> Option<i32> {
     pids.into_iter().find(|pid| line(pid) == wanted.as_bytes())
 }
 
-/// What is mounted below the world's directory.
+/// The mounts below the world's directory.
 fn mounts(world: &World) -> Vec<String> {
     let all = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let data = world.data();
@@ -47,7 +47,7 @@ fn a_release_phase_outlives_the_server_and_ends_with_its_app() {
     let world = World::new();
     let mut up = world.up(&[]);
     let app = world.release(json!({ "release": "exec sleep 100013" }));
-    // Two more wait for it.
+    // Two more are queued behind it.
     for n in 0..2 {
         world.api("PATCH", &format!("/apps/{app}/config-vars"), json!({ "N": n }));
     }

@@ -9,7 +9,7 @@ use crate::{
     world::{World, repo::Repo, wait_until},
 };
 
-/// A token of its own: its id, and itself.
+/// A separate token: its id and its value.
 fn token(world: &World) -> (String, String) {
     let made = world.api("POST", "/oauth/authorizations", json!({}));
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -29,7 +29,7 @@ fn a_transfer_ends_with_the_token_that_it_was_begun_with() {
     assert!(repo.push(&["main"]).0);
     wait_until("the push is over", || below_server(&world).iter().all(|(_, line)| !is_git(line)));
 
-    // In the middle of what a client sends.
+    // In the middle of a client's upload.
     for service in ["git-receive-pack", "git-upload-pack"] {
         let (id, token) = token(&world);
         let mut stream = begin(&world, "ended", service, &token, &commit);
@@ -37,14 +37,14 @@ fn a_transfer_ends_with_the_token_that_it_was_begun_with() {
         wait_until("git is at work", || below_server(&world).iter().any(|(_, line)| line.contains(&verb)));
         revoke(&world, &id);
         let mut said = Vec::new();
-        // It ends, well or badly, while the client goes on holding it open.
+        // It ends, successfully or not, while the client keeps it open.
         let _ = stream.read_to_end(&mut said);
         let said = String::from_utf8_lossy(&said);
         assert!(service == "git-upload-pack" || said.contains("Your token has expired"), "{service}: {said}");
         wait_until("git is gone", || below_server(&world).iter().all(|(_, line)| !is_git(line)));
     }
 
-    // In the middle of a build, for which real git waits.
+    // In the middle of a build that real git waits for.
     let (id, token) = token(&world);
     repo.commit("echo it builds; sleep 60");
     let url = repo.url().replace(&world.token(), &token);

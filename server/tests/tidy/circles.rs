@@ -1,16 +1,17 @@
-//! No file of a crate imports, over however many others, from itself.
+//! No file of a crate imports from itself, directly or through others.
 
 use std::{collections::BTreeMap, fs};
 
 use super::{crates, imports::Imports, none, root};
 
-/// Crates with circles, and why.
+/// Crates with circles, and the reasons.
 const NOT_YET: [(&str, &str); 0] = [];
 
-/// Whoever reads one file of a circle has to read all of them. What both sides need goes into a file below them.
+/// To understand one file of a circle, one has to read all of them. Code that both sides need goes into a file below
+/// them.
 ///
-/// An import from a module that the importing one is inside of does not count: a submodule is a part of its parent
-/// that has a file of its own for its length, and reading one means reading the other.
+/// An import from an enclosing module does not count: a submodule is a part of its parent that is in a separate file
+/// because of its length, and the two are read together.
 #[test]
 fn files_import_in_one_direction() {
     let mut wrong = Vec::new();
@@ -87,7 +88,7 @@ fn a_submodule_is_part_of_its_parent_and_tests_are_left_out() {
         ),
     ];
     assert_eq!(circles_of(&files), [] as [&str; 0]);
-    // But others that the submodule imports may not lead back to the parent.
+    // But other files that the submodule imports may not lead back to the parent.
     let files = [
         ("lib.rs", "mod a; mod b;"),
         ("a.rs", "mod part; pub struct A; fn f() { part::g() }"),

@@ -1,8 +1,8 @@
 //! Which files of a crate import each other, read from their syntax.
 //!
-//! The module tree is read from the crate's files. Every path in it (in `use`, code, types, attributes and macro
-//! calls) is resolved through imports and re-exports to the file that defines the item. Method calls are not paths:
-//! whoever calls one has the type from elsewhere. Code for tests alone is left out.
+//! The module tree is read from the crate's files. Every path in it (in `use`, code, types, attributes and macro calls)
+//! is resolved through imports and re-exports to the file that defines the item. Method calls are not paths: the type
+//! comes from elsewhere. Code only for tests is ignored.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ use syn::{
 /// The segments of a path: of a module from the crate's root, or of an item as it is written.
 type Segments = Vec<String>;
 
-/// How deep re-exports are followed; only a circle of them goes deeper.
+/// The maximum depth of re-exports; only a circle of them is deeper.
 const DEPTH: usize = 16;
 
 #[derive(Default)]
@@ -28,14 +28,14 @@ struct Module {
     file: PathBuf,
     /// The names of the items that it defines.
     defines: BTreeSet<String>,
-    /// What it imports or re-exports: by name, and `*`.
+    /// Its imports and re-exports: by name, and `*`.
     imports: BTreeMap<String, Segments>,
     globs: Vec<Segments>,
     /// Every path in it.
     paths: BTreeSet<Segments>,
 }
 
-/// What a path names.
+/// The target of a path.
 #[derive(Clone, PartialEq)]
 enum Found {
     Module(Segments),
@@ -43,7 +43,7 @@ enum Found {
     Item(Segments),
 }
 
-/// The imports between the files of a crate: who imports whom, and by which paths.
+/// The imports between the files of a crate, with their paths.
 #[derive(Default)]
 pub struct Imports {
     edges: BTreeMap<PathBuf, BTreeMap<PathBuf, BTreeSet<String>>>,
@@ -139,7 +139,7 @@ impl Tree {
         self.modules.insert(at, module);
     }
 
-    /// What `path` names in the module `at`; `None` if that is not of this crate.
+    /// The target of `path` in the module `at`; `None` if it is not in this crate.
     fn find(&self, at: &[String], path: &[String], depth: usize) -> Option<Found> {
         let (head, rest) = path.split_first()?;
         match head.as_str() {
@@ -157,7 +157,7 @@ impl Tree {
         }
     }
 
-    /// Follows `path` down from the module `at`. What a macro defined there is only known if `is_ours`.
+    /// Follows `path` down from the module `at`. Items defined by a macro there are only known if `is_ours`.
     fn walk(&self, at: &[String], path: &[String], is_ours: bool, depth: usize) -> Option<Found> {
         if depth > DEPTH {
             return None;
@@ -191,7 +191,7 @@ impl Tree {
             });
             let paths = module.paths.iter().filter_map(|path| match self.find(at, path, 0)? {
                 Found::Item(target) => Some((path, target)),
-                // A module alone is only a name; what is used of it counts.
+                // A module alone is only a name; the items that are used from it count.
                 Found::Module(_) => None,
             });
             for (path, target) in globs.chain(paths) {
@@ -234,7 +234,7 @@ impl Module {
         self.imports.insert(name, path);
     }
 
-    /// The paths in the words of a macro or an attribute, which have no syntax of their own.
+    /// The paths in the tokens of a macro or an attribute, which are not parsed.
     fn scan(&mut self, mut at: Cursor<'_>) {
         while !at.eof() {
             if let Some((inside, _, _, after)) = at.any_group() {
@@ -274,7 +274,7 @@ impl<'ast> Visit<'ast> for Module {
         }
     }
 
-    /// What is only passed on is not needed here: whoever imports it is led to the file that defines it.
+    /// A re-export alone is not a use: imports of it are resolved to the file that defines the item.
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         let needed = self.paths.clone();
         self.import(&item.tree, Vec::new());
@@ -300,7 +300,7 @@ impl<'ast> Visit<'ast> for Module {
         visit::visit_meta_list(self, list);
     }
 
-    /// Who may see an item is not an import.
+    /// The visibility of an item is not an import.
     fn visit_vis_restricted(&mut self, _: &'ast syn::VisRestricted) {}
 }
 
@@ -345,7 +345,7 @@ fn is_for_tests(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") && attribute.parse_args::<Meta>().is_ok_and(|meta| needs_test(&meta))
 }
 
-/// Whether this condition holds in tests only.
+/// Whether this condition holds only in tests.
 fn needs_test(condition: &Meta) -> bool {
     let Meta::List(list) = condition else { return condition.path().is_ident("test") };
     let Ok(parts) = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated) else { return false };

@@ -1,25 +1,25 @@
-//! What pages of the console depend on.
+//! The nouns that pages of the console depend on.
 
 use std::collections::BTreeSet;
 
 use crate::{none, sources};
 
-/// Jobs are followed by other means than the audit log.
+/// Changes of jobs are not followed by the audit log.
 const OTHERS: [&str; 2] = ["job", "*"];
 
-/// The text literals in a piece of code.
+/// The string literals in a piece of code.
 fn literals(code: &str) -> impl Iterator<Item = &str> {
     code.lines().filter(|line| !line.starts_with("//")).flat_map(|line| line.split('"').skip(1).step_by(2))
 }
 
-/// The nouns of the lists that calls of `refetched` and `paged` are given: they come before the closures.
+/// The nouns in the arguments of calls of `refetched` and `paged`: they precede the closures.
 fn of_calls(code: &str) -> impl Iterator<Item = &str> {
     let calls = ["refetched(", "paged("].into_iter().flat_map(|call| code.split(call).skip(1));
     let lists = calls.filter_map(|rest| rest.split('|').next()?.split_once("&[")?.1.split(']').next());
     lists.flat_map(literals)
 }
 
-/// A noun that no action of the audit log has would never cause a page to be fetched again.
+/// A noun without an action in the audit log would never cause a page to be refetched.
 #[test]
 fn pages_depend_on_nouns_that_exist() {
     let all = sources();

@@ -1,12 +1,12 @@
-//! Whoever has a transaction reads through it: a second connection from the pool, while others wait for locks of the
-//! first, stops the server once all connections are taken by such.
+//! Code with a transaction reads through it: waiting for a second connection from the pool, while others wait for locks
+//! of the first, deadlocks the server once such code holds all connections.
 
 use super::{AREAS, begins_function, is_test, none, sources, without_tests};
 
-/// What takes a connection of its own.
+/// Expressions that take a separate connection.
 const OWN: [&str; 7] =
     [".db()", ".acquire()", "actor.app(", "actor.team(", "actor.watch(", "actor.change(", ".must_be_a_person("];
-/// What such a thing can be handed.
+/// Arguments that can take one.
 const HANDLES: [&str; 7] = ["platform", "builds", "base", "actor", "self.base", "self.platform", "self.builds"];
 
 #[test]
@@ -61,7 +61,7 @@ fn block(lines: &[&str], least: usize) -> String {
     lines.iter().take_while(|line| !is_over(line)).map(|line| format!("{}\n", line.trim())).collect()
 }
 
-/// What is awaited in there, and takes a connection or is handed what can, without the transaction.
+/// Awaited expressions in there that take a connection, or get an argument that can, without the transaction.
 fn second_connections(text: &str) -> Vec<String> {
     let awaited = text.split(".await").collect::<Vec<_>>();
     let awaited = &awaited[..awaited.len() - 1];

@@ -21,18 +21,18 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-/// Longer than anything takes on a busy machine; a test that waits this long has failed.
+/// Longer than any operation takes on a busy machine; a test that waits this long has failed.
 pub const DEADLINE: Duration = Duration::from_secs(180);
 
-/// A machine's worth of Wharf, in a directory of its own. Everything ends with it.
+/// A complete platform in its own directory. Everything ends when it is dropped.
 pub struct World {
     pub dir: tempfile::TempDir,
     pub port: u16,
     starts: AtomicU32,
 }
 
-/// A program that takes 20 ms for each request, exits at once on SIGTERM, and answers with the value of `VERSION`;
-/// to `/stream`, with a stream that does not end.
+/// A program that takes 20 ms per request, exits immediately on SIGTERM, and responds with the value of `VERSION`; to
+/// `/stream`, with an endless stream.
 const SLOW: &str = r#"
 import http.server, os, sys, time
 
@@ -59,7 +59,7 @@ class Server(http.server.ThreadingHTTPServer):
 Server(("", int(sys.argv[1])), Handler).serve_forever()
 "#;
 
-/// A `wharfd up` that was started.
+/// A started `wharfd up`.
 pub struct Up {
     pub child: Child,
     log: PathBuf,
@@ -107,14 +107,14 @@ impl World {
         Up { child, log }
     }
 
-    /// Starts it and waits until it is there.
+    /// Starts it and waits until it is ready.
     pub fn up(&self, options: &[&str]) -> Up {
         let mut up = self.start(options);
         up.wait_for("Sign in");
         up
     }
 
-    /// What a start says that must not succeed.
+    /// The output of a start that must fail.
     pub fn refusal(&self, command: &mut Command) -> String {
         let done = command.output().unwrap();
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
@@ -126,12 +126,12 @@ impl World {
         fs::read_to_string(self.data().join("admin-token")).unwrap().trim().to_owned()
     }
 
-    /// Asks over the port, as any client does.
+    /// Sends a request to the port, as any client does.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
         self.ask_at(&format!("localhost:{}", self.port), method, path, headers, body)
     }
 
-    /// The same, of another host.
+    /// The same, for another host.
     pub fn ask_as(&self, host: &str, method: &str, path: &str, body: &[u8]) -> Option<Answer> {
         self.ask_at(host, method, path, &[], body)
     }
@@ -150,14 +150,14 @@ impl World {
         read_answer(&String::from_utf8_lossy(&all))
     }
 
-    /// Asks the API as the first account; the answer must be good.
+    /// Sends a request to the API as the first account; it must succeed.
     pub fn api(&self, method: &str, path: &str, body: Value) -> Value {
         let answer = self.ask_api(method, path, body).unwrap();
         assert!((200..300).contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.body);
         serde_json::from_str(&answer.body).unwrap()
     }
 
-    /// Asks the API as the first account, when the server may be away.
+    /// Sends a request to the API as the first account; the server may be down.
     pub fn ask_api(&self, method: &str, path: &str, body: Value) -> Option<Answer> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let auth = format!("Bearer {}", self.token());
@@ -169,7 +169,7 @@ impl World {
         self.ask(method, path, &headers, body.as_bytes())
     }
 
-    /// What an app answers, once it answers well.
+    /// The first successful response of an app.
     pub fn ask_host(&self, app: &str, path: &str) -> String {
         let mut body = String::new();
         wait_until("the app answers", || {
@@ -181,7 +181,7 @@ impl World {
         body
     }
 
-    /// Processes of this world: those that have its directory in their environment or arguments.
+    /// The processes of this world: those with its directory in their environment or arguments.
     pub fn processes(&self) -> BTreeMap<i32, String> {
         let mark = self.dir.path().to_str().unwrap().to_owned();
         let mut found = BTreeMap::new();
@@ -197,7 +197,7 @@ impl World {
         found
     }
 
-    /// Processes of git's at this work, of any world.
+    /// The git processes with this command, of any world.
     pub fn processes_of(&self, work: &str) -> usize {
         let lines =
             fs::read_dir("/proc").unwrap().flatten().map(|e| fs::read(e.path().join("cmdline")).unwrap_or_default());
@@ -209,17 +209,17 @@ impl World {
         found.unwrap_or_else(|| panic!("no {role} runs: {:?}", self.processes())).0
     }
 
-    /// A one-process app that runs from a slug of our own making; its name.
+    /// Creates an app with one process type and an uploaded slug; returns its name.
     pub fn deploy(&self) -> String {
         self.deploy_as("worker", "sleep 100000")
     }
 
-    /// An app that answers with the files of its slug.
+    /// An app that serves the files of its slug.
     pub fn deploy_web(&self) -> String {
         self.deploy_as("web", "exec python3 -m http.server $PORT")
     }
 
-    /// An app that takes 20 ms for each request, and exits at once on SIGTERM.
+    /// An app that takes 20 ms per request, and exits immediately on SIGTERM.
     pub fn deploy_slow(&self) -> String {
         self.deploy_as("web", "exec python3 slow.py $PORT")
     }
@@ -230,7 +230,7 @@ impl World {
         app
     }
 
-    /// An app with a release of these process types; its name.
+    /// Creates an app with a release of these process types; returns its name.
     pub fn release(&self, types: Value) -> String {
         let app = self.api("POST", "/apps", json!({}))["name"].as_str().unwrap().to_owned();
         let slug = self.api("POST", &format!("/apps/{app}/slugs"), json!({ "process_types": types }));
@@ -252,7 +252,7 @@ impl World {
         dynos.as_array().unwrap().iter().any(|d| d["state"] == "up")
     }
 
-    /// The processes of [`deploy_slow`](Self::deploy_slow), as the machine sees them.
+    /// The processes of [`deploy_slow`](Self::deploy_slow), by their ids on the host.
     pub fn slow_processes(&self) -> Vec<i32> {
         let line = |pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let pids =
@@ -260,7 +260,7 @@ impl World {
         pids.filter(|pid| line(pid).starts_with(b"python3\0slow.py\0")).collect()
     }
 
-    /// The sleeping process of the app, as the machine sees it.
+    /// The sleeping process of the app, by its id on the host.
     pub fn sleeper(&self) -> Option<i32> {
         let line = |pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let pids =
@@ -320,7 +320,7 @@ fn read_answer(text: &str) -> Option<Answer> {
     Some(Answer { status, headers, body })
 }
 
-/// Good enough for text without line ends that look like the size of a chunk.
+/// Sufficient for text without lines that look like the size of a chunk.
 fn unchunked(body: &str) -> String {
     let sizes = |part: &&str| u64::from_str_radix(part.trim(), 16).is_err();
     body.split("\r\n").filter(sizes).collect()

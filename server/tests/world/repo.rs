@@ -1,4 +1,4 @@
-//! A repository and an app that it is pushed to, and a buildpack that builds what the commit says.
+//! A repository, the app that it is pushed to, and a buildpack that runs the commit's script.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::World;
 
-/// A buildpack that builds whatever says `build`: it runs that file.
+/// A buildpack that runs the file `build` of the source.
 const COMPILE: &str = "#!/bin/sh\ncd $1 && sh -e ./build\n";
 const RELEASE: &str = "#!/bin/sh\nprintf -- '---\\ndefault_process_types:\\n  web: python3 -m http.server $PORT\\n'\n";
 
@@ -47,7 +47,7 @@ impl<'a> Repo<'a> {
         Repo { world, folder, app: app.to_owned() }
     }
 
-    /// Commits a tree whose build runs `build`; the commit's id.
+    /// Commits a tree whose build runs `build`; returns the commit's id.
     pub fn commit(&self, build: &str) -> String {
         fs::write(self.folder.join("build"), build).unwrap();
         commit(&self.folder, build);
@@ -64,7 +64,7 @@ impl<'a> Repo<'a> {
         command
     }
 
-    /// Pushes; whether it went through, and what git said.
+    /// Pushes; returns whether it succeeded, and git's output.
     pub fn push_from(&self, folder: &Path, args: &[&str]) -> (bool, String) {
         let url = self.url();
         let done = self.command(folder, &[&["push", &url], args].concat()).output().unwrap();
@@ -75,7 +75,7 @@ impl<'a> Repo<'a> {
         self.push_from(&self.folder, args)
     }
 
-    /// Where the branch is on the server; empty if it is not there.
+    /// The commit of the branch on the server; empty if it does not exist.
     pub fn tip(&self, branch: &str) -> String {
         let said = git(&self.folder, &["ls-remote", &self.url(), &format!("refs/heads/{branch}")]);
         said.split_whitespace().next().unwrap_or_default().to_owned()
@@ -103,7 +103,7 @@ impl<'a> Repo<'a> {
         }
     }
 
-    /// What was released, in order.
+    /// The releases, in order.
     pub fn releases(&self) -> Vec<String> {
         let all = self.list("releases");
         all.iter().map(|r| r["description"].as_str().unwrap_or_default().to_owned()).collect()

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_told_and_never_waited_for() {
+    fn special_files_are_reported_and_do_not_block() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
         nix::unistd::mkfifo(&temp.path().join("pipe"), Mode::S_IRWXU).unwrap();

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_interruption_left_is_removed() {
+    fn leftovers_of_an_interruption_are_removed() {
         let temp = tempfile::tempdir().unwrap();
         let top = temp.path().join("top");
         nested(&top, 200);

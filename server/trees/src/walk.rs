@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_out_of_bounds_is_told() {
+    fn a_tree_out_of_bounds_is_reported() {
         let temp = tempfile::tempdir().unwrap();
         fs::create_dir_all(temp.path().join("a/b/c")).unwrap();
         fs::write(temp.path().join("a/b/file"), "x").unwrap();

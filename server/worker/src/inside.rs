@@ -119,7 +119,7 @@ pub(crate) fn run(lines: Lines, procs: &[PathBuf], tasks: &Tasks) -> ! {
     }
 }
 
-/// Enters the worker's groups in advance, since that takes the kernel a while.
+/// Enters the worker's cgroups in advance, since that is slow.
 fn enter_groups(procs: &[PathBuf]) -> Result<(), Sentence> {
     procs.iter().try_for_each(|file| fs::write(file, "0")).map_err(doing("enter the worker's groups"))?;
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|e| doing("create the cgroup namespace")(e.into()))?;

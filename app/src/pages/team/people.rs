@@ -19,7 +19,7 @@ use crate::{
 /// The roles, with what each allows.
 pub const ROLES: [(Role, &str); 3] = [(Role::Admin, "Admin"), (Role::Member, "Member"), (Role::Viewer, "Viewer")];
 
-/// Who is in the team, and who is invited.
+/// The members of the team, and its invitations.
 #[component]
 pub fn People(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
     view! {

@@ -77,7 +77,7 @@ fn json_says_the_same_and_steers_nothing() {
 }
 
 #[test]
-fn a_config_var_that_is_piped_stays_as_it_is() {
+fn a_piped_config_var_is_unchanged() {
     let vars = || vec![("GET /apps/dusk/config-vars", 200, json!({ "KEY": HOSTILE }))];
     let (home, platform) = (Home::new(), Platform::start(vars()));
     home.log_in(&platform.url, "x");

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_says_what_comes_after_it() {
+    async fn a_page_has_the_cursor_of_the_next_one() {
         let (client, count) = requested(pages(5));
         let rows = Rows { field: "id", after: None, max: 2, newest_first: false };
         let first: Page<u64> = client.page("/numbers".into(), rows).await.unwrap();

@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 const LONG: Duration = Duration::from_secs(60);
-/// Leases are renewed, and cancelled jobs found, in a third of this.
+/// Leases are renewed, and cancelled jobs detected, at a third of this interval.
 const LEASE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Default)]
@@ -43,7 +43,7 @@ enum How {
     Hangs,
     Waits,
     Well,
-    /// Cleaning up goes wrong the first time.
+    /// The cleanup fails the first time.
     IsStubborn,
 }
 
@@ -99,7 +99,7 @@ impl World {
         Self { pool: store::testing::pool().await, did: Did::default() }
     }
 
-    /// The id of its job.
+    /// Returns the id of its job.
     async fn enqueue(&self, how: How) -> JobId {
         let walk = Walk { id: Uuid::now_v7(), how };
         enqueue(&mut self.pool.acquire().await.unwrap(), &walk).await.unwrap();
@@ -166,12 +166,12 @@ async fn what_waits_is_waited_for_no_more() {
 }
 
 #[tokio::test]
-async fn what_runs_is_stopped_by_whichever_server_runs_it() {
+async fn work_is_cancelled_by_the_server_that_runs_it() {
     let w = World::start().await;
     let worker = w.worker().await;
     let job = w.enqueue(How::Hangs).await;
     w.until("it begins", async || w.did.all() == ["begun"]).await;
-    // This is another connection, as that of another server would be.
+    // This is another connection, like that of another server.
     assert!(w.cancel(job).await);
     w.until("it is cancelled", async || w.state(job).await == cancelled()).await;
     assert_eq!(w.did.all(), ["begun", "stopped", "cancelled"]);
@@ -220,7 +220,7 @@ async fn what_has_ended_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn of_many_who_cancel_at_once_one_does() {
+async fn of_concurrent_cancellations_one_succeeds() {
     let w = World::start().await;
     let job = w.enqueue(How::Well).await;
     let all = futures::future::join_all((0..8).map(|_| w.cancel(job))).await;

@@ -1,4 +1,4 @@
-//! Leases: they last while the process is busy, and end before the job begins elsewhere.
+//! Leases: they are renewed while the process is busy, and end before the job begins elsewhere.
 
 use std::{
     sync::{
@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// Far longer than anything takes here.
+/// Far longer than any operation takes here.
 const LONG: Duration = Duration::from_secs(60);
-/// How long leases last that end in these tests.
+/// The duration of leases that expire in these tests.
 const LEASE: Duration = Duration::from_secs(2);
-/// How long leases last that shall not end, however busy the machine is with other tests.
+/// The duration of leases that must not expire, however busy the machine is with other tests.
 const SAFE_LEASE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Default)]
@@ -43,7 +43,7 @@ impl Notes {
     }
 }
 
-/// Says when it begins and when it is stopped, and never ends.
+/// Reports when it begins and when it is stopped, and never ends.
 #[derive(Serialize, Deserialize)]
 struct Wait(Uuid);
 
@@ -100,7 +100,7 @@ async fn a_runtime_that_is_blocked_loses_no_lease() {
         running(&pool, Leases::with_duration(&pool, SAFE_LEASE).unwrap(), &theirs).await
     });
     let worker = worker.await.unwrap();
-    // A worker that is stopped while it looks for the next job keeps others from looking, too.
+    // A worker that is stopped while it leases the next job blocks others from leasing.
     let rests = "select count(*) = 0 from pg_stat_activity
                  where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'";
     let mut looks = 0;
@@ -111,7 +111,7 @@ async fn a_runtime_that_is_blocked_loses_no_lease() {
     let first = "update jobs set error = lease_until::text returning true";
     assert!(fact(&pool, first).await);
 
-    // All threads of the other runtime are at work until the first lease would have run out.
+    // All threads of the other runtime are blocked until the first lease would have expired.
     let (at_work, done) = (Arc::new(std::sync::Barrier::new(3)), Arc::new(AtomicBool::new(false)));
     for _ in 0..2 {
         let (at_work, done) = (at_work.clone(), done.clone());
@@ -134,7 +134,7 @@ async fn a_runtime_that_is_blocked_loses_no_lease() {
         run_next(&pool, &registry).await.unwrap()
     });
     let taken = taken.await;
-    // Before anything is asserted: threads that stay at work would keep a failed test from ending.
+    // Before any assertion: threads that stay blocked would prevent a failed test from ending.
     done.store(true, Ordering::Relaxed);
     assert_eq!(taken, Ok(false), "nobody else may have it, and the first lease runs out");
     assert!(fact(&pool, "select crashes = 0 and attempt = 1 and state = 'running' from jobs").await);
@@ -145,7 +145,7 @@ async fn a_runtime_that_is_blocked_loses_no_lease() {
 #[tokio::test]
 async fn a_job_whose_lease_cannot_be_renewed_is_stopped_before_another_server_begins_it() {
     let (pool, notes) = (store::testing::pool().await, Notes::default());
-    // Nothing answers there.
+    // There is no response from there.
     let nowhere = PgPool::connect_lazy_with((*pool.connect_options()).clone().socket("/nowhere"));
     let worker = running(&pool, Leases::with_duration(&nowhere, LEASE).unwrap(), &notes).await;
     let (other, registry) = (pool.clone(), Registry::default().with::<Wait>(notes.clone()));
@@ -172,7 +172,7 @@ async fn a_job_that_is_not_stopped_yet_is_not_begun_again_by_the_same_server() {
     let (pool, notes) = (store::testing::pool().await, Notes::default());
     let worker = running(&pool, Leases::start(&pool).unwrap(), &notes).await;
     assert!(fact(&pool, "update jobs set lease_until = now() returning true").await);
-    // The worker looks for work again.
+    // The worker leases jobs again.
     let next = Wait(Uuid::now_v7());
     enqueue(&mut pool.acquire().await.unwrap(), &next).await.unwrap();
     notes.wait_for(&["begun", "begun"]).await;
@@ -190,7 +190,7 @@ async fn a_server_that_starts_takes_over_its_own_jobs_and_not_those_of_another_s
     assert!(!run_next(&pool, &registry).await.unwrap(), "the other server runs it");
     assert!(fact(&pool, "select state = 'running' and attempt = 1 and crashes = 0 from jobs").await);
     assert_eq!(notes.all(), ["begun"]);
-    // Killed and started again.
+    // Killed and restarted.
     drop(worker);
     notes.wait_for(&["begun", "stopped"]).await;
     take_over(&pool, there).await.unwrap();
@@ -203,7 +203,7 @@ async fn a_server_that_starts_takes_over_its_own_jobs_and_not_those_of_another_s
 async fn a_runtime_that_is_blocked_while_it_leases_a_job_keeps_no_other_server_from_leasing_it() {
     let (pool, notes) = (store::testing::pool().await, Notes::default());
     enqueue(&mut pool.acquire().await.unwrap(), &Wait(Uuid::now_v7())).await.unwrap();
-    // Whoever leases has the lock, and waits for the table.
+    // The leasing worker holds the lock, and waits for the table.
     let mut table = pool.begin().await.unwrap();
     sqlx::query("lock table jobs in share mode").execute(&mut *table).await.unwrap();
     let options = pool.connect_options();
@@ -224,7 +224,7 @@ async fn a_runtime_that_is_blocked_while_it_leases_a_job_keeps_no_other_server_f
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 
-    // Its only thread is at work, so it does not hear that it has got the table.
+    // Its only thread is blocked, so it is not notified that it has got the table.
     let (at_work, done) = (Arc::new(std::sync::Barrier::new(2)), Arc::new(AtomicBool::new(false)));
     busy.spawn({
         let (at_work, done) = (at_work.clone(), done.clone());
@@ -245,7 +245,7 @@ async fn a_runtime_that_is_blocked_while_it_leases_a_job_keeps_no_other_server_f
         }
     });
     let begun = begun.await;
-    // Before anything is asserted: a thread that stays at work would keep a failed test from ending.
+    // Before any assertion: a thread that stays blocked would prevent a failed test from ending.
     done.store(true, Ordering::Relaxed);
     assert!(begun.is_ok(), "the job begins on another server");
     next.abort();

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// What the jobs did to the world.
+/// The effects of the jobs.
 #[derive(Clone)]
 struct World {
     pool: PgPool,
@@ -88,7 +88,7 @@ fn row(state: &str, attempt: i32, error: Option<&str>, later: bool) -> Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 enum How {
     Well,
-    /// Fails so often, then goes well.
+    /// Fails this many times, then succeeds.
     AtLast(i32),
     Burnt,
     Panics,
@@ -177,7 +177,7 @@ async fn a_job_is_run_once() {
 }
 
 #[tokio::test]
-async fn what_was_not_committed_is_no_job() {
+async fn an_uncommitted_job_does_not_exist() {
     let w = World::start().await;
     let mut tx = w.pool.begin().await.unwrap();
     assert!(enqueue(&mut tx, &Cook::new(How::Well)).await.unwrap());
@@ -229,7 +229,7 @@ async fn after_the_last_attempt_it_gives_up() {
 }
 
 #[tokio::test]
-async fn what_will_never_work_is_not_tried_again() {
+async fn permanent_failures_are_not_retried() {
     let w = World::start().await;
     for (how, why) in [(How::Burnt, "it is burnt"), (How::Panics, "the job panicked: no pan")] {
         let job = Cook::new(how);
@@ -277,7 +277,7 @@ async fn two_workers_do_not_run_the_same_job() {
 }
 
 #[tokio::test]
-async fn a_worker_takes_up_what_a_dead_one_held_and_what_is_new() {
+async fn a_worker_runs_jobs_of_a_dead_one_and_new_ones() {
     let w = World::start().await;
     let held = Cook::new(How::Well);
     w.enqueue(&held).await;
@@ -328,7 +328,7 @@ impl World {
         self.sql("update jobs set lease_until = now() where state = 'running'").await;
     }
 
-    /// Leases what can be leased and never comes back.
+    /// Leases all due jobs and never releases them.
     async fn lease(&self) -> Vec<Uuid> {
         loop {
             let (before, world) = (self.running().await.len(), self.clone());
@@ -343,7 +343,7 @@ impl World {
         }
     }
 
-    /// What is leased; what a process that is gone had leased is not.
+    /// The leased jobs, without those of processes that have ended.
     async fn running(&self) -> Vec<Uuid> {
         let leased = "select subject from jobs where state = 'running' and lease_until > now()";
         sqlx::query_scalar(leased).fetch_all(&self.pool).await.unwrap()
@@ -393,7 +393,7 @@ async fn one_that_takes_long_holds_up_no_other_that_ran_when_the_server_ended() 
          where state = 'pending'",
     )
     .await;
-    // It is the first to be taken up again, and never comes back.
+    // It is the first to be resumed, and never ends.
     w.sql("update jobs set run_at = run_at - interval '1h' where params->>'how' = 'Hangs'").await;
     let world = w.clone();
     let held = tokio::spawn(async move { world.run().await });
@@ -410,7 +410,7 @@ async fn one_that_takes_long_holds_up_no_other_that_ran_when_the_server_ended() 
 #[tokio::test]
 async fn of_the_jobs_that_ran_when_the_server_ended_half_as_many_run_each_time() {
     let w = World::start().await;
-    // One of them ends the server as soon as it runs; the others take long.
+    // One of them crashes the server as soon as it runs; the others take long.
     let jobs: Vec<Cook> = (0..60).map(|_| Cook::new(How::Hangs)).collect();
     for job in &jobs {
         w.enqueue(job).await;
@@ -429,7 +429,7 @@ async fn of_the_jobs_that_ran_when_the_server_ended_half_as_many_run_each_time()
         assert_eq!(w.lease().await, [poison], "nobody else is due, after {crashes} crashes");
         w.sql("update jobs set run_at = now() - interval '1m' where state = 'pending'").await;
         assert_eq!(w.lease().await.len(), most, "after {crashes} crashes");
-        // What is new is not held up by it.
+        // New jobs are not delayed by it.
         let new = Cook::new(How::Well);
         w.enqueue(&new).await;
         assert!(w.run().await);
@@ -444,7 +444,7 @@ async fn of_the_jobs_that_ran_when_the_server_ended_half_as_many_run_each_time()
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_to_end_blames_no_job_and_leaves_others_alone() {
+async fn a_shutdown_blames_no_job_and_leaves_others_alone() {
     let w = World::start().await;
     let (job, other) = (Cook::new(How::Hangs), Cook::new(How::Hangs));
     let long = || background::Leases::with_duration(&w.pool, std::time::Duration::from_secs(600)).unwrap();

@@ -1,4 +1,4 @@
-//! Progress: bounded, and written at most once a second however often it is reported.
+//! Progress: bounded, and written at most once a second, however often it is reported.
 
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Registry, Steps, enqueue, run_next};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// Reports more often than anybody can look.
+/// Reports more often than it is written.
 #[derive(Serialize, Deserialize)]
 struct Count(Uuid);
 
@@ -24,7 +24,7 @@ impl Job for Count {
         let progress = steps.progress();
         for n in 0..2000 {
             progress.report(Some(f64::from(n) / 1000.0), &format!("{n} {}", "x".repeat(1000)));
-            // Whoever writes has its turn.
+            // Lets the writer run.
             sqlx::query("select 1").execute(pool).await?;
         }
         Ok(())
@@ -59,6 +59,6 @@ async fn what_is_reported_often_is_written_now_and_then_and_in_the_end() {
             .fetch_one(&pool)
             .await
             .unwrap();
-    // One for each second that began, and one in the end.
+    // One per second, and one at the end.
     assert!(writes as f64 <= seconds + 2.0, "{writes} writes in {seconds} s");
 }

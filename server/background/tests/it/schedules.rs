@@ -38,7 +38,7 @@ fn time(text: &str) -> DateTime<Utc> {
 }
 
 fn bell(name: &'static str, cron: &'static str, zone: &'static str) -> Schedule {
-    // Each has a bell of its own.
+    // Each has its own bell.
     let subject = Uuid::from_u128(name.bytes().fold(0, |id, b| id << 8 | u128::from(b)));
     Schedule::new(name, "Rings a bell.", (cron, zone), &Ring(subject)).unwrap()
 }
@@ -69,7 +69,7 @@ async fn a_time_is_taken_once_by_two_servers_with_clocks_of_their_own() {
     let start = time("2026-12-01T09:30:00Z");
     tokio::try_join!(write_schedules(&one, &all, start), write_schedules(&other, &all, start)).unwrap();
     for hour in 0..5 {
-        // The second one's clock is ahead.
+        // The clock of the second one is ahead.
         let now = time("2026-12-01T10:00:01Z") + chrono::Duration::hours(hour);
         let ahead = now + chrono::Duration::seconds(20);
         let looks = (0..4).map(|n| if n % 2 == 0 { tick(&one, now) } else { tick(&other, ahead) });
@@ -94,7 +94,7 @@ async fn times_that_passed_while_nobody_was_there_are_made_up_for_once() {
     let all = [bell("daily", "30 4 * * *", "Europe/Berlin")];
     write_schedules(&pool, &all, time("2026-12-01T00:00:00Z")).await.unwrap();
     assert_eq!(next(&pool, "daily").await, time("2026-12-01T03:30:00Z"));
-    // The server is away for three days, and knows of it although it writes its schedules anew.
+    // The server is down for three days, and detects that although it rewrites its schedules.
     let back = time("2026-12-04T12:00:00Z");
     write_schedules(&pool, &all, back).await.unwrap();
     assert_eq!(tick(&pool, back).await.unwrap(), ["daily"]);
@@ -140,7 +140,7 @@ async fn schedules_are_those_of_the_program() {
     write_schedules(&pool, &[bell("stays", "0 * * * *", "UTC")], now).await.unwrap();
     let names: Vec<String> = sqlx::query_scalar("select name from schedules").fetch_all(&pool).await.unwrap();
     assert_eq!((names, next(&pool, "stays").await), (vec!["stays".to_owned()], before));
-    // With other times it has another next one.
+    // With a different expression, its next time changes.
     write_schedules(&pool, &[bell("stays", "0 4 * * *", "Asia/Tokyo")], now).await.unwrap();
     assert_eq!(next(&pool, "stays").await, time("2026-12-01T19:00:00Z"));
 }
@@ -157,7 +157,7 @@ async fn a_schedule_is_run_now_unless_its_job_is_unfinished() {
         begun
     };
     assert_eq!(begin("nightly").await, None);
-    // All at once: one job.
+    // Concurrently: one job.
     let all = futures::future::join_all((0..8).map(|_| begin("daily"))).await;
     let new: Vec<JobId> =
         all.iter().filter_map(|begun| if let Some(Enqueued::New(job)) = begun { Some(*job) } else { None }).collect();
@@ -174,7 +174,7 @@ async fn a_schedule_that_is_not_understood_holds_up_no_other() {
     let pool = store::testing::pool().await;
     let now = time("2026-12-01T09:30:00Z");
     write_schedules(&pool, &[bell("odd", "0 * * * *", "UTC"), bell("good", "0 * * * *", "UTC")], now).await.unwrap();
-    // As of a version that knows other zones.
+    // As written by a version that knows other zones.
     sqlx::query("update schedules set zone = 'Mars/Olympus' where name = 'odd'").execute(&pool).await.unwrap();
     let mut begun = tick(&pool, time("2026-12-01T10:00:00Z")).await.unwrap();
     begun.sort();

@@ -1,4 +1,4 @@
-//! Later, and waiting: neither holds a worker, and neither is lost when the server dies.
+//! Delayed and waiting jobs: neither hold a worker, nor are lost when the server dies.
 
 use std::{
     sync::{Arc, Mutex},
@@ -15,17 +15,17 @@ use uuid::Uuid;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// Who is at sea, and what was done.
+/// The ships at sea, and the completed work.
 #[derive(Clone)]
 struct Harbour {
     pool: PgPool,
     has_arrived: Arc<Mutex<bool>>,
     did: Arc<Mutex<Vec<&'static str>>>,
-    /// The tide comes in between looking and waiting.
+    /// The tide comes in between the check and the wait.
     is_woken_meanwhile: bool,
 }
 
-/// Unloads a ship once it is there.
+/// Unloads a ship once it has arrived.
 #[derive(Serialize, Deserialize)]
 struct Unload(Uuid);
 
@@ -96,7 +96,7 @@ impl Harbour {
         std::mem::take(&mut self.did.lock().unwrap())
     }
 
-    /// State, attempt, what it waits for, and whether it is due.
+    /// State, attempt, reason of the wait, and whether it is due.
     async fn row(&self, job: &Unload) -> (String, i32, Option<String>, bool) {
         sqlx::query_as("select state, attempt, waits_for, run_at <= now() from jobs where subject = $1")
             .bind(job.0)
@@ -122,7 +122,7 @@ fn row(state: &str, attempt: i32, waits_for: Option<&str>, is_due: bool) -> (Str
 async fn what_waits_is_put_back_with_its_steps_and_its_attempts() {
     let h = Harbour::start().await;
     let job = h.enqueue().await;
-    // More often than it may be attempted.
+    // More often than the maximum number of attempts.
     for n in 0..5 {
         assert!(h.run().await);
         assert_eq!(h.row(&job).await, row("pending", 0, Some("the ship"), false));
@@ -159,7 +159,7 @@ async fn who_is_woken_between_looking_and_waiting_looks_again() {
 }
 
 #[tokio::test]
-async fn to_wake_what_does_not_wait_changes_nothing() {
+async fn waking_a_job_that_does_not_wait_changes_nothing() {
     let h = Harbour::start().await;
     let nobody = Unload(Uuid::now_v7());
     h.wake(&nobody).await;
@@ -173,7 +173,7 @@ async fn to_wake_what_does_not_wait_changes_nothing() {
 }
 
 #[tokio::test]
-async fn one_worker_runs_others_while_a_hundred_wait_and_is_told_when_they_go_on() {
+async fn one_worker_runs_others_while_a_hundred_wait_and_is_woken() {
     let h = Harbour::start().await;
     let waiting: Vec<Unload> = {
         let mut all = Vec::new();
@@ -207,7 +207,7 @@ async fn a_wait_survives_the_server() {
     background::requeue_all(&h.pool, &background::Leases::start(&h.pool).unwrap()).await.unwrap();
     background::take_over(&h.pool, ServerId::now_v7()).await.unwrap();
     assert_eq!(h.row(&job).await, row("pending", 0, Some("the ship"), false));
-    // A server that dies while the job looks again.
+    // A server that dies while the job checks again.
     h.wake(&job).await;
     sqlx::query(
         "update jobs set state = 'running', attempt = attempt + 1, waits_for = null, lease = gen_random_uuid(),

@@ -67,7 +67,7 @@ pub fn read(base: &Base) -> Known {
 
 fn write(base: &Base, seq: i64, hash: &[u8], since: i64) -> Result<()> {
     let mut anchor = Anchor { seq, hash: hex::encode(hash), at: Utc::now(), since, mac: String::new() };
-    // In the form that the previous version verifies too, as `secrets/legacy.rs` explains.
+    // In the form that the previous version can verify too, as `secrets/legacy.rs` explains.
     anchor.mac = hex::encode(base.secrets().legacy_mac(PURPOSE, content(&anchor).as_bytes()));
     let text = serde_json::to_string(&anchor).map_err(anyhow::Error::new)?;
     secrets::write_private(&base.settings().audit_anchor, &format!("{text}\n"))?;

@@ -27,7 +27,7 @@ pub(crate) async fn append(secrets: &Secrets, tx: &mut PgConnection, events: Vec
     store::events::event_seal_update(tx, seq, &seal, at).await.context("seal the audit log")
 }
 
-/// The last event. If that is not the sealed one, the next event does not fit to it either, so that the break remains
+/// The last event. If it is not the sealed one, the next event does not link to it either, so that the break remains
 /// visible instead of being sealed over.
 async fn head(secrets: &Secrets, tx: &mut PgConnection) -> sqlx::Result<(i64, Vec<u8>)> {
     let (seq, hash) = store::events::event_head(&mut *tx).await?;
@@ -44,7 +44,7 @@ const PURPOSE: &str = "audit log";
 /// The seal of the newest event: a keyed hash. Since each hash includes the one before, it covers the whole log. Someone
 /// with write access to the database can compute hashes, but not this.
 pub(crate) fn seal(secrets: &Secrets, seq: i64, hash: &[u8]) -> Vec<u8> {
-    // In the form that the previous version verifies too, as `secrets/legacy.rs` explains.
+    // In the form that the previous version can verify too, as `secrets/legacy.rs` explains.
     secrets.legacy_mac(PURPOSE, &sealed(seq, hash))
 }
 
@@ -61,8 +61,8 @@ pub(crate) fn micros(at: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
 }
 
-/// The version of new events. A change of what their hash covers takes another one: the hashes of earlier events still
-/// have to be verified.
+/// The version of new events. Changing what their hash covers requires a new version: the hashes of earlier events
+/// still have to be verified.
 pub(crate) const VERSION: i16 = 2;
 
 /// The hash of an event, over the fields of its version; `None` if this cannot be an event as it was written.
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(hash(row).map(hex::encode).as_deref(), Some(expected), "{row:?}");
     }
 
-    /// As the first version has computed them; databases hold such hashes.
+    /// As computed by the first version; databases contain such hashes.
     #[test]
     fn the_hash_of_each_version_stays_the_same() {
         let first = "f34e731a6fdc3e38848f34b0f39ab052d1fed0cbc2a83ed7e741693fc1ec85e9";

@@ -1,16 +1,16 @@
-//! Limits the size of events. They are stored forever and read again in lists, so that large changes must not fill
-//! them: whatever is too long is cut and marked.
+//! Limits the size of events. They are stored forever and read again in lists, so large changes must not bloat them:
+//! whatever is too long is truncated and marked.
 
 use serde_json::{Map, Value};
 
-/// Characters of a summary, and of a subject.
+/// The maximum length of a summary, and of a subject, in characters.
 const MOST_SUMMARY: usize = 1000;
-/// Bytes of the data, as JSON.
+/// The maximum size of the data as JSON, in bytes.
 const MOST_DATA: usize = 16 << 10;
-/// Set in data that was cut.
+/// Set in data that was truncated.
 const MARKER: &str = "truncated";
 
-/// A summary, cut to its limit.
+/// A summary, truncated to its limit.
 pub(crate) fn text(text: String) -> String {
     match text.char_indices().nth(MOST_SUMMARY) {
         Some(_) => text.chars().take(MOST_SUMMARY - 1).chain(['…']).collect(),
@@ -18,8 +18,8 @@ pub(crate) fn text(text: String) -> String {
     }
 }
 
-/// Data, cut to its limit. Small fields are kept in full, since they say what was changed; long lists and texts are
-/// reduced to their beginning.
+/// Data, truncated to its limit. Small fields are kept in full, since they say what was changed; long lists and texts
+/// are reduced to their beginning.
 pub(crate) fn data(data: Value) -> Value {
     if length(&data) <= MOST_DATA {
         return data;
@@ -38,7 +38,7 @@ fn length(value: &Value) -> usize {
     value.to_string().len()
 }
 
-/// As much of `value` as fits into `left` bytes, which is reduced by what it takes; `None` if nothing fits.
+/// As much of `value` as fits into `left` bytes, which is reduced by the size used; `None` if nothing fits.
 fn beginning(value: Value, left: &mut usize) -> Option<Value> {
     let whole = length(&value) + 1;
     if whole <= *left {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_cut_and_says_so() {
+    fn long_values_are_truncated_and_marked() {
         assert_eq!(text("é".repeat(1001)), "é".repeat(999) + "…");
         let names: Vec<String> = (0..1000).map(|n| format!("{n}{}", "x".repeat(250))).collect();
         let odd = "\u{1}\"\\é".repeat(1 << 20);

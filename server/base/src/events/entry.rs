@@ -63,7 +63,7 @@ impl From<Originator> for EventActor {
     }
 }
 
-/// The row of an event that is to be appended; texts and data that are too long are cut. See
+/// The row of an event that is to be appended; texts and data that are too long are truncated. See
 /// [`Change::record`](crate::Change::record).
 pub(crate) fn row(who: EventActor, subject: Subject, action: &str, summary: String, data: serde_json::Value) -> Row {
     Row {

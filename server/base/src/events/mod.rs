@@ -13,7 +13,7 @@ use chrono::Utc;
 pub use self::entry::{EventActor, Originator};
 use crate::{Base, Result, Subject, SubjectKind};
 
-/// Seals a log from before there were seals, and records that in it.
+/// Seals a log that predates seals, and records that in it.
 pub async fn seal_first(base: &Base) -> Result<()> {
     let mut tx = base.change(EventActor::platform(), Subject::named(SubjectKind::AuditLog, "audit log")).await?;
     let (seq, hash) = store::events::event_head(&mut tx).await?;

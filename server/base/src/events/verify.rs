@@ -16,7 +16,7 @@ fn broken(events: i64, at: i64, what: &str) -> EventVerdict {
 
 /// Reads the whole chain and finds the first broken link; then compares it with the anchor.
 pub async fn verify(base: &Base) -> Result<EventVerdict> {
-    // Read first, since log and anchor may grow meanwhile.
+    // Read first, since the log and the anchor may grow meanwhile.
     let known = anchor::read(base);
     let anchored = match &known {
         Known::Anchor(anchor) => Some(anchor),

@@ -1,4 +1,4 @@
-//! The same files make the same slug, and slugs come out as they went in.
+//! The same files produce the same slug, and unpacking restores them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};
@@ -29,7 +29,7 @@ fn tree(dir: &Path, order: &[&str]) {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         File::open(dir).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
     }
-    // Links have times of their own.
+    // Links have their own times.
     let status = std::process::Command::new("touch").args(["-h", "-d", "@1700000000"]).arg(dir.join("link")).status();
     assert!(status.unwrap().success());
 }
@@ -59,7 +59,7 @@ fn a_slug_that_is_too_large_is_refused() {
     assert_eq!(why, "the slug is larger than 0 MB compressed");
 }
 
-/// Why the tree that `make` fills is no slug.
+/// Why the tree created by `make` cannot be packed.
 fn unfit(make: impl FnOnce(&Path)) -> String {
     let dir = tempfile::tempdir().unwrap();
     let from = dir.path().join("tree");
@@ -75,13 +75,13 @@ fn unfit(make: impl FnOnce(&Path)) -> String {
 }
 
 #[test]
-fn a_tree_that_no_slug_can_hold_is_told() {
+fn a_tree_too_large_for_a_slug_is_reported() {
     let holes = |path: &Path| File::create(path.join("holes")).unwrap().set_len(1 << 40).unwrap();
     assert_eq!(unfit(holes), "the app's files are larger than 8192 MB");
     let small_holes = |path: &Path| File::create(path.join("holes")).unwrap().set_len((1 << 30) + 1).unwrap();
     assert_eq!(unfit(small_holes), "the app's files are larger than 1024 MB");
     let deep = |path: &Path| {
-        // Deeper than a path can say.
+        // Deeper than a path can express.
         let mut here = path.to_owned();
         for _ in 0..100 {
             here.push("d".repeat(10));
@@ -97,7 +97,8 @@ fn a_tree_that_no_slug_can_hold_is_told() {
     assert_eq!(unfit(deep), "there are more than 200 nested directories");
 }
 
-/// What packing within `most` says, and what unpacking within it says of a slug that was packed without bounds.
+/// The result of packing within `most`, and of unpacking, within the same limits, a slug that was packed without
+/// limits.
 fn both(most: &Most, make: impl FnOnce(&Path)) -> [Result<(), String>; 2] {
     let dir = tempfile::tempdir().unwrap();
     let (from, slug) = (dir.path().join("tree"), dir.path().join("slug"));
@@ -116,7 +117,7 @@ fn both(most: &Most, make: impl FnOnce(&Path)) -> [Result<(), String>; 2] {
 }
 
 #[test]
-fn what_is_packed_is_what_is_unpacked() {
+fn packing_and_unpacking_have_the_same_limits() {
     let most = || Most { packed: 1 << 30, unpacked: 1000, bounds: Bounds { depth: 4, path: 40, entries: 6 } };
     let write = |path: &Path, name: &str, size: usize| fs::write(path.join(name), "x".repeat(size)).unwrap();
     let deep = |levels: usize| move |path: &Path| fs::create_dir_all(path.join(vec!["d"; levels].join("/"))).unwrap();
@@ -175,7 +176,7 @@ async fn an_app_that_is_as_deep_and_long_as_may_be_comes_out() {
 }
 
 #[test]
-fn a_file_that_shrinks_while_it_is_read_is_told() {
+fn a_file_that_shrinks_while_it_is_read_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, "short").unwrap();
@@ -215,7 +216,7 @@ async fn what_goes_in_comes_out() {
         let meta = into.join(path).symlink_metadata().unwrap();
         assert_eq!((meta.uid(), meta.gid()), (uid, uid), "{path}");
     }
-    // Again: there is one already.
+    // Again, although it already exists.
     crate::unpack(&workers, &file, &into, uid).await.unwrap();
     assert_eq!(fs::read_dir(dir.path().join("app")).unwrap().count(), 1);
 }

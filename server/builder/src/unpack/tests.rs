@@ -1,4 +1,4 @@
-//! Archives that mean harm, and archives of all usual kinds.
+//! Malicious archives, and archives of all usual kinds.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -26,7 +26,7 @@ fn archive(items: &[Item]) -> Vec<u8> {
         header.set_entry_type(*kind);
         header.set_mode(0o777);
         header.set_size(if is_link { 0 } else { content.len() as u64 });
-        // The library refuses to write what is under test, so the bytes are set.
+        // The library refuses to write such entries, so the bytes are set directly.
         header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
         if is_link {
             header.as_mut_bytes()[157..157 + content.len()].copy_from_slice(content.as_bytes());
@@ -162,7 +162,7 @@ async fn sources_of_all_kinds() {
 }
 
 #[tokio::test]
-async fn what_is_no_source_is_the_apps_fault() {
+async fn an_invalid_source_is_an_error_of_the_app() {
     let whole = gzip(&archive(&[(Regular, "a", &"x".repeat(100_000))]));
     for bytes in [&b""[..], b"hello", &[0x1f, 0x8b, 1, 2, 3], &whole[..whole.len() / 2], &[0; 1024]] {
         let (dir, done) = source(bytes).await;
@@ -172,7 +172,7 @@ async fn what_is_no_source_is_the_apps_fault() {
     }
 }
 
-/// One entry byte by byte: kind, path, and a content that need not be as long as it says.
+/// An entry as raw bytes: kind, path, and a content whose length may differ from the declared one.
 fn entry(kind: u8, path: &[u8], size: u64, content: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.set_entry_type(EntryType::new(kind));
@@ -196,7 +196,7 @@ fn pax(records: &[(&str, &[u8])]) -> Vec<u8> {
     entry(b'x', b"pax", text.len() as u64, &text)
 }
 
-/// Extracts the bytes of a slug; what is unpacked beyond `limit` bytes and 64 MB is too much.
+/// Extracts the bytes of a slug, with a limit of `limit` bytes and 64 MB for the unpacked data.
 fn extracted(bytes: &[u8], limit: u64) -> (TempDir, Result<bool>) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("slug"), bytes).unwrap();
@@ -204,7 +204,7 @@ fn extracted(bytes: &[u8], limit: u64) -> (TempDir, Result<bool>) {
     let file = || File::open(dir.path().join("slug")).unwrap();
     let tree = NewTree::new(Dir::open(&dir.path().join("out")).unwrap(), Some(200_001));
     let done = extract(file(), tree, Root::App, limit, Bounds::APP);
-    // What is checked at an upload is what is refused later.
+    // The check of an upload rejects exactly what unpacking rejects.
     let message = |done: &Result<bool>| done.as_ref().map_err(|e| e.to_string()).copied();
     let checked = extract(file(), Checklist::default(), Root::App, limit, Bounds::APP);
     assert_eq!(message(&checked), message(&done));
@@ -216,7 +216,7 @@ fn refusal(bytes: &[u8], limit: u64) -> String {
     done.unwrap_err().downcast::<Refused>().expect("the archive's fault").to_string()
 }
 
-/// `content` and then `zeros` zeros, as zstd packs them: hardly larger than the content.
+/// `content` and then `zeros` zeros, compressed with zstd: hardly larger than the content.
 fn with_zeros(content: &[u8], zeros: u64) -> Vec<u8> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.write_all(content).unwrap();
@@ -234,7 +234,7 @@ fn extensions_are_not_read_whole() {
 
 #[test]
 fn what_is_passed_over_counts() {
-    // A device, another kind, a file outside of what is wanted: none is written, all are unpacked.
+    // A device, another kind, a file outside the expected root: none is written, but all are decompressed.
     for kind in *b"3Z" {
         let bomb = with_zeros(&entry(kind, b"app/zeros", 80 << 20, b""), 80 << 20);
         assert_eq!(refusal(&bomb, 1), "it contains more than 0 MB");
@@ -309,7 +309,7 @@ async fn wait_until_free(disk: &Path, bytes: u64) {
 }
 
 #[tokio::test]
-async fn what_the_machine_has_no_room_for_is_not_unpacked() {
+async fn an_archive_that_exceeds_the_disk_is_not_unpacked() {
     let dir = tempfile::tempdir().unwrap();
     let (disk, file) = (dir.path().join("disk"), dir.path().join("slug.tar"));
     fs::create_dir(&disk).unwrap();
@@ -319,7 +319,7 @@ async fn what_the_machine_has_no_room_for_is_not_unpacked() {
     let mut done = Vec::new();
     for megabytes in [100, 1] {
         fs::write(&file, archive(&[(Regular, "./app/big", &"x".repeat(megabytes << 20))])).unwrap();
-        // What a worker that was killed had open is free when its process is gone.
+        // Files that a killed worker had open are released when its process is gone.
         wait_until_free(&disk, 290 << 20).await;
         let unpacked = unpack(&workers(), &file, &disk.join("out/slug"), 200_001).await;
         done.push((unpacked.map_err(|err| err.to_string()), fs::read_dir(disk.join("out")).unwrap().count()));

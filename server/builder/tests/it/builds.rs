@@ -1,4 +1,4 @@
-//! Apps that build, and run.
+//! Apps that are built and run.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Builds that fail, are cancelled, or mean harm.
+//! Builds that fail, are cancelled, or are malicious.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -74,7 +74,7 @@ async fn a_buildpack_of_the_machine_is_for_administrators() {
     let (dir, mut host) = host_with("echo never");
     host.request.may_use_host = false;
     host.build().await.says("which only administrators can use").why();
-    // Nor is it told whether a folder is there.
+    // Nor does the error reveal whether a folder exists.
     host.request.buildpacks = vec!["file:///root/not-there".into()];
     host.build().await.says("which only administrators can use").why();
     host.request.buildpacks = vec![format!("file://{}", dir.path().display())];
@@ -109,7 +109,7 @@ async fn a_build_that_takes_too_long() {
 async fn a_build_after_a_crash_of_the_platform() {
     let (_dir, host) = host_with("[ ! -e half ] || echo again; touch half $2/begun; sleep 2; touch whole");
     tokio::select! {
-        // As if the platform died in the middle: from here on nobody polls this.
+        // As if the platform died in the middle: from here on this is not polled.
         built = host.build_again() => panic!("it ended too early for this test: {}", built.output),
         () = wait_for("begun", host.caches()) => {}
     }

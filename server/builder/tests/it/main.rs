@@ -1,7 +1,7 @@
 //! Real buildpacks on real apps, in real dynos.
 //!
-//! They need root, as the platform does; the ones for Node.js, Python and Rust load small packages
-//! from their registries.
+//! They need root, as the platform does; the ones for Node.js, Python and Rust download small packages from their
+//! registries.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! A host with one app: what every test of builds starts from.
+//! A host with one app: the starting point of every build test.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// A platform's data directory, a driver, and the request that is to be built.
+/// A platform's data directory, a driver, and the build request.
 pub struct Host {
     pub driver: Arc<dyn Driver>,
     pub config: Config,
@@ -28,7 +28,7 @@ pub struct Host {
     data: TempDir,
 }
 
-/// What came of a build.
+/// The outcome of a build.
 pub struct Built {
     pub result: Result<Slug, Error>,
     pub output: String,
@@ -40,7 +40,7 @@ impl Built {
         self.result.unwrap_or_else(|e| panic!("{e}\n{output}"))
     }
 
-    /// Why it failed, by its own fault.
+    /// The reason of the failure, which must be an error of the app.
     pub fn why(&self) -> &str {
         match &self.result {
             Err(Error::Failed { why }) => why,
@@ -119,7 +119,7 @@ impl Host {
         built
     }
 
-    /// Where the cache may be while a build runs, whatever its number.
+    /// The possible locations of the cache while a build runs.
     pub fn caches(&self) -> impl Fn() -> Vec<PathBuf> + 'static {
         let (tmp, cache) = (self.config.tmp.clone(), self.request.cache.clone());
         move || {
@@ -269,12 +269,12 @@ impl Supply for Npm {
 }
 
 fn driver(data: &Path) -> Arc<dyn Driver> {
-    // Where tests run, registries may be mirrored in a network of documentation.
+    // In test environments, registries may be mirrored in a network for documentation.
     let open = vec!["203.0.113.0/24".parse().unwrap()];
     Arc::new(dyno::ProcessDriver::new(data, &dyno::Host { open, ..dyno::Host::default() }).unwrap())
 }
 
-/// A host whose app has a buildpack of its own, of which only `bin/compile` matters.
+/// A host whose app has a custom buildpack with this `bin/compile`.
 pub fn host_with(compile: &str) -> (tempfile::TempDir, Host) {
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -29,7 +29,7 @@ use crate::{Builds, addresses, git, slugs};
 #[derive(Serialize, Deserialize)]
 enum Built {
     Slug(SlugId),
-    /// The app's fault: the build failed, not the platform.
+    /// An error of the app: the build failed, not the platform.
     Failed(String),
     Cancelled,
 }
@@ -104,8 +104,8 @@ impl Job for Run {
 }
 
 impl Run {
-    /// Whether the branch has moved while the build waited, by a push that this one did not know of. If the branch is
-    /// already at the commit, this is the rest of an interrupted build.
+    /// Whether a concurrent push has moved the branch while the build waited. If the branch is already at the commit,
+    /// this is the rest of an interrupted build.
     async fn is_stale(&self, builds: &Builds, build: &Row) -> anyhow::Result<bool> {
         let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) else {
             return Ok(false);
@@ -191,8 +191,8 @@ impl Run {
         outcome
     }
 
-    /// Writes lines of output to the file that is streamed, up to its limit. Then it closes the channel: the build goes
-    /// on, and the rest of its output is deleted unread.
+    /// Writes lines of output to the file that is streamed, up to its limit. Then it closes the channel: the build
+    /// continues, and the rest of its output is discarded.
     async fn write(
         &self,
         builds: &Builds,
@@ -234,7 +234,7 @@ impl Run {
             created_at: now,
             updated_at: now,
         };
-        // Whatever takes long comes before the transaction, which finds the archive in place.
+        // Slow work is done before the transaction, which finds the archive in place.
         builds.slug_files().put(&made.checksum, &made.file).await?;
         let mut tx = builds.db().begin().await?;
         archives::keep(builds, &mut tx, &made.checksum, &made.file).await?;
@@ -309,7 +309,7 @@ impl Run {
     }
 
     async fn end(&self, builds: &Builds, build: &Row, why: &str) -> Result<(), Failure> {
-        // What a killed server had started. If it cannot be removed now, `Strays` retries.
+        // Leftovers of a killed server. If they cannot be removed now, `Strays` retries.
         if build.started_at.is_some()
             && let Err(err) = super::clear(builds, self.build).await
         {

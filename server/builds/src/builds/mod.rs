@@ -1,4 +1,4 @@
-//! Builds: source becomes a slug, and the slug a release. One queue for pushes and for the API.
+//! Builds: they turn source into a slug, and the slug into a release. Pushes and the API share one queue.
 
 mod job;
 mod launch;
@@ -39,7 +39,7 @@ pub(crate) async fn create(builds: &Builds, tx: &mut sqlx::PgConnection, new: &s
         source_sealed: kept.source_sealed,
         ..new.clone()
     };
-    // Nothing cancels builds of an app that is being destroyed after its destruction has.
+    // After the destruction of an app has cancelled its builds, nothing would cancel a new one.
     if !store::apps::app_lock(&mut *tx, new.app).await? {
         return Err(Error::no_app());
     }
@@ -57,7 +57,7 @@ fn config(builds: &Builds) -> builder::Config {
     config
 }
 
-/// The builds that have left something on disk, whether they still run or not.
+/// The builds with files on disk, whether or not they are running.
 pub(crate) async fn left(builds: &Builds) -> anyhow::Result<BTreeSet<BuildId>> {
     let config = config(builds);
     let left = tokio::task::spawn_blocking(move || {
@@ -68,7 +68,7 @@ pub(crate) async fn left(builds: &Builds) -> anyhow::Result<BTreeSet<BuildId>> {
     left.await.context("list the leftovers of builds")?.context("list the leftovers of builds")
 }
 
-/// Ends a build in any state, and removes everything that it has on disk except its output. Must not be called while a
+/// Ends a build in any state, and removes all its files except its output. Must not be called while a
 /// job runs it.
 pub(crate) async fn abandon(builds: &Builds, build: BuildId) -> anyhow::Result<()> {
     clear(builds, build).await?;
@@ -81,7 +81,7 @@ async fn clear(builds: &Builds, build: BuildId) -> anyhow::Result<()> {
     source::clear(builds, build).await
 }
 
-/// The build as the caller gets it in responses.
+/// The build as it appears in responses to the caller.
 pub fn shown_to(actor: &Actor, row: &Row, app: &App) -> api::builds::Build {
     shown(row, source_url(row, actor, app), &actor.links())
 }

@@ -26,7 +26,8 @@ pub(super) async fn start(builds: &Builds, tx: &mut sqlx::PgConnection) -> sqlx:
     queue(builds).start(tx).await
 }
 
-/// Starts the builds whose turn it is, ends cancelled ones, and tells the others their position in the queue.
+/// Starts the builds whose turn it is, ends cancelled ones, and writes their position in the queue to the output of the
+/// others.
 pub(crate) struct Queue {
     builds: Builds,
     /// The last message to each build: its position.

@@ -1,5 +1,5 @@
-//! The result of a build as one JSON object, for old clients. It is written while it is read, since each line of the
-//! output becomes an object that is many times its size.
+//! The result of a build as one JSON object, for old clients. It is streamed, since each line of the output becomes an
+//! object many times its size.
 
 use std::{io::SeekFrom, path::Path};
 
@@ -12,11 +12,11 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _, Take},
 };
 
-/// How much of an output's end is in a result, in bytes.
+/// The maximum length of the end of an output that is in a result, in bytes.
 const MOST: u64 = 4 << 20;
 /// Bytes read at once: in the worst case a chunk of the response is this many empty lines.
 const CHUNK: usize = 8 << 10;
-/// Longer lines are cut into several, in bytes. Those of builds are shorter.
+/// Lines longer than this, in bytes, are split. Those of builds are shorter.
 const MOST_LINE: usize = 64 << 10;
 
 /// A result that is being written.

@@ -3,7 +3,7 @@
 use api::ids::BuildId;
 use serde::{Deserialize, Serialize};
 
-/// Takes a build from the queue to its release.
+/// Runs a build, from its start to its release.
 #[derive(Serialize, Deserialize)]
 pub struct Run {
     pub build: BuildId,

@@ -1,4 +1,4 @@
-//! Gets a build's source to disk: a commit of the app's repository, or an archive.
+//! Writes a build's source to disk: a commit of the app's repository, or an archive.
 
 use std::{
     collections::BTreeSet,

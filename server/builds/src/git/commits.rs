@@ -19,7 +19,7 @@ pub(crate) async fn commits(
         return Ok(known);
     }
     let _place = builds.git().questions().take(payer).await?;
-    // The request ahead in the queue may have had the same question.
+    // The previous request in the queue may have computed the same history.
     if let Some(known) = histories.known(&between) {
         return Ok(known);
     }

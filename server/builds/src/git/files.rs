@@ -1,4 +1,4 @@
-//! Builds a commit of files that nobody pushed: the first one of an app, from a sample.
+//! Builds a commit that was created from files instead of pushed: the first one of an app, from a sample.
 
 use api::ids::BuildId;
 use base::{Error, Result};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use api::ids::AppId;
 use base::recent::Recent;
 
-/// Histories that are cached at least, each of about 100 commits at most.
+/// The minimum number of cached histories, each of about 100 commits at most.
 const REMEMBERED: usize = 200;
 
 /// A query: the app, from one commit to another, and the maximum number of commits.

@@ -113,7 +113,7 @@ pub async fn info_refs(
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    // Before anything else: the rest measures the repository, and starts git.
+    // First, because the rest measures the repository and starts git.
     let client_slot = match guest.client_slot(&builds).await {
         Ok((client_slot, _)) => client_slot,
         Err(err) => return Ok(error_response(err)),
@@ -135,7 +135,7 @@ fn protocol(headers: &HeaderMap) -> Option<&str> {
     headers.get("git-protocol").and_then(|v| v.to_str().ok())
 }
 
-/// What a client transfers after it was sent the refs.
+/// The kind of transfer that follows the refs.
 #[derive(Clone, Copy)]
 enum Transfer {
     Clone,
@@ -166,7 +166,7 @@ impl Transfer {
         })
     }
 
-    /// Like [`Transfer::refused`], because of an error for the user; other errors are no response of git.
+    /// Like [`Transfer::refused`], for errors that are shown to the user; other errors are not sent in git's protocol.
     fn failed(self, err: Error, refs: Vec<Vec<u8>>) -> Response {
         match words(err) {
             Ok(err) => self.refused(&Refusal { why: err.message, refs }),

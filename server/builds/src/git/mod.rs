@@ -1,7 +1,7 @@
-//! git over smart HTTP: who may clone and push, and what a push does.
+//! git over smart HTTP: authorization of clones and pushes, and deployment of pushes.
 //!
-//! The crate `repositories` reads and writes repositories. This module decides who may do so and how much space there
-//! is, and turns a push into a build.
+//! The crate `repositories` reads and writes repositories. This module authorizes that, determines the available space,
+//! and turns a push into a build.
 
 mod commits;
 mod faults;
@@ -22,8 +22,8 @@ pub use self::http::{info_refs, receive_pack, upload_pack};
 pub(crate) use self::{commits::commits, files::deploy_files, handle::Git, housekeeping::clean};
 use crate::Builds;
 
-/// Moves a branch from `old` to `new`; all zeros stand for no commit. A branch that is already at `new` stays, so that
-/// a job can repeat this.
+/// Moves a branch from `old` to `new`; all zeros stand for no commit. Does nothing if the branch is already at `new`,
+/// so that a job can repeat this.
 pub(crate) async fn move_ref(builds: &Builds, app: AppId, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
     builds.git().move_ref(app, name, old, new).await?;
     note_size(builds, app).await
@@ -45,7 +45,7 @@ pub(crate) async fn unless_destroyed<T>(builds: &Builds, app: AppId, outcome: Re
 }
 
 /// Packs a repository, if that is worthwhile. Its size is recorded afterwards: while it is packed, its objects exist
-/// twice, and a push that ended then has recorded that.
+/// twice, and a push that ended meanwhile has recorded that size.
 async fn pack(builds: &Builds, app: AppId) -> anyhow::Result<()> {
     match builds.git().pack(app).await? {
         true => note_size(builds, app).await,

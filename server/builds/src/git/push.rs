@@ -35,7 +35,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Size limit of the hook's request.
 const MOST_QUESTION_BYTES: u64 = 4096;
 
-/// What a push holds.
+/// The resources that a push holds.
 pub(super) struct Held {
     /// Disk space, until all objects are received.
     pub reservation: Reservation,
@@ -62,8 +62,8 @@ pub(super) async fn answer(
         () = lost => {}
         () = serve(builds, app, originator, (&mut hook, &mut client), held) => return,
     }
-    // Whoever kills git tells the client why. Keep the socket open until then, since the hook would report its end as a
-    // restart of the platform.
+    // The code that kills git sends the reason to the client. The socket stays open until then, since the hook would
+    // report its end as a restart of the platform.
     while matches!(hook.read(&mut [0; 64]).await, Ok(1..)) {}
 }
 
@@ -184,12 +184,12 @@ async fn deploy_commit(
         }
     }
     let build = create(builds, app, originator, push, subject).await?;
-    // From here on it waits for the build, which has a queue of its own.
+    // From here on it waits for the build, which has its own queue.
     slot.release();
     let mut guard = Guard { platform: builds.platform().clone(), app: app.id, build: Some(build) };
     follow_build(builds, app, build, client).await?;
     let row = store::builds::build_info(builds.db(), build).await?;
-    // It still runs, and the client has disconnected: the guard cancels it.
+    // The build still runs, but the client has disconnected: the guard cancels it.
     if row.as_ref().is_some_and(|b| b.status.is_pending()) {
         return Ok(Err("the client disconnected".into()));
     }
@@ -207,8 +207,8 @@ async fn deploy_commit(
     Ok(Ok(()))
 }
 
-/// The unfinished build of another push to the same branch. If it fails, this push is next; if it succeeds, it moves
-/// the branch, and this push will be rejected, so its client is warned.
+/// The unfinished build of another push to the same branch. If that build fails, this push is next; if it succeeds, it
+/// moves the branch, and this push will be rejected, so its client is warned.
 async fn under_way(platform: &Platform, app: AppId, name: &str) -> Result<Option<(i32, String)>> {
     Ok(store::builds::build_of_branch(platform.db(), app, name).await?)
 }

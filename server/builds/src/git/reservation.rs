@@ -2,8 +2,8 @@
 //!
 //! The space used by completed pushes is measured on the disk; the space reserved by those in progress is recorded
 //! here, per repository and per owner, so that concurrent pushes cannot exceed a limit together. A push reserves space
-//! in steps, a little ahead of its bytes: a slow one does not block the others. One that lacks space only because of
-//! others waits for them for a while, since they may end without landing, or with less than they had reserved.
+//! in steps, a little ahead of its bytes: a slow one does not block the others. A push that lacks space only because of
+//! others waits for a while, since they may fail or need less than they have reserved.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ const STEP: u64 = 16 << 20;
 const PART: u64 = 8;
 /// The minimum step.
 const LEAST: u64 = 64 << 10;
-/// How long a push waits for space that others have reserved.
+/// How long a push waits for space that other pushes have reserved.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The next reservation of a push with `bytes`, of at most `most`.
@@ -50,8 +50,8 @@ struct Inner {
 }
 
 impl Reservation {
-    /// Reserves a first step for a push to `app` that is charged to `by`. An error that says so if there is no space.
-    /// This may take a while, so the caller should have a slot first.
+    /// Reserves a first step for a push to `app` that is charged to `by`. Fails with a message for the client if there
+    /// is no space. This may take a while, so the caller should have a slot first.
     pub async fn take(builds: &Builds, by: AccountId, app: AppId) -> Result<Self> {
         let (reservations, push) = (builds.git().reservations().clone(), PushId::now_v7());
         let (_tx, owner, free) = measure(builds, (push, by, app)).await?;
@@ -66,7 +66,7 @@ impl Reservation {
         let Inner { reservations, push, .. } = &*self.0;
         let deadline = Instant::now() + PATIENCE;
         let outcome = loop {
-            // Before the attempt, so that nothing is missed that is released during it.
+            // Before the attempt, so that space released during it is not missed.
             let changed = reservations.changed();
             match self.try_more(bytes).await {
                 Ok(false) if !reservations.may_wait(*push) => break Err(crowded()),
@@ -82,8 +82,8 @@ impl Reservation {
         outcome
     }
 
-    /// Like [`Reservation::take_more`], without waiting: whether there was enough space. An error if there is not
-    /// enough even without the others.
+    /// Like [`Reservation::take_more`], without waiting: returns whether there was enough space. Fails if there would
+    /// not be enough even without the other pushes.
     async fn try_more(&self, bytes: u64) -> Result<bool> {
         let Inner { builds, reservations, push, by, app, limit } = &*self.0;
         let (mut tx, _, free) = measure(builds, (*push, *by, *app)).await?;
@@ -97,7 +97,7 @@ impl Reservation {
         Ok(most >= bytes)
     }
 
-    /// The reason why a push of `bytes` is too large, whatever others do.
+    /// The reason why a push of `bytes` is too large, regardless of the other pushes.
     async fn too_large(&self, tx: &mut PgConnection, bytes: u64) -> Error {
         let GitLimits { repository_bytes, push_bytes, .. } = self.0.builds.config().git;
         if bytes > push_bytes {
@@ -111,7 +111,7 @@ impl Reservation {
         }
     }
 
-    /// Releases what was not needed, now that the size of the objects can be measured.
+    /// Releases unneeded space, now that the size of the objects can be measured.
     pub async fn release(self) -> anyhow::Result<()> {
         let noted = note_size(&self.0.builds, self.0.app).await;
         self.0.end();
@@ -174,14 +174,14 @@ fn crowded() -> Error {
 
 /// The space that a push may use, in bytes.
 struct Free {
-    /// Given the other pushes.
+    /// Taking the other pushes into account.
     now: u64,
-    /// Without other pushes, since what they have reserved may be free again later.
+    /// Ignoring the other pushes, since their reservations may be released later.
     limit: u64,
 }
 
 impl Free {
-    /// An error if it is too little for a push to begin.
+    /// Fails if it is too little for a push to begin.
     fn or_crowded(self) -> Result<Self> {
         if self.now == 0 { Err(crowded()) } else { Ok(self) }
     }
@@ -237,7 +237,7 @@ mod tests {
             pushes += 1;
         }
         assert_eq!((pushes, left(ada)), (5, 10));
-        // A single push may have all that there is.
+        // A single push may use all of the space.
         assert_eq!(Reservations::default().left(20, (NEW, bob), |_| true), 20);
     }
 
@@ -252,7 +252,7 @@ mod tests {
             let bytes = next(0, left(*push));
             reservations.all().push(Reserved { push: *push, by: bob, app, owner, bytes, waits: false });
         }
-        // Each brings 12 MB, and the last one of them is always ahead.
+        // Each push sends 12 MB, and the last one is always ahead of the others.
         let mut refused = 0;
         for came in (1..=12u64).map(|came| came << 20) {
             for push in pushes.iter().rev() {
@@ -276,7 +276,7 @@ mod tests {
         let owner = quotas::owner(Some(bob), None);
         let left = |room, push| reservations.left(room, (push, bob), |taken| taken.owner == owner);
         let (whole, mut room, mut landed) = (12 << 20, 30u64 << 20, 0);
-        // What each has sent so far.
+        // The bytes that each push has sent so far.
         let mut pushes: Vec<_> = (1..=5).map(|push| (PushId::from_u128(10 + push), 0u64)).collect();
         for (push, _) in &pushes {
             let bytes = next(0, left(room, *push));
@@ -314,7 +314,7 @@ mod tests {
             reservations.all().push(Reserved { push, by: of, app, owner, bytes: 1, waits: false });
         }
         assert!(reservations.may_wait(new) && reservations.may_wait(other));
-        // It waits, too, so the newer one gives way.
+        // It also waits, so the newer one gives way.
         assert!(reservations.may_wait(old) && !reservations.may_wait(new) && reservations.may_wait(other));
         reservations.stop_waiting(old);
         assert!(reservations.may_wait(new));
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_push_has_what_it_brings_and_a_little_more() {
+    fn a_push_reserves_its_size_and_a_little_more() {
         let reservations = Reservations::default();
         let (ada, bob, push, app) =
             (AccountId::from_u128(1), AccountId::from_u128(2), PushId::from_u128(4), AppId::from_u128(3));
@@ -331,7 +331,7 @@ mod tests {
         reservations.all().push(Reserved { push, by: bob, app, owner, bytes: next(0, room), waits: false });
         let left = |push, by| reservations.left(room, (push, by), |taken| taken.owner == owner);
         assert!(left(NEW, ada) > room * 3 / 4);
-        // What it has counts once: it may go on to the end.
+        // Its reservation counts only once: it can complete.
         assert_eq!(left(push, bob), room);
         let mut steps = 0;
         while reservations.of(push).unwrap() < room {

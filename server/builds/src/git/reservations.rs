@@ -24,7 +24,7 @@ pub(super) struct Reserved {
     pub app: AppId,
     pub owner: Owner,
     pub bytes: u64,
-    /// It lacks space, and waits for others to release some.
+    /// Whether it lacks space, and waits for others to release some.
     pub waits: bool,
 }
 
@@ -37,7 +37,7 @@ impl Reservations {
         self.all().iter().find(|taken| taken.push == push).map(|taken| taken.bytes)
     }
 
-    /// Resolves when a push that waits should look for space again, from this call on.
+    /// Resolves when a waiting push should try again; includes notifications from this call on.
     pub(super) fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }
@@ -55,9 +55,9 @@ impl Reservations {
         self.changed.notify_waiters();
     }
 
-    /// Lets a push that lacks space wait for others to release some; `false` if an older one of the same owner's waits
-    /// for it. Several could wait for one another, each with a part of the space that one of them needs: only the
-    /// oldest waits, and newer ones end.
+    /// Lets a push that lacks space wait for others to release some; `false` if an older one of the same owner is
+    /// waiting. Several waiting pushes could deadlock, each with a part of the space that one of them needs: only the
+    /// oldest waits, and newer ones fail.
     pub(super) fn may_wait(&self, push: PushId) -> bool {
         let mut all = self.all();
         let Some(at) = all.iter().position(|taken| taken.push == push) else { return false };
@@ -71,16 +71,16 @@ impl Reservations {
         true
     }
 
-    /// Notes that a push waits no longer.
+    /// Records that a push is no longer waiting.
     pub(super) fn stop_waiting(&self, push: PushId) {
         if let Some(taken) = self.all().iter_mut().find(|taken| taken.push == push) {
             taken.waits = false;
         }
     }
 
-    /// How much of `room` a push of `by` may have, given the others. Several concurrent pushes of one person leave half
-    /// of it to others, or anyone who may push to one app could keep its owner from pushing to any. This does not apply
-    /// to the first of them, or possibly none could finish.
+    /// How much of `room` a push of `by` can use, given the other pushes. Several concurrent pushes of one person leave
+    /// half of it to others; otherwise anyone who can push to one app could prevent its owner from pushing to any. This
+    /// does not apply to the first of them, since otherwise none might be able to finish.
     pub(super) fn left(&self, room: u64, (push, by): (PushId, AccountId), which: impl Fn(&Reserved) -> bool) -> u64 {
         let other = |taken: &&Reserved| which(taken) && taken.push != push;
         let sum = |all: &mut dyn Iterator<Item = &Reserved>| all.map(|taken| taken.bytes).sum::<u64>();

@@ -1,5 +1,4 @@
-//! What is written where and read from where: in directories that are laid out as version 2 is, and in
-//! the hierarchies that this machine has.
+//! The files that are written and read: in directories with the layout of version 2, and in this machine's hierarchies.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -21,7 +20,7 @@ fn counters_are_found_by_their_whole_name() {
     assert_eq!(field(text, "oom_kill"), 3);
 }
 
-/// Groups in a directory that is laid out as version 2 is.
+/// Groups in a directory with the layout of version 2.
 fn laid_out(mount: &Path, of_dynos: bool) -> Cgroups {
     fs::write(mount.join("cgroup.controllers"), "cpuset cpu io memory pids\n").unwrap();
     let line = format!("30 25 0:26 / {} rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate", mount.display());
@@ -120,12 +119,12 @@ fn a_dyno_of_an_earlier_version_is_found_where_it_is() {
     assert_eq!(cgroups.group("pids", "two").unwrap().1, dir.path().join("wharf/dynos/two"));
 }
 
-/// In the hierarchy of version 2 that this machine has, whichever controllers it has there.
+/// In this machine's hierarchy of version 2, whatever its controllers.
 #[test]
 fn a_real_group_of_version_two_is_entered_and_cleared() {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let Some(mut real) = mounts.lines().filter_map(hierarchy).find(|h| h.v2) else { return };
-    // Neither limits nor counters, but what there is in any case.
+    // Neither limits nor counters, only the files that always exist.
     real.controllers = vec!["freezer".to_owned()];
     let name = format!("wharf-test-{}", std::process::id());
     let cgroups = Cgroups { hierarchies: vec![real.clone()], name, of_dynos: false };
@@ -134,7 +133,7 @@ fn a_real_group_of_version_two_is_entered_and_cleared() {
     let mut sleeper = Command::new("sleep").arg("1000").spawn().unwrap();
     fs::write(door, sleeper.id().to_string()).unwrap();
     assert_eq!(processes(door.parent().unwrap()).unwrap(), [sleeper.id() as i32]);
-    // Reaped beside, because a group cannot go before its last process.
+    // Reaped concurrently, because a group cannot be removed before its last process.
     let reaping = std::thread::spawn(move || sleeper.wait().unwrap());
     cgroups.remove("one").unwrap();
     assert_eq!(reaping.join().unwrap().signal(), Some(libc::SIGKILL));

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::{Cgroups, DYNOS, Hierarchy, limits::limit_memory, number, read};
 use crate::budget::Budget;
 
-/// Disk weight, compared with 100 for everybody else, where the kernel schedules disks.
+/// The disk weight, compared with the default of 100, where the kernel schedules disks.
 const IO_WEIGHT: &str = "50";
 
 /// Sets the limits. A memory limit below the current usage is not set, which is an error; the others are set anyway.

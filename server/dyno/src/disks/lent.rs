@@ -1,6 +1,6 @@
 //! Disks that are mounted on the host temporarily, for builds, which are prepared and read from outside their dyno.
 //!
-//! A disk that is kept for the next build was unmounted properly, or is created anew: without a journal, nothing on it
+//! A disk that is kept for the next build was unmounted properly, or is recreated: without a journal, nothing on it
 //! can be trusted after a crash. An image therefore has its name only while it is not mounted.
 
 use std::fs;
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_another_disks_by_now_holds_nobody_up() {
+    fn a_device_reused_by_another_disk_does_not_block() {
         let dir = tempfile::tempdir().unwrap();
         if missing(dir.path()).is_some() {
             return;

@@ -41,7 +41,7 @@ async fn a_dyno_listens_until_sigterm() {
 }
 
 #[tokio::test]
-async fn a_reaction_is_had_at_the_start() {
+async fn a_reaction_applies_at_the_start() {
     let driver = FakeDriver::new(Path::new("/nonexistent"));
     driver.react(|spec| match spec.name.as_str() {
         "release.1" => Reaction::Exit(3),

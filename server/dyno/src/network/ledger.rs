@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_others_hold_since_it_was_open_to_them_holds_nobody_up() {
+    fn a_lock_held_by_other_users_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let lock = dir.path().join("lock");
         fs::write(&lock, "").unwrap();

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_opens_comes_before_what_is_closed() {
+    fn allowed_networks_precede_closed_ones() {
         let open = ["10.1.0.0/16".parse().unwrap()];
         let table = rules(&open, 262_144).table(true);
         let at = |text: &str| table.find(text).unwrap();

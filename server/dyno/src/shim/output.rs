@@ -15,7 +15,7 @@ use crate::state::StateDir;
 /// Longer lines are cut into pieces of this many bytes.
 const LINE_BYTES: usize = 10_000;
 const SEGMENT_BYTES: u64 = 4 << 20;
-/// Size limit of a spool that nobody reads; the oldest lines are dropped first.
+/// Size limit of a spool without a reader; the oldest lines are dropped first.
 const BACKLOG_BYTES: u64 = 1 << 30;
 
 /// How often the disk is checked, with and without output.

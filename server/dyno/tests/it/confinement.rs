@@ -1,4 +1,4 @@
-//! What a dyno sees and what it may not do.
+//! The view of a dyno, and the operations that it is denied.
 
 use dyno::Bind;
 

@@ -1,4 +1,4 @@
-//! From the start to the end of a dyno, and across restarts of what drives it.
+//! The life of a dyno, from start to end, across restarts of its driver.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -65,7 +65,7 @@ async fn twenty_thousand_lines_arrive_in_order() {
 }
 
 #[tokio::test]
-async fn exit_codes_and_signals_are_told_apart() {
+async fn exit_codes_and_signals_are_distinguished() {
     let world = World::new();
     for (command, code, signal) in [
         ("true", Some(0), None),
@@ -140,7 +140,7 @@ async fn sigterm_reaches_every_process() {
     let exit = world.driver.wait(spec.id).await.unwrap();
     assert_eq!(exit.code, Some(4));
     let mut said = world.lines(handle.id);
-    said.retain(|line| line != "Terminated"); // what bash may say of the `sleep`
+    said.retain(|line| line != "Terminated"); // what bash may print about the `sleep`
     assert_eq!(said, ["ready", "child got it", "parent got it"]);
 }
 
@@ -184,7 +184,7 @@ async fn without_sigterm_the_other_processes_end_with_the_first() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_what_does_not_handle_it() {
+async fn sigterm_ends_processes_that_do_not_handle_it() {
     let world = World::new();
     for command in ["echo ready; exec sleep 1000", "echo ready; sleep 1000; true"] {
         let spec = world.spec(command);
@@ -277,7 +277,7 @@ async fn when_the_shim_is_killed_everything_dies() {
 }
 
 #[tokio::test]
-async fn what_a_reboot_left_is_said_to_be_stopped() {
+async fn dynos_lost_in_a_reboot_are_reported_as_stopped() {
     let world = World::new();
     let spec = world.spec("exec sleep 1000");
     world.start(&spec).await;
@@ -294,7 +294,7 @@ async fn what_a_reboot_left_is_said_to_be_stopped() {
 }
 
 #[tokio::test]
-async fn a_dyno_that_cannot_start_says_why() {
+async fn a_dyno_that_cannot_start_has_a_reason() {
     let world = World::new();
     let mut spec = world.spec("true");
     spec.root.artifact = Artifact::Slug("/no/such/slug".into());
@@ -324,7 +324,7 @@ async fn removal_leaves_nothing() {
     let owner = std::fs::read_to_string(&slot).unwrap_or_default();
     assert_ne!(owner, state.canonicalize().unwrap_or(state.clone()).to_string_lossy());
     assert!(!state.exists());
-    // Its files go in the background.
+    // Its files are deleted in the background.
     let dynos = || std::fs::read_dir(world.data.path().join("dynos")).unwrap().map(|entry| entry.unwrap().file_name());
     until(|| dynos().all(|name| name.to_string_lossy().starts_with(".disk-"))).await;
     let groups =
@@ -354,7 +354,7 @@ fn processes_with(argument: &str) -> usize {
 #[tokio::test]
 async fn a_dyno_that_may_take_so_long_ends_by_itself() {
     let world = World::new();
-    // Deaf to signals, with a child that left its session, and silent: nobody but the shim is there to end it.
+    // Ignores signals, has a child in another session, and prints nothing: only the shim can end it.
     let mut spec = world.spec("trap '' TERM INT HUP; echo begun; setsid sleep 100000 & exec sleep 100000");
     spec.time = Some(Duration::from_secs(1));
     let (exit, lines) = world.run(&spec).await;

@@ -1,4 +1,4 @@
-//! Memory, processes, processor, and what is counted.
+//! Memory, processes, CPU, and counters.
 
 use dyno::Driver;
 

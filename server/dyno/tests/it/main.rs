@@ -1,6 +1,6 @@
 //! The process driver against real processes, as root.
 
-// What helps tests is as free to panic as they are.
+// Helpers may panic, like the tests themselves.
 #![allow(clippy::unwrap_used)]
 
 mod attached;

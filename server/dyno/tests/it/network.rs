@@ -1,4 +1,4 @@
-//! Who reaches whom.
+//! Connectivity.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -32,7 +32,7 @@ fn knock(addr: impl std::fmt::Display, port: u16) -> String {
     format!("timeout 5 bash -c 'exec 3<>/dev/tcp/{addr}/{port}' 2>&1 && echo open || echo closed")
 }
 
-/// The address that this host has towards the world, if it has one.
+/// The address of this host on the route to the internet, if it has one.
 fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("198.51.100.1:9").ok()?;
@@ -75,7 +75,7 @@ async fn a_dyno_reaches_an_open_door_of_the_host() {
     let world = World::new();
     let [door, wall] = [(); 2].map(|()| TcpListener::bind("0.0.0.0:0").unwrap());
     let [open, closed] = [&door, &wall].map(|l| l.local_addr().unwrap().port());
-    // The rules are the host's: another test that starts meanwhile replaces them.
+    // The rules are global: another test that starts meanwhile replaces them.
     let mut said = String::new();
     for _ in 0..5 {
         ProcessDriver::new(world.data.path(), &Host { allowed_ports: vec![open], ..Host::default() }).unwrap();

@@ -1,4 +1,4 @@
-//! A data directory, a driver on it, and dynos that go when the test ends.
+//! A data directory, its driver, and dynos that are removed when the test ends.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ impl World {
         World { driver: ProcessDriver::new(data.path(), host).unwrap(), data, started: Mutex::default() }
     }
 
-    /// As [`World::spec`], of a program in Python.
+    /// Like [`World::spec`], for a Python program.
     pub fn python(&self, program: &str) -> Spec {
         let mut spec = self.spec("exec /usr/bin/python3 -c \"$PROGRAM\"");
         spec.env.insert("PROGRAM".into(), program.into());
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    /// A slug with these files, as unpacking leaves it.
+    /// An unpacked slug with these files.
     pub fn slug(&self, files: &[(&str, &str)]) -> PathBuf {
         let slug = self.data.path().join(format!("slug-{}", fresh_id()));
         std::fs::create_dir(&slug).unwrap();
@@ -70,14 +70,14 @@ impl World {
         self.driver.start(spec).await.unwrap()
     }
 
-    /// Runs to the end; the exit and what was said, line by line.
+    /// Runs to the end; the exit and the lines of output.
     pub async fn run(&self, spec: &Spec) -> (Exit, Vec<String>) {
         self.start(spec).await;
         let exit = within(Duration::from_secs(60), self.driver.wait(spec.id)).await.unwrap();
         (exit, self.lines(spec.id))
     }
 
-    /// What a command says when it runs in a dyno.
+    /// The output of a command that is run in a dyno.
     pub async fn say(&self, command: &str) -> String {
         let (exit, lines) = self.run(&self.spec(command)).await;
         assert_eq!(exit.error, None);
@@ -91,7 +91,7 @@ impl World {
         handle
     }
 
-    /// What a dyno has written so far.
+    /// The output of a dyno so far.
     pub fn output(&self, id: RunId) -> Vec<Entry> {
         let (mut output, mut entries) = (self.driver.output(id, Cursor::default()), Vec::new());
         loop {
@@ -126,7 +126,7 @@ impl Drop for World {
     fn drop(&mut self) {
         let ids = self.started.lock().unwrap().clone();
         let driver = self.driver.clone();
-        // On a thread of its own, because this one is the test's runtime.
+        // On a separate thread, because this one is the test's runtime.
         let removal = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             for id in ids {
@@ -137,7 +137,7 @@ impl Drop for World {
     }
 }
 
-/// Waits for a condition, a minute at most.
+/// Waits for a condition, at most a minute.
 pub async fn until(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {

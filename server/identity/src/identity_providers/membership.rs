@@ -15,7 +15,7 @@ use crate::{actor::Actor, subjects};
 
 /// Changes the grants of `who` to those of the rules `now`, on behalf of `actor`, often the same account. Returns the
 /// grants to be recorded: what somebody already had was not granted by a rule and is not revoked by one, and what a
-/// person has granted or revoked since is no longer up to the rules.
+/// person has granted or revoked since is no longer subject to the rules.
 pub(crate) async fn apply(tx: &mut Change, who: &Row, was: &Grants, now: Grants) -> Result<Grants> {
     let by_person = store::accounts::account_admin_by(&mut **tx, who.id).await? == Some(GrantedBy::Person);
     let (is_admin, keeps) = (who.admin, now.admin || !was.admin);
@@ -57,7 +57,7 @@ pub(crate) async fn sign_out(tx: &mut sqlx::PgConnection, actor: &Actor, account
     Ok(())
 }
 
-/// Ends the sessions of accounts that their provider, with its current settings, would not sign in any more.
+/// Ends the sessions of accounts that their provider, with its current settings, would no longer sign in.
 pub(crate) async fn sign_out_untrusted(
     tx: &mut sqlx::PgConnection,
     actor: &Actor,

@@ -1,4 +1,4 @@
-//! Identity providers: their settings, whom they admit, and what their rules grant.
+//! Identity providers: their settings, trusted domains and rules.
 
 pub(crate) mod membership;
 pub(crate) mod person;
@@ -157,8 +157,8 @@ pub async fn identity_provider_create(
     Ok(Created(shown(&base, row, rules)))
 }
 
-/// `PATCH /identity-providers/{provider}`. Another issuer has other subjects, so the identities of the previous one are
-/// unlinked. Accounts with an identity that the provider is not trusted about any more are signed out.
+/// `PATCH /identity-providers/{provider}`. A different issuer has different subjects, so the identities of the previous
+/// one are unlinked. Accounts with an identity for which the provider is no longer trusted are signed out.
 pub async fn identity_provider_update(
     State(base): State<Base>,
     actor: Actor,
@@ -278,7 +278,7 @@ async fn check(base: &Base, row: &Row, asks: bool) -> Result<()> {
     Ok(())
 }
 
-/// Rejects a provider that is not trusted about any address.
+/// Rejects a provider that is not trusted for any address.
 fn must_be_trusted(row: &Row, rules: &[Rule]) -> Result<()> {
     match row.domains.is_empty() && rules.iter().all(|rule| rule.domain.is_none()) {
         true => Err(Error::invalid(

@@ -185,7 +185,7 @@ impl Provider<'_> {
 /// The claims of the ID token, after verifying signature, issuer, audience, time and nonce.
 fn signed_claims(client: &OpenId, token: &CoreTokenResponse, nonce: &Nonce) -> anyhow::Result<Value> {
     let id_token = token.id_token().ok_or_else(|| anyhow!("the provider did not send an ID token"))?;
-    // Signed by the provider's own key: not unsigned, and not with a secret that others share.
+    // Signed by the provider's own key: neither unsigned nor signed with a shared secret.
     let asymmetric = [
         Alg::RsaSsaPkcs1V15Sha256,
         Alg::RsaSsaPkcs1V15Sha384,
@@ -205,7 +205,7 @@ fn signed_claims(client: &OpenId, token: &CoreTokenResponse, nonce: &Nonce) -> a
             bail!("the access token does not match the ID token");
         }
     }
-    // Parsed again, for claims that the standard does not name.
+    // Parsed again, for non-standard claims.
     let payload = id_token.to_string().split('.').nth(1).unwrap_or_default().to_owned();
     let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).context("read the ID token")?;
     serde_json::from_slice(&payload).context("read the ID token")
@@ -227,7 +227,7 @@ fn add(claims: &mut Value, more: Value) {
 }
 
 fn person(claims: &Value, groups_claim: &str) -> anyhow::Result<Person> {
-    // A value that cannot be stored cannot be anybody's name.
+    // A value that cannot be stored is not a valid name.
     let text = |key: &str| claims[key].as_str().filter(|s| !s.is_empty() && !s.contains('\0')).map(String::from);
     // Some providers write booleans as strings. A missing claim counts as false.
     let verified = claims["email_verified"] == true || claims["email_verified"] == "true";
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_goes_before_what_is_not() {
+    fn signed_claims_have_priority() {
         let mut claims = json!({ "sub": "1", "email": "a@b.c" });
         add(&mut claims, json!({ "email": "boss@b.c", "email_verified": true, "groups": ["dev"] }));
         let person = person(&claims, "groups").unwrap();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_verified_by_whoever_tells_it() {
+    fn an_address_is_verified_by_the_source_that_reports_it() {
         let email = |signed: Value, asked: Value| {
             let mut claims = json!({ "sub": "1" });
             claims.as_object_mut().unwrap().extend(signed.as_object().unwrap().clone());

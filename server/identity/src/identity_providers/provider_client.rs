@@ -1,4 +1,4 @@
-//! Requests to providers: an administrator supplies a provider's URL, and the provider supplies more.
+//! Requests to providers: an administrator supplies the issuer's URL, and the provider supplies further ones.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -7,14 +7,14 @@ use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use outbound::{Client, Error, Limits};
 use serde_json::Value;
 
-/// Limits of a response. Redirects are not followed: a response from elsewhere is not the provider's.
+/// Limits of a response. Redirects are not followed: a response from another host is not the provider's.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), idle: Duration::from_secs(10), bytes: 1 << 20, hops: 0 };
 
 /// A client for one provider.
 #[derive(Clone)]
 pub(crate) struct ProviderClient {
     client: Client,
-    /// Whether secrets are only sent over HTTPS, whatever the provider states.
+    /// Whether secrets are only sent over HTTPS, regardless of the URLs that the provider supplies.
     is_secure: bool,
 }
 

@@ -33,7 +33,7 @@ fn fits(rule: &Rule, person: &Person) -> bool {
     }
 }
 
-/// Whether a provider is trusted about this address: one of its domains, or one named by its rules.
+/// Whether a provider is trusted for this address: its domain is one of the provider's, or a rule names it.
 pub(crate) fn is_trusted_for(domains: &[String], rules: &[Rule], email: &str) -> bool {
     let named = rules.iter().filter_map(|rule| rule.domain.as_ref());
     domains.iter().chain(named).any(|domain| domain == "*" || is_of(email, domain))
@@ -108,7 +108,7 @@ mod tests {
             is_trusted_for(&domains, &rules, email)
         };
         assert!(speaks(&["acme.test"], "ada@ACME.test") && speaks(&[], "ada@rules.test") && speaks(&["*"], "a@b.c"));
-        // A Kelvin sign is a k to a database that looks for lower case.
+        // A database that compares lower case treats the Kelvin sign as a k.
         for other in
             ["ada@evil.test", "ada@x.acme.test", "ada@acme.test.evil.test", "ada@acme.test.", "ada", "a@bank.test"]
         {

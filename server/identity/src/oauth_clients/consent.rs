@@ -1,6 +1,6 @@
 //! Consent: asks people whether a client can act for them, and redirects them to it with a code.
 //!
-//! Redirects only go to the exact URL that the client has registered.
+//! Redirects only go to the exact URL that is registered for the client.
 
 use axum::{
     Json,

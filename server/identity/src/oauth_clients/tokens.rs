@@ -29,11 +29,11 @@ use crate::{authorizations, payers, request, subjects};
 
 /// Validity of a client's token (devcenter "OAuth").
 const LIFE: Duration = Duration::hours(8);
-/// Authorizations of one account per client, and of all clients: people sign in to a client again and again, which
-/// abandons earlier ones.
+/// Authorizations of one account per client, and of all clients: people sign in to a client repeatedly, which leaves
+/// earlier ones unused.
 const MOST_OF_CLIENT: i64 = 10;
 const MOST_OF_ALL: i64 = 100;
-/// Free wrong secrets or codes per address.
+/// The number of wrong secrets or codes per address before a lockout.
 const FREE: u32 = 20;
 
 /// An error of RFC 6749, 5.2.
@@ -70,11 +70,11 @@ impl IntoResponse for Wrong {
 /// A client that has authenticated itself.
 struct Caller {
     client: Row,
-    /// Who is charged for its requests: its owner, who has the secret. Whoever the tokens are for sends nothing.
+    /// The payer of its requests: its owner, who has the secret, and not the people for whom the tokens are.
     payer: AccountId,
 }
 
-/// The fields of a form.
+/// The fields of the form.
 type Fields = HashMap<String, String>;
 
 /// The new tokens, before they are written in one of two formats.
@@ -173,7 +173,7 @@ async fn caller(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<Calle
     };
     let found = clients::oauth_client_by_secret(base.db(), &secrets::hash(&secret)).await?;
     match found.filter(|client| id.is_none_or(|id| id == client.id.to_string())) {
-        // Too long to be guessed: a valid secret is not locked out by others behind the same address.
+        // Secrets are too long to be guessed, so a valid one is not locked out by other clients at the same address.
         Some(client) => {
             let payer = payers::of_account(base, client.account_id).await?;
             base.rate_limits().take_for_client(payer)?;
@@ -215,7 +215,7 @@ async fn exchange(base: &Base, headers: &HeaderMap, caller: &Caller, form: &Fiel
     let fits = proves && code.expires_at > now && form.get("redirect_uri").is_none_or(is_same);
     let account = store::accounts::account_info(&mut *tx, code.account_id).await?;
     if !fits || account.is_none() {
-        // There is only one attempt.
+        // A code can be tried only once.
         clients::oauth_code_used(&mut *tx, code.id, None, now).await?;
         tx.commit().await?;
         return Err(GRANT);
@@ -249,7 +249,7 @@ async fn refresh(base: &Base, headers: &HeaderMap, caller: &Caller, form: &Field
     Ok(NewTokens { authorization, account, scope, token, refresh: old })
 }
 
-/// Begins a change by a client, for a person who is not known yet.
+/// Begins a change by a client, before the user is known.
 async fn begin(base: &Base, headers: &HeaderMap, caller: &Caller) -> Result<Change> {
     let who = EventActor::visitor(Some(&caller.client.name), request::address(headers));
     base.change_for(caller.payer, who, subjects::oauth_client(&caller.client)).await

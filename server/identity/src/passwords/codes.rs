@@ -13,7 +13,7 @@ use crate::actor::Actor;
 const RECOVERY_CODES: usize = 10;
 /// 80 bits, which cannot be guessed.
 const RECOVERY_BYTES: usize = 10;
-/// Free wrong codes per account.
+/// The number of wrong codes per account before a lockout.
 const FREE: u32 = 5;
 
 /// A valid code that was unused when it was checked.
@@ -59,7 +59,7 @@ fn hash_purpose(password: PasswordId) -> String {
     format!("recovery codes of {password}")
 }
 
-/// The code that `given` is for this password, if it is valid. It takes the same time in any case, also without a
+/// The code that `given` is for this password, if it is valid. Takes the same time in all cases, even without a
 /// password.
 pub(super) async fn recognise(
     base: &Base,
@@ -67,7 +67,7 @@ pub(super) async fn recognise(
     given: &str,
     now: DateTime<Utc>,
 ) -> Result<Option<Code>> {
-    // As people type them: in groups, in capitals.
+    // As people type them: in groups, in upper case.
     let given: String = given.chars().filter(|c| c.is_ascii_alphanumeric()).take(64).collect();
     let given = given.to_ascii_lowercase();
     let secret = match password {
@@ -107,7 +107,7 @@ fn tries(actor: &Actor) -> String {
     format!("codes of {}", actor.account.email)
 }
 
-/// Checks the code of a signed-in account, counted before the outcome is known.
+/// Checks the code of a signed-in account; the attempt is counted before the outcome is known.
 pub(super) async fn of_actor(actor: &Actor, password: &Row, given: &str, now: DateTime<Utc>) -> Result<Code> {
     let limits = actor.base.rate_limits();
     if !limits.begin(&tries(actor), FREE) {

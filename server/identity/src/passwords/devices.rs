@@ -1,6 +1,6 @@
 //! Device cookies: a browser that has signed in to an account has its own counter of password attempts.
 //!
-//! Strangers can use up the shared attempts, but not these: the cookie belongs to the console's host, is signed for one
+//! Others can exhaust the shared attempts, but not these: the cookie belongs to the console's host, is signed for one
 //! account, and is not accessible to scripts. It does not authenticate.
 
 use api::ids::AccountId;

@@ -1,8 +1,8 @@
 //! Password rules, and hashing with Argon2id, a few at a time.
 //!
-//! A hash takes 19 MiB and tens of milliseconds on purpose. Many at once are queued, so that strangers cannot use up
-//! the machine's memory or processors. A known client waits for one hash of its own account or network at most, and for
-//! strangers' hashes only if they are in progress.
+//! A hash takes 19 MiB and tens of milliseconds on purpose. Many at once are queued, so that unauthenticated clients
+//! cannot exhaust memory or CPU. A known client waits for at most one hash of its own account or network, and for those
+//! of unknown clients only while they are in progress.
 
 use std::{sync::Arc, time::Duration};
 
@@ -92,7 +92,7 @@ impl Hashing {
             Ok::<_, Error>((slot, turns.clone().acquire_owned().await.map_err(anyhow::Error::new)?))
         };
         let turn = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| Error::too_many_at_once())??;
-        // The turn moves along: an abandoned request does not free it before its hash is done.
+        // The slot moves along: an abandoned request does not release it before its hash is done.
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
             drop(turn);
@@ -110,7 +110,7 @@ fn network(address: Option<&str>) -> AccountId {
     AccountId(Uuid::from_bytes(id))
 }
 
-/// Rejects passwords that are guessed first. Length counts; there are no rules about characters.
+/// Rejects passwords that attackers try first. Length counts; there are no rules about characters.
 pub(super) fn check_new(password: &str, email: &str) -> Result<()> {
     if password.chars().count() < LEAST_CHARACTERS {
         return Err(Error::invalid(format!("The password must have at least {LEAST_CHARACTERS} characters.")));
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_guessed_first_is_refused() {
+    fn common_passwords_are_rejected() {
         let check = |password: &str| check_new(password, "ada.lovelace@example.com").map_err(|err| err.to_string());
         for fine in ["correct horse", "            !?:.", "пароль-длинный", "123456789012"] {
             assert_eq!(check(fine), Ok(()), "{fine}");
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_is_salted_and_takes_as_long_for_nobody() {
+    async fn a_hash_is_salted_and_takes_as_long_without_an_account() {
         let hashing = Hashing::default();
         let me = For::Visitor(None);
         let one = hashing.make(me, "correct horse").await.unwrap();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn many_guesses_of_one_keep_nobody_else_waiting() {
+    async fn many_guesses_of_one_client_delay_nobody_else() {
         use std::sync::atomic::{AtomicUsize, Ordering};
         let (hashing, done) = (Hashing::default(), Arc::new(AtomicUsize::new(0)));
         let (ada, bob) = (AccountId::from_u128(1), AccountId::from_u128(2));
@@ -189,7 +189,7 @@ mod tests {
         for n in 0..60 {
             let (hashing, done) = (hashing.clone(), done.clone());
             guesses.push(tokio::spawn(async move {
-                // One who is signed in and changes a password again and again, and one with a network of addresses.
+                // A signed-in user who keeps changing a password, and a client with a network of addresses.
                 let address = format!("2001:db8:5:{n:x}::{n}");
                 let who = if n % 2 == 0 { For::Known(bob) } else { For::Visitor(Some(&address)) };
                 let outcome = hashing.check(who, "a guess", OF_NOBODY).await;
@@ -208,7 +208,7 @@ mod tests {
         for guess in guesses {
             assert!(guess.await.unwrap());
         }
-        // Who asks for more than can wait is told so.
+        // A client with too many waiting requests gets an error.
         let many = futures::future::join_all((0..60).map(|_| hashing.check(For::Known(bob), "", OF_NOBODY))).await;
         assert!(many.iter().any(Result::is_ok) && many.iter().any(Result::is_err));
     }

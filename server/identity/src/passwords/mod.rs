@@ -155,7 +155,7 @@ pub async fn password_update(
     Ok(Json(shown(&identity, actor.account.id).await?))
 }
 
-/// `DELETE /account/password`: with a code, once it is confirmed. Also while passwords are disabled.
+/// `DELETE /account/password`: with a code, once it is confirmed. Works while passwords are disabled, too.
 pub async fn password_delete(
     State(base): State<Base>,
     actor: Actor,
@@ -177,7 +177,7 @@ pub async fn password_delete(
     Ok(Json(shown(&base, actor.account.id).await?))
 }
 
-/// `DELETE /users/{user}/password`: by an administrator, for somebody without access to their codes.
+/// `DELETE /users/{user}/password`: by an administrator, for users who have lost access to their codes.
 pub async fn password_delete_of_user(
     State(base): State<Base>,
     actor: Actor,
@@ -199,7 +199,7 @@ async fn remove(tx: &mut Change, account: AccountId, email: &str, in_force_since
     if !store::passwords::password_delete(&mut **tx, account).await? {
         return Err(missing());
     }
-    // An unconfirmed password has not signed anybody in.
+    // An unconfirmed password cannot have created a session.
     if in_force_since.is_some() {
         tx.record("password.delete", format!("Removed the password of {email}."), json!({}));
     }

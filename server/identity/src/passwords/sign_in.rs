@@ -1,7 +1,7 @@
 //! Sign-in with password and code.
 //!
-//! A rejection reveals nothing: neither whether the account exists nor which of the two was wrong, neither by its
-//! message nor by its duration. The audit log has the reason.
+//! A rejection reveals neither whether the account exists nor which of the two was wrong, by its message or its
+//! duration. The audit log has the reason.
 
 use axum::{Json, extract::State, http::HeaderMap};
 use base::{Error, Result, Subject, SubjectKind, events::EventActor, web::Input};
@@ -21,9 +21,9 @@ use api::{
     passwords::{PasswordSignIn, SignedIn},
 };
 
-/// Free wrong attempts per account.
+/// The number of wrong attempts per account before a lockout.
 const FREE: u32 = 5;
-/// Free wrong attempts per address, which people share.
+/// The number of wrong attempts per address, which people may share, before a lockout.
 const FREE_OF_ADDRESS: u32 = 20;
 
 /// The reason of a rejection, for the audit log.
@@ -110,7 +110,7 @@ impl Attempt {
         let tries = self.tries(account.as_ref());
         let limits = self.identity.rate_limits();
         if !is_from_here {
-            // Any site can make a visitor's browser send this: it is not counted, and logged once.
+            // Any site can make a visitor's browser send this: it is not counted, and logged only once.
             if limits.is_first(&format!("passwords of other sites from {}", self.from())) {
                 self.refuse(Refusal::Origin).await?;
             }
@@ -126,7 +126,7 @@ impl Attempt {
         }
         let id = match self.look(account.as_ref()).await {
             Ok(Ok(id)) => id,
-            // Nothing was checked, so it does not count.
+            // Nothing was checked, so the attempt does not count.
             Err(err) => {
                 tries.iter().for_each(|(what, _)| limits.succeeded(what));
                 return Err(err);
@@ -168,7 +168,7 @@ impl Attempt {
         vec![(format!("passwords from {from}"), FREE_OF_ADDRESS), (format!("password of {email}{apart}"), FREE)]
     }
 
-    /// Checks the attempt, with the same work whatever is wrong.
+    /// Checks the attempt, with the same amount of work in all cases.
     async fn look(&self, account: Option<&accounts::Row>) -> Result<Result<AccountId, Refusal>> {
         let (identity, id) = (&self.identity, account.map_or(AccountId::nil(), |account| account.id));
         let password = in_force(identity, id).await?;
@@ -207,7 +207,7 @@ impl Attempt {
         Ok(Ok(actor.account.id))
     }
 
-    /// Rejects without checking. Recorded only once in a while, to keep the log readable.
+    /// Rejects without checking. Recorded only occasionally, to keep the log readable.
     async fn shut(&self, what: &str) -> Result<AccountId> {
         if self.identity.rate_limits().report_once(what) {
             self.refuse(Refusal::Busy).await?;

@@ -1,7 +1,7 @@
 //! One-time codes that change every 30 seconds (RFC 6238), and the setup of an authenticator.
 //!
-//! Six digits and SHA-1, because every authenticator supports that. Nothing here knows the time, nor which codes were
-//! used: a code corresponds to a step, and the database records the last used one.
+//! Six digits and SHA-1, because every authenticator supports that. The time is an argument, and the used codes are not
+//! known here: a code corresponds to a time step, and the database records the last one used.
 
 use std::fmt::Write as _;
 
@@ -11,16 +11,16 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use qrcode::{Color, QrCode};
 use sha1::Sha1;
 
-/// Seconds for which a code is the newest.
+/// The length of a time step in seconds.
 const STEP: i64 = 30;
-/// Accepted steps before and after: clocks may differ, and typing takes time.
+/// The number of accepted steps before and after the current one: clocks may differ, and typing takes time.
 const WINDOW: i64 = 1;
 /// Light modules around a QR code (ISO 18004).
 const QUIET: usize = 4;
 /// As long as the hash (RFC 4226, section 4).
 pub(super) const SECRET_BYTES: usize = 20;
 
-/// The step that a time is in.
+/// The time step of a point in time.
 pub(super) fn step(now: DateTime<Utc>) -> i64 {
     now.timestamp().div_euclid(STEP)
 }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authenticator_is_told_all_it_needs() {
+    fn an_authenticator_gets_all_it_needs() {
         let uri = uri(b"12345678901234567890", "Wharf wharf.test", "ada+x@example.com");
         assert_eq!(
             uri,

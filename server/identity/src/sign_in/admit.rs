@@ -1,6 +1,6 @@
 //! Admission: finds or creates the account of a person that a provider has authenticated, and applies the rules.
 //!
-//! At every sign-in, a provider is only trusted about addresses of its domains: for the reported address, and for the
+//! At every sign-in, a provider is only trusted for addresses of its domains: for the reported address, and for the
 //! account's. The email address alone never gives access to an account that has a sign-in method.
 
 use api::ids::{AccountId, IdentityId, IdentityProposalId, SessionId};
@@ -38,7 +38,7 @@ impl Arrival<'_> {
         Actor::signed_in(self.base, account, session, request::address(self.headers))
     }
 
-    /// Rejects an email address that the provider is not trusted about.
+    /// Rejects an email address for which the provider is not trusted.
     fn must_be_trusted_for(&self, email: &str) -> Result<(), Stop> {
         match rules::is_trusted_for(&self.provider.domains, self.rules, email) {
             true => Ok(()),

@@ -1,8 +1,7 @@
 //! Sign-in with an identity provider: the redirects. Admission is in `admit`.
 //!
-//! A browser that returns is only admitted by a recent, unused attempt that it started itself, for this provider. Every
-//! rejection has a page and an audit event. Requests that any site can trigger in a visitor's browser do not count
-//! against anybody.
+//! A returning browser needs a recent, unused attempt that it started itself, for this provider. Every rejection has
+//! a page and an audit event. Requests that any site can trigger in a visitor's browser do not count as attempts.
 
 mod admit;
 mod refusal;
@@ -29,7 +28,7 @@ use crate::{identity_providers as providers, identity_providers::person::Pending
 /// Time limit for an attempt.
 const LIFE: Duration = Duration::minutes(10);
 const PURPOSE: &str = "sign-in attempt";
-/// Attempts per address and hour; an office shares one.
+/// Attempts per address and hour; an office may share one address.
 const FREE_BEGINNINGS: u32 = 300;
 
 /// The page to return to.
@@ -68,7 +67,7 @@ fn see(location: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store")]).into_response()
 }
 
-/// `GET /sign-in-options`: the sign-in methods, for everybody.
+/// `GET /sign-in-options`: the sign-in methods; public.
 pub async fn sign_in_options(State(base): State<Base>) -> Result<Json<api::sign_in::SignInOptions>> {
     let first = Range::longest(&provided::LIST);
     let rows = provided::identity_provider_list(base.db(), &first).await?.rows;
@@ -225,7 +224,7 @@ async fn finish(
         tracing::warn!(provider = %row.name, "sign-in failed: {err:#}");
         stop(Refusal::Answer)
     })?;
-    // Read again: it may have been changed while the provider was asked.
+    // Read again: it may have changed during the requests to the provider.
     let (now, rules) = providers::find(base, name).await?;
     if (now.id, &now.issuer) != (row.id, &row.issuer) {
         return Err(stop(Refusal::Answer));
@@ -238,7 +237,7 @@ async fn finish(
             session_cookies::sign_in(base, session, account, id, headers).await?;
             Ok(attempt.next)
         }
-        // Signed out since, or signed in as somebody else: the current user did not request this.
+        // The user has signed out or signed in as somebody else since: the current user did not request this.
         Some(_) => {
             let (account, id) = here.ok_or_else(|| stop(Refusal::State))?;
             arrival.propose(account, id).await?;

@@ -1,5 +1,5 @@
-//! Changes for followers: whom they concern is looked up once for each batch of events and all followers together, so that
-//! the number of queries depends neither on the number of events nor on that of sockets.
+//! Changes for followers: their audience is looked up once per batch of events for all followers together, so that the
+//! number of queries depends neither on the number of events nor on that of sockets.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::Observe;
 /// Events within this time are sent together.
 const TOGETHER: Duration = Duration::from_millis(250);
 
-/// Sends events to those whom they concern, until it is dropped.
+/// Sends events to the followers whom they concern, until it is dropped.
 pub(crate) async fn run(observe: Observe, mut events: Receiver<Recorded>) {
     while let Some(events) = next(&mut events).await {
         let followers = observe.followers().accounts();

@@ -45,7 +45,7 @@ impl Key {
 /// A message of a feed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum FeedMessage {
-    /// Nothing yet.
+    /// No value yet.
     Nothing,
     Value(Arc<Value>),
     /// The value is too large to be sent repeatedly.
@@ -53,7 +53,7 @@ pub(crate) enum FeedMessage {
     Failed(api::Error),
 }
 
-/// Each with its sender and its task.
+/// The feeds, each with its sender and its task.
 pub(super) type Open = HashMap<Key, (watch::Sender<FeedMessage>, AbortHandle)>;
 
 /// The active feeds, and slots for their subscribers.
@@ -66,7 +66,7 @@ pub(crate) struct Feeds {
 impl Default for Feeds {
     fn default() -> Self {
         let subscriptions = Slots::new("live subscriptions", 256, 0, 25_600);
-        // Fewer than there are connections to the database; all subscriptions of one payer may wait.
+        // Fewer slots than connections to the database; all subscriptions of one payer can wait.
         let turns = Slots::new("live updates", 2, 1000, 8);
         Self { subscriptions, turns, open: Mutex::default() }
     }

@@ -1,7 +1,7 @@
 //! Feeds: values that are recomputed on changes, once for all subscribers of the same value.
 //!
-//! The cost does not depend on the number of sockets; the frequency depends on how long the computation takes; and few
-//! feeds of a payer are computed at once, so that others get their turns.
+//! The cost does not depend on the number of sockets. The frequency depends on the duration of the computation. Few
+//! feeds of a payer are computed at once, so that those of others are not delayed.
 
 use std::{
     sync::Arc,

@@ -1,4 +1,4 @@
-//! Who follows changes: each gets the nouns of those events that concern them.
+//! Followers of changes: each gets the nouns of the events that concern them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use tokio::sync::broadcast::{self, Receiver, error::RecvError};
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) events: BTreeSet<Recorded>,
-    /// Which followers are among which teams, viewers and companions that the events concern.
+    /// The followers among the teams, viewers and companions that the events concern.
     pub(super) includes: BTreeSet<(AccountId, Concerned)>,
     /// Which followers administer the platform, and receive everything.
     pub(super) administrators: BTreeSet<AccountId>,
@@ -40,9 +40,9 @@ fn anything() -> Changed {
     Changed { anything: true, ..Changed::default() }
 }
 
-/// All followers of this server, and what is sent to them.
+/// All followers of this server, and the channel to them.
 pub(crate) struct Followers {
-    /// How many each account has.
+    /// The number of followers of each account.
     counts: Mutex<BTreeMap<AccountId, usize>>,
     batches: broadcast::Sender<Arc<Batch>>,
 }
@@ -67,7 +67,7 @@ impl Followers {
 
     /// Sends a batch to all of them.
     pub(super) fn send(&self, batch: Batch) {
-        // If nobody follows any more, it is dropped.
+        // Without followers, it is dropped.
         let _ = self.batches.send(Arc::new(batch));
     }
 
@@ -84,7 +84,7 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// What has changed next; may be nothing that concerns the account. `None` if there will be no more.
+    /// The next changes; may be empty if none concerns the account. `None` if there will be no more.
     pub(super) async fn next(&mut self) -> Option<Changed> {
         match self.batches.recv().await {
             Ok(batch) => Some(batch.for_account(self.account)),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_is_told_what_concerns_them_and_administrators_everything() {
+    async fn users_learn_what_concerns_them_and_administrators_everything() {
         let all = Arc::new(Followers::default());
         let (mut ada, mut bob, mut admin) = (all.follow(ADA), all.follow(BOB), all.follow(ADMIN));
         let events = BTreeSet::from([

@@ -7,11 +7,11 @@ use api::live::ToBrowser;
 use serde::Serialize;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// The maximum number of messages in the buffer,
+/// The maximum number of messages in the buffer.
 const MESSAGES: usize = 64;
-/// of batches of lines among them,
+/// The maximum number of batches of lines among them.
 const BATCHES: usize = 4;
-/// and of bytes of the others. A larger message waits until the buffer is empty.
+/// The maximum size of the other messages together, in bytes. A larger message waits until the buffer is empty.
 const BYTES: usize = 256 << 10;
 
 /// Sends to a socket.
@@ -55,7 +55,7 @@ impl Out {
         self.put(text, room).await
     }
 
-    /// Waits until there is space for a batch of lines. Call it before reading them, so that those of many
+    /// Waits until there is space for a batch of lines. Call it before reading them, so that the lines of many
     /// subscriptions do not wait in memory.
     pub(super) async fn room(&self) -> Option<Room> {
         self.batches.clone().acquire_owned().await.ok().map(Room)
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_waits_for_a_reader_who_does_not_read_is_bounded_in_bytes() {
+    async fn the_buffer_of_an_idle_reader_is_bounded_in_bytes() {
         let (out, mut outbox) = channel();
         let value = ToBrowser::Value { id: 1, value: json!("x".repeat(100 << 10)) };
         assert_eq!([(); 3].map(|()| out.send(&value).now_or_never()), [Some(true), Some(true), None]);
@@ -104,7 +104,7 @@ mod tests {
         assert!(out.room().now_or_never().is_none(), "they wait until they are sent");
         drop(outbox.recv().await);
         assert_eq!(out.send(&value).now_or_never(), Some(true));
-        // What is larger than the room is sent, too, but alone.
+        // A message larger than the buffer is also sent, but alone.
         let large = ToBrowser::Value { id: 1, value: json!("x".repeat(1 << 20)) };
         assert_eq!(out.send(&large).now_or_never(), None);
         while let Some(Some(_)) = outbox.recv().now_or_never() {}

@@ -32,7 +32,7 @@ async fn what_is_sent_goes_to_one_server_only() {
 }
 
 #[tokio::test]
-async fn errors_say_what_is_wrong_and_no_secrets() {
+async fn errors_are_specific_and_contain_no_secrets() {
     let missing = Server::allowed("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
     let url = format!("http://me:hush@127.0.0.1:{}/path?token=hush", missing.address.port());
     let err = download(&client(), &url).await.unwrap_err();

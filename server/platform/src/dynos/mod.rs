@@ -36,7 +36,7 @@ pub(crate) struct Wanted<'a> {
     pub vars: BTreeMap<String, String>,
     pub size: Size,
     pub disk: dyno::disks::Size,
-    /// Gets a port.
+    /// Whether it gets a port.
     pub web: bool,
     /// Its time limit.
     pub time: Option<std::time::Duration>,
@@ -137,7 +137,7 @@ pub fn shown_one_off(platform: &Platform, row: &store::one_offs::Row, app: &stor
     }
 }
 
-/// The dynos that users see: one for each name. During a rollout it is the one that serves; its successor is shown when
+/// The dynos as shown to users: one per name. During a rollout it is the one that serves; its successor is shown when
 /// it takes over.
 pub fn visible(mut rows: Vec<store::dynos::Row>) -> Vec<store::dynos::Row> {
     rows.retain(|r| r.stopping_at.is_none());

@@ -11,11 +11,11 @@ use store::dynos::Row;
 use super::{exit_sentence, plan, watch::Watch};
 use crate::{Platform, destroy, ingest};
 
-/// Dynos that are observed concurrently.
+/// The number of dynos that are observed concurrently.
 const LOOKS: usize = 64;
 
 /// Observes every dyno, many at a time, and returns the current rows. Rows of dynos that were stopped and have exited
-/// are deleted. The driver is asked only for those that have exited or are not watched yet.
+/// are deleted. The driver is queried only for those that have exited or are not watched yet.
 pub(super) async fn observe(platform: &Platform, watch: &Watch, rows: Vec<Row>) -> (Vec<Row>, Vec<String>) {
     watch.keep(&rows.iter().map(|row| row.run_id).collect());
     let seen: Vec<(Option<Row>, Option<String>)> = stream::iter(rows)
@@ -23,7 +23,7 @@ pub(super) async fn observe(platform: &Platform, watch: &Watch, rows: Vec<Row>) 
             let before = row.clone();
             match look(platform, watch, row).await {
                 Ok(row) => (row, None),
-                Err(err) => (Some(before.clone()), Some(format!("look at {}: {err:#}", before.name))),
+                Err(err) => (Some(before.clone()), Some(format!("check {}: {err:#}", before.name))),
             }
         })
         .buffered(LOOKS)
@@ -51,7 +51,7 @@ async fn look(platform: &Platform, watch: &Watch, row: Row) -> anyhow::Result<Op
         Some(exit) if row.stopping_at.is_some() => gone(platform, row, &exit).await,
         Some(exit) if is_crashed => after_crash(platform, &row, &exit).await.map(|()| Some(row)),
         Some(exit) => crashed(platform, row, &exit).await.map(Some),
-        // It did not come up, and no longer has a process.
+        // It did not start up, and no longer has a process.
         None if is_crashed => {
             platform.ingest().forget(row.run_id);
             Ok(Some(row))
@@ -105,14 +105,14 @@ async fn remove(platform: &Platform, row: &Row) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A dyno has exited without having been stopped. It is shown as crashed at once, so that it gets no more requests; it
-/// is restarted once its output has been read.
+/// A dyno has exited without having been stopped. It is marked as crashed immediately, so that it gets no more
+/// requests; it is restarted once its output has been read.
 async fn crashed(platform: &Platform, mut row: Row, exit: &Exit) -> anyhow::Result<Row> {
     let now = Utc::now();
     let was = row.state;
     row.crashes = plan::crashes_after(&row, now);
     row.next_start_at = Some(now + plan::pause(row.crashes));
-    // A recorded boot timeout says more than the signal that followed it.
+    // A recorded boot timeout is more informative than the signal that followed it.
     if row.killed_at.is_none() || row.last_exit.is_none() {
         row.last_exit = Some(exit_sentence(exit));
     }

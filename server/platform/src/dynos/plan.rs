@@ -285,7 +285,7 @@ pub(super) fn up_releases<'a>(rows: impl Iterator<Item = &'a Row>) -> BTreeSet<R
 
 /// Selects the steps of one run: at most `most` in total and `most_of_one` per payer. Payers take turns, and so do the
 /// apps of each. `last` is the payer who had the first turn last in the previous run: the next turn is that of the
-/// following payer, so that everybody has one before anybody has two, even if there are more payers than steps.
+/// following payer, so that everyone gets one turn before anyone gets two, even if there are more payers than steps.
 pub(super) fn turns<T>(
     steps: Vec<(AccountId, AppId, T)>,
     last: Option<AccountId>,
@@ -313,7 +313,8 @@ pub(super) fn turns<T>(
     (all.into_iter().map(|(.., step)| step).collect(), last)
 }
 
-/// Where the router may send requests for a dyno, or has requests in progress: no others were ever in its table.
+/// The address to which the router may send requests for a dyno, or where it has requests in progress: only these were
+/// ever in its table.
 pub(super) fn routed_at(row: &Row) -> Option<SocketAddr> {
     let is_routed = row.kind == "web" && row.state == DynoState::Up;
     row.addr.as_deref().filter(|_| is_routed)?.parse().ok()
@@ -347,11 +348,11 @@ fn due_for(row: &Row, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         (DynoState::Down, Some(at)) => at + GRACE,
         (_, Some(at)) => at + DRAIN,
         (DynoState::Starting, None) if row.kind == "web" => row.started_at? + BOOT,
-        // The next check finds it up.
+        // The next check detects that it is up.
         (DynoState::Starting, None) => return Some(now),
         (_, None) => row.next_start_at?,
     };
-    // One that is overdue waits for something else.
+    // An overdue one waits for something else.
     (at > now).then_some(at)
 }
 

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{Platform, config_values, dyno_metadata, ingest};
 
-/// How long to wait before another look when there was something to do: soon at first, since that has changed something.
+/// How long to wait before the next run after one that did something: short at first, since that has changed the state.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// The pause after a run in which nothing could be done, such as without the database.
@@ -40,7 +40,7 @@ const FAILED_PAUSE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(2);
 /// Starts and stops in one run: the others wait for the next, so that no run takes long.
 const MOST_PER_RUN: usize = 50;
-/// Of these, those of one payer.
+/// The maximum of these per payer.
 const MOST_OF_ONE: usize = 10;
 
 /// The supervisor.
@@ -50,12 +50,12 @@ pub struct Reconcile {
     watch: Watch,
     router: RouterTable,
     pause: Pause,
-    /// The payer who had their first turn last.
+    /// The payer who had the first turn last in the previous run.
     last: Option<AccountId>,
 }
 
 impl Reconcile {
-    /// A supervisor that knows nothing yet.
+    /// A supervisor without any state.
     pub(crate) fn new(platform: Platform) -> Self {
         Self {
             platform,
@@ -67,8 +67,8 @@ impl Reconcile {
         }
     }
 
-    /// The steps that can be taken now, with payer and app. Those that have to wait are left out before the steps of a
-    /// run are counted, so that nobody waits behind them. `busy` is as for [`plan::may_terminate`].
+    /// The steps that can be taken now, with payer and app. Those that have to wait are filtered out before the steps
+    /// of a run are counted, so that they do not delay others. `busy` is as for [`plan::may_terminate`].
     async fn possible(
         &self,
         world: &World,
@@ -80,7 +80,7 @@ impl Reconcile {
         let read = self.read(world, &steps, report).await;
         let (ended, now) = (Ended::of(&self.platform, world), Utc::now());
         let can = |app: &AppId, step: &Step| match step {
-            // They have begun before the router got its table.
+            // The stops have begun before the router got its table.
             Step::Stop { .. } => false,
             Step::Restart { dyno } if !read.contains(dyno) => false,
             Step::Terminate { dyno } => {
@@ -94,7 +94,7 @@ impl Reconcile {
         steps.map(|(app, step)| (world.payer(app), app, step)).collect()
     }
 
-    /// Takes these steps, some at a time.
+    /// Takes these steps, some of them concurrently.
     async fn act_on(&self, world: &World, steps: &[Step], report: &mut Report) {
         let work: Vec<_> = steps.iter().map(|step| self.act(world, step).boxed()).collect();
         let outcomes: Vec<_> = stream::iter(work).buffered(8).collect().await;
@@ -133,7 +133,7 @@ impl Reconcile {
         ready
     }
 
-    /// The crashed dynos to start again of which nothing is left to be read. The others wait until that is done.
+    /// The crashed dynos to restart whose output has been read completely. The others wait until that is done.
     async fn read(&self, world: &World, steps: &[(AppId, Step)], report: &mut Report) -> HashSet<DynoId> {
         let crashed = steps.iter().filter_map(|(_, step)| match step {
             Step::Restart { dyno } => world.row(*dyno),
@@ -144,14 +144,14 @@ impl Reconcile {
             match self.is_read(row).await {
                 Ok(true) => drop(read.insert(row.id)),
                 Ok(false) => {}
-                Err(err) => report.failed.push(format!("look at the output of {}: {err:#}", row.name)),
+                Err(err) => report.failed.push(format!("check the output of {}: {err:#}", row.name)),
             }
         }
         read
     }
 
-    /// Whether a crashed dyno has left nothing. After a restart of the server it may have: then it is followed from
-    /// now on, and observed until it is read.
+    /// Whether a crashed dyno has no unread output. After a restart of the server it may have some: then it is followed
+    /// from now on, and observed until all of it is read.
     async fn is_read(&self, row: &Row) -> anyhow::Result<bool> {
         if self.platform.ingest().has(row.run_id) {
             return Ok(false);
@@ -162,7 +162,7 @@ impl Reconcile {
         }
         let read = ingest::read_out(&self.platform, row.app_id, row.run_id).await?;
         if read {
-            // It cannot be followed, which was reported.
+            // It cannot be followed; the error was reported.
             self.platform.driver().remove(row.run_id).await?;
         }
         Ok(read)
@@ -215,8 +215,7 @@ impl Reconcile {
         self.start(world, row).await
     }
 
-    /// Writes the row before the process exists, so that a crash in between leaves no process
-    /// that nobody knows of.
+    /// Writes the row before the process exists, so that a crash in between never leaves a process without a row.
     async fn start(&self, world: &World, mut row: Row) -> anyhow::Result<String> {
         let app = world.apps.iter().find(|a| a.id == row.app_id).context("the app is gone")?;
         let now = Utc::now();
@@ -254,7 +253,7 @@ impl Reconcile {
         let slug_id = release.slug_id.context("the release has no slug")?;
         let slug = store::slugs::slug_info(platform.db(), slug_id).await?.context("read the slug")?;
         let Some(root) = platform.slug_files().unpacked(app.id, slug.id).await? else {
-            let why = slug.fault.unwrap_or_else(|| "it is about to be".to_owned());
+            let why = slug.fault.unwrap_or_else(|| "it will be unpacked soon".to_owned());
             return Err(anyhow!("the slug is not unpacked: {why}"));
         };
         let vars = config_values::of_release(platform.secrets(), platform.db(), app.id, release.id)

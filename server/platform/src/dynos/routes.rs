@@ -136,7 +136,7 @@ fn which(name: &str) -> Which<'_> {
     if name.contains('.') { Which::Name(name) } else { Which::Type(name) }
 }
 
-/// The name of a dyno that exists or is desired: it may just be restarting.
+/// The name of a dyno that exists or is desired: it may be restarting.
 async fn name(platform: &Platform, app: &store::apps::Row, dyno: &str) -> Result<String> {
     let rows = store::dynos::dyno_list(platform.db(), app.id).await?;
     if let Some(row) = rows.iter().find(|r| r.name == dyno || r.id.to_string() == dyno) {

@@ -1,5 +1,5 @@
-//! The routing table: the dynos that get the requests of each app. Keeps the router's up to date, and waits for the
-//! requests of dynos that were taken out of it.
+//! The routing table: the dynos that get the requests of each app. Keeps the router's copy up to date, and waits for
+//! the requests of dynos that were removed from it.
 
 use std::{
     collections::HashMap,
@@ -17,12 +17,12 @@ use tokio::task::JoinHandle;
 use super::plan::{App, serving, standby};
 use crate::{Config, Platform};
 
-/// How long to wait before asking a router again that did not respond.
+/// How long to wait before retrying when the router did not respond.
 pub(super) const AGAIN: Duration = Duration::from_millis(500);
 /// How long to wait before sending a table again that the router could not write to its disk.
 const SAVE_AGAIN: Duration = Duration::from_secs(60);
 
-/// The router's side, as far as we know. All of it can be lost: the router knows what it has.
+/// The state of the router, as far as known. All of it can be lost: the router is authoritative.
 #[derive(Default)]
 pub(super) struct RouterTable {
     sent: Option<Routes>,
@@ -32,7 +32,7 @@ pub(super) struct RouterTable {
     waiting: Option<Waiting>,
 }
 
-/// A request to the router that it answers when one of these dynos has no more requests in progress.
+/// A request to which the router responds when one of these dynos has no more requests in progress.
 struct Waiting {
     dynos: Vec<SocketAddr>,
     task: JoinHandle<()>,
@@ -50,14 +50,14 @@ impl RouterTable {
     pub async fn update(&mut self, platform: &Platform, entries: &[Entry<'_>]) -> anyhow::Result<Vec<SocketAddr>> {
         let version = self.sent.as_ref().map_or(0, |sent| sent.version);
         let mut table = table(platform.config(), version, entries);
-        // Asked each time: a router that was restarted has an old copy.
+        // Queried each time: a restarted router has an old copy.
         let in_use = platform.router().in_use().await.context("get the version of the routing table")?;
         let waits = !in_use.unsaved || self.sent_at.is_some_and(|at| at.elapsed() < SAVE_AGAIN);
         if self.sent.as_ref() == Some(&table) && in_use.version == version && waits {
             return Ok(in_use.busy);
         }
         table.version = u64::try_from(Utc::now().timestamp_micros()).unwrap_or_default();
-        let in_use = platform.router().put(&table).await.context("give the router its table")?;
+        let in_use = platform.router().put(&table).await.context("send the router its table")?;
         self.sent = Some(table);
         self.sent_at = Some(Instant::now());
         Ok(in_use.busy)
@@ -140,7 +140,7 @@ fn state(entry: &Entry<'_>, up: bool) -> AppState {
     if entry.app.maintenance {
         return AppState::Maintenance;
     }
-    // "Blank" is an app that was never deployed; one that was rolled back to its first release is off.
+    // "Blank" is an app that was never deployed; one that was rolled back to its first release is "off".
     let Some(wanted) = entry.wanted else {
         return if entry.app.slug_size.is_none() { AppState::Blank } else { AppState::NoWeb };
     };

@@ -1,4 +1,4 @@
-//! Stops dynos: those that are no longer desired, and all of them at the end of the platform.
+//! Stops dynos: those that are no longer desired, and all of them at shutdown.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,11 +21,11 @@ use super::{
 };
 use crate::{Platform, ingest};
 
-/// Time limit for the end of a killed dyno.
+/// The time limit for a killed dyno to exit.
 const KILLED: Duration = Duration::from_secs(5);
 
-/// Begins to stop the dynos that are no longer desired, in the database and in `world`: the next routing table is one
-/// without them. They get SIGTERM later.
+/// Begins to stop the dynos that are no longer desired, in the database and in `world`: the next routing table excludes
+/// them. They get SIGTERM later.
 pub(super) async fn begin(platform: &Platform, world: &mut World, report: &mut Report) -> anyhow::Result<()> {
     let steps = world.plan().into_iter();
     let stops: HashMap<DynoId, StopReason> = steps
@@ -56,7 +56,7 @@ pub(super) async fn terminate(platform: &Platform, watch: &Watch, row: &Row) -> 
         platform.supervisor_said(row.app_id, &row.name, "Stopping all processes with SIGTERM");
     }
     platform.driver().signal(row.run_id, Signal::SIGTERM as i32).await?;
-    // Last, so that a signal that could not be sent is sent again. Twice does no harm.
+    // Last, so that a signal that could not be sent is sent again. Sending it twice is harmless.
     store::dynos::dyno_down(platform.db(), row.id, Utc::now()).await?;
     Ok(format!("sent SIGTERM to {}", row.name))
 }
@@ -100,7 +100,7 @@ pub(crate) async fn stop_all(platform: &Platform) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends whatever the driver knows of, also what comes late because it was being started.
+/// Ends all dynos of the driver, including those that appear late because they were being started.
 async fn end_all(platform: &Platform) -> anyhow::Result<()> {
     let begun = Instant::now();
     let grace = plan::GRACE.to_std().unwrap_or(Duration::from_secs(30));
@@ -113,7 +113,7 @@ async fn end_all(platform: &Platform) -> anyhow::Result<()> {
             return Ok(());
         }
         for dyno in dynos {
-            // One that is being started does not hear yet.
+            // A dyno that is being started does not react to signals yet.
             if !is_late && (dyno.phase == Phase::Starting || !told.insert(dyno.handle.id)) {
                 continue;
             }

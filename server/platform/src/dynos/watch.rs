@@ -1,7 +1,7 @@
-//! Waits for what happens to the dynos' processes: that they exit, and that web processes accept connections. Wakes the
-//! supervisor, which then need not ask the driver for every dyno in each of its runs.
+//! Waits for events of the dynos' processes: exits, and web processes that begin to accept connections. Wakes the
+//! supervisor, which therefore need not query the driver for every dyno in each run.
 //!
-//! Nothing here has to survive a restart: the driver is asked for a dyno that is not watched.
+//! Nothing here has to survive a restart: the driver is queried for dynos that are not watched.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,10 +18,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Platform;
 
-/// Between two attempts to connect to a starting process: a small program listens within milliseconds.
+/// The interval between attempts to connect to a starting process: a small program listens within milliseconds.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// How long an attempt may take.
+/// The time limit of an attempt.
 const ACCEPTS: Duration = Duration::from_millis(200);
 /// The pause after a failure to wait for a process.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -69,7 +69,7 @@ impl Watch {
         });
     }
 
-    /// Finds out when a watched process accepts connections, unless that has begun. `address` is asked for if it is not
+    /// Waits until a watched process accepts connections, unless that wait has begun. `address` is queried if it is not
     /// known yet.
     pub fn probe(&self, platform: &Platform, run: RunId, address: Option<SocketAddr>) {
         let mut all = lock(&self.known);
@@ -91,7 +91,7 @@ impl Watch {
         lock(&self.known).get(&run).is_some_and(|process| !process.has_ended)
     }
 
-    /// Where a process accepts connections, once it does.
+    /// The address at which a process accepts connections, once it does.
     pub fn accepts(&self, run: RunId) -> Option<SocketAddr> {
         lock(&self.known).get(&run)?.accepts
     }

@@ -1,4 +1,4 @@
-//! What one run of the supervisor looks at: the desired dynos of every app, and the actual ones.
+//! The input of one run of the supervisor: the desired dynos of every app, and the actual ones.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -20,13 +20,13 @@ use super::{
 };
 use crate::Platform;
 
-/// Dynos of one name whose output is being read; with as many, there is no further one.
+/// The maximum number of dynos of one name whose output is being read; at this limit, no further one is started.
 const MOST_UNREAD: usize = 2;
 
-/// All that one run looks at.
+/// The input of one run.
 pub(super) struct World {
     pub apps: Vec<store::apps::Served>,
-    /// Who pays for each app.
+    /// The payer of each app.
     payers: HashMap<AppId, AccountId>,
     pub wanted: BTreeMap<AppId, App>,
     /// The slug of each release that is to run.
@@ -94,7 +94,7 @@ impl World {
         [ends, plan::due(self.rows(), now)].into_iter().flatten().min()
     }
 
-    /// Everything that must be done, with the app.
+    /// All necessary steps, with their apps.
     pub fn plan(&self) -> Vec<(AppId, Step)> {
         let now = Utc::now();
         let existing: HashSet<AppId> = self.apps.iter().map(|app| app.id).collect();
@@ -106,7 +106,7 @@ impl World {
         ids.into_iter().flat_map(|id| steps_of(id).into_iter().map(|step| (*id, step))).collect()
     }
 
-    /// Every app as the routing table needs it.
+    /// Every app, as needed by the routing table.
     pub fn entries(&self) -> Vec<Entry<'_>> {
         self.apps
             .iter()
@@ -114,7 +114,7 @@ impl World {
             .collect()
     }
 
-    /// Who pays for an app.
+    /// The payer of an app.
     pub fn payer(&self, app: AppId) -> AccountId {
         self.payers.get(&app).copied().unwrap_or_default()
     }
@@ -124,7 +124,7 @@ impl World {
         self.rows.values().flatten()
     }
 
-    /// All dynos, to be changed as their rows were.
+    /// All dynos, to be updated along with their rows.
     pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut Row> {
         self.rows.values_mut().flatten()
     }
@@ -171,12 +171,12 @@ fn trial(current: &Current, begun: DateTime<Utc>, types: &mut BTreeMap<ReleaseId
 /// The dynos that have ended, and whose output is being read.
 pub(super) struct Ended {
     dynos: HashSet<DynoId>,
-    /// How many have the same name, by app.
+    /// The number of these with the same name, by app.
     names: HashMap<(AppId, String), usize>,
 }
 
 impl Ended {
-    /// Looks for them.
+    /// Finds them.
     pub fn of(platform: &Platform, world: &World) -> Self {
         let ended = world.rows().filter(|row| platform.ingest().has_ended(row.run_id));
         let (mut dynos, mut names) = (HashSet::new(), HashMap::new());

@@ -19,7 +19,7 @@ pub(crate) struct Ingest {
     pub(super) began: Notify,
     /// A dyno has ended, and is to be read to the end.
     pub(super) ended: Notify,
-    /// Held by tests in which what has ended is not read for a while.
+    /// Held by tests to pause reading the output of ended dynos.
     #[cfg(feature = "testing")]
     pub(super) gate: Arc<tokio::sync::Mutex<()>>,
 }
@@ -29,11 +29,11 @@ struct Followed {
     stage: Stage,
     /// The state of the dyno before it crashed.
     was: Option<DynoState>,
-    /// When it first could not be read after the dyno had ended.
+    /// When reading first failed after the dyno had ended.
     failing_since: Option<Instant>,
 }
 
-/// How far a dyno and its output are.
+/// The stage of a dyno and its output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
     Runs,
@@ -44,37 +44,37 @@ pub(super) enum Stage {
 }
 
 impl Ingest {
-    /// Follows one more, which runs as far as we know. One that is followed already goes on being followed: two
-    /// followers would copy each line twice.
+    /// Follows another dyno, which runs as far as known. If it is followed already, nothing changes: two followers
+    /// would copy each line twice.
     pub(super) fn add(&self, run: RunId, follower: logs::Follower) {
         let follower = Arc::new(Mutex::new(follower));
         self.lock().entry(run).or_insert(Followed { follower, stage: Stage::Runs, was: None, failing_since: None });
         self.began.notify_one();
     }
 
-    /// Whether the output of this run is followed, or was read and is not forgotten yet.
+    /// Whether the output of this run is followed, or was read completely and is not forgotten yet.
     pub(crate) fn has(&self, run: RunId) -> bool {
         self.lock().contains_key(&run)
     }
 
-    /// Whether the dyno of this run has ended, and is not removed yet.
+    /// Whether the dyno of this run has ended and is not removed yet.
     pub(crate) fn has_ended(&self, run: RunId) -> bool {
         self.lock().get(&run).is_some_and(|followed| followed.stage != Stage::Runs)
     }
 
-    /// All, whatever their stage.
+    /// All runs, whatever their stage.
     pub(super) fn all(&self) -> Vec<Shared> {
         self.lock().values().map(|followed| followed.follower.clone()).collect()
     }
 
-    /// Those in a stage.
+    /// The runs in a stage.
     pub(super) fn in_stage(&self, stage: Stage) -> Vec<(RunId, Shared)> {
         let all = self.lock();
         let those = all.iter().filter(|(_, followed)| followed.stage == stage);
         those.map(|(run, followed)| (*run, followed.follower.clone())).collect()
     }
 
-    /// Notes that a dyno has ended. Its stage now; `None` if it is not followed.
+    /// Records that a dyno has ended. Returns its new stage; `None` if it is not followed.
     pub(super) fn end(&self, run: RunId) -> Option<Stage> {
         let mut all = self.lock();
         let followed = all.get_mut(&run)?;
@@ -85,33 +85,33 @@ impl Ingest {
         Some(followed.stage)
     }
 
-    /// Notes that all of the output of a dyno that has ended was read.
+    /// Records that the output of an ended dyno was read completely.
     pub(super) fn was_read(&self, run: RunId) {
         if let Some(followed) = self.lock().get_mut(&run) {
             followed.stage = Stage::Read;
         }
     }
 
-    /// Notes that the output of a dyno that has ended could not be read. Whether the first time is so long ago.
+    /// Records that reading the output of an ended dyno failed. Returns whether the first failure is this long ago.
     pub(super) fn has_failed_for(&self, run: RunId, time: Duration) -> bool {
         let mut all = self.lock();
         let Some(followed) = all.get_mut(&run) else { return true };
         followed.failing_since.get_or_insert_with(Instant::now).elapsed() >= time
     }
 
-    /// Notes the state that a dyno had before it crashed, for the line behind its output.
+    /// Records the state of a dyno before it crashed, for the line after its output.
     pub(crate) fn note_state(&self, run: RunId, was: DynoState) {
         if let Some(followed) = self.lock().get_mut(&run) {
             followed.was = Some(was);
         }
     }
 
-    /// The state that a dyno had before it crashed, if that was noted.
+    /// The state of a dyno before it crashed, if it was recorded.
     pub(crate) fn noted_state(&self, run: RunId) -> Option<DynoState> {
         self.lock().get(&run)?.was
     }
 
-    /// Follows a run no longer, whose output is gone.
+    /// Stops following a run whose output was removed.
     pub(crate) fn forget(&self, run: RunId) {
         self.take(run);
     }

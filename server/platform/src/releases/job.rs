@@ -20,9 +20,9 @@ use crate::{Platform, config_values, destroy, dyno_metadata, dynos, released};
 
 /// The time limit of a release phase.
 const LIMIT: Duration = Duration::from_secs(3600);
-/// Between SIGTERM and SIGKILL.
+/// The time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
-/// If it has not ended by then, because the server is down, its shim ends it.
+/// If it is still running by then, because the server is down, its shim ends it.
 const LAST_LIMIT: Duration = Duration::from_secs(3660);
 
 #[async_trait]
@@ -70,7 +70,7 @@ impl Run {
         steps: &mut Steps,
         cancel: CancellationToken,
     ) -> Result<(), Failure> {
-        // A job from before there was a queue waits for its turn without holding a worker.
+        // A job that predates the queue waits for its turn without holding a worker.
         if release.started_at.is_none() && release.cancelled_at.is_none() {
             return Ok(());
         }
@@ -121,7 +121,7 @@ impl Run {
         Ok(why)
     }
 
-    /// The dyno that runs the command, once the slug is unpacked; or what is wrong with the slug.
+    /// The dyno that runs the command, once the slug is unpacked; or the error of the slug.
     async fn prepare(
         &self,
         platform: &Platform,
@@ -210,7 +210,7 @@ impl Run {
     }
 }
 
-/// The folder of the slug, or what is wrong with the slug. Until it is unpacked, the job waits without holding a worker,
+/// The folder of the slug, or the error of the slug. Until it is unpacked, the job waits without holding a worker,
 /// and is woken when it is.
 async fn unpacked(
     platform: &Platform,

@@ -1,7 +1,7 @@
 //! Releases: a slug with a configuration, numbered and immutable.
 //!
-//! A release without a release phase succeeds in the transaction that creates it; otherwise a job runs the phase when
-//! it is its turn ([`queue`]), and a failure does not affect the previous release.
+//! A release without a release phase succeeds in the transaction that creates it; otherwise a job runs the release
+//! phase when it gets a slot ([`queue`]), and a failure does not affect the previous release.
 
 mod job;
 mod output;
@@ -37,7 +37,7 @@ use crate::{
 /// The contents of a new release.
 #[derive(Clone, Debug, Default)]
 pub struct New<'a> {
-    /// Generated if absent; given by jobs, which may create the same release twice.
+    /// Generated if absent; specified by jobs, which may create the same release twice.
     pub id: Option<ReleaseId>,
     pub app: AppId,
     pub description: &'a str,
@@ -45,7 +45,7 @@ pub struct New<'a> {
     /// The slug of the newest release instead of `slug`.
     pub keeps_slug: bool,
     pub commit: Option<String>,
-    /// Its release phase has been admitted before, and is not rejected any more.
+    /// Its release phase was admitted before, and must not be rejected.
     pub is_admitted: bool,
     /// The watch period in seconds, if it is not the app's.
     pub watch: Option<i32>,
@@ -87,7 +87,8 @@ pub async fn create_for(
     }
     let restored = if let Config::Restore(set) = &config { Some(*set) } else { None };
     let config = config_values::settle(platform.secrets(), tx, new.app, config).await?;
-    // A release takes up space for good, unless it only refers to what an earlier one has: going back is always allowed.
+    // A release occupies disk space permanently, unless it only refers to data of an earlier one: rolling back is
+    // always allowed.
     if !new.is_admitted && restored != Some(config) {
         quotas::admit_for_app(tx, new.app, Quota::Disk, 0).await?;
     }

@@ -1,4 +1,4 @@
-//! The output of release phases: into the file that is streamed, and into the app's log.
+//! Copies the output of release phases into the file that is streamed, and into the app's log.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use spool::{Cursor, Entry};
 
 use crate::{Platform, ingest, outputs};
 
-/// Entries that are copied into the app's log in one turn.
+/// The number of entries that are copied into the app's log in one turn.
 const TURN: usize = 1000;
 
 /// Copies output.
@@ -27,20 +27,20 @@ pub(super) struct Copy<'a> {
     open: Option<Open>,
 }
 
-/// What is written to.
+/// The file that is written.
 struct Open {
     file: Bounded,
     log: logs::Follower,
 }
 
 impl<'a> Copy<'a> {
-    /// Of the phase of this release, run by the dyno `name`.
+    /// The output of the phase of this release, run by the dyno `name`.
     pub fn new(platform: &'a Platform, app: AppId, release: ReleaseId, name: &'a str) -> Self {
         Self { platform, app, name, file: outputs::release_file(platform, app, release), open: None }
     }
 
-    /// Copies the rest into the app's log: what the file has and the log had not yet when the server was killed, and
-    /// the end of an output that was cut.
+    /// Copies the rest into the app's log: output that was in the file but not in the log when the server was killed,
+    /// and the end of a truncated output.
     pub async fn finish(mut self) -> io::Result<()> {
         self.apart(|open| {
             while open.log.step(TURN).map_err(io::Error::other)? > 0 {}
@@ -49,7 +49,7 @@ impl<'a> Copy<'a> {
         .await
     }
 
-    /// Works on the disk, where that holds up nobody.
+    /// Runs disk operations where they do not block other tasks.
     async fn apart(&mut self, work: impl FnOnce(&mut Open) -> io::Result<()> + Send + 'static) -> io::Result<()> {
         let mut open = self.open.take().ok_or_else(|| io::Error::other("the output has not begun"))?;
         let (open, done) = tokio::task::spawn_blocking(move || {
@@ -63,7 +63,7 @@ impl<'a> Copy<'a> {
     }
 }
 
-/// Forgets where the output of a phase stood that has ended.
+/// Removes the stored position in the output of a phase that has ended.
 pub(super) async fn forget_place(platform: &Platform, app: AppId, release: ReleaseId) -> io::Result<()> {
     match tokio::fs::remove_file(place_of(&outputs::release_file(platform, app, release))).await {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
@@ -73,7 +73,7 @@ pub(super) async fn forget_place(platform: &Platform, app: AppId, release: Relea
 
 #[async_trait]
 impl Output for Copy<'_> {
-    /// The file goes on where it stands, and so does the log.
+    /// The file and the log both continue at their own positions.
     async fn begin(&mut self, handle: &dyno::Handle) -> io::Result<Cursor> {
         let (platform, app, path) = (self.platform.clone(), self.app, self.file.clone());
         let (run, name) = (handle.id, handle.name.clone());
@@ -91,7 +91,7 @@ impl Output for Copy<'_> {
     async fn take(&mut self, entries: Vec<Entry>, place: Cursor) -> io::Result<()> {
         self.apart(move |open| {
             open.file.add(&entries, place)?;
-            // Afterwards, since this removes from the dyno's output what is in the log.
+            // Last, since this removes the part of the dyno's output that is in the log.
             open.log.step(entries.len()).map_err(io::Error::other)?;
             Ok(())
         })
@@ -107,25 +107,25 @@ impl Output for Copy<'_> {
         false
     }
 
-    /// The log gets no more than the file, except for the end.
+    /// The log gets no more output than the file, except for the end.
     fn is_full(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.file.place.is_full)
     }
 }
 
-/// How far the output is written.
+/// The position up to which the output is written.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Place {
-    /// Everything before it in the dyno's output is in the file,
+    /// Everything before this cursor in the dyno's output is in the file.
     cursor: Cursor,
-    /// which is so long then.
+    /// The length of the file at that point.
     length: u64,
-    /// The file has reached its limit, and says so.
+    /// Whether the file has reached its limit, which its last line states.
     is_full: bool,
 }
 
-/// A file that gets the entries of a dyno's output, each once and up to a limit, whenever the server is killed: what
-/// was written after its place was last noted is cut off and written again.
+/// A file that gets each entry of a dyno's output exactly once, up to a limit, even if the server is killed: output
+/// that was written after the position was last stored is truncated and written again.
 struct Bounded {
     file: File,
     noted: PathBuf,
@@ -139,11 +139,11 @@ impl Bounded {
             std::fs::create_dir_all(folder)?;
         }
         let noted = place_of(path);
-        // Without a place, of an earlier version or after a loss of power, it begins anew.
+        // Without a position, from an earlier version or after a power failure, it starts over.
         let mut place: Place =
             std::fs::read(&noted).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         let file = File::options().create(true).append(true).open(path)?;
-        // Never longer than it is, which would fill it with zeros.
+        // Never extended, which would fill it with zeros.
         place.length = place.length.min(file.metadata()?.len());
         file.set_len(place.length)?;
         Ok(Self { file, noted, place, most })
@@ -162,7 +162,7 @@ impl Bounded {
                 text = (outputs::omitted("release phase", self.most) + "\n").into_bytes();
             }
         }
-        // What an error has left of an earlier write goes first.
+        // First removes the remains of a failed write.
         self.file.set_len(self.place.length)?;
         self.file.write_all(&text)?;
         self.place.length += text.len() as u64;
@@ -173,7 +173,7 @@ impl Bounded {
     }
 }
 
-/// The file that says how far an output is written.
+/// The file that records the position up to which an output is written.
 fn place_of(output: &Path) -> PathBuf {
     output.with_extension("place")
 }
@@ -191,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_and_not_noted_is_written_again_and_nothing_twice() {
+    fn output_after_the_stored_position_is_written_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app").join("release.log");
         let mut file = Bounded::open(&path, 1000).unwrap();
         let shim = Entry { kind: b's', ..entry("not of the phase") };
         file.add(&[entry("one"), shim, entry("")], at(10)).unwrap();
-        // Killed in the middle of the next.
+        // As after a kill in the middle of the next write.
         File::options().append(true).open(&path).unwrap().write_all(b"tw").unwrap();
         drop(file);
         let mut file = Bounded::open(&path, 1000).unwrap();

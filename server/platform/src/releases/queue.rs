@@ -1,5 +1,5 @@
-//! The queue of release phases: a limited number runs at once, fewer per payer, and those of an app one after the
-//! other, since they run migrations.
+//! The queue of release phases: a limited number runs concurrently, fewer per payer, and those of one app run
+//! sequentially, since they run migrations.
 
 use api::ids::{AppId, ReleaseId};
 use async_trait::async_trait;

@@ -58,7 +58,7 @@ pub async fn release_info(
     Ok(Json(shown(&row, current(&platform, app.id).await?, &app, &actor.links())))
 }
 
-/// `POST /apps/{app}/releases`: of a slug, or back to an earlier release.
+/// `POST /apps/{app}/releases`: releases a slug, or rolls back to an earlier release.
 pub async fn release_create(
     State(platform): State<Platform>,
     actor: Actor,
@@ -96,7 +96,7 @@ pub async fn release_create(
     Ok(Created(shown(&row, current(&platform, app.id).await?, &app, &actor.links())))
 }
 
-/// `POST /apps/{app}/releases/{release}/actions/cancel`: ends its release phase, or that it waits for it; it fails.
+/// `POST /apps/{app}/releases/{release}/actions/cancel`: ends its release phase, running or queued; the release fails.
 pub async fn release_cancel(
     State(platform): State<Platform>,
     actor: Actor,
@@ -126,7 +126,7 @@ struct Wish {
     config: Config<'static>,
 }
 
-/// The slug with this id, if the caller may release it as `app`, and it can be.
+/// The slug with this id, if it is complete and the caller may release it to `app`.
 async fn released(platform: &Platform, actor: &Actor, app: &store::apps::Row, slug: &str) -> Result<store::slugs::Row> {
     let missing = || Error::not_found("slug", "Couldn't find that slug.");
     let id: SlugId = slug.parse().map_err(|_| missing())?;
@@ -202,7 +202,7 @@ fn back_to(old: Row) -> Wish {
     }
 }
 
-/// `GET /apps/{app}/releases/{release}/rollback`: what going back would do.
+/// `GET /apps/{app}/releases/{release}/rollback`: previews a rollback.
 pub async fn release_rollback_effects(
     State(platform): State<Platform>,
     actor: Actor,

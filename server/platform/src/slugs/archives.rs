@@ -1,7 +1,7 @@
 //! Archives and the slugs that refer to them.
 //!
-//! An archive is stored by its checksum, so that several slugs can refer to it, and removed when none does. Since
-//! another slug may be about to refer to it, without storing it again, both take a lock on the checksum.
+//! An archive is stored by its checksum, so that several slugs can refer to it, and removed when none does. Since a new
+//! slug can refer to an existing archive without storing it again, storing and removing both lock the checksum.
 
 use std::{path::Path, time::Duration};
 
@@ -11,22 +11,22 @@ use sqlx::PgConnection;
 
 use crate::Platform;
 
-/// A slug may be about to refer to a younger archive.
+/// A slug may be about to refer to a more recent archive.
 const AGE: Duration = Duration::from_secs(3600);
-/// Archives per query.
+/// The number of archives per query.
 const BATCH: usize = 1000;
 
 /// Stores the archive in `file`, in the transaction that writes the slug that refers to it.
 pub async fn keep(platform: &Platform, tx: &mut PgConnection, checksum: &str, file: &Path) -> anyhow::Result<()> {
-    store::slugs::slug_archive_hold(tx, checksum).await.context("hold an archive")?;
+    store::slugs::slug_archive_hold(tx, checksum).await.context("lock an archive")?;
     platform.slug_files().put(checksum, file).await
 }
 
-/// Removes an archive that was stored for a slug which was then refused, unless another slug has it.
+/// Removes an archive that was stored for a slug which was then rejected, unless another slug refers to it.
 pub async fn discard(platform: &Platform, checksum: &str) {
     if let Err(err) = remove(platform, checksum, None).await {
         // It is removed later, with other archives without a slug.
-        tracing::warn!("could not remove an archive that was refused: {err:#}");
+        tracing::warn!("could not remove the archive of a rejected slug: {err:#}");
     }
 }
 

@@ -20,12 +20,12 @@ use uuid::Uuid;
 
 use crate::{Platform, releases};
 
-/// Slugs that are unpacked concurrently, in total and per payer.
+/// The number of slugs that are unpacked concurrently, in total and per payer.
 const MOST: usize = 6;
 const MOST_OF_ONE: usize = 2;
-/// Newest releases of an app whose slugs stay unpacked, for fast rollbacks.
+/// The number of newest releases of an app whose slugs stay unpacked, for fast rollbacks.
 const KEPT: i64 = 3;
-/// How often unused folders are searched.
+/// How often to look for unused folders.
 const TIDY: Duration = Duration::from_secs(60);
 /// The interval of checks while slugs wait for their turn.
 const SOON: Duration = Duration::from_millis(500);
@@ -77,7 +77,7 @@ impl Unpack {
         Ok(app.zip(store::slugs::slug_info(db, slug).await?))
     }
 
-    /// Returns what is wrong with the archive.
+    /// Returns the error of the archive, if any.
     async fn unpack(
         &self,
         platform: &Platform,
@@ -115,7 +115,7 @@ impl Unpack {
 pub(crate) struct Unpacked {
     platform: Platform,
     tidied: Option<std::time::Instant>,
-    /// Removes unused folders, which may have a million files; nobody waits for it.
+    /// Removes unused folders in the background, since they may contain a million files.
     removal: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
 }
 
@@ -129,16 +129,16 @@ impl Unpacked {
         let files = self.platform.slug_files().clone();
         let needed: Vec<Needed> = needed.iter().filter(|n| n.now && !n.busy && !n.hopeless).cloned().collect();
         let look = move || needed.into_iter().filter(|n| !files.folder(n.app_id, n.slug_id).exists()).collect();
-        tokio::task::spawn_blocking(look).await.context("look for unpacked slugs")
+        tokio::task::spawn_blocking(look).await.context("find unpacked slugs")
     }
 
-    /// Moves unused folders away, and has them removed. Runs again only when that is done.
+    /// Moves unused folders aside and removes them in the background. Runs again only when that is done.
     async fn tidy(&mut self, needed: &[Needed]) -> anyhow::Result<Vec<String>> {
         let kept: HashSet<PathBuf> =
             needed.iter().map(|n| self.platform.slug_files().folder(n.app_id, n.slug_id)).collect();
         let folders = self.platform.slug_files().folders().to_owned();
         let list = move || list(&folders, &kept);
-        let (unneeded, mut unused) = tokio::task::spawn_blocking(list).await.context("list what is unpacked")??;
+        let (unneeded, mut unused) = tokio::task::spawn_blocking(list).await.context("list unpacked slugs")??;
         let mut done = Vec::new();
         for Folder { path, app, slug } in unneeded {
             let aside = path.with_file_name(format!(".{}.unpacking", Uuid::now_v7()));
@@ -159,7 +159,7 @@ impl Unpacked {
         Ok(done)
     }
 
-    /// Whether the last removal has ended. A failed one is repeated later, when its leftovers are old enough.
+    /// Whether the last removal has ended. A failed one is retried later, when its leftovers are old enough.
     async fn has_removed(&mut self, report: &mut Report) -> bool {
         if self.removal.as_ref().is_some_and(|removal| !removal.is_finished()) {
             return false;
@@ -216,7 +216,7 @@ fn list(folders: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<(Vec<Folder>
         // The folder of an app is removed with the app, also while it is read.
         for slug in std::fs::read_dir(app.path()).into_iter().flatten().flatten() {
             let (path, name) = (slug.path(), slug.file_name().to_string_lossy().into_owned());
-            // One that is still being unpacked or removed ends soon.
+            // One that is still being unpacked or removed will be done soon.
             let changed = slug.metadata().and_then(|meta| meta.modified());
             let age = changed.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
             if builder::is_unfinished(&name) && age > builder::LONGEST * 2 {
@@ -242,7 +242,7 @@ impl Reconciler for Unpacked {
         let needed = store::slugs::slug_needed_all(db, KEPT, Utc::now() - PAUSE).await.context("read the slugs")?;
         let missing = self.missing(&needed).await?;
         let chosen = next(&needed, &missing);
-        // The others are next when a job has ended, which is not published.
+        // The others follow when a job has ended, which is not published.
         report.again_in = (chosen.len() < missing.len()).then_some(SOON);
         for slug in chosen {
             let mut tx = db.begin().await?;

@@ -1,4 +1,4 @@
-//! Accounts: oneself.
+//! Accounts: the caller's own.
 
 use serde_json::json;
 
@@ -58,7 +58,7 @@ async fn an_administrator_sees_everybody_and_makes_others_administrators() {
     let made = t.owner.patch("/users/stranger@example.com", json!({ "admin": true })).await;
     assert_eq!((made.status, made.json()["admin"].as_bool()), (200, Some(true)), "{made:?}");
     assert!(of(&t.stranger.user_list().await.unwrap()).admin);
-    // Nobody takes it from themselves, so that somebody has it.
+    // Administrators cannot demote themselves, so that there is always one.
     let own = format!("/users/{}", t.owner.account_info().await.unwrap().email);
     assert_eq!(t.owner.patch(&own, json!({ "admin": false })).await.error().0, 422);
     assert_eq!(t.stranger.patch("/users/stranger@example.com", json!({ "admin": false })).await.error().0, 422);

@@ -1,4 +1,4 @@
-//! Apps: made, renamed, in maintenance, destroyed.
+//! Apps: creating, renaming, maintenance mode, destroying.
 
 use api::apps::{AppCreate, AppUpdate};
 use http::StatusCode;
@@ -125,7 +125,7 @@ async fn a_destroyed_app_is_really_gone() {
     assert_eq!(gone.id, app.id);
     assert_eq!(t.owner.get("/apps/dusk").await.status, 404);
     assert_eq!(t.owner.get(&format!("/apps/{}", app.id)).await.status, 404);
-    // The name is free at once.
+    // The name is available immediately.
     t.app("dusk").await;
     until("the app is taken apart", async || {
         let rows: i64 =
@@ -135,7 +135,7 @@ async fn a_destroyed_app_is_really_gone() {
     .await;
     let left = dyno::Driver::list(t.driver.as_ref()).await.unwrap();
     assert!(left.is_empty(), "{left:?}");
-    // They were asked to stop, not killed.
+    // They got SIGTERM, not SIGKILL.
     let signals: Vec<i32> = t.driver.signals().into_iter().map(|(_, signal)| signal).collect();
     assert_eq!(signals, [15, 15]);
     for folder in ["unpacked", "cache", "builds", "metrics", "logs"] {
@@ -155,7 +155,7 @@ fn walk(folder: &std::path::Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_unknown_app_is_the_first_thing_that_is_said() {
+async fn an_unknown_app_is_reported_first() {
     let t = World::start().await;
     t.app("dusk").await;
     let expected = json!({ "id": "not_found", "resource": "app", "message": "Couldn't find that app." });

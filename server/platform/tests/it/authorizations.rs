@@ -1,4 +1,4 @@
-//! Authorizations: tokens are shown once, masked later, and stop when they are revoked.
+//! Authorizations: tokens are shown once, masked later, and invalid when they are revoked.
 
 use api::authorizations::AuthorizationCreate;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -25,7 +25,7 @@ async fn a_token_is_shown_once_and_works_until_it_is_revoked() {
     let body = t.owner.get("/oauth/authorizations").await.text();
     assert!(!body.contains(&token));
     assert!(!t.owner.get(&format!("/oauth/authorizations/{id}")).await.text().contains(&token));
-    // Not in the database either, in whatever form it prints.
+    // Nor is it in the database in any form.
     let rows: Vec<String> =
         sqlx::query_scalar("select row_to_json(a)::text from oauth_authorizations a").fetch_all(&t.db).await.unwrap();
     assert!(rows.iter().all(|row| !row.contains(&token)));

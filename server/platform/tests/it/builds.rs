@@ -1,4 +1,4 @@
-//! Builds: sources, the queue, cancelling, output. What happens inside a build is the builder's.
+//! Builds: sources, the queue, cancelling, output. What happens inside a build is tested in `builder`.
 
 use api::builds::{Build, BuildStatus};
 use dyno::fake::Reaction;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, archive, path, until};
 
-/// Uploads a source. The address to build it from.
+/// Uploads a source. Returns the URL to build it from.
 pub async fn source(t: &World) -> String {
     let made = t.owner.post("/sources", Value::Null).await;
     assert_eq!(made.status, 201);
@@ -71,7 +71,7 @@ async fn a_build_becomes_a_release() {
     assert_eq!(t.owner.build_list("dusk").await.unwrap().len(), 1);
     let log = t.log_with("dusk", "app[api]: Build succeeded").await;
     assert!(log.contains("app[api]: Build started by user"), "{log}");
-    // What was needed on the way is gone.
+    // Temporary files are gone.
     let left = t.leftovers();
     assert!(left.is_empty(), "{left:?}");
 }
@@ -148,16 +148,16 @@ async fn builds_wait_in_a_queue_and_can_be_cancelled() {
     assert_eq!(summary.detail, "Build 1 is waiting in the queue");
     assert_eq!(t.driver.started().len(), 1);
 
-    // One that waits.
+    // A queued build.
     let cancelled = t.owner.build_cancel("dusk", &third.id.to_string()).await.unwrap();
     assert_eq!(cancelled.id, third.id);
     assert_eq!(ended(&t, "dusk", &third).await.error.as_deref(), Some("Build cancelled"));
-    // One that runs.
+    // A running build.
     t.driver.react(|_| Reaction::Exit(1));
     t.owner.build_cancel("dusk", "1").await.unwrap();
     let ended_first = ended(&t, "dusk", &first).await;
     assert_eq!((ended_first.status, ended_first.error.as_deref()), (BuildStatus::Failed, Some("Build cancelled")));
-    // The next has its turn.
+    // The next one starts.
     assert_eq!(ended(&t, "dawn", &second).await.error.as_deref(), Some("failed to compile the app"));
 }
 
@@ -195,7 +195,7 @@ async fn output_is_streamed_as_it_comes_and_from_any_place() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_built_is_refused_or_fails() {
+async fn invalid_sources_are_rejected_or_fail() {
     let t = World::start().await;
     t.app("dusk").await;
     for odd in [
@@ -227,7 +227,7 @@ async fn a_source_is_put_and_got() {
     let url = source(&t).await;
     assert_eq!(t.anonymous.get(&path(&url)).await.body, archive("Procfile", "web: ./server\n"));
     assert_eq!(t.owner.post("/apps/dusk/sources", json!({})).await.status, 201);
-    // The address to read is not one to write.
+    // The URL for reading does not allow writing.
     assert_eq!(t.anonymous.ask("PUT", &path(&url)).body("x").await.error().0, 404);
     let cache = t.data().join("cache").join(t.owner.app_info("dusk").await.unwrap().id.to_string());
     std::fs::create_dir_all(cache.join("x")).unwrap();

@@ -1,4 +1,4 @@
-//! The change bus: what one server changes, the other servers of its database know.
+//! The change bus: the other servers of a database are notified of a server's changes.
 
 use std::time::Duration;
 
@@ -21,16 +21,16 @@ use crate::{
     world::{LONG, World, path, until},
 };
 
-/// Open streams look by themselves whether they may go on, but much later than this.
+/// Open streams also check their access without a notification, but much later than this.
 const SOON: Duration = Duration::from_secs(30);
 
-/// Waits until this is told.
+/// Waits until this is notified.
 async fn told(changes: &mut Receiver<Changed>, wanted: Changed) {
     let hear = async { while changes.recv().await.unwrap() != wanted {} };
     tokio::time::timeout(LONG, hear).await.unwrap_or_else(|_| panic!("{wanted:?} is published"));
 }
 
-/// Waits until `to` hears what `from` publishes.
+/// Waits until `to` receives messages that `from` publishes.
 async fn connected(from: &Platform, to: &Platform) {
     let mut changes = to.changes();
     let wanted = Changed::new(Kind::DynoState, Some(AppId::now_v7()));
@@ -42,7 +42,8 @@ async fn connected(from: &Platform, to: &Platform) {
     .await;
 }
 
-/// Waits until the server of `t` hears others, and no longer reads everything again because it has just begun to.
+/// Waits until the server of `t` receives messages of others, and no longer rereads everything because it has just
+/// begun to listen.
 pub async fn listening(t: &World) {
     let mut changes = t.platform.changes();
     let wanted = Changed::new(Kind::DynoState, Some(AppId::now_v7()));
@@ -57,7 +58,7 @@ pub async fn listening(t: &World) {
 }
 
 #[tokio::test]
-async fn what_one_server_changes_is_shown_by_another() {
+async fn changes_of_one_server_are_shown_by_another() {
     let t = World::start().await;
     let other = t.other_server().await;
     let app = t.app("dusk").await.id;
@@ -89,7 +90,7 @@ async fn a_token_that_one_server_revokes_ends_the_streams_of_another() {
     let here = somebody(&t, "ada").await;
     let ada = here.account_info().await.unwrap().id;
     let there = here.at(&other);
-    // Each server has the lines that it has written.
+    // Each server has the lines that it wrote.
     there.post("/apps", json!({ "name": "dusk" })).await;
     let create = LogSessionCreate { tail: Some(true), ..LogSessionCreate::default() };
     let session = there.log_session_create("dusk", &create).await.unwrap();
@@ -123,7 +124,7 @@ async fn whoever_may_have_missed_a_change_reads_everything_again() {
 }
 
 #[tokio::test]
-async fn what_is_rolled_back_is_published_to_nobody() {
+async fn rolled_back_changes_are_not_published() {
     let t = World::start().await;
     let other = t.other_server().await;
     connected(&t.platform, other.platform()).await;

@@ -1,4 +1,4 @@
-//! Config vars: one release for each change, sealed at rest, in layers.
+//! Config vars: one release per change, encrypted at rest, in layers.
 
 use api::ids::{AccountId, ConfigSetId};
 use base::{Error, Subject, events::EventActor};
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::world::{World, until};
 
 impl World {
-    /// Sets the vars of an add-on, as the area of add-ons would. Returns the version of the release.
+    /// Sets the vars of an add-on, as an area for add-ons would. Returns the version of the release.
     async fn attach(&self, app: &str, addon: &str, vars: serde_json::Value) -> Result<Option<i32>, Error> {
         let id = self.owner.app_info(app).await.unwrap().id;
         let account: AccountId = sqlx::query_scalar("select owner_id from apps where name = $1")
@@ -30,7 +30,7 @@ impl World {
         Ok(made)
     }
 
-    /// No table has this in the open.
+    /// No table contains this unencrypted.
     async fn is_stored_nowhere(&self, secret: &str) {
         let tables: Vec<String> =
             sqlx::query_scalar("select table_name::text from information_schema.tables where table_schema = 'public'")
@@ -48,7 +48,7 @@ impl World {
         }
     }
 
-    /// The sets of config vars that the releases of an app refer to, from the first, and that of the app.
+    /// The sets of config vars that the releases of an app refer to, oldest first, and that of the app.
     async fn sets(&self, app: &str) -> (Vec<ConfigSetId>, ConfigSetId) {
         let id = self.owner.app_info(app).await.unwrap().id;
         let mut releases = Vec::new();
@@ -120,7 +120,7 @@ async fn values_are_sealed_in_the_database_and_not_in_the_audit_log() {
     t.deploy("dusk", &[("web", "./server")]).await;
     t.dynos("dusk", &["web.1 up v3"]).await;
     t.is_stored_nowhere(secret).await;
-    // Dynos get it all the same.
+    // Dynos get it nevertheless.
     let spec = t.driver.started().pop().unwrap();
     assert_eq!(spec.env["SECRET"], secret);
 }
@@ -160,7 +160,7 @@ async fn what_leaves_config_alone_keeps_its_set_and_going_back_takes_the_old_one
     }
     assert_eq!(t.owner.get("/apps/dusk/config-vars").await.json(), json!({}));
     assert_eq!(t.owner.release_config_vars("dusk", "v6").await.unwrap()["A"], "1");
-    // Three are all that was ever stored, and they go with the app.
+    // Only three were ever stored, and they are deleted with the app.
     let count = async || sqlx::query_scalar::<_, i64>("select count(*) from configs").fetch_one(&t.db).await.unwrap();
     assert_eq!(count().await, 3);
     t.owner.delete("/apps/dusk").await;
@@ -199,12 +199,12 @@ async fn vars_of_an_add_on_are_a_release_and_nobody_else_changes_them() {
     assert_eq!((spec.env["DATABASE_URL"].as_str(), spec.env["B"].as_str()), (secret, "2"));
     t.is_stored_nowhere(secret).await;
 
-    // Going back leaves add-ons alone.
+    // A rollback does not affect add-ons.
     let effects = t.owner.release_rollback_effects("dusk", "v3").await.unwrap();
     assert_eq!((effects.config_set.len(), effects.config_unset), (0, vec!["B".to_owned()]));
     t.owner.post("/apps/dusk/releases", json!({ "release": "v3" })).await;
     assert_eq!(t.owner.get(vars).await.json(), json!({ "A": "1", "DATABASE_URL": secret }));
-    // What it has hidden is there again without it.
+    // Without it, the value that it has hidden is effective again.
     assert_eq!(t.attach("dusk", "DATABASE", json!({})).await.unwrap(), Some(7));
     assert_eq!(t.owner.get(vars).await.json(), json!({ "A": "1", "DATABASE_URL": "mine" }));
 }

@@ -13,7 +13,7 @@ use crate::{
     world::{World, until},
 };
 
-/// An app with a web dyno that the router knows. Its run.
+/// An app with a web dyno that is in the routing table. Returns its run.
 async fn served(t: &World) -> RunId {
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
@@ -27,7 +27,7 @@ async fn served(t: &World) -> RunId {
     handle.id
 }
 
-/// A request to the app, which its dyno never answers.
+/// A request to the app to which its dyno never responds.
 async fn ask(t: &World) -> TcpStream {
     let mut client = TcpStream::connect(t.platform.config().listen).await.unwrap();
     client.write_all(b"GET / HTTP/1.1\r\nHost: dusk.localhost\r\n\r\n").await.unwrap();
@@ -39,7 +39,7 @@ async fn ask(t: &World) -> TcpStream {
     client
 }
 
-/// Scales the app to nothing, and waits until the router has a table without its dyno.
+/// Scales the app to 0, and waits until the router has a table without its dyno.
 async fn scale_down(t: &World) {
     t.owner.patch("/apps/dusk/formation/web", json!({ "quantity": 0 })).await;
     until("the router has a table without it", async || match routes(t) {
@@ -49,7 +49,7 @@ async fn scale_down(t: &World) {
     .await;
 }
 
-/// Waits until the supervisor has looked again, from beginning to end.
+/// Waits until the supervisor has completed another run.
 async fn look_again(t: &World) {
     let before = runs(t).await;
     until("the supervisor has looked again", async || {
@@ -114,7 +114,7 @@ async fn a_router_that_does_not_respond_does_not_keep_a_dyno_for_ever() {
     let run = served(&t).await;
     let socket = t.platform.config().run.join("router.sock");
     std::fs::remove_file(&socket).unwrap();
-    // Connecting succeeds, and nobody reads what is sent.
+    // Connecting succeeds, but nothing reads the data.
     let _silent = UnixListener::bind(&socket).unwrap();
     t.owner.dyno_stop("dusk", "web.1").await.unwrap();
     look_again(&t).await;

@@ -1,4 +1,4 @@
-//! Dynos: started, crashed, restarted, replaced without a gap.
+//! Dynos: starts, crashes, restarts, replacement without downtime.
 
 use api::dynos::DynoState;
 use dyno::fake::Reaction;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::{World, until};
 
 #[tokio::test]
-async fn a_crashed_dyno_says_why_and_is_started_again() {
+async fn a_crashed_dyno_has_a_reason_and_is_restarted() {
     let t = World::start().await;
     t.app("dusk").await;
     t.driver.react(|_| Reaction::Exit(7));
@@ -29,7 +29,7 @@ async fn a_crashed_dyno_says_why_and_is_started_again() {
         if end && said.len() <= 6 { Ok(()) } else { Err(format!("{said:?}")) }
     })
     .await;
-    // It may just be starting again.
+    // It may be restarting.
     until("that is what is said of the app", async || {
         let status = t.owner.app_status("dusk").await.unwrap();
         let found = format!("{:?}: {}", status.condition, status.detail);
@@ -67,7 +67,7 @@ async fn the_supervisor_rests_while_dynos_crash_or_do_not_listen_yet() {
         if is_crashed { Ok(()) } else { Err(format!("{dynos:?}")) }
     })
     .await;
-    // Its next start is four seconds later; the supervisor looks at everything every two.
+    // Its next start is four seconds later; the supervisor runs every two.
     let before = runs(&t).await;
     until("it is started again", async || if starts() == 4 { Ok(()) } else { Err(starts().to_string()) }).await;
     let after = runs(&t).await;
@@ -76,7 +76,7 @@ async fn the_supervisor_rests_while_dynos_crash_or_do_not_listen_yet() {
 }
 
 #[tokio::test]
-async fn what_a_dyno_uses_is_measured() {
+async fn usage_of_a_dyno_is_measured() {
     let t = World::start().await;
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
@@ -146,7 +146,7 @@ async fn restarts_are_accepted_whatever_the_dyno_does() {
         let before = ids().await;
         let answer = t.owner.ask(method, path).await;
         assert_eq!((answer.status, answer.json()), (202, json!({})), "{path}");
-        // It may be down just now: no matter.
+        // It may be down at the moment, which does not matter.
         assert_eq!(t.owner.ask(method, path).await.status, 202, "{path} again");
         changed(names, &before).await;
     }
@@ -166,7 +166,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     let old = t.driver.running("web.1").unwrap().handle;
     let control = router::Control::new(&t.platform.config().run);
 
-    // The new one runs and does not listen.
+    // The new one runs but does not listen.
     t.driver.react(|_| Reaction::Deaf);
     t.deploy("dusk", &[("web", "./two")]).await;
     let new = until("the new web.1 runs", async || {
@@ -216,7 +216,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     assert!(control.version().await.unwrap() > version);
 }
 
-/// Where the router sends requests for the only app.
+/// The address to which the router sends requests for the only app.
 pub fn routes(t: &World) -> Vec<std::net::SocketAddr> {
     let text = std::fs::read_to_string(router::table_dir(&t.data()).join("routes.json")).unwrap();
     let table: router::Routes = serde_json::from_str(&text).unwrap();
@@ -224,7 +224,7 @@ pub fn routes(t: &World) -> Vec<std::net::SocketAddr> {
 }
 
 #[tokio::test]
-async fn what_a_dyno_says_is_in_the_log_to_the_last_line() {
+async fn output_of_a_dyno_is_in_the_log_to_the_last_line() {
     let t = World::start().await;
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
@@ -240,7 +240,7 @@ async fn what_a_dyno_says_is_in_the_log_to_the_last_line() {
 }
 
 #[tokio::test]
-async fn dynos_go_on_while_the_platform_is_away() {
+async fn dynos_keep_running_while_the_platform_is_down() {
     let t = World::start().await;
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
@@ -259,7 +259,7 @@ async fn dynos_go_on_while_the_platform_is_away() {
     assert_eq!(t.driver.running("web.1"), None);
 }
 
-/// Makes a time in the dynos' rows an old one, until something is so: as if one had waited.
+/// Sets a timestamp in the dynos' rows into the past until a condition holds, as if time had passed.
 pub async fn long_ago(t: &World, column: &str, is_so: impl Fn() -> bool) {
     until(&format!("{column} is long ago and that is noticed"), async || {
         let query = format!("update dynos set {column} = {column} - interval '2 minutes'");
@@ -284,7 +284,7 @@ async fn what_does_not_stop_is_killed() {
         if signals == [(run, 15)] { Ok(()) } else { Err(format!("{signals:?}")) }
     })
     .await;
-    // Another one has its place meanwhile.
+    // Meanwhile, another one has replaced it.
     t.dynos("dusk", &["web.1 up v2"]).await;
     long_ago(&t, "stopping_at", || t.driver.signals() == [(run, 15), (run, 9)]).await;
     let log = t.log_with("dusk", "Process exited with status 137").await;
@@ -296,7 +296,7 @@ async fn what_does_not_stop_is_killed() {
 }
 
 #[tokio::test]
-async fn what_does_not_listen_in_time_is_killed() {
+async fn a_web_dyno_that_does_not_listen_in_time_is_killed() {
     let t = World::start().await;
     t.app("dusk").await;
     t.driver.react(|_| Reaction::Deaf);

@@ -1,4 +1,4 @@
-//! Events: every change is recorded, and records cannot be changed unnoticed.
+//! Events: every change is recorded, and modified records are detected.
 
 use api::ids::AppId;
 use serde_json::json;
@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::world::World;
 
 #[tokio::test]
-async fn changes_are_noted_with_who_and_with_what() {
+async fn changes_are_recorded_with_actor_and_credential() {
     let t = World::start().await;
     t.app("dusk").await;
     let answer = t.owner.ask("PATCH", "/apps/dusk").header("x-forwarded-for", "6.6.6.6, 192.0.2.7");
@@ -32,8 +32,8 @@ async fn changes_are_noted_with_who_and_with_what() {
     }
 }
 
-/// Things that are done to the same account, team and app at once: whoever waits for another's rows must not have the
-/// end of the log, for which the other waits.
+/// Concurrent changes of the same account, team and app: a change that waits for the rows of another must not hold the
+/// lock of the log, for which the other waits.
 #[tokio::test]
 async fn changes_that_collide_are_made_one_after_the_other() {
     let t = World::start().await;
@@ -117,14 +117,15 @@ async fn who_guesses_tokens_is_shut_out_and_others_there_are_not() {
         assert_eq!(ask(&format!("guess-{n}")).await, 401);
     }
     assert_eq!(ask("guess").await, 429);
-    // Whoever is right goes on, there before or not: others behind the same address shut nobody out.
+    // Valid credentials continue to work, used from there before or not: others at the same address cannot lock them
+    // out.
     assert_eq!((ask(&own).await, ask(&other).await), (200, 200));
     assert_eq!(t.stranger.get("/account").await.status, 200);
     let refused = t.owner.get("/events?action=token.refuse").await.json();
     assert_eq!((refused.as_array().unwrap().len(), refused[0]["address"].as_str()), (1, Some("192.0.2.9")));
 }
 
-/// Does to the log what its owner can do in the database: not the platform, whose own way is refused.
+/// Modifies the log as the database's owner can, with triggers disabled. Otherwise the change is rejected.
 async fn behind_its_back(t: &World, change: &str) {
     let refused = sqlx::query(sqlx::AssertSqlSafe(change.to_owned())).execute(&t.db).await.unwrap_err();
     assert!(refused.to_string().contains("can only be added to"), "{refused}");
@@ -140,7 +141,7 @@ async fn verdict(t: &World) -> (Option<i64>, String) {
 }
 
 #[tokio::test]
-async fn what_was_tampered_with_is_found() {
+async fn tampering_is_detected() {
     for (change, at, what) in [
         ("update events set summary = 'x' where seq = 2", 2, "was changed"),
         ("update events set address = null, data = '{}' where seq = 4", 4, "was changed"),
@@ -154,7 +155,7 @@ async fn what_was_tampered_with_is_found() {
         ("delete from events where seq = 4", 4, "is missing"),
         ("delete from events where seq > 2", 3, "is missing"),
         ("truncate events", 1, "is missing"),
-        // A changed row with a hash of its own breaks the next.
+        // A modified row with a matching hash breaks the link of the next one.
         ("update events set actor = 'x', hash = sha256('x') where seq = 3", 3, "was changed"),
     ] {
         let t = World::start().await;
@@ -166,28 +167,28 @@ async fn what_was_tampered_with_is_found() {
         behind_its_back(&t, change).await;
         let found = (Some(at), format!("Event {at} {what}: the audit log was tampered with from this event on."));
         assert_eq!(verdict(&t).await, found, "{change}");
-        // What is written later does not cover it up.
+        // Later events do not hide it.
         t.expects("the audit log was tampered with");
         t.owner.patch("/apps/dusk/config-vars", json!({ "B": 1 })).await;
         assert_eq!(verdict(&t).await.0, Some(at), "{change}");
     }
 }
 
-/// The hash of an event as the previous version wrote it.
+/// The hash of an event as computed by the previous version.
 fn old_hash(previous: &[u8], seq: i64, app: AppId) -> Vec<u8> {
     let content = json!([seq, 0, null, "ada", null, null, "app.update", "dusk", app, "Did.", {}]).to_string();
     Sha256::new().chain_update(previous).chain_update(content).finalize().to_vec()
 }
 
 #[tokio::test]
-async fn the_log_of_the_previous_version_goes_on() {
+async fn the_log_of_the_previous_version_continues() {
     let t = World::start().await;
     t.expects("the audit log was tampered with");
     t.app("dusk").await;
     let app = t.owner.app_info("dusk").await.unwrap().id;
     behind_its_back(&t, "delete from events").await;
     let mut previous = vec![0; 32];
-    // One that the migration has completed, and one that the previous version has written since.
+    // An event that the migration has completed, and one that the previous version has written since.
     for (seq, kind) in [(1, Some("app")), (2, None)] {
         let hash = old_hash(&previous, seq, app);
         let insert = "insert into events (seq, at, actor, action, subject, app_id, subject_kind, subject_id, summary,
@@ -197,7 +198,7 @@ async fn the_log_of_the_previous_version_goes_on() {
         insert.bind(&previous).bind(&hash).execute(&t.db).await.unwrap();
         previous = hash;
     }
-    // Sealed at the next start.
+    // It is sealed at the next start.
     sqlx::query("update event_seals set seq = 2, seal = null").execute(&t.db).await.unwrap();
     t.platform.stop(false).await;
     std::fs::remove_file(t.data().join("audit-anchor")).unwrap();
@@ -219,11 +220,11 @@ async fn the_log_of_the_previous_version_goes_on() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_written_anew_is_found() {
+async fn a_rewritten_log_is_detected() {
     let t = World::start().await;
     t.app("dusk").await;
     t.owner.patch("/apps/dusk/config-vars", json!({ "A": 1 })).await;
-    // The whole log of another platform holds together, but it is not what this one sealed.
+    // The complete log of another platform is consistent, but this platform has not sealed it.
     let other = World::start().await;
     other.app("dawn").await;
     other.owner.patch("/apps/dawn/config-vars", json!({ "A": 1 })).await;
@@ -234,7 +235,7 @@ async fn a_log_that_was_written_anew_is_found() {
     sqlx::query(insert).bind(&rows).execute(&t.db).await.unwrap();
     let found = "Event 2 does not match its hash: the audit log was tampered with from this event on.";
     assert_eq!(verdict(&t).await, (Some(2), found.into()));
-    // The world that was made last hears what both say.
+    // The world that was created last receives the log lines of both.
     other.expects("the audit log was tampered with");
     t.owner.patch("/apps/dusk/config-vars", json!({ "B": 1 })).await;
     assert_eq!(verdict(&t).await.0, Some(3));
@@ -245,7 +246,7 @@ async fn the_platform_tells_how_it_is() {
     let t = World::start().await;
     let info = crate::world::until("the router has a table", async || {
         let info = t.owner.platform_info().await.unwrap();
-        // Those of schedules are begun at the start.
+        // Jobs of schedules begin at startup.
         if info.reconcilers.iter().all(|r| r.runs > 0) && info.jobs.is_empty() {
             Ok(info)
         } else {

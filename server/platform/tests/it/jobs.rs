@@ -1,4 +1,4 @@
-//! Jobs survive a crash anywhere.
+//! Jobs survive a crash at every point.
 
 use api::ids::{AppId, SlugId};
 use background::{Registry, run_next, testing::survives_a_crash_anywhere};
@@ -13,7 +13,7 @@ use crate::{
     world::{World, until},
 };
 
-/// A platform whose jobs the test runs.
+/// A platform whose jobs are run by the test.
 async fn world(react: impl Fn(&str) -> Reaction + Send + 'static) -> World {
     let t = World::start().await;
     t.platform.leave_jobs();
@@ -95,7 +95,7 @@ async fn release_phase(code: i32, status: &str, formation: i64) {
                 .await
                 .unwrap();
             assert_eq!(found, status);
-            // The command ran once.
+            // The command ran exactly once.
             assert_eq!(t.driver.started().iter().filter(|spec| spec.id == job.release.into()).count(), 1);
             let formed = "select count(*) from formation f join releases r on r.app_id = f.app_id where r.id = $1";
             assert_eq!(count(&t, formed, job.release).await, formation);
@@ -171,7 +171,7 @@ async fn build(code: i32, status: &str, releases: i64) -> usize {
             let noted = "select count(*) from events e join builds b on b.app_id = e.app_id
                          where b.id = $1 and e.action in ('release.create', 'build.fail')";
             assert_eq!(count(&t, noted, job.build).await, 1);
-            // Dynos of the release before are being started beside this, from archives that come and go.
+            // Meanwhile, dynos of the previous release are started from archives that are stored and removed.
             until("nothing temporary is left", async || match t.leftovers() {
                 left if left.is_empty() => Ok(()),
                 left => Err(format!("{left:?}")),
@@ -192,7 +192,7 @@ async fn a_build_that_fails() {
     assert_eq!(build(1, "failed", 1).await, 3);
 }
 
-/// A platform without the jobs that its schedules began at the start.
+/// A platform without the jobs that its schedules enqueued at startup.
 async fn idle() -> World {
     let t = World::start().await;
     until("what is begun at the start is done", async || {
@@ -283,7 +283,7 @@ async fn leaves_jobs_alone(files: &[&str]) -> World {
         now => Err(format!("{now:?}")),
     })
     .await;
-    // Each server has one of these done when it starts.
+    // Each server enqueues one of these when it starts.
     let retained = async |times: i64| {
         let count = "select count(*) from jobs where kind = 'retention.run' and state = 'succeeded'";
         until("retention has run", async || {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn what_nobody_has_requested_is_the_same_without_pre_signed_urls() {
+async fn resources_without_a_caller_lack_only_pre_signed_urls() {
     let t = World::start().await;
     t.app("dusk").await;
     t.driver.react(|spec| match spec.name.starts_with("build.") {

@@ -1,4 +1,4 @@
-//! Lists: however many rows there are, each comes once, in either order, for the same number of queries.
+//! Lists: each row is returned once, in either order, with the same number of queries for any number of rows.
 
 use std::collections::HashSet;
 
@@ -164,7 +164,7 @@ async fn add(t: &World, ids: &Ids, sql: &str, from: i32, to: i32) {
     sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&t.db).await.unwrap();
 }
 
-/// What a row is told by.
+/// The key that identifies a row.
 fn key(row: &Value) -> String {
     row.get("id").and_then(Value::as_str).map_or_else(|| row.to_string(), str::to_owned)
 }
@@ -176,7 +176,7 @@ async fn page(asks: &Actor, path: &str, range: &str) -> Answer {
     answer
 }
 
-/// Follows a list to its end; the rows by their keys.
+/// Follows a list to its end. Returns the keys of the rows.
 async fn walk(asks: &Actor, path: &str, range: &str) -> Vec<String> {
     let (mut found, mut range) = (Vec::new(), range.to_owned());
     loop {
@@ -277,9 +277,9 @@ async fn a_range_that_is_not_understood_leads_nowhere_instead_of_to_the_beginnin
 }
 
 impl World {
-    /// What comes of `asked`, and how often it asked the database.
+    /// The result of `asked`, and the number of its queries.
     pub async fn counted<T>(&self, asked: impl Future<Output = T>) -> (T, usize) {
-        // The first statements were those of the thread that made the database, which nobody listened to.
+        // The first statements were those of the thread that created the database, which are not counted.
         tracing::callsite::rebuild_interest_cache();
         let before = self.statements();
         let found = asked.instrument(tracing::info_span!("counted")).await;

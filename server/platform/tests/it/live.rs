@@ -24,7 +24,7 @@ impl Socket {
         self.0.send(Message::text(serde_json::to_string(&said).unwrap())).await.unwrap();
     }
 
-    /// As any browser could; an error when the socket is closed.
+    /// Sends a message, as any browser could; an error when the socket is closed.
     pub async fn try_say(&mut self, said: ToServer) -> Result<(), Error> {
         self.0.send(Message::text(serde_json::to_string(&said).unwrap())).await
     }
@@ -33,7 +33,7 @@ impl Socket {
         self.say(ToServer::Subscribe { id, topic }).await;
     }
 
-    /// The next thing that is said; `None` when the socket is closed.
+    /// The next message; `None` when the socket is closed.
     pub async fn hear(&mut self) -> Option<ToBrowser> {
         loop {
             let message = tokio::time::timeout(LONG, self.0.next()).await.expect("something is said");
@@ -45,7 +45,7 @@ impl Socket {
         }
     }
 
-    /// The next value of a topic that is so.
+    /// The next value of a topic that satisfies a condition.
     pub async fn value(&mut self, of: u32, is_so: impl Fn(&Value) -> bool) -> Value {
         loop {
             match self.hear().await.expect("the socket is open") {
@@ -57,7 +57,7 @@ impl Socket {
     }
 }
 
-/// Serves the world on a port of its own.
+/// Serves the world on a separate port.
 pub async fn serve(t: &World) -> String {
     serve_areas(&t.areas).await
 }
@@ -83,8 +83,8 @@ pub async fn open(host: &str, headers: &[(&'static str, String)]) -> Result<Sock
     }
 }
 
-/// Waits until pages are no longer told that anything may have changed because the server has just begun to listen to
-/// others.
+/// Waits until pages no longer get the message that anything may have changed, which is sent when the server begins to
+/// listen to others.
 pub async fn settled(t: &World, host: &str) {
     crate::bus::listening(t).await;
     let account = t.stranger.account_info().await.unwrap().id.get();
@@ -146,7 +146,7 @@ async fn values_and_lines_come_as_they_change() {
 }
 
 #[tokio::test]
-async fn what_one_may_not_see_is_refused() {
+async fn invisible_topics_are_rejected() {
     let t = World::start().await;
     t.app("dusk").await;
     let host = serve(&t).await;
@@ -182,7 +182,7 @@ async fn a_session_that_ends_ends_its_sockets() {
     t.owner.session_delete(&id).await.unwrap();
     assert_eq!(socket.hear().await, Some(ToBrowser::SignedOut));
     assert_eq!(socket.hear().await, None);
-    // That of the token goes on.
+    // The socket of the token stays open.
     other.subscribe(1, Topic::Apps).await;
     other.value(1, |_| true).await;
 }
@@ -216,7 +216,7 @@ async fn the_output_of_a_build_is_followed_to_its_end() {
     assert!(all.contains(&"-----> Compiling".to_owned()), "{all:?}");
     assert_eq!(all.last().unwrap(), " !     Push rejected, failed to compile the app.");
 
-    // From a place in the middle comes the rest.
+    // From a position in the middle, the rest is sent.
     let (had, cursor) = places[0];
     socket.subscribe(2, Topic::Build { app: "dusk".into(), build, after: Some(cursor) }).await;
     let mut rest = Vec::new();
@@ -231,7 +231,7 @@ async fn kinds_of_changes_are_sent_to_those_who_can_see_the_app() {
     let t = World::start().await;
     t.app("dusk").await;
     assert_eq!(t.stranger.post("/apps", json!({ "name": "own" })).await.status, 201);
-    // What was changed a moment before a socket opens is news, too.
+    // Changes made just before a socket opens are also sent.
     sqlx::query("alter table events disable trigger events_are_kept").execute(&t.db).await.unwrap();
     sqlx::query("update events set at = at - interval '1 minute'").execute(&t.db).await.unwrap();
     let host = serve(&t).await;
@@ -247,7 +247,7 @@ async fn kinds_of_changes_are_sent_to_those_who_can_see_the_app() {
     assert_eq!(owners.value(1, |_| true).await, json!({ "nouns": ["config_vars"] }));
     t.owner.patch("/apps/own/config-vars", json!({ "A": "1" })).await;
     assert_eq!(owners.value(1, |_| true).await, json!({ "nouns": ["config_vars"] }));
-    // Their first message is about their own app; that another app has another name does not concern them.
+    // Their first message is about their own app; the renaming of another app does not concern them.
     assert_eq!(strangers.value(1, |_| true).await, json!({ "nouns": ["config_vars"] }));
     t.owner.patch("/apps/dusk", json!({ "name": "dawn" })).await;
     assert_eq!(owners.value(1, |_| true).await, json!({ "nouns": ["app"] }));
@@ -262,7 +262,7 @@ async fn what_was_changed_while_a_page_was_on_its_way_is_told_to_it() {
     let t = World::start().await;
     t.app("dusk").await;
     let host = serve(&t).await;
-    // Another page listens, so that the newest change is known before this one comes.
+    // Another page listens, so that the newest change has been received before this one opens.
     let mut other = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
     other.subscribe(1, Topic::Changes).await;
     other.value(1, |_| true).await;

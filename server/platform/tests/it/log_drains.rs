@@ -1,4 +1,4 @@
-//! Log drains: kept, and found by id, token and address.
+//! Log drains: stored, and found by id, token and URL.
 
 use api::{client::segment, log_drains::LogDrainCreate};
 use serde_json::json;
@@ -24,7 +24,7 @@ async fn drains_are_found_in_three_ways() {
     t.owner.log_drain_delete("dusk", &drains[2].url).await.unwrap();
     assert_eq!(t.owner.log_drain_list("dusk").await.unwrap(), []);
     assert_eq!(t.owner.log_drain_delete("dusk", &drains[2].url).await.unwrap_err().status, 404);
-    // The password is nobody's business.
+    // The password must not be recorded.
     assert!(!t.owner.get("/apps/dusk/events").await.text().contains("secret"));
 }
 

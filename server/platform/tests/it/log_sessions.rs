@@ -1,4 +1,4 @@
-//! Log sessions, log lines: reading an app's log in every way there is.
+//! Log sessions, log lines: all ways of reading an app's log.
 
 use api::ids::RunId;
 use futures::StreamExt as _;
@@ -12,7 +12,7 @@ async fn session(t: &World, params: Value) -> String {
     path(made.json()["logplex_url"].as_str().unwrap())
 }
 
-/// An app whose web.1 has said `one`, `two`, `three`.
+/// An app whose web.1 has printed `one`, `two`, `three`.
 async fn talkative(t: &World) -> RunId {
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
@@ -37,7 +37,7 @@ async fn a_session_opens_without_credentials() {
     let (at, rest) = line.split_once(' ').unwrap();
     assert!(at.ends_with("+00:00") && at.len() == 32, "{at}");
     assert_eq!(rest, "app[web.1]: three");
-    // It may be opened again, by a client that lost its connection.
+    // It can be opened again, by a client that lost its connection.
     assert_eq!(t.anonymous.get(&all).await.status, 200);
 
     for (params, expected) in [
@@ -60,7 +60,7 @@ async fn a_session_opens_without_credentials() {
 }
 
 #[tokio::test]
-async fn a_tail_goes_on_and_events_can_be_taken_up_again() {
+async fn a_tail_continues_and_events_can_be_resumed() {
     let t = World::start().await;
     let run = talkative(&t).await;
     let address = session(&t, json!({ "tail": true, "lines": 1, "source": "app", "dyno": "web.1" })).await;

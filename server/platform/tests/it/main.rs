@@ -1,4 +1,4 @@
-//! The rules, through the API: a real database, a real router, dynos that are only pretended.
+//! The rules, through the API: a real database, a real router, fake dynos.
 //!
 //! Every test creates its own world. A `WARN` or `ERROR` that a test does not expect fails it.
 

@@ -1,4 +1,4 @@
-//! Every route, asked by everybody: the answers are the table in `PERMISSIONS.md`.
+//! Every route, requested by every kind of caller: the responses are the table in `PERMISSIONS.md`.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ use crate::{
     world::{Actor, Answer, World, account},
 };
 
-/// Who asks. Those in between have one permission on an app of their team, and nothing else.
+/// The callers. Those in between have a single permission on an app of their team.
 const WHO: [&str; 18] = [
     "anonymous",
     "stranger",
@@ -38,7 +38,7 @@ const WHO: [&str; 18] = [
 ];
 const BEGIN: &str = "<!-- what the test found -->\n";
 
-/// Routes that want another right for other bodies.
+/// Routes whose required right depends on the body.
 const VARIANTS: [(&str, &str); 7] = [
     ("POST /account/app-transfers", r#"{"app": "{app}", "recipient": "nobody@example.com"}"#),
     ("PATCH /apps/{app}", r#"{"name": "renamed-app"}"#),
@@ -66,7 +66,7 @@ impl Everybody {
     async fn gather() -> Self {
         let world = World::start().await;
         world.owner.post("/teams", json!({ "name": "acme" })).await;
-        // Who may add somebody; who may bring new people is another question.
+        // The right to add somebody; the right to invite new people is separate.
         account(&world.db, "new@example.com").await;
         let team = store::teams::team_info(&world.db, "acme", AccountId::nil()).await.unwrap().unwrap().team.id;
         let mut all = Vec::new();
@@ -104,7 +104,7 @@ impl Everybody {
         self.all.iter().find(|s| s.name == name).and_then(|s| s.id).unwrap()
     }
 
-    /// A new app for `who` to ask about. Its name.
+    /// Creates an app for the requests of `who`. Returns its name.
     async fn app(&self, who: &Somebody) -> String {
         let n = self.made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (id, name, now, db) = (AppId::now_v7(), format!("app-{n}"), Utc::now(), &self.world.db);
@@ -126,7 +126,7 @@ impl Everybody {
         name
     }
 
-    /// One row of the table.
+    /// A row of the table.
     async fn row(&self, route: &str, body: &str) -> Vec<&'static str> {
         join_all(self.all.iter().map(async |who| {
             let is_about_one = [route, body].iter().any(|t| t.contains("{app}") || t.contains("{repository}"));
@@ -147,7 +147,7 @@ async fn bot(world: &World) -> (Actor, Option<AccountId>) {
     (world.actor(token), Some(bot["id"].as_str().unwrap().parse().unwrap()))
 }
 
-/// What an answer means for the table.
+/// The table's entry for a response.
 fn said(route: &str, who: &str, answer: &Answer) -> &'static str {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let (id, resource) = (body["id"].as_str().unwrap_or_default(), body["resource"].as_str().unwrap_or_default());
@@ -169,7 +169,7 @@ fn said(route: &str, who: &str, answer: &Answer) -> &'static str {
     }
 }
 
-/// What a route asks of a token.
+/// The scope that a route requires of a token.
 fn needs(route: &str) -> &'static str {
     let list = areas::route_list();
     let found = list.iter().find(|r| format!("{} {}", r.method, r.path) == route);
@@ -235,7 +235,7 @@ async fn who_may_ask_what() {
     );
 }
 
-/// A route gets an app's row from a check, and from nowhere else.
+/// A route gets an app's row only from a check.
 #[test]
 fn rows_of_apps_come_from_the_check() {
     fn rust(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
@@ -244,7 +244,7 @@ fn rows_of_apps_come_from_the_check() {
             if path.is_dir() { rust(&path, found) } else { found.push(path) }
         }
     }
-    // Jobs and reconcilers work for nobody; the others say beside the call who was checked before.
+    // Jobs and reconcilers have no caller; the others state beside the call who was checked before.
     let may = [
         "access.rs",
         "ingest.rs",

@@ -1,4 +1,4 @@
-//! OAuth clients: programs that are let act for people, and what attackers try with them.
+//! OAuth clients: programs authorized to act for people, and attacks with them.
 
 use api::oauth_clients::OauthClientCreate;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -15,7 +15,7 @@ fn form(fields: &[(&str, &str)]) -> String {
     fields.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
-/// A platform with a client of the stranger's, and the owner in a browser.
+/// A platform with an OAuth client of the stranger's, and the owner in a browser.
 pub struct Bot {
     pub t: World,
     id: String,
@@ -40,7 +40,7 @@ impl Bot {
         ask.header("origin", origin).body(form(&fields)).await
     }
 
-    /// The code that the owner gave with this scope.
+    /// The code that the owner granted with this scope.
     pub async fn code(&self, scope: &str, more: &[(&str, &str)]) -> String {
         let answer = self.consent(&[&[("scope", scope), ("allow", "1")], more].concat(), "http://localhost").await;
         let to = answer.header("location").to_owned();
@@ -98,7 +98,7 @@ async fn clients_are_made_shown_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn a_program_acts_for_whoever_allowed_it_and_only_so_far() {
+async fn a_program_acts_for_its_user_within_its_scope() {
     let bot = Bot::start().await;
     let t = &bot.t;
     let asked = t.owner.get(&format!("/oauth/consent?client_id={}&response_type=code&scope=read", bot.id)).await.json();
@@ -112,7 +112,7 @@ async fn a_program_acts_for_whoever_allowed_it_and_only_so_far() {
     assert_eq!(t.actor(token).get("/apps/dusk").await.status, 200);
     assert_eq!(t.actor(token).get("/apps/dusk/config-vars").await.status, 403);
     assert_eq!(t.actor(token).patch("/apps/dusk", json!({ "maintenance": true })).await.status, 403);
-    // It is listed among the owner's authorizations, also when only the refresh token is left.
+    // It is listed among the owner's authorizations, even if only the refresh token is still valid.
     sqlx::query("update oauth_authorizations set expires_at = now() where client_id is not null")
         .execute(&t.db)
         .await
@@ -124,7 +124,7 @@ async fn a_program_acts_for_whoever_allowed_it_and_only_so_far() {
     let renewed = bot.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await.json();
     let token = renewed["access_token"].as_str().unwrap();
     assert_eq!(t.actor(token).get("/apps/dusk").await.status, 200);
-    // Its person revokes it: neither token works.
+    // The user revokes it: neither token works.
     t.owner.authorization_delete(&listed.id.to_string()).await.unwrap();
     assert_eq!(t.actor(token).get("/apps/dusk").await.status, 401);
     let refused = bot.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await;
@@ -142,7 +142,7 @@ async fn a_program_acts_for_whoever_allowed_it_and_only_so_far() {
 }
 
 #[tokio::test]
-async fn nobody_is_sent_to_an_address_that_is_not_registered() {
+async fn only_registered_urls_are_redirect_targets() {
     let bot = Bot::start().await;
     for evil in [
         "https://evil.test/",
@@ -209,13 +209,13 @@ async fn only_a_person_on_the_page_allows() {
 async fn a_code_counts_once_for_its_client_and_its_verifier() {
     let bot = Bot::start().await;
     let wrong = |answer: Answer, error: &str| assert_eq!(answer.json()["error"], error, "{answer:?}");
-    // Replayed: what the first one got is taken back.
+    // Replay: the tokens from the first exchange are revoked.
     let code = bot.code("read", &[]).await;
     let token = bot.exchange(&code).await.json()["access_token"].as_str().unwrap().to_owned();
     assert_eq!(bot.t.actor(&token).get("/apps").await.status, 200);
     wrong(bot.exchange(&code).await, "invalid_grant");
     assert_eq!(bot.t.actor(&token).get("/apps").await.status, 401);
-    // Another client, a wrong secret, another address, too late.
+    // A different client, a wrong secret, a different redirect URL, an expired code.
     let code = bot.code("read", &[]).await;
     let create = OauthClientCreate { name: "Other".into(), redirect_uri: "https://other.example.com".into() };
     let other = bot.t.stranger.oauth_client_create(&create).await.unwrap();
@@ -250,7 +250,7 @@ async fn a_code_counts_once_for_its_client_and_its_verifier() {
 async fn other_clients_ask_as_they_are_used_to() {
     let bot = Bot::start().await;
     let t = &bot.t;
-    // The Platform API's own form, in which the secret says which client it is.
+    // The Platform API's own format, in which the secret identifies the client.
     let code = bot.code("identity", &[]).await;
     let body = json!({ "grant": { "type": "authorization_code", "code": code }, "client": { "secret": bot.secret } });
     let made = t.anonymous.post("/oauth/tokens", body).await;
@@ -263,7 +263,7 @@ async fn other_clients_ask_as_they_are_used_to() {
     });
     let renewed: Value = t.anonymous.post("/oauth/tokens", body).await.json();
     let token = renewed["access_token"]["token"].as_str().unwrap().to_owned();
-    // HTTP Basic, and giving a token back.
+    // HTTP Basic, and revoking a token.
     let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{}:{}", bot.id, bot.secret)));
     let revoke =
         t.anonymous.ask("POST", "/oauth/revoke").header("authorization", &basic).body(form(&[("token", &token)]));
@@ -281,6 +281,6 @@ async fn who_guesses_secrets_is_shut_out() {
     }
     let guess = bot.t.anonymous.ask("POST", "/oauth/token").body("client_secret=guess").await;
     assert_eq!(guess.status, 429);
-    // Who knows the secret is not shut out by it.
+    // A client with the valid secret is not locked out by that.
     assert_eq!(bot.exchange("x").await.status, 400);
 }

@@ -1,11 +1,11 @@
-//! Who gets what: generated from the list of routes, so that a new route cannot be forgotten.
+//! Responses per caller: generated from the list of routes, so that a new route cannot be forgotten.
 
 use base::routes::{RequiredScope, Route};
 use serde_json::json;
 
 use crate::world::World;
 
-/// What the stranger gets from routes that are about no app. A route that is missing here fails.
+/// The stranger's responses from routes that are not about an app. A route that is missing here fails.
 const OF_ONES_OWN: &[(&str, u16)] = &[
     ("GET /account", 200),
     ("PATCH /account", 200),
@@ -101,7 +101,7 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("PATCH /users/x/quotas", 403),
 ];
 
-/// What anybody gets from routes that are streamed or open without credentials.
+/// The responses without credentials from routes that are streamed or public.
 const OF_ANYBODY: &[(&str, u16)] = &[
     ("GET /blobs/slugs/x", 404),
     ("PUT /blobs/slugs/x", 404),
@@ -126,7 +126,7 @@ const OF_ANYBODY: &[(&str, u16)] = &[
     ("POST /dusk.git/git-receive-pack", 401),
 ];
 
-/// Which part of the list of routes a route is in.
+/// The part of the list of routes that a route is in.
 fn part(route: &Route) -> &'static str {
     match route.path.as_str() {
         path if path.starts_with("/apps/{app}") => "app_routes",
@@ -137,7 +137,7 @@ fn part(route: &Route) -> &'static str {
     }
 }
 
-/// `GET /account` for each method of each route in a part of the list; those of apps from the app on.
+/// `GET /account` for each method of each route in a part of the list; routes of apps without the prefix up to the app.
 pub fn routes(name: &str) -> Vec<String> {
     let of_part = areas::route_list().into_iter().filter(|route| part(route) == name);
     let below = |path: &str| match path.trim_start_matches("/apps/{app}") {
@@ -147,7 +147,7 @@ pub fn routes(name: &str) -> Vec<String> {
     of_part.map(|route| format!("{} {}", route.method, below(&route.path))).collect()
 }
 
-/// The route with something in place of its `{…}`; an app and a team that exist are called so.
+/// The route with values in place of its `{…}`; existing names for an app and a team.
 pub fn filled(route: &str, app: &str) -> String {
     let route = route.replace("{repository}", &format!("{app}.git")).replace("{app}", app).replace("{team}", "acme");
     let mut out = String::new();
@@ -167,7 +167,7 @@ pub fn app_routes() -> Vec<String> {
     routes.collect()
 }
 
-/// What lets every route read its body.
+/// A body that every route can parse.
 fn body() -> String {
     json!({ "url": "https://example.com", "updates": [], "source_blob": {} }).to_string()
 }
@@ -228,9 +228,9 @@ async fn a_stranger_does_not_learn_that_an_app_exists() {
 }
 
 #[tokio::test]
-async fn a_stranger_gets_what_is_the_strangers() {
+async fn a_stranger_gets_only_public_responses() {
     let t = World::start().await;
-    // No name that the platform makes up contains this one.
+    // No name that the platform generates contains this one.
     t.app("hidden").await;
     for (route, status) in OF_ONES_OWN {
         let (method, path) = route.split_once(' ').unwrap();

@@ -1,4 +1,4 @@
-//! An OpenID provider and a GitHub, on a port of this machine, that say what a test has them say.
+//! A fake OpenID provider and a fake GitHub, on a local port, with responses determined by the test.
 
 use std::{
     collections::HashMap,
@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::world::path;
 
-/// What a code stands for.
+/// The data behind a code.
 struct Grant {
     challenge: String,
     redirect: String,
@@ -41,11 +41,11 @@ struct Said {
     forged: bool,
     /// Does not sign at all.
     unsigned: bool,
-    /// What GitHub tells of whoever has a token.
+    /// GitHub's data about the owner of a token.
     github: Value,
 }
 
-/// A provider. It knows one client, `wharf`, with the secret `hush`.
+/// A provider with one client, `wharf`, with the secret `hush`.
 #[derive(Clone)]
 pub struct Provider {
     pub url: String,
@@ -78,7 +78,7 @@ impl Provider {
         provider
     }
 
-    /// Somebody agrees to what the browser was sent here with. Where the browser is sent back to.
+    /// A user consents to the request that the browser was redirected with. Returns the URL of the redirect back.
     pub fn agree(&self, location: &str, claims: Value) -> String {
         let asked: HashMap<String, String> =
             outbound::Url::parse(location).unwrap().query_pairs().into_owned().collect();

@@ -1,4 +1,4 @@
-//! Releases: of slugs, back to earlier ones, and with a release phase.
+//! Releases: of slugs, rollbacks, and with a release phase.
 
 use api::releases::{ReleaseCreate, ReleaseStatus};
 use dyno::fake::Reaction;
@@ -90,7 +90,7 @@ async fn process_types_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn going_back_brings_code_and_configuration() {
+async fn a_rollback_restores_code_and_config() {
     let t = World::start().await;
     t.app("dusk").await;
     t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1", "GONE": "x" })).await;
@@ -135,7 +135,7 @@ async fn going_back_to_the_first_release_stops_everything() {
     })
     .await;
     assert!(t.owner.formation_list("dusk").await.unwrap().is_empty());
-    // Going on brings back what was wanted.
+    // Rolling back to a release with code restores the formation.
     t.owner.release_create("dusk", &back_to("v2")).await.unwrap();
     t.dynos("dusk", &["web.1 up v4", "web.2 up v4"]).await;
     assert_eq!(t.owner.formation_list("dusk").await.unwrap()[0].size, "Basic");
@@ -159,7 +159,7 @@ async fn releases_are_found_by_version_and_id() {
 }
 
 #[tokio::test]
-async fn a_slug_of_another_app_is_released_only_by_who_may_see_it() {
+async fn a_slug_of_another_app_is_released_only_with_access_to_it() {
     let t = World::start().await;
     t.app("dusk").await;
     let slug = t.slug("dusk", &[("web", "./server")]).await;
@@ -171,7 +171,7 @@ async fn a_slug_of_another_app_is_released_only_by_who_may_see_it() {
 }
 
 #[tokio::test]
-async fn what_was_promoted_outlives_the_app_that_it_comes_from() {
+async fn a_promoted_slug_outlives_its_original_app() {
     let t = World::start().await;
     let stage = t.app("stage").await;
     t.app("prod").await;
@@ -253,7 +253,7 @@ async fn a_release_phase_that_fails_leaves_the_release_before_alone() {
 }
 
 #[tokio::test]
-async fn what_changed_between_two_releases_is_told_without_values() {
+async fn changes_between_releases_are_shown_without_values() {
     let t = World::start().await;
     t.app("dusk").await;
     t.owner.patch("/apps/dusk/config-vars", json!({ "KEPT": "1", "OLD": "secret-1" })).await;

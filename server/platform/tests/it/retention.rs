@@ -1,4 +1,4 @@
-//! What belongs to apps that are gone: it goes, too, and is not made again.
+//! Resources of deleted apps are removed, and not created again.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, until};
 
-/// Waits until so many connections wait for a lock.
+/// Waits until this many connections wait for a lock.
 async fn waiting(t: &World, wanted: i64) {
     until("they wait for a lock", async || {
         let text =
@@ -22,7 +22,7 @@ async fn waiting(t: &World, wanted: i64) {
     .await;
 }
 
-/// The folders of an app that is called this.
+/// The folders named after this app.
 fn folders(t: &World, app: AppId) -> [PathBuf; 6] {
     let folder = |folder: &str, ending: &str| t.data().join(folder).join(format!("{app}{ending}"));
     [
@@ -41,7 +41,7 @@ async fn folders_that_belong_to_no_app_are_removed_after_a_day() {
     t.platform.leave_jobs();
     let lives = t.app("dusk").await.id;
     let ends = t.app("dawn").await.id;
-    // Its row stays, since nobody runs the job that destroys it.
+    // Its row stays, since the job that destroys it does not run.
     t.owner.app_delete("dawn").await.unwrap();
     let gone = AppId::now_v7();
     for folder in [lives, ends, gone].iter().flat_map(|app| folders(&t, *app)) {
@@ -99,7 +99,7 @@ async fn an_app_that_is_being_destroyed_gets_no_build() {
     t.platform.leave_jobs();
     let app = t.app("dusk").await.id;
     let source = json!({ "source_blob": { "url": "https://example.com/a.tar.gz" } });
-    // Those who were let in before wait for the app's row.
+    // Requests that were authorized before wait for the app's row.
     let mut held = t.db.begin().await.unwrap();
     assert!(store::apps::app_mark_deleted(&mut *held, app, Utc::now()).await.unwrap());
     let asked = async {

@@ -32,7 +32,7 @@ async fn a_sample_is_built_from_a_commit_of_its_own() {
     let server = include_str!("../../../builds/samples/node/server.js");
     assert_eq!(git(&["show", &format!("{commit}:server.js")]), server);
 
-    // Before anything was deployed another one may be tried: a commit without a parent again.
+    // Another sample can be tried before anything is deployed: again a commit without a parent.
     let other = t.owner.post("/apps/dusk/samples/static", Value::Null).await.json();
     let other = other["source_blob"]["version"].as_str().unwrap().to_owned();
     assert_eq!(git(&["rev-list", "--count", &other]), "1\n");

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::world::{World, until};
 
 impl World {
-    /// Puts a job in the queue that is due after the test. Its id.
+    /// Enqueues a job that is due after the test. Returns its id.
     async fn queued(&self, kind: &str, subject: Uuid) -> JobId {
         let id = JobId::now_v7();
         sqlx::query(
@@ -35,7 +35,7 @@ impl World {
         self.owner.list("/schedules".into(), None).await.unwrap()
     }
 
-    /// Waits until everything that is begun at the start has ended.
+    /// Waits until all jobs that are enqueued at startup have ended.
     async fn begun(&self) {
         until("what is begun at the start is done", async || {
             let left = self.jobs("?state=unfinished").await;
@@ -44,7 +44,7 @@ impl World {
         .await;
     }
 
-    /// The summaries of the events of an action.
+    /// The summaries of the events with this action.
     async fn noted(&self, action: &str) -> Vec<String> {
         let events = self.owner.event_list_all().await.unwrap();
         events.into_iter().filter(|event| event.action == action).map(|event| event.summary).collect()
@@ -66,7 +66,7 @@ async fn what_is_due_at_the_start_is_begun_and_due_again_within_the_hour() {
         assert!(last < next && next - last <= chrono::Duration::hours(1), "{last} {next}");
         assert_eq!(schedule.last_job.unwrap().state, JobState::Succeeded);
     }
-    // A job says what it did, but not what with.
+    // A job shows its steps, but not their data.
     let job = t.jobs("?kind=retention.run").await.pop().unwrap();
     assert_eq!((job.schedule.as_deref(), job.about.as_deref()), (Some("retention"), Some("the platform")));
     let job = t.owner.job_info(&job.id.to_string()).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_schedule_is_run_when_an_administrator_wants_it() {
     assert_eq!((after.last_job.unwrap().id, after.next_run_at), (job.id, before.next_run_at));
     assert_eq!(t.noted("schedule.run").await, ["Ran retention outside its schedule."]);
     assert_eq!(t.owner.post("/schedules/nightly/actions/run", json!({})).await.error().0, 404);
-    // While its job is unfinished there is no second one.
+    // No second job is enqueued while the first one is unfinished.
     t.platform.leave_jobs();
     t.owner.schedule_run("retention").await.unwrap();
     let (status, id, message) = t.owner.post("/schedules/retention/actions/run", json!({})).await.error();
@@ -117,7 +117,7 @@ async fn a_job_is_cancelled_once_and_by_whom_is_noted() {
 }
 
 #[tokio::test]
-async fn what_must_not_be_cancelled_says_what_to_do_instead() {
+async fn jobs_that_cannot_be_cancelled_give_advice() {
     let t = World::start().await;
     t.platform.leave_jobs();
     for (kind, advice) in [
@@ -174,7 +174,7 @@ async fn jobs_are_found_by_state_and_kind_and_show_no_parameters() {
 }
 
 #[tokio::test]
-async fn the_platform_tells_when_jobs_have_changed() {
+async fn the_platform_reports_when_jobs_have_changed() {
     let t = World::start().await;
     t.begun().await;
     let before = t.owner.platform_info().await.unwrap().jobs_changed_at.unwrap();

@@ -1,23 +1,23 @@
-//! Console sessions: one-time links, cookies, who may write with them.
+//! Console sessions: one-time links, cookies, and protection against cross-site requests.
 
 use serde_json::json;
 
 use crate::world::{Answer, World, path};
 
-/// A one-time link: its path.
+/// Creates a one-time link. Returns its path.
 async fn link(t: &World) -> String {
     let link = t.owner.post("/account/sign-in-links", json!({})).await;
     assert_eq!(link.status, 201);
     path(link.json()["url"].as_str().unwrap())
 }
 
-/// Presses the button on a link's page in a browser that has `cookie`.
+/// Submits the form on a link's page in a browser that has `cookie`.
 async fn press(t: &World, link: &str, cookie: &str) -> Answer {
     let ask = t.anonymous.ask("POST", link).header("origin", "http://localhost").header("user-agent", "Lynx");
     ask.header("cookie", cookie).await
 }
 
-/// Signs a browser in. Its cookie.
+/// Signs a browser in. Returns its cookie.
 pub async fn sign_in(t: &World) -> String {
     let answer = press(t, &link(t).await, "").await;
     assert_eq!((answer.status, answer.header("location")), (303, "/apps"), "{answer:?}");
@@ -100,7 +100,7 @@ async fn a_link_does_nothing_until_its_own_page_sends_it() {
 }
 
 #[tokio::test]
-async fn a_link_says_whom_it_signs_in_and_who_is_here() {
+async fn a_link_shows_its_account_and_the_signed_in_one() {
     let t = World::start().await;
     let link = link(&t).await;
     let info = link.replace("/login/", "/sign-in-links/");
@@ -165,7 +165,7 @@ async fn a_session_writes_from_the_console_only() {
     assert!(!t.owner.app_info("dusk").await.unwrap().maintenance);
     assert_eq!(write("http://localhost").await, 200);
     assert!(t.owner.app_info("dusk").await.unwrap().maintenance);
-    // The live socket reads, but a page of an app could open it.
+    // The live socket only reads, but a page of an app could open it.
     let live = t
         .anonymous
         .ask("GET", "/live")
@@ -173,11 +173,11 @@ async fn a_session_writes_from_the_console_only() {
         .header("connection", "upgrade")
         .header("upgrade", "websocket");
     assert_eq!(live.header("origin", "http://dusk.localhost").await.status, 403);
-    // Told once: whoever tries it often does not fill the log.
+    // Logged once: repeated attempts do not fill the log.
     let told = t.owner.event_list_all().await.unwrap().into_iter().filter(|e| e.action == "session.refuse");
     let told: Vec<_> = told.map(|e| (e.data["reason"].clone(), e.data["path"].clone())).collect();
     assert_eq!(told, [(json!("origin"), json!("/apps/dusk"))]);
-    // A token needs no origin.
+    // A request with a token needs no origin.
     assert_eq!(t.owner.patch("/apps/dusk", json!({ "maintenance": false })).await.status, 200);
 }
 

@@ -1,4 +1,4 @@
-//! Signing in through a provider: who gets in, who does not, and what attackers try.
+//! Sign-in with a provider: accepted and rejected sign-ins, and attacks.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ pub struct Door {
     pub provider: Provider,
 }
 
-/// A browser: it has one cookie at most.
+/// A browser with at most one cookie.
 #[derive(Default)]
 pub struct Browser {
     pub cookie: String,
@@ -45,7 +45,7 @@ impl Door {
         Self { t, provider }
     }
 
-    /// Sends a browser to the provider. Where it is sent.
+    /// Redirects a browser to the provider. Returns the URL.
     pub async fn start(&self, browser: &mut Browser, next: &str) -> String {
         let answer = browser.get(&self.t, &format!("/login/oauth/acme?next={}", api::client::segment(next))).await;
         assert_eq!(answer.status, 303, "{answer:?}");
@@ -54,7 +54,7 @@ impl Door {
         to
     }
 
-    /// The whole way, as somebody of whom the provider says this. Where it ends.
+    /// A complete sign-in of a person with these claims. Returns the final URL.
     pub async fn sign_in(&self, browser: &mut Browser, claims: Value) -> String {
         let to = self.start(browser, "/apps/new").await;
         let back = self.provider.agree(&to, claims);
@@ -86,7 +86,7 @@ async fn who_is_of_the_domain_gets_in_and_others_do_not() {
     assert_eq!((account["email"].as_str(), account["admin"].as_bool()), (Some("ada@acme.test"), Some(false)));
     assert_eq!(door.sign_in(&mut eve, person("2", "eve@evil.test")).await, "/login?error=domain&provider=acme");
     assert_eq!(door.account(&mut eve).await, None);
-    // The subject is who it is: an address that changed makes no other account.
+    // The subject identifies the person: a changed email address does not create another account.
     let mut again = Browser::default();
     door.sign_in(&mut again, person("1", "ada.lovelace@acme.test")).await;
     assert_eq!(door.account(&mut again).await.unwrap()["id"], account["id"]);
@@ -131,7 +131,7 @@ async fn rules_give_and_take_back() {
     assert!(admin(&claims).await);
     claims["groups"] = json!(["dev"]);
     assert!(!admin(&claims).await);
-    // What was given by a person is not taken back by a rule.
+    // A rule does not revoke what a person has granted.
     sqlx::query("update accounts set admin = true where email = 'ada@acme.test'").execute(&door.t.db).await.unwrap();
     assert!(admin(&claims).await);
     claims["groups"] = json!(["ops"]);
@@ -146,7 +146,7 @@ async fn rules_put_people_into_teams_and_take_them_out() {
                        { "group": "leads", "team": "crew", "role": "admin" },
                        { "group": "dev", "team": "later" }]);
     let door = Door::open(json!({ "domains": ["acme.test", "else.test"] })).await;
-    // Of a team that somebody else might make later, nobody is made a member.
+    // Nobody becomes a member of a team that somebody else creates later under this name.
     let early = door.t.owner.patch("/identity-providers/acme", json!({ "rules": rules })).await.error();
     assert!(early.0 == 422 && early.2.contains("There is no team crew"), "{early:?}");
     for team in ["crew", "later"] {
@@ -168,7 +168,7 @@ async fn rules_put_people_into_teams_and_take_them_out() {
     assert_eq!(teams(&claims).await, ["crew member"]);
     claims["groups"] = json!(["leads", "dev"]);
     assert_eq!(teams(&claims).await, ["crew admin", "later member"]);
-    // A team that is called otherwise is still the one that the rules mean.
+    // Rules still apply to a renamed team.
     assert_eq!(door.t.owner.patch("/teams/crew", json!({ "name": "band" })).await.status, 200);
     assert_eq!(teams(&claims).await, ["band admin", "later member"]);
     door.t.owner.patch("/teams/band", json!({ "name": "crew" })).await;
@@ -180,7 +180,7 @@ async fn rules_put_people_into_teams_and_take_them_out() {
 }
 
 #[tokio::test]
-async fn what_rules_gave_goes_with_the_identity_and_with_the_provider() {
+async fn grants_of_rules_end_with_the_identity_and_the_provider() {
     let rules = json!([{ "domain": "acme.test", "team": "crew", "role": "member" },
                        { "group": "ops", "admin": true }]);
     let door = Door::open(json!({})).await;
@@ -205,7 +205,7 @@ async fn what_rules_gave_goes_with_the_identity_and_with_the_provider() {
     assert_eq!(has(&mut ada).await, (true, 1));
     let removed = door.t.owner.delete("/identity-providers/acme").await;
     assert_eq!(removed.status, 200, "{removed:?}");
-    // Nobody vouches for it any more.
+    // No provider is trusted for it any more.
     assert_eq!(door.account(&mut ada).await, None);
     let account = store::accounts::account_by_email(&door.t.db, "ada@acme.test").await.unwrap().unwrap();
     let crew = door.t.owner.team_member_list("crew").await.unwrap();
@@ -213,7 +213,7 @@ async fn what_rules_gave_goes_with_the_identity_and_with_the_provider() {
 }
 
 #[tokio::test]
-async fn nobody_begins_as_many_sign_ins_as_they_like() {
+async fn sign_in_attempts_are_limited() {
     let door = Door::open(json!({})).await;
     door.t.expects("sign-in attempts from");
     for _ in 0..302 {
@@ -241,17 +241,17 @@ async fn an_answer_counts_once_and_in_the_browser_that_asked() {
     let door = Door::open(json!({})).await;
     let (mut victim, mut attacker) = (Browser::default(), Browser::default());
     let state = "/login?error=state&provider=acme";
-    // A foreign state: the attacker has the victim follow the answer to the attacker's own sign-in.
+    // A foreign state: the attacker makes the victim open the callback URL of the attacker's own sign-in.
     let to = door.start(&mut attacker, "").await;
     let back = door.provider.agree(&to, person("6", "mallory@acme.test"));
     assert_eq!(victim.get(&door.t, &back).await.header("location"), state);
     door.start(&mut victim, "").await;
     assert_eq!(victim.get(&door.t, &back).await.header("location"), state);
     assert_eq!(door.account(&mut victim).await, None);
-    // It is still the attacker's, once.
+    // The attacker can still use it, once.
     assert_eq!(attacker.get(&door.t, &back).await.header("location"), "/apps");
     assert_eq!(attacker.get(&door.t, &back).await.header("location"), state);
-    // No state, a state that was made up, an attempt that is too old, an answer at another provider.
+    // No state, an invented state, an expired attempt, the callback of another provider.
     assert_eq!(victim.get(&door.t, "/login/oauth/acme/callback?code=x").await.header("location"), state);
     assert_eq!(victim.get(&door.t, "/login/oauth/acme/callback?code=x&state=y").await.header("location"), state);
     let to = door.start(&mut victim, "").await;
@@ -260,7 +260,7 @@ async fn an_answer_counts_once_and_in_the_browser_that_asked() {
     assert_eq!(other.header("location"), "/login?error=state&provider=other");
     sqlx::query("update sign_in_attempts set expires_at = now()").execute(&door.t.db).await.unwrap();
     assert_eq!(victim.get(&door.t, &back).await.header("location"), state);
-    // Any site can have a browser ask for this: it is told once.
+    // Any site can make a browser send this request: it is logged once.
     assert_eq!(door.refusals().await, ["state"]);
 }
 
@@ -278,7 +278,7 @@ async fn a_code_is_exchanged_with_the_verifier_of_its_own_sign_in() {
     let injected = own.replace(&part(&own, "code="), &part(&stolen, "code="));
     assert_eq!(attacker.get(&door.t, &injected).await.header("location"), "/login?error=answer&provider=acme");
     assert_eq!(door.account(&mut attacker).await, None);
-    // The code is spent for whoever comes next: replayed, it opens nothing.
+    // The code is used up: replaying it has no effect.
     assert_eq!(victim.get(&door.t, &stolen).await.header("location"), "/login?error=answer&provider=acme");
 }
 
@@ -305,7 +305,7 @@ async fn an_id_token_that_does_not_hold_is_refused() {
     check(json!({})).await;
     door.provider.unsign(false);
     assert_eq!(door.sign_in(&mut browser, person("1", "ada@acme.test")).await, "/apps/new");
-    // An answer of another provider, by its own word (RFC 9207); and a person who says no.
+    // A response of another provider, as it states itself (RFC 9207); and a user who declines.
     let to = door.start(&mut browser, "").await;
     let back = door.provider.agree(&to, person("1", "ada@acme.test"));
     let other = browser.get(&door.t, &format!("{back}&iss=https%3A%2F%2Fevil.test")).await;
@@ -326,7 +326,7 @@ async fn a_planted_session_is_worth_nothing_after_signing_in() {
     assert_ne!(victim.cookie, planted);
     assert!(door.account(&mut victim).await.is_some());
     assert_eq!(door.account(&mut Browser { cookie: planted }).await, None);
-    // Signing in as somebody else in the same browser leaves nothing of the one before.
+    // Signing in as somebody else in the same browser leaves nothing of the previous session.
     let before = victim.cookie.clone();
     door.sign_in(&mut victim, person("2", "bob@acme.test")).await;
     assert_eq!(door.account(&mut victim).await.unwrap()["email"], "bob@acme.test");
@@ -339,7 +339,7 @@ async fn nobody_is_sent_elsewhere() {
     for next in ["https://evil.test", "//evil.test", "/\\evil.test", "/\t/evil.test", "javascript:alert(1)"] {
         let mut browser = Browser::default();
         let to = door.start(&mut browser, next).await;
-        // The address to come back to is the console's own, whatever the request says.
+        // The URL to return to is on the console's own host, whatever the request contains.
         let own = format!("{}/login/oauth/acme/callback", door.t.platform.config().url());
         assert!(to.contains(&format!("redirect_uri={}&", api::client::segment(&own))), "{to}");
         let back = door.provider.agree(&to, person("1", "ada@acme.test"));
@@ -380,7 +380,7 @@ async fn github_is_asked_for_the_verified_primary_address() {
 }
 
 #[tokio::test]
-async fn providers_are_for_administrators_and_secrets_for_nobody() {
+async fn providers_are_for_administrators_and_secrets_are_never_returned() {
     let door = Door::open(json!({})).await;
     let t = &door.t;
     t.owner.post("/teams", json!({ "name": "crew" })).await;

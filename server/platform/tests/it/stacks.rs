@@ -1,4 +1,4 @@
-//! Stacks, regions, sizes and features: what there is to choose from.
+//! Stacks, regions, sizes and features: the available choices.
 
 use serde_json::json;
 

@@ -24,7 +24,7 @@ use crate::{
     world::{Actor, LONG, World, path, until},
 };
 
-/// A world in which bob is a member of ada's team, whose app is dusk. Ada and bob.
+/// A world in which bob is a member of ada's team, which owns the app dusk. Returns ada and bob.
 async fn two(t: &World) -> (Actor, Actor) {
     let (ada, bob) = (somebody(t, "ada").await, somebody(t, "bob").await);
     ada.post("/teams", json!({ "name": "acme" })).await;
@@ -40,7 +40,7 @@ async fn tail(t: &World, who: &Actor) -> (String, axum::body::BodyDataStream) {
     let address = path(&session.logplex_url);
     let body: Body = t.anonymous.ask("GET", &address).open().await.into_body();
     let mut stream = body.into_data_stream();
-    // The first lines come, so that it is open.
+    // The first lines have arrived, so it is open.
     let first = tokio::time::timeout(LONG, stream.next()).await.expect("a line comes").unwrap().unwrap();
     assert!(!first.is_empty());
     (address, stream)
@@ -88,7 +88,7 @@ async fn a_socket_shows_no_more_of_an_app_that_one_was_taken_off() {
 }
 
 #[tokio::test]
-async fn what_a_role_loses_is_named() {
+async fn a_lost_right_is_reported() {
     let t = World::start().await;
     let (ada, bob) = two(&t).await;
     let host = serve(&t).await;
@@ -111,7 +111,7 @@ async fn what_a_role_loses_is_named() {
 }
 
 #[tokio::test]
-async fn what_a_crashed_dyno_said_last_is_for_who_may_read_the_log() {
+async fn last_output_of_a_crashed_dyno_requires_log_access() {
     let t = World::start().await;
     let (ada, bob) = two(&t).await;
     ada.patch("/teams/apps/dusk/collaborators/bob@example.com", json!({ "permissions": ["status"] })).await;
@@ -136,7 +136,7 @@ async fn a_log_that_is_open_ends_with_the_right_to_read_it() {
     ends(stream).await;
     assert_eq!(t.anonymous.get(&address).await.status, 404);
 
-    // A token that is revoked ends what was opened with it; what others opened goes on.
+    // Revoking a token ends the streams that were opened with it; those of others continue.
     let token = token_of(&ada).await;
     let (_, stream) = tail(&t, &t.actor(&token.1)).await;
     ada.authorization_delete(&token.0).await.unwrap();
@@ -192,7 +192,7 @@ async fn addresses_end_with_the_token_that_asked_for_them() {
     assert_eq!(t.anonymous.get(&path(&get)).await.status, 200);
     let slug = program.post("/apps/dusk/slugs", json!({ "process_types": { "web": "./server" } })).await.json();
     let slug = path(slug["blob"]["url"].as_str().unwrap());
-    // An upload that is under way.
+    // An upload in progress.
     let (feed, body) = tokio::sync::mpsc::channel::<Result<&str, std::convert::Infallible>>(1);
     let again = blob(program.post("/sources", json!({})).await.json());
     let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(body));
@@ -238,24 +238,24 @@ async fn who_is_suspended_is_out_at_once() {
     }
     assert_eq!((bob.get("/account").await.status, t.anonymous.get(&address).await.status), (401, 404));
     t.owner.patch("/users/bob@example.com", json!({ "suspended": false })).await;
-    // Nothing comes back with the account: whoever is let in again signs in again.
+    // Reinstating the account restores nothing: its owner has to sign in again.
     assert_eq!(bob.get("/apps/dusk").await.status, 401);
 }
 
-/// How long a stream may stay open: less than until it would check by itself.
+/// How long a stream may stay open: less than the interval of its own checks.
 const SOON: Duration = Duration::from_secs(30);
 
 async fn id_of(who: &Actor) -> AccountId {
     who.account_info().await.unwrap().id
 }
 
-/// Waits until access to something open is lost. How often the database was asked.
+/// Waits until access to a stream is lost. Returns the number of queries.
 async fn lost(t: &World, watch: JoinHandle<()>) -> usize {
     tokio::time::timeout(SOON, watch).await.expect("access is lost").unwrap();
     t.statements()
 }
 
-/// Changes of many kinds that take nothing away from others.
+/// Changes of many kinds that do not affect the access of others.
 async fn make_noise(t: &World) {
     let eve = somebody(t, "eve").await;
     let member = TeamMemberSave { email: "stranger@example.com".into(), role: "viewer".into() };
@@ -294,7 +294,7 @@ async fn changes_of_others_cost_an_open_stream_no_query() {
     ada.team_member_save("acme", &member).await.unwrap();
     let app = ada.app_info("dusk").await.unwrap().id;
     listening(&t).await;
-    // The first statements were those of the thread that made the database, which nobody listened to.
+    // The first statements were those of the thread that created the database, which are not counted.
     tracing::callsite::rebuild_interest_cache();
     let watch =
         async |who: &Actor| Watch::begin(&t.platform, id_of(who).await, None, app, Can::View).await.unwrap().unwrap();
@@ -313,7 +313,7 @@ async fn changes_of_others_cost_an_open_stream_no_query() {
 }
 
 #[tokio::test]
-async fn what_a_program_has_open_ends_with_its_token() {
+async fn streams_of_a_program_end_with_its_token() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;
     ada.post("/teams", json!({ "name": "acme" })).await;
@@ -341,7 +341,7 @@ async fn what_a_program_has_open_ends_with_its_token() {
     assert_eq!(ada.delete("/teams/acme").await.status, 200);
     lost(&t, one).await;
 
-    // Of a client's tokens, whoever they are from.
+    // All tokens of an OAuth client, whoever authorized it.
     let client = json!({ "name": "Bot", "redirect_uri": "https://bot.example.com" });
     let client = id(&ada.post("/oauth/clients", client).await.json());
     let (token, _) = token_of(&t.stranger).await;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::world::{Actor, World, account, refusal};
 
-/// Somebody new with an account.
+/// A new user with an account.
 pub async fn somebody(t: &World, name: &str) -> Actor {
     t.actor(&account(&t.db, &format!("{name}@example.com")).await)
 }
@@ -53,7 +53,7 @@ async fn an_admin_who_removes_the_creator_of_a_team_takes_over_what_it_costs() {
         ada.post("/teams", json!({ "name": team })).await;
         ada.team_member_save(team, &member("bob", "admin")).await.unwrap();
     }
-    // Nobody is charged for a team because somebody else leaves it to them.
+    // Nobody becomes the payer of a team because its creator leaves it.
     assert_eq!(ada.delete("/teams/left/members/~").await.status, 200);
     assert_eq!(bob.delete("/teams/removed/members/ada@example.com").await.status, 200);
     bob.team_member_save("demoted", &member("ada", "member")).await.unwrap();
@@ -112,7 +112,7 @@ async fn an_address_without_an_account_waits_for_its_owner() {
     t.owner.team_member_save("acme", &member("new", "viewer")).await.unwrap();
     let row = store::accounts::account_by_email(&t.db, "NEW@example.com").await.unwrap().unwrap();
     assert_eq!(row.id.get(), made.user.id);
-    // There is nothing that would let anybody in with it.
+    // It has no sign-in method.
     for table in ["oauth_authorizations", "sessions"] {
         let count = format!("select count(*) from {table} where account_id = $1");
         let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count)).bind(row.id).fetch_one(&t.db).await.unwrap();
@@ -124,7 +124,7 @@ async fn an_address_without_an_account_waits_for_its_owner() {
 }
 
 #[tokio::test]
-async fn who_is_invited_says_yes_or_no() {
+async fn an_invitee_accepts_or_declines() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;
     let bob = somebody(&t, "bob").await;
@@ -147,7 +147,7 @@ async fn who_is_invited_says_yes_or_no() {
     assert_eq!(bob.team_info("acme").await.unwrap().role, Role::Member);
     assert_eq!(refusal(ada.team_invitation_save("acme", &member("bob", "viewer")).await).0.as_u16(), 422);
 
-    // An invitation that is older than a role changes nothing, and does not lead back in.
+    // An invitation that is older than a role changes nothing, and does not restore a removed membership.
     let old = ada.team_invitation_save("acme", &member("stranger", "admin")).await.unwrap().id.to_string();
     ada.team_member_save("acme", &member("stranger", "viewer")).await.unwrap();
     assert_eq!(refusal(t.stranger.team_invitation_accept(&old).await).0.as_u16(), 422);
@@ -179,7 +179,7 @@ async fn apps_of_a_team_are_seen_joined_locked_and_given_away() {
     let status = bob.app_status("dusk").await.unwrap();
     assert_eq!(status.permissions, ["view", "logs", "config", "deploy", "run", "scale", "operate"]);
 
-    // Joining makes a member a collaborator, and being one outlasts the lock.
+    // Joining makes a member a collaborator, who remains one when the app is locked.
     let joined = bob.post("/teams/apps/dusk/collaborators", json!({ "user": "bob@example.com" })).await;
     assert_eq!((joined.status, &joined.json()["role"]), (201, &json!("member")));
     ada.team_member_save("acme", &member("cleo", "member")).await.unwrap();
@@ -197,7 +197,7 @@ async fn apps_of_a_team_are_seen_joined_locked_and_given_away() {
     assert_eq!(of("ada@example.com"), ["view", "deploy", "operate", "manage"]);
     assert_eq!(of("bob@example.com"), Vec::<String>::new());
 
-    // Somebody else has to accept; an admin offers it.
+    // The recipient has to accept; an admin makes the offer.
     let (status, _, message) = ada.patch("/teams/apps/dusk", json!({ "owner": "bob@example.com" })).await.error();
     assert_eq!(
         (status, message.as_str()),
@@ -222,7 +222,7 @@ async fn apps_of_a_team_are_seen_joined_locked_and_given_away() {
 }
 
 #[tokio::test]
-async fn nobody_gives_more_than_they_have() {
+async fn nobody_can_grant_more_than_they_have() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;
     let bob = somebody(&t, "bob").await;
@@ -251,7 +251,7 @@ async fn nobody_gives_more_than_they_have() {
             .status,
         201
     );
-    // To leave would give back what the role holds and the app withheld.
+    // Leaving would grant rights of the role that the permissions on the app excluded.
     let (status, _, message) = bob.delete("/apps/dusk/collaborators/~").await.error();
     assert!(status == 403 && message.contains("more than that"), "{message}");
     assert_eq!(give(&ada, "bob", &["odd"]).await.error().0, 422);
@@ -345,7 +345,7 @@ async fn a_service_account_works_and_cannot_sign_in() {
         422
     );
 
-    // Not even one that may do everything with an app takes it for itself.
+    // Not even a token with all rights on an app can transfer it to its own account.
     let rights = json!({ "permissions": ["view", "deploy", "operate", "manage"] });
     let path = "/teams/apps/dusk/collaborators/deploy-bot@acme.invalid";
     assert_eq!(ada.patch(path, rights).await.status, 200);

@@ -1,4 +1,4 @@
-//! What holds for every request: pages, tags, ids, limits, and errors that can be read.
+//! Properties of every request: pages, ETags, ids, limits, and readable errors.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ async fn lists_come_in_pages() {
 #[tokio::test]
 async fn every_item_is_on_one_page_whatever_the_usual_order_is() {
     let t = World::start().await;
-    // By name they are in another order than by id.
+    // Their order by name differs from that by id.
     for name in ["ddd", "bbb", "eee", "aaa", "ccc"] {
         t.app(name).await;
     }
@@ -47,7 +47,7 @@ async fn every_item_is_on_one_page_whatever_the_usual_order_is() {
 }
 
 #[tokio::test]
-async fn what_has_not_changed_is_not_sent_again() {
+async fn unchanged_values_are_not_sent_again() {
     let t = World::start().await;
     t.app("dusk").await;
     let first = t.owner.get("/apps/dusk").await;
@@ -62,7 +62,7 @@ async fn what_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn every_answer_has_an_id_and_says_how_many_are_left() {
+async fn every_response_has_an_id_and_the_remaining_requests() {
     let t = World::start().await;
     let left = |answer: &crate::world::Answer| answer.header("ratelimit-remaining").parse::<i64>().unwrap();
     let first = t.owner.get("/account").await;
@@ -91,7 +91,7 @@ async fn what_cannot_be_read_is_explained() {
         assert!(message.starts_with("The request body does not have the expected fields: "), "{message}");
     }
     assert_eq!(post("\u{0}").await.0, 400);
-    // An absent body is an empty one.
+    // A missing body counts as an empty one.
     assert_eq!(t.owner.ask("POST", "/apps").await.status, 201);
     assert_eq!(t.owner.ask("POST", "/apps").body(vec![b' '; 5 << 20]).await.error().0, 400);
     for query in ["from=x", "step=fast", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z"] {

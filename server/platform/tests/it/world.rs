@@ -1,4 +1,4 @@
-//! A platform with a world around it, and those who ask it for things.
+//! A platform in a test environment, and its clients.
 
 use std::{
     collections::BTreeMap,
@@ -31,21 +31,21 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _, registry::LookupSpan};
 
-/// How long a test waits for what must come.
+/// How long a test waits for an expected event.
 pub const LONG: Duration = Duration::from_secs(60);
 
-/// A platform, and everything it needs.
+/// A platform and everything it needs.
 pub struct World {
     pub areas: Areas,
     pub platform: Platform,
     pub driver: Arc<FakeDriver>,
-    /// For looking behind the scenes.
+    /// For inspecting the database directly.
     pub db: PgPool,
     /// The first administrator.
     pub owner: Actor,
-    /// Has an account, and nothing to do with the owner's apps.
+    /// Has an account, but no access to the owner's apps.
     pub stranger: Actor,
-    /// Has nothing.
+    /// Has no credentials.
     pub anonymous: Actor,
     dir: TempDir,
     told: Told,
@@ -53,7 +53,7 @@ pub struct World {
 }
 
 impl World {
-    /// A platform that was just installed.
+    /// A newly installed platform.
     pub async fn start() -> Self {
         let told = Told::default();
         let logs = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
@@ -75,12 +75,12 @@ impl World {
             tls: false,
             database_url: database_url.clone(),
             master_key: None,
-            // Identity providers and sources of tests are there, and nothing else is.
+            // Only the identity providers and sources of tests listen there.
             outbound_networks: vec!["127.0.0.1".parse().unwrap()],
         };
         let config = platform::Config {
             settings,
-            // Too late for any test: whoever changes a queue has to say so.
+            // Too late for any test: changes of a queue have to be published.
             queue_interval: Duration::from_secs(24 * 3600),
             host: dyno::Host::default(),
             dyno_disk: dyno::disks::Size::default(),
@@ -90,7 +90,7 @@ impl World {
         let config = Config {
             platform: config,
             build_concurrency: 1,
-            // A platform of this host, which runs or ran, may have closed 127.0.0.1 to the usual one.
+            // The firewall of another platform on this host may have blocked 127.0.0.1 for the default user.
             downloads: worker::DOWNLOADS + 1,
             git: GitLimits::default(),
             build_disk: dyno::disks::Size::default(),
@@ -116,12 +116,12 @@ impl World {
         }
     }
 
-    /// Statements so far, of what is counted.
+    /// The number of counted statements so far.
     pub fn statements(&self) -> usize {
         self.told.statements.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// How often it was found out, for a feed, what pages show.
+    /// How often the value of a feed was computed.
     pub fn looks(&self) -> usize {
         self.told.looks.load(std::sync::atomic::Ordering::Relaxed)
     }
@@ -131,7 +131,7 @@ impl World {
         self.areas.builds()
     }
 
-    /// The user of what fetches sources.
+    /// The user that downloads sources.
     pub fn downloads(&self) -> u32 {
         self.builds().config().downloads
     }
@@ -160,7 +160,7 @@ impl World {
         self
     }
 
-    /// Another server on the same database, with files of its own.
+    /// Another server on the same database, with its own files.
     pub async fn other_server(&self) -> Areas {
         self.other_server_with(&["master.key"]).await
     }
@@ -183,29 +183,29 @@ impl World {
         self.dir.path().join("data")
     }
 
-    /// What lies in the folder for what is needed on the way. Empty disks to copy from stay there.
+    /// The contents of the folder for temporary files. Templates of disks stay there.
     pub fn leftovers(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.data().join("tmp")).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
         names.filter(|name| !name.starts_with(".disk-")).collect()
     }
 
-    /// Somebody with this token.
+    /// A client with this token.
     pub fn actor(&self, token: &str) -> Actor {
         Actor::new(&self.anonymous.routes, Some(token.to_owned()))
     }
 
-    /// Warnings and errors so far.
+    /// The warnings and errors so far.
     pub fn warnings(&self) -> Vec<String> {
         self.told.lines.lock().unwrap().clone()
     }
 
-    /// Names a warning that is part of the test.
+    /// Allows a warning that the test expects.
     pub fn expects(&self, part: &str) {
         self.told.expected.lock().unwrap().push(part.to_owned());
     }
 
-    /// An app of the owner's.
+    /// Creates an app of the owner's.
     pub async fn app(&self, name: &str) -> App {
         self.owner.app_create(&AppCreate { name: Some(name.into()), ..AppCreate::default() }).await.unwrap()
     }
@@ -216,7 +216,7 @@ impl World {
         self.owner.release_create(app, &ReleaseCreate { slug: Some(slug), ..ReleaseCreate::default() }).await.unwrap()
     }
 
-    /// Uploads a slug. Its id.
+    /// Uploads a slug. Returns its id.
     pub async fn slug(&self, app: &str, types: &[(&str, &str)]) -> String {
         let types: BTreeMap<_, _> = types.iter().copied().collect();
         let slug = self.owner.post(&format!("/apps/{app}/slugs"), json!({ "process_types": types })).await.json();
@@ -226,7 +226,7 @@ impl World {
         slug["id"].as_str().unwrap().to_owned()
     }
 
-    /// Waits until the dynos of an app are these, `web.1 up v2`, in any order.
+    /// Waits until the dynos of an app are these, such as `web.1 up v2`, in any order.
     pub async fn dynos(&self, app: &str, wanted: &[&str]) {
         let mut wanted: Vec<String> = wanted.iter().map(|w| (*w).to_owned()).collect();
         wanted.sort();
@@ -266,7 +266,7 @@ impl Drop for World {
     }
 }
 
-/// Makes an account and a token for it.
+/// Creates an account and a token for it.
 pub async fn account(db: &PgPool, email: &str) -> String {
     let now = Utc::now();
     let account = store::accounts::Row {
@@ -282,7 +282,7 @@ pub async fn account(db: &PgPool, email: &str) -> String {
     token(db, account.id, email).await
 }
 
-/// Makes a token for an account.
+/// Creates a token for an account.
 pub async fn token(db: &PgPool, account: AccountId, email: &str) -> String {
     let now = Utc::now();
     let token = format!("token-of-{email}");
@@ -305,7 +305,7 @@ pub async fn token(db: &PgPool, account: AccountId, email: &str) -> String {
     token
 }
 
-/// Somebody who asks: an `api::Client`, and plain requests.
+/// A client: an `api::Client`, and plain requests.
 pub struct Actor {
     pub token: Option<String>,
     client: Client,
@@ -326,17 +326,17 @@ impl Actor {
         Self { token, client, routes: routes.clone() }
     }
 
-    /// The same, once more.
+    /// A copy of this client.
     pub fn again(&self) -> Self {
         Self::new(&self.routes, self.token.clone())
     }
 
-    /// The same, who asks another server.
+    /// The same client, for another server.
     pub fn at(&self, server: &Areas) -> Self {
         Self::new(&server.router(), self.token.clone())
     }
 
-    /// A request of one's own making; await it.
+    /// Builds a request; await it.
     pub fn ask(&self, method: &str, path: &str) -> Ask {
         let mut request = http::Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         if let Some(token) = &self.token {
@@ -363,7 +363,7 @@ impl Actor {
     }
 }
 
-/// A request that is being made.
+/// A request being built.
 pub struct Ask {
     routes: axum::Router,
     request: http::Request<Body>,
@@ -380,7 +380,7 @@ impl Ask {
         self
     }
 
-    /// The answer as it comes, for those that never end.
+    /// The response as it arrives, for those that never end.
     pub async fn open(self) -> http::Response<Body> {
         self.routes.oneshot(self.request).await.unwrap()
     }
@@ -399,7 +399,7 @@ impl IntoFuture for Ask {
     }
 }
 
-/// An answer, whole.
+/// A complete response.
 pub struct Answer {
     pub status: u16,
     pub headers: http::HeaderMap,
@@ -426,7 +426,7 @@ impl Answer {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
-    /// An error as clients read it: status, id and message.
+    /// An error as clients see it: status, id and message.
     #[track_caller]
     pub fn error(&self) -> (u16, String, String) {
         let body = self.json();
@@ -464,7 +464,7 @@ impl Transport for Nothing {
     }
 }
 
-/// Asks again until it is so; panics with what was found last.
+/// Polls until a condition holds; panics with the last result.
 pub async fn until<T>(what: &str, mut is_so: impl AsyncFnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + LONG;
     loop {
@@ -476,7 +476,7 @@ pub async fn until<T>(what: &str, mut is_so: impl AsyncFnMut() -> Result<T, Stri
     }
 }
 
-/// Path and query of an address.
+/// Path and query of a URL.
 pub fn path(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     format!("/{}", rest.split_once('/').map_or("", |(_, path)| path))
@@ -497,14 +497,14 @@ pub fn archive(name: &str, content: &str) -> Vec<u8> {
     zstd::encode_all(&tar.into_inner().unwrap()[..], 1).unwrap()
 }
 
-/// Warnings and errors of our own crates.
+/// Records warnings and errors of our own crates.
 #[derive(Clone, Default)]
 struct Told {
     lines: Arc<Mutex<Vec<String>>>,
     expected: Arc<Mutex<Vec<String>>>,
-    /// Statements that the database was given within spans that count them.
+    /// Counts database statements within spans that are marked for it.
     statements: Arc<std::sync::atomic::AtomicUsize>,
-    /// How often it was found out what pages show.
+    /// Counts the computations of feeds.
     looks: Arc<std::sync::atomic::AtomicUsize>,
 }
 
@@ -555,7 +555,7 @@ impl tracing::field::Visit for Line {
     }
 }
 
-/// The status of an answer of the client, when it was refused.
+/// The status of a rejected request of the client.
 #[track_caller]
 pub fn refusal<T: std::fmt::Debug>(outcome: Result<T, api::Error>) -> (StatusCode, String) {
     let err = outcome.expect_err("it should have been refused");

@@ -18,7 +18,7 @@ use crate::routes::Routes;
 use super::{DRAINED, InUse, SOCKET};
 
 const LIMIT: Duration = Duration::from_secs(10);
-/// For what takes the router no time. The supervisor asks this in each of its runs, and does nothing else meanwhile.
+/// The time limit of requests that the router answers immediately. The supervisor blocks on these in each run.
 const SHORT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why a request to the router failed.

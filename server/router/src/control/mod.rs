@@ -41,7 +41,7 @@ const ROUTES: &str = "routes.json";
 /// Enough for a table of some hundred thousand apps.
 const ROUTES_BYTES: usize = 64 * 1024 * 1024;
 
-/// Enough for more dynos than there are addresses for.
+/// Enough for more dynos than the number of addresses.
 const DYNOS_BYTES: usize = 4 * 1024 * 1024;
 /// How long a request to wait for dynos waits at most.
 const DRAINED: Duration = Duration::from_secs(30);
@@ -200,7 +200,7 @@ impl Served {
             Ok((dynos, _)) => dynos,
             Err(refusal) => return *refusal,
         };
-        // Whether it came to that is in the response.
+        // The response contains the outcome.
         let _ = tokio::time::timeout(DRAINED, self.shared.draining.until_one_is_free(&dynos)).await;
         json(&self.in_use())
     }
@@ -239,7 +239,7 @@ impl Served {
     }
 }
 
-/// Reads a body of at most `limit` bytes. Returns it parsed and as it is, or what to respond instead.
+/// Reads a body of at most `limit` bytes. Returns it parsed and unparsed, or the error response.
 async fn receive<T: DeserializeOwned>(
     request: Request<Incoming>,
     limit: usize,

@@ -28,7 +28,7 @@ async fn a_table_holds_from_the_answer_on_and_is_on_disk() {
 }
 
 #[tokio::test]
-async fn a_new_router_goes_on_with_the_last_table() {
+async fn a_new_router_continues_with_the_last_table() {
     let dyno = Dyno::saying("still here").await;
     let mut world = World::start().await;
     world.shop(Up, &[dyno.addr]).await;
@@ -52,7 +52,7 @@ async fn a_broken_copy_does_not_keep_the_router_down() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_table_is_refused_with_a_sentence() {
+async fn an_invalid_table_is_rejected_with_a_message() {
     let world = World::start().await;
     world.shop(NoWeb, &[]).await;
     let socket = world.dir.path().join("run/router.sock");

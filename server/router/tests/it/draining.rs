@@ -16,7 +16,7 @@ use tokio_tungstenite::{accept_async, client_async};
 
 use crate::support::*;
 
-/// A dyno that answers a request for each permit that it is given, and counts those that came.
+/// A dyno that responds to one request per permit, and counts the requests.
 struct Held {
     dyno: Dyno,
     came: Arc<AtomicUsize>,
@@ -42,7 +42,7 @@ impl Held {
         Held { dyno, came, permits }
     }
 
-    /// Begins a request on a connection of its own. They are answered in the order in which they came.
+    /// Begins a request on a new connection. Requests are answered in order of arrival.
     async fn ask(&self, world: &World) -> Conn<TcpStream> {
         let before = self.came.load(SeqCst);
         let mut client = world.client().await;
@@ -61,7 +61,7 @@ async fn busy(world: &World) -> Vec<SocketAddr> {
     world.control.in_use().await.unwrap().busy
 }
 
-/// Waits until one of these dynos is free.
+/// Waits until one of these dynos has no requests in progress.
 fn drained(world: &World, dynos: &[SocketAddr]) -> JoinHandle<InUse> {
     let (control, dynos) = (world.control.clone(), dynos.to_vec());
     tokio::spawn(async move { control.drained(&dynos).await.unwrap() })
@@ -114,7 +114,7 @@ async fn a_websocket_does_not_keep_a_dyno_busy() {
     world.shop(Up, &[dyno.addr]).await;
     let (mut socket, _) = client_async("ws://shop.apps.test/", world.client().await.stream).await.unwrap();
     assert!(empty(&world.control).await.busy.is_empty());
-    // It goes on all the same.
+    // It continues nevertheless.
     socket.send(Message::text("hello")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
 }
@@ -136,7 +136,7 @@ async fn whoever_waits_for_several_dynos_hears_of_the_first() {
     let waiting = drained(&world, &both);
     quick.permits.add_permits(1);
     assert_eq!(waiting.await.unwrap().busy, [slow.dyno.addr]);
-    // One is free already.
+    // One of them has none already.
     assert_eq!(drained(&world, &both).await.unwrap().busy, [slow.dyno.addr]);
 }
 

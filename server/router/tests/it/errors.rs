@@ -1,4 +1,4 @@
-//! Every H code: what the client gets and what the line says.
+//! Every H code: the response and the log line.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::*;
 
 const SHORT: Duration = Duration::from_millis(200);
 
-/// The answer and the line of one GET to the shop in this state.
+/// The response and the log line of a GET to the shop in this state.
 async fn get_in(state: AppState, dynos: &[std::net::SocketAddr], timeouts: Timeouts) -> (Answer, String) {
     let world = World::with(timeouts).await;
     world.shop(state, dynos).await;
@@ -102,7 +102,7 @@ async fn h13_a_dyno_that_dies_of_a_request_on_a_kept_connection() {
         conn.head().await.unwrap();
         conn.send(&ok("")).await;
         conn.head().await.unwrap();
-        // Nobody listens any more when the connection ends.
+        // When the connection ends, nothing listens any more.
         drop(listener);
     });
     let world = World::start().await;
@@ -187,7 +187,7 @@ async fn h19_a_dyno_that_does_not_take_connections() {
     world.shop(Up, &[addr]).await;
     let answer = world.get("/").await;
     check((answer, world.line().await), 503, "H19", "at=error code=H19 desc=\"Backend connection timeout\" ");
-    // Nobody waits for it again while it is quarantined.
+    // Requests do not wait for it again while it is quarantined.
     let answer = world.get("/").await;
     assert!(answer.body.contains("H34"));
     assert!(world.lines(2).await[1].starts_with("at=error code=H34 desc=\"All up dynos quarantined\" "));
@@ -284,7 +284,7 @@ async fn a_dyno_that_came_back_is_asked_again() {
 }
 
 #[tokio::test]
-async fn h26_an_expectation_nobody_meets_and_a_header_too_long() {
+async fn h26_an_unsupported_expectation_and_a_long_header() {
     let dyno = Dyno::saying("").await;
     let world = World::start().await;
     world.shop(Up, &[dyno.addr]).await;
@@ -318,7 +318,7 @@ async fn h27_clients_that_leave() {
     world.shop(Up, &[dyno.addr]).await;
     let start = "at=info code=H27 desc=\"Client Request Interrupted\" sock=client method=";
 
-    // While the dyno thinks.
+    // Before the dyno responds.
     let mut client = world.client().await;
     client.send(&get("/")).await;
     eventually("connection", || (dyno.connections() == 1).then_some(())).await;
@@ -326,7 +326,7 @@ async fn h27_clients_that_leave() {
     let line = world.line().await;
     assert!(line.starts_with(start) && line.contains("status=499 bytes=0 "), "{line}");
 
-    // While the response comes.
+    // During the response.
     let mut client = world.client().await;
     client.send(&get("/")).await;
     client.head().await.unwrap();
@@ -334,7 +334,7 @@ async fn h27_clients_that_leave() {
     let line = world.lines(2).await.remove(1);
     assert!(line.starts_with(start) && line.contains("status=499 "), "{line}");
 
-    // While it sends its body.
+    // During the upload of its body.
     let mut client = world.client().await;
     client.send("POST / HTTP/1.1\r\nHost: shop.apps.test\r\nContent-Length: 10\r\n\r\nabc").await;
     eventually("connection", || (dyno.connections() == 3).then_some(())).await;
@@ -366,7 +366,7 @@ async fn h28_clients_that_fall_silent() {
     let line = world.line().await;
     assert!(line.starts_with(start) && line.contains("status=499 "), "{line}");
 
-    // It does not take the response.
+    // It does not read the response.
     let mut client = world.client().await;
     client.send(&get("/")).await;
     let line = world.lines(2).await.remove(1);

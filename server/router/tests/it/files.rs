@@ -1,4 +1,4 @@
-//! A router that can open few files, in a process of its own.
+//! A router that can open few files, in a separate process.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -177,7 +177,7 @@ async fn more_apps_than_files_are_requested_in_turn_without_a_failure() {
     assert_eq!(lines(&world), all_apps(2 * CLIENTS));
 }
 
-/// As when somebody else has taken the files that the router counted on.
+/// As if other processes had used up the files that the router relies on.
 #[tokio::test]
 async fn idle_connections_are_closed_when_no_file_is_left() {
     let dyno = dyno().await;
@@ -193,7 +193,7 @@ async fn idle_connections_are_closed_when_no_file_is_left() {
 
 #[tokio::test]
 async fn with_as_many_clients_as_possible_the_control_socket_and_the_log_work() {
-    // A line of some 8 KB: as many as do not fit into one file of the spool.
+    // A line of some 8 KB: more of them than fit into one file of the spool.
     const REQUESTS: usize = 1200;
     let dyno = dyno().await;
     let (mut world, _) = start(256).await;

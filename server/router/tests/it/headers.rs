@@ -1,10 +1,10 @@
-//! Headers on the way there and back.
+//! Headers of requests and responses.
 
 use router::AppState::Up;
 
 use crate::support::*;
 
-/// What a dyno gets to see of a request with these header lines.
+/// The request with these header lines as received by a dyno.
 async fn seen(lines: &str) -> String {
     let dyno = Dyno::answering(|head, _| ok(head)).await;
     let world = World::start().await;
@@ -15,7 +15,7 @@ async fn seen(lines: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_dyno_learns_who_asks_and_how() {
+async fn a_dyno_learns_the_client_and_its_scheme() {
     let head = seen("").await;
     assert_eq!(header(&head, "host"), Some("Shop.apps.test:5000"));
     assert_eq!(header(&head, "x-forwarded-for"), Some("127.0.0.1"));
@@ -29,7 +29,7 @@ async fn a_dyno_learns_who_asks_and_how() {
 }
 
 #[tokio::test]
-async fn what_the_client_claims_is_kept_or_replaced() {
+async fn claims_of_the_client_are_kept_or_replaced() {
     let head = seen(
         "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: gopher\r\nX-Request-Id: abcdefghijklmnopqrst\r\n\
          Via: 1.0 other\r\nX-Request-Start: 1\r\n",

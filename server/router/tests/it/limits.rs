@@ -1,4 +1,4 @@
-//! Clients that mean no good, or are in no hurry.
+//! Malicious and slow clients.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn nonsense_is_refused() {
         ("POST / HTTP/1.1\r\nHost: shop.apps.test\r\nTransfer-Encoding: gzip\r\n\r\n".to_owned(), 400),
     ] {
         let mut client = world.client().await;
-        // It may be refused before all of it was sent.
+        // It may be rejected before all of it was sent.
         let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, request.as_bytes()).await;
         let shown: String = request.chars().take(60).collect();
         if let Some(head) = client.head().await {
@@ -87,7 +87,7 @@ async fn a_length_beside_chunks_smuggles_nothing() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_says_what_to_do() {
+async fn a_port_in_use_is_reported_with_advice() {
     let world = World::start().await;
     let other = tempfile::tempdir().unwrap();
     let config = router::Config::new(world.addr, other.path(), other.path().join("run"));

@@ -16,7 +16,7 @@ fn socket(world: &World) -> PathBuf {
     world.dir.path().join("run/server.sock")
 }
 
-/// A server that gives back the head of each request, or does websockets at `/live`.
+/// A server that echoes the head of each request, and serves websockets at `/live`.
 fn server(world: &World) -> JoinHandle<()> {
     let path = socket(world);
     let _ = std::fs::remove_file(&path);
@@ -96,7 +96,7 @@ async fn a_restart_of_the_server_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_server_that_stays_away_is_said_so() {
+async fn a_server_that_stays_down_is_reported() {
     let world = World::with(Timeouts { platform: Duration::from_millis(200), ..patient() }).await;
     let sentence = "Wharf's control plane is restarting. Apps keep running.";
     let mut client = world.client().await;

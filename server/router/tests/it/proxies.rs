@@ -46,7 +46,7 @@ async fn the_client_of_a_trusted_proxy_is_everywhere() {
     }
     let line = world.line().await;
     assert!(line.contains("fwd=\"192.0.2.9\"") && line.ends_with("protocol=https"), "{line}");
-    // Each request has its own, on one connection.
+    // Requests on one connection can have different clients.
     let mut client = world.client().await;
     for address in ["192.0.2.1", "192.0.2.2"] {
         client.send(&format!("GET / HTTP/1.1\r\nHost: wharf.test\r\nX-Forwarded-For: {address}\r\n\r\n")).await;
@@ -70,7 +70,7 @@ async fn an_app_is_no_proxy_though_its_address_is_in_a_network_that_is_trusted()
 }
 
 #[tokio::test]
-async fn https_is_said_to_stay() {
+async fn https_sets_hsts() {
     let dyno = Dyno::saying("hello").await;
     let world = World::configured(behind_tls).await;
     world.shop(Up, &[dyno.addr]).await;
@@ -78,11 +78,11 @@ async fn https_is_said_to_stay() {
     let hsts = |answer: &Answer| answer.header("strict-transport-security").map(str::to_owned);
     let answer = ask(&world, "wharf.test", "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n").await;
     assert_eq!((answer.status, hsts(&answer).as_deref()), (200, Some("max-age=31536000")));
-    // Without a word about it, --tls says so.
+    // If the proxy does not state the scheme, --tls determines it.
     assert!(hsts(&ask(&world, "wharf.test", "").await).is_some());
-    // An app says that for itself.
+    // Apps set this header themselves.
     assert_eq!(hsts(&ask(&world, "shop.apps.test", "X-Forwarded-Proto: https\r\n").await), None);
-    // By plain HTTP nothing is said: anybody on the way could say it.
+    // There is none over plain HTTP: anybody on the path could add it.
     let plain = World::start().await;
     plain.shop(Up, &[]).await;
     server(&plain);
@@ -107,7 +107,7 @@ async fn who_comes_by_plain_http_is_sent_to_https() {
     let answer = ask(&world, "API.wharf.test:80", plain).await;
     assert_eq!((answer.status, answer.header("location")), (308, Some("https://API.wharf.test/a?b")));
     assert_eq!(answer.header("strict-transport-security"), None);
-    // Apps decide for themselves.
+    // Apps redirect themselves.
     assert_eq!(ask(&world, "shop.apps.test", plain).await.body, "as it is");
 }
 
@@ -130,7 +130,7 @@ async fn the_proxy_protocol_names_the_client() {
     };
     let v1 = b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n";
     assert_eq!(from(v1, "").await.as_deref(), Some("192.0.2.1"));
-    // Whom it names is not a proxy, so nobody listens to what that one says.
+    // The peer that it names is not a trusted proxy, so its statements are ignored.
     assert_eq!(from(v1, "X-Forwarded-For: 6.6.6.6\r\n").await.as_deref(), Some("192.0.2.1"));
     // Or it is one.
     let proxy = b"PROXY TCP4 10.0.0.9 10.0.0.1 4711 443\r\n";
@@ -138,11 +138,11 @@ async fn the_proxy_protocol_names_the_client() {
     let v2 = [b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", &[192, 0, 2, 2, 10, 0, 0, 1, 1, 1, 1, 1][..]].concat();
     assert_eq!(from(&v2, "").await.as_deref(), Some("192.0.2.2"));
     assert_eq!(from(b"PROXY UNKNOWN\r\n", "").await.as_deref(), Some("127.0.0.1"));
-    // A trusted peer that does not say it is cut off: its client could have left it out.
+    // A trusted peer without the header is disconnected: its client could have omitted it.
     assert_eq!(from(b"", "").await, None);
 }
 
-/// Behind a proxy, clients are counted one by one.
+/// Clients behind a proxy are counted individually.
 #[tokio::test]
 async fn one_client_of_a_proxy_does_not_use_up_what_others_have() {
     let dyno = Dyno::script(|mut conn, _| async move {

@@ -1,4 +1,4 @@
-//! Requests that go well.
+//! Successful requests.
 
 use router::AppState::Up;
 
@@ -95,7 +95,7 @@ async fn a_response_streams_while_it_is_made() {
     let mut client = world.client().await;
     client.send(&get("/")).await;
     client.head().await.unwrap();
-    // Each part must arrive before the next is made.
+    // Each part must arrive before the next one is sent.
     for part in ["one", "two", "three"] {
         say.send(part).await.unwrap();
         assert_eq!(client.chunk().await.unwrap(), part);

@@ -16,12 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// How long a test waits for what must come.
+/// How long a test waits for an expected event.
 pub const LONG: Duration = Duration::from_secs(20);
 
 pub const SHOP: AppId = AppId::from_u128(0x5109);
 
-/// Time-outs that no test reaches by itself; each shortens what it is about.
+/// Timeouts that tests do not reach; a test shortens the one that it is about.
 pub fn patient() -> Timeouts {
     Timeouts { drain: Duration::from_secs(5), ..Timeouts::default() }
 }
@@ -43,8 +43,8 @@ impl World {
         World::on(Arc::new(tempfile::tempdir().unwrap()), timeouts, 1).await
     }
 
-    /// A router on a directory that may hold what another one left. With one worker, it is known
-    /// which connections are kept.
+    /// A router on a directory that may contain files of an earlier one. With one worker, the kept connections are
+    /// deterministic.
     pub async fn on(dir: Arc<TempDir>, timeouts: Timeouts, workers: usize) -> World {
         World::told(dir, |config| {
             config.timeouts = timeouts;
@@ -53,7 +53,7 @@ impl World {
         .await
     }
 
-    /// A router that is told something else than usual.
+    /// A router with other settings than usual.
     pub async fn configured(tell: impl FnOnce(&mut Config)) -> World {
         World::told(Arc::new(tempfile::tempdir().unwrap()), |config| {
             config.timeouts = patient();
@@ -79,7 +79,7 @@ impl World {
         World { control: Control::new(&dir.path().join("run")), dir, addr, stop: Some(stop), run }
     }
 
-    /// A router in another process, which stops when `run` is told to.
+    /// A router in another process, which `run` waits for and which ends when `stop` is dropped.
     pub fn of_process(
         dir: Arc<TempDir>,
         addr: SocketAddr,
@@ -95,7 +95,7 @@ impl World {
         (&mut self.run).await.unwrap().unwrap();
     }
 
-    /// Tells the router to stop, without waiting.
+    /// Requests the router to stop, without waiting.
     pub fn tell_stop(&mut self) {
         drop(self.stop.take());
     }
@@ -109,12 +109,12 @@ impl World {
         Conn::new(TcpStream::connect(self.addr).await.unwrap())
     }
 
-    /// What comes back for these bytes on a connection of their own, up to its end.
+    /// The response to these bytes on a new connection, up to its end.
     pub async fn say(&self, bytes: &[u8]) -> String {
         let mut client = self.client().await;
-        // What is answered by the router alone, and ends the connection, if nothing else has.
+        // A request that the router answers itself, and that ends the connection if nothing else has.
         let end = b"GET / HTTP/1.1\r\nHost: the-end.test\r\nConnection: close\r\n\r\n";
-        // It may be refused before all of it was sent.
+        // It may be rejected before all of it was sent.
         let _ = client.stream.write_all(&[bytes, end].concat()).await;
         while client.more().await {}
         let mut said = String::from_utf8_lossy(&client.buffer).into_owned();
@@ -124,7 +124,7 @@ impl World {
         said
     }
 
-    /// GET of a path of the shop on a connection of its own.
+    /// GET of a path of the shop on a new connection.
     pub async fn get(&self, path: &str) -> Answer {
         let mut client = self.client().await;
         client.send(&get(path)).await;
@@ -141,7 +141,7 @@ impl World {
         .await
     }
 
-    /// The one line there should be.
+    /// The only line that there should be.
     pub async fn line(&self) -> String {
         let lines = self.lines(1).await;
         assert_eq!(lines.len(), 1, "{lines:#?}");
@@ -186,7 +186,7 @@ pub fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: shop.apps.test\r\n\r\n")
 }
 
-/// Waits until `look` finds something.
+/// Waits until `look` returns something.
 pub async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + LONG;
     loop {
@@ -198,7 +198,7 @@ pub async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T
     }
 }
 
-/// One end of an HTTP connection, byte by byte.
+/// One end of an HTTP connection, at the level of bytes.
 pub struct Conn<S> {
     pub stream: S,
     buffer: Vec<u8>,
@@ -233,7 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// Reads more. `false` at the end, which a broken connection is too.
+    /// Reads more. `false` at the end, including that of a broken connection.
     pub async fn more(&mut self) -> bool {
         let mut chunk = [0; 64 * 1024];
         let read = tokio::time::timeout(LONG, self.stream.read(&mut chunk));
@@ -280,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         }
     }
 
-    /// The body that belongs to a head. `None` when it was broken off.
+    /// The body that belongs to a head. `None` if it is incomplete.
     pub async fn body(&mut self, head: &str) -> Option<String> {
         if let Some(length) = header(head, "content-length") {
             let length = length.parse().unwrap();
@@ -365,7 +365,7 @@ impl Dyno {
         .await
     }
 
-    /// A dyno that says its name.
+    /// A dyno that responds with its name.
     pub async fn saying(text: &'static str) -> Dyno {
         Dyno::answering(move |_, _| ok(text)).await
     }
@@ -382,14 +382,14 @@ impl Dyno {
     }
 }
 
-/// A dyno that keeps every byte it gets, and answers once for each of these ends that it sees.
+/// A dyno that records every byte it receives, and responds once for each of these endings.
 pub struct Recorder {
     pub addr: SocketAddr,
     heard: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Recorder {
-    /// `answer` is said whenever a whole request is there.
+    /// `answer` is sent whenever a complete request has arrived.
     pub async fn new(answer: &'static str) -> Recorder {
         let heard: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -422,13 +422,13 @@ impl Recorder {
         Recorder { addr, heard }
     }
 
-    /// Every byte of every connection, connections one after the other.
+    /// Every byte of every connection, one connection after the other.
     pub fn heard(&self) -> String {
         let heard = self.heard.lock().unwrap();
         heard.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
 
-    /// What it heard, without what the router adds to every request, and with ends of line made visible.
+    /// The received bytes, without the headers that the router adds to every request, and with visible line ends.
     pub fn plain(&self) -> String {
         let added = ["x-forwarded-", "x-request-", "via: "];
         let lines = self.heard();
@@ -437,7 +437,7 @@ impl Recorder {
     }
 }
 
-/// How many requests are there with all of their body, as a strict reader counts them.
+/// The number of requests with complete bodies, as counted by a strict parser.
 fn whole_requests(bytes: &[u8]) -> usize {
     let (mut rest, mut n) = (bytes, 0);
     while let Some(end) = find(rest, b"\r\n\r\n") {
@@ -465,7 +465,7 @@ pub fn ok(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-/// An address that nobody listens on.
+/// An address without a listener.
 pub async fn nobody() -> SocketAddr {
     Dyno::saying("").await.refuse().await
 }

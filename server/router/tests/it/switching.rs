@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::support::*;
 
-/// Clients that ask without pause until they are stopped, and fail the test at the first failure.
+/// Clients that send requests continuously until they are stopped, and fail the test at the first error.
 struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
@@ -55,7 +55,7 @@ impl Load {
     }
 }
 
-/// A dyno that answers slowly enough to be caught in the middle, and counts what it has begun.
+/// A dyno that responds slowly enough to be interrupted, and counts the requests that it has begun.
 async fn slow(busy: Arc<AtomicUsize>) -> Dyno {
     Dyno::script(move |mut conn, _| {
         let busy = busy.clone();
@@ -88,7 +88,7 @@ async fn dynos_are_exchanged_without_a_failed_request() {
         }
         let addrs: Vec<_> = new.iter().map(|(dyno, _)| dyno.addr).collect();
         world.shop(Up, &addrs).await;
-        // As the supervisor does: the old ones end when their requests are done.
+        // Like the supervisor: the old ones end when their requests are done.
         for (dyno, busy) in old.drain(..) {
             eventually("end of old requests", || (busy.load(SeqCst) == 0).then_some(())).await;
             dyno.refuse().await;
@@ -105,7 +105,7 @@ async fn dynos_are_exchanged_without_a_failed_request() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dynos_that_close_idle_connections_fail_no_request() {
-    // Closes after every answer without saying so, which is the worst a dyno may do.
+    // Closes the connection after every response without announcing it, the worst behaviour that is allowed.
     let dyno = Dyno::script(|mut conn, _| async move {
         if let Some(head) = conn.head().await {
             conn.body(&head).await.unwrap();

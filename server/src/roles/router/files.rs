@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_earlier_version_left_comes_along() {
+    fn files_of_an_earlier_version_are_migrated() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path();
         let user = nix::unistd::geteuid().as_raw() + 1;

@@ -34,7 +34,7 @@ impl Listener {
         let socket = UnixListener::bind(&aside).with_context(|| format!("listen on {}", path.display()))?;
         fs::set_permissions(&aside, fs::Permissions::from_mode(0o600))
             .and_then(|()| chown(&aside, Some(uids::ROUTER), Some(uids::ROUTER)))
-            .context("close the socket to others")?;
+            .context("restrict access to the socket")?;
         fs::rename(&aside, path).with_context(|| format!("move {} into place", path.display()))?;
         Ok(Listener { socket, slots: Arc::new(Semaphore::new(CONNECTIONS)) })
     }

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_banner_says_where_everything_is() {
+    fn the_banner_has_all_urls() {
         let cli =
             Cli::parse_from(["wharfd", "--domain", "wharf.test", "--apps-domain", "apps.test", "--listen", ":80"]);
         let banner = text(&cli.settings, "http://wharf.test/login/abc");

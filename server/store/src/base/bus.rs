@@ -5,8 +5,8 @@ use sqlx::{
     postgres::{PgListener, PgNotification, PgPoolOptions},
 };
 
-/// Sends messages to all servers that listen; in a transaction, when it commits. A message has less than 8,000 bytes
-/// (Postgres documentation, "NOTIFY").
+/// Sends messages to all servers that listen; in a transaction, when it commits. A message must be shorter than 8,000
+/// bytes (Postgres documentation, "NOTIFY").
 pub async fn change_notify(db: impl PgExecutor<'_>, messages: &[String]) -> sqlx::Result<()> {
     let query = "select pg_notify('changes', message) from unnest($1::text[]) message";
     sqlx::query(query).bind(messages).execute(db).await?;
@@ -21,7 +21,7 @@ const CHANGES: &str = "changes";
 pub enum Notification {
     /// A message of the change bus.
     Change(String),
-    /// Something on the channel with this name.
+    /// A notification on the channel with this name.
     Other(String),
 }
 

@@ -58,7 +58,7 @@ pub async fn event_create(db: &mut PgConnection, rows: &[Row]) -> sqlx::Result<(
             values.push_bind(row.app_id).push_bind(&row.summary).push_bind(&row.data).push_bind(&row.previous);
             values.push_bind(&row.hash).push_bind(&row.subject_kind).push_bind(row.subject_id).push_bind(row.version);
         });
-        // Only the usual statement is worth keeping on the connection.
+        // Only the most common statement is worth caching on the connection.
         insert.build().persistent(rows.len() == 1).execute(&mut *db).await?;
     }
     Ok(())

@@ -59,11 +59,11 @@ impl Order {
 
 /// By id, which for most things is the order of creation.
 pub const BY_ID: Order = Order::unique("id", Kind::Id, "t.id");
-/// By time of creation,
+/// By time of creation.
 pub const BY_CREATION: Order = Order::shared("created_at", Kind::Time, "t.created_at");
-/// or of the last change.
+/// By time of the last change.
 pub const BY_CHANGE: Order = Order::shared("updated_at", Kind::Time, "t.updated_at");
-/// By address, case-insensitive.
+/// By email address, case-insensitive.
 pub const BY_EMAIL: Order = Order::shared("email", Kind::Text, "t.email").compared_by("lower(#)");
 /// By a name that is unique within the list.
 pub const BY_NAME: Order = Order::unique("name", Kind::Text, "t.name");

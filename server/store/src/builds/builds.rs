@@ -64,9 +64,9 @@ fn select(description: u32, rest: &str) -> sqlx::AssertSqlSafe<String> {
     ))
 }
 
-/// The length stored for new builds,
+/// The length to which the description of new builds is truncated when it is stored.
 const WHOLE: u32 = 10_000;
-/// and the length shown in lists.
+/// The length to which descriptions are truncated in lists.
 const LINE: u32 = 200;
 
 /// The fields of a new build; its number is assigned here.

@@ -53,8 +53,8 @@ pub async fn upload_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sql
     Ok(())
 }
 
-/// Lets the leases of this server expire, as if none had been renewed after `since`, because its earlier process is dead:
-/// whoever uploads to one of these URLs takes it over at once. Those of other servers are left alone.
+/// Lets the leases of this server expire, as if none had been renewed after `since`, because its previous process is
+/// dead: the next upload to one of these URLs takes it over immediately. Leases of other servers are left alone.
 pub async fn upload_take_over(db: impl PgExecutor<'_>, server: ServerId, since: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update uploads set updated_at = least(updated_at, $2) where server_id = $1")
         .bind(server)

@@ -44,7 +44,7 @@ pub struct Listed {
     pub retired_at: Option<DateTime<Utc>>,
 }
 
-/// What keeps an account `a` that exists only because of an invitation; `$1` is the time.
+/// The condition for keeping an account `a` that exists only because of an invitation; `$1` is the time.
 const STANDS: &str = "(exists (select 1 from team_members m where m.account_id = a.id)
     or exists (select 1 from team_invitations i where i.account_id = a.id and i.expires_at > $1)
     or exists (select 1 from collaborators c join apps p on p.id = c.app_id
@@ -53,8 +53,9 @@ const STANDS: &str = "(exists (select 1 from team_members m where m.account_id =
                where t.recipient_id = a.id and t.state = 'pending' and p.deleted_at is null)
     or exists (select 1 from apps p where p.owner_id = a.id))";
 
-/// Whether an account `a` is let in: it is not suspended, and neither is the creator, if it is a service account. Its
-/// team also needs an admin who is not suspended. So nobody can continue under another name after a suspension.
+/// Whether an account `a` may authenticate: it is not suspended. A service account also requires that its creator is
+/// not suspended, and that its team has an admin who is not suspended, so that a suspended user cannot continue under
+/// another name.
 pub(crate) const LET_IN: &str = "(a.suspended_at is null and not exists (
     select 1 from service_accounts b left join accounts p on p.id = b.created_by
     where b.id = a.id and (p.suspended_at is not null or not exists (
@@ -256,7 +257,8 @@ pub async fn account_end_credentials(db: &mut PgConnection, id: AccountId) -> sq
     Ok(())
 }
 
-/// Deletes service accounts that were removed before `before` and that no app, release or build names. Returns how many.
+/// Deletes service accounts that were removed before `before` and that no app, release or build refers to. Returns how
+/// many.
 pub async fn account_sweep_retired(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
     let gone = sqlx::query(
         "delete from accounts a where a.retired_at < $1

@@ -123,7 +123,7 @@ pub async fn authorization_list(
     range.fetch(db, sqlx::query(OF_ACCOUNT).bind(account).bind(now)).await
 }
 
-/// One of those.
+/// An authorization of an account that has not expired or is renewable.
 pub async fn authorization_info(
     db: impl PgExecutor<'_>,
     account: AccountId,

@@ -114,7 +114,7 @@ pub async fn identity_list(db: impl PgExecutor<'_>, account: AccountId, range: &
     range.fetch(db, sqlx::query(OF_ACCOUNT).bind(account)).await
 }
 
-/// One of those.
+/// An identity of an account.
 pub async fn identity_info(
     db: impl PgExecutor<'_>,
     account: AccountId,

@@ -92,7 +92,7 @@ pub async fn oauth_client_by_secret(db: impl PgExecutor<'_>, secret_hash: &[u8])
     sqlx::query_as("select * from oauth_clients where secret_hash = $1").bind(secret_hash).fetch_optional(db).await
 }
 
-/// The accounts of which a client has tokens. It gets no further ones until the end of the transaction.
+/// The accounts for which a client has tokens. Prevents it from getting further ones until the end of the transaction.
 pub async fn oauth_client_accounts(db: &mut sqlx::PgConnection, id: OauthClientId) -> sqlx::Result<Vec<AccountId>> {
     sqlx::query("select 1 from oauth_clients where id = $1 for update").bind(id).execute(&mut *db).await?;
     sqlx::query_scalar("select distinct account_id from oauth_authorizations where client_id = $1")
@@ -150,7 +150,7 @@ pub async fn oauth_code_used(
     Ok(())
 }
 
-/// Deletes all codes that an account has given but the newest `most`.
+/// Deletes all codes of an account except the newest `most`.
 pub async fn oauth_code_trim(db: impl PgExecutor<'_>, account: AccountId, most: i64) -> sqlx::Result<()> {
     sqlx::query(
         "delete from oauth_codes where account_id = $1 and id not in (

@@ -47,7 +47,7 @@ pub struct AccountAndPayer {
     pub payer: AccountId,
 }
 
-/// The account with this id and its payer, if it is let in, as by [`accounts::account_info`].
+/// The account with this id and its payer, if it may authenticate, as in [`accounts::account_info`].
 pub async fn payer_and_account(db: impl PgExecutor<'_>, account: AccountId) -> sqlx::Result<Option<AccountAndPayer>> {
     let select = format!("select a.*, {PAYER} from {OF_ACCOUNTS} where a.id = $1 and {}", accounts::LET_IN);
     sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(account).fetch_optional(db).await

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgExecutor};
 
 use crate::text::Text;
 
-/// The owner whose apps are counted: a person or a team. Neither is the platform, for the defaults.
+/// The owner whose apps are counted: a person or a team. If neither is set, the platform, for the defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
     pub account: Option<AccountId>,
@@ -37,9 +37,9 @@ pub struct Usage {
     pub repository_bytes: i64,
     /// Uploads, repositories, and all releases with their slugs and config vars.
     pub disk_bytes: i64,
-    /// That an account made.
+    /// Created by an account.
     pub teams: i64,
-    /// Of a team.
+    /// Service accounts of a team.
     pub service_accounts: i64,
 }
 

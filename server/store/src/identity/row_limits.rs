@@ -1,9 +1,9 @@
-//! Rows of which an account, an app or a team can have only so many: their number.
+//! Row limits: the number of rows that an account, an app or a team has.
 
 use api::ids::{AccountId, AppId, TeamId};
 use sqlx::PgConnection;
 
-/// What is counted, and of what.
+/// The kind of rows, and their owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
     /// OAuth clients of an account.

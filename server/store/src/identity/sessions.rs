@@ -236,7 +236,7 @@ pub async fn session_trim(db: impl PgExecutor<'_>, account: AccountId, most: i64
     .await
 }
 
-/// Deletes all links of an account but the newest `most`.
+/// Deletes all links of an account except the newest `most`.
 pub async fn sign_in_link_trim(db: impl PgExecutor<'_>, account: AccountId, most: i64) -> sqlx::Result<()> {
     sqlx::query(
         "delete from sign_in_links where account_id = $1 and id not in (

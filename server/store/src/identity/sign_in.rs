@@ -45,8 +45,8 @@ pub async fn sign_in_attempt_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx:
     Ok(())
 }
 
-/// Uses up an attempt: deleted, whatever the outcome, so that it is answered once. It has to match the provider
-/// and the browser, and be in time; one of another browser is left alone.
+/// Uses up an attempt: it is deleted, whatever the outcome, so that it can be completed only once. It must match the
+/// provider and the browser, and must not have expired; one of another browser is left alone.
 pub async fn sign_in_attempt_take(
     db: impl PgExecutor<'_>,
     provider: IdentityProviderId,

@@ -103,7 +103,7 @@ pub async fn team_invitation_of(db: impl PgExecutor<'_>, team: TeamId, who: &str
     .await
 }
 
-/// One invitation.
+/// The invitation with this id.
 pub async fn team_invitation_info(db: impl PgExecutor<'_>, id: TeamInvitationId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where i.id = $1"))).bind(id).fetch_optional(db).await
 }

@@ -80,7 +80,7 @@ pub async fn log_drain_open(db: impl PgExecutor<'_>, after: LogDrainId, most: i6
         .await
 }
 
-/// Replaces what a row has unencrypted. Violates `log_drains_url_key` if the app has the drain twice.
+/// Replaces the unencrypted values of a row. Violates `log_drains_url_key` if the app has the drain twice.
 pub async fn log_drain_seal(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query("update log_drains set url = $2, token = $3, sealed = $4 where id = $1")
         .bind(row.id)

@@ -37,7 +37,7 @@ pub async fn log_session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Res
     Ok(())
 }
 
-/// Deletes all sessions of an account for an app but the newest `most`.
+/// Deletes all sessions of an account for an app except the newest `most`.
 pub async fn log_session_trim(db: impl PgExecutor<'_>, app: AppId, account: AccountId, most: i64) -> sqlx::Result<()> {
     sqlx::query(
         "delete from log_sessions where app_id = $1 and account_id = $2 and id not in (
@@ -68,7 +68,7 @@ pub async fn log_session_open(
     .await
 }
 
-/// Deletes sessions that are days old.
+/// Deletes old sessions.
 pub async fn log_session_sweep(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from log_sessions where created_at < $1").bind(before).execute(db).await?;
     Ok(())

@@ -93,7 +93,7 @@ pub async fn app_transfer_end(
     Ok(ended.rows_affected() == 1)
 }
 
-/// Deletes all ended transfers of an app but the newest `most`.
+/// Deletes all ended transfers of an app except the newest `most`.
 pub async fn app_transfer_trim(db: impl PgExecutor<'_>, app: AppId, most: i64) -> sqlx::Result<()> {
     sqlx::query(
         "delete from app_transfers where app_id = $1 and state <> 'pending' and id not in (

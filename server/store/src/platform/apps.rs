@@ -75,7 +75,7 @@ pub struct Viewer<'a> {
 pub struct Filter<'a> {
     pub team: Option<TeamId>,
     pub ids: Option<&'a [AppId]>,
-    /// Those that this account collaborates on.
+    /// Only apps that this account collaborates on.
     pub collaborator: Option<AccountId>,
 }
 
@@ -202,7 +202,8 @@ pub async fn app_viewers(
     permissions: &[&str],
     apps: &[AppId],
 ) -> sqlx::Result<Vec<(AccountId, AppId)>> {
-    // Beginning with those who have to do with an app, it does not depend on the number of accounts.
+    // The query begins with the accounts related to an app, so its cost does not depend on the total number of
+    // accounts.
     let visible = VISIBLE.replace("$1", "w.account_id");
     let viewers = sqlx::AssertSqlSafe(format!(
         "select w.account_id, a.id from apps a cross join lateral (
@@ -214,8 +215,8 @@ pub async fn app_viewers(
     sqlx::query_as(viewers).bind(accounts).bind(false).bind(permissions).bind(apps).fetch_all(db).await
 }
 
-/// The people who have to do with an app: its owner, its collaborators, and who it is offered to; not the members of its
-/// team.
+/// The people related to an app: its owner, its collaborators, and the recipient of a pending transfer; not the members
+/// of its team.
 pub async fn app_people(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Vec<AccountId>> {
     sqlx::query_scalar(
         "select owner_id from apps where id = $1 and owner_id is not null
@@ -227,7 +228,7 @@ pub async fn app_people(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<Vec
     .await
 }
 
-/// The fields of every app that its requests and its supervisor need.
+/// The fields of every app that the router and the supervisor need.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Served {
     pub id: AppId,

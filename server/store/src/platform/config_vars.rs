@@ -13,7 +13,7 @@ pub struct New<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// Inserts a set, to which nothing refers yet.
+/// Inserts a set that nothing refers to yet.
 pub async fn config_vars_create(db: impl PgExecutor<'_>, new: &New<'_>) -> sqlx::Result<()> {
     sqlx::query("insert into configs (id, app_id, sealed, created_at) values ($1, $2, $3, $4)")
         .bind(new.id)

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgExecutor};
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
 
-/// Process types that an app does not have any more and whose quantity and size are remembered: those that it had last.
+/// The number of an app's former process types whose quantity and size are remembered: the most recent ones.
 pub const MOST_FORMER: i64 = 200;
 
 /// The sort orders of process types.

@@ -21,9 +21,9 @@ pub struct Row {
     pub subject: Uuid,
     /// The app of the subject, or the subject itself.
     pub app: Option<String>,
-    /// The number of the build, if the subject is one;
+    /// The number of the build, if the subject is one.
     pub build: Option<i32>,
-    /// or the version of the release.
+    /// The version of the release, if the subject is one.
     pub release: Option<i32>,
     /// The schedule that enqueued it.
     pub schedule: Option<String>,
@@ -122,7 +122,7 @@ pub async fn job_changed_at(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Date
         .await
 }
 
-/// Deletes jobs finished before `before`, and of each kind all finished ones but the newest `kept`.
+/// Deletes jobs finished before `before`, and all finished ones of each kind except the newest `kept`.
 pub async fn job_sweep(db: &PgPool, before: DateTime<Utc>, kept: i64) -> sqlx::Result<()> {
     sqlx::query(
         "delete from jobs where finished_at < $1 or id in (

@@ -1,4 +1,4 @@
-//! Queues: rows that wait for one of a number of slots. Payers take turns, and the rows of one app run one by one.
+//! Queues: rows that wait for one of a number of slots. Payers take turns, and the rows of one app run one at a time.
 //!
 //! A row waits while it is pending and has no `started_at`; from then on it has a slot until it is not pending any
 //! more. A build gives its slot back earlier, when it creates its release: then it only waits.
@@ -54,7 +54,7 @@ pub static RELEASES: Queue<ReleaseId> = Queue {
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
     pub all: i64,
-    /// Per payer. If several payers have apps, the last slot is for a payer without one.
+    /// The number of slots per payer. If several payers have apps, the last slot is for a payer without one.
     pub each: i64,
 }
 
@@ -106,7 +106,7 @@ impl<Id: From<Uuid> + Into<Uuid> + Copy> Queue<Id> {
     }
 
     /// Assigns a slot to the row whose turn it is, and returns its id and app. `None` if no waiting row can get one.
-    /// The rows of one app run one by one.
+    /// The rows of one app run one at a time.
     pub async fn start_next(
         &self,
         db: &mut PgConnection,

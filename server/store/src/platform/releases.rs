@@ -35,7 +35,7 @@ pub struct Row {
     pub error: Option<String>,
     /// When its release phase was to end early.
     pub cancelled_at: Option<DateTime<Utc>>,
-    /// When its release phase got a place.
+    /// When its release phase got a slot.
     pub started_at: Option<DateTime<Utc>>,
     #[sqlx(try_from = "Text<Rollout>")]
     pub rollout: Rollout,
@@ -271,7 +271,7 @@ pub struct End {
     pub error: Option<String>,
 }
 
-/// Ends a pending release: it has succeeded if there is no `error` and nobody has cancelled it. Nothing if it was not
+/// Ends a pending release: it has succeeded if there is no `error` and it was not cancelled. `None` if it was not
 /// pending.
 pub async fn release_end(
     db: impl PgExecutor<'_>,
@@ -381,7 +381,7 @@ pub async fn release_sweep(db: &mut PgConnection, kept: i64) -> sqlx::Result<u64
     Ok(gone.len() as u64)
 }
 
-/// Deletes the slugs and sets of config vars that only these releases had, by app.
+/// Deletes the slugs and sets of config vars that only these releases referred to, by app.
 async fn forget(db: &mut PgConnection, gone: &[Gone]) -> sqlx::Result<()> {
     let slugs: Vec<SlugId> = gone.iter().filter_map(|(_, slug, _)| *slug).collect();
     let (apps, configs): (Vec<AppId>, Vec<ConfigSetId>) = gone.iter().map(|(app, _, config)| (*app, *config)).unzip();
@@ -405,7 +405,7 @@ async fn forget(db: &mut PgConnection, gone: &[Gone]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Computes the running totals of these apps' releases again, as the trigger `total_of_releases` does for a new one.
+/// Recomputes the running totals of these apps' releases, as the trigger `total_of_releases` does for a new one.
 async fn add_up(db: &mut PgConnection, apps: &[AppId]) -> sqlx::Result<()> {
     sqlx::query(
         "with parts as (

@@ -15,7 +15,7 @@ use crate::{
 /// The sort orders of schedules.
 pub static LIST: List = List::by(&[BY_NAME, BY_ID]);
 
-/// A row of `schedules` and what became of its last job.
+/// A row of `schedules` and the outcome of its last job.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub id: ScheduleId,
@@ -26,7 +26,7 @@ pub struct Row {
     pub kind: String,
     pub next_at: Option<DateTime<Utc>>,
     pub last_at: Option<DateTime<Utc>>,
-    /// Absent before there was one, and when it was removed since.
+    /// Absent if there was none yet, or if it was removed since.
     pub last_job: Option<JobId>,
     /// Its state, as in the table of jobs.
     #[sqlx(try_from = "MaybeText<JobState>")]

@@ -76,7 +76,7 @@ pub async fn slug_uploaded(
     Ok(done.rows_affected() == 1)
 }
 
-/// Those of these archives that no slug has.
+/// The archives among these that no slug refers to.
 pub async fn slug_checksums_unnamed(db: impl PgExecutor<'_>, checksums: &[String]) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         "select c.checksum from unnest($1::text[]) c(checksum)
@@ -87,7 +87,7 @@ pub async fn slug_checksums_unnamed(db: impl PgExecutor<'_>, checksums: &[String
     .await
 }
 
-/// Whether a slug has this archive, of any app except `except`.
+/// Whether a slug of any app except `except` has this archive.
 pub async fn slug_checksum_is_named(
     db: impl PgExecutor<'_>,
     checksum: &str,
@@ -128,8 +128,8 @@ pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: AppId) ->
     .await
 }
 
-/// Deletes slugs that no release has: those without an archive that were created before `empty`, and those with one that
-/// were created before `unreleased`. One that somebody is uploading stays, and so does an archive whose app has a pending
+/// Deletes slugs without a release: those without an archive that were created before `empty`, and those with one that
+/// were created before `unreleased`. A slug that is being uploaded stays, and so does one whose app has a pending
 /// build, which may be about to release it. Returns how many were deleted.
 pub async fn slug_sweep(db: impl PgExecutor<'_>, empty: DateTime<Utc>, unreleased: DateTime<Utc>) -> sqlx::Result<u64> {
     let gone = sqlx::query(
@@ -205,7 +205,7 @@ pub struct Needed {
 }
 
 /// The slugs of the newest `newest` releases of each app, of those waiting for their release phase, and of all
-/// dynos. Those given up before `since` are no longer hopeless.
+/// dynos. Slugs on which a job gave up before `since` are tried again.
 pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTime<Utc>) -> sqlx::Result<Vec<Needed>> {
     let needed = format!(
         "with wanted as (
@@ -240,7 +240,7 @@ pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTi
     sqlx::query_as(sqlx::AssertSqlSafe(needed)).bind(newest).bind(since).fetch_all(db).await
 }
 
-/// Whether the release of any dyno has this slug.
+/// Whether any dyno runs a release with this slug.
 pub async fn slug_runs(db: impl PgExecutor<'_>, app: AppId, slug: SlugId) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from dynos d join releases r on r.id = d.release_id

@@ -145,7 +145,7 @@ impl World {
         id
     }
 
-    /// Turns the database back to what it was before config vars had sets and releases had totals.
+    /// Reverts the schema to the version before sets of config vars and totals of releases.
     pub async fn before_configs(&self) {
         let back = "alter table releases add column config bytea;
             update releases r set config = c.sealed from configs c where c.id = r.config_id;
@@ -166,7 +166,7 @@ impl World {
         sqlx::raw_sql(back).execute(&self.db).await.unwrap();
     }
 
-    /// Migrates what [`World::before_configs`] has turned back, and what was written since.
+    /// Repeats the migrations that [`World::before_configs`] has reverted, with the rows written since.
     pub async fn after_configs(&self) {
         for migration in [
             include_str!("../../../../migrations/0029_configs_create.sql"),

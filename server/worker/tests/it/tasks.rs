@@ -9,7 +9,7 @@ pub fn list() -> Tasks {
     Tasks::default().with::<Eat>().with::<Copy>().with::<Panic>()
 }
 
-/// Takes memory without end.
+/// Allocates memory until it is killed.
 #[derive(Serialize, Deserialize)]
 pub struct Eat;
 
@@ -28,7 +28,7 @@ impl Task for Eat {
     }
 }
 
-/// Copies its first file to its second one, in capitals.
+/// Copies its first file to its second one, in upper case.
 #[derive(Serialize, Deserialize)]
 pub struct Copy {
     pub most: u64,
@@ -47,7 +47,7 @@ impl Task for Copy {
     }
 }
 
-/// Stops at a mistake of ours.
+/// Panics.
 #[derive(Serialize, Deserialize)]
 pub struct Panic;
 

@@ -14,12 +14,12 @@ pub fn order(work: Work) -> Order {
     Order { work, user: USER, shows: Vec::new(), network: Network::None, limits: Limits::default() }
 }
 
-/// A shell that runs this.
+/// A shell that runs this script.
 pub fn shell(script: &str) -> Order {
     order(Work::Program(Program::new("sh").args(["-c", script])))
 }
 
-/// For tasks: `Workers::send` fills the work in.
+/// For tasks: `Workers::send` fills in the work.
 pub fn task() -> Order {
     shell("exit 1")
 }
@@ -28,14 +28,14 @@ pub async fn run(order: &Order) -> Result<Output, Error> {
     Workers::new().unwrap().output(order, b"", 1 << 20).await
 }
 
-/// What a script says that ends well.
+/// The output of a script that succeeds.
 pub async fn say(script: &str) -> String {
     let output = run(&shell(script)).await.unwrap();
     assert_eq!(output.code, 0, "{}", output.stderr);
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A directory of the worker's user, shown at /here.
+/// A directory of the worker's user, mounted at /here.
 pub fn folder() -> (TempDir, Shown) {
     let dir = tempfile::tempdir().unwrap();
     chown(dir.path(), Some(USER), Some(USER)).unwrap();
@@ -62,7 +62,7 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Groups of workers without a process, in any hierarchy: workers of others may be alive beside this.
+/// Groups of workers without a process, in any hierarchy: other tests may have running workers.
 pub fn empty_groups() -> HashSet<PathBuf> {
     let below = |folder: &Path| std::fs::read_dir(folder.join("wharf")).into_iter().flatten().flatten();
     let mounts = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten();

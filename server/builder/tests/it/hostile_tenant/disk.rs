@@ -1,4 +1,4 @@
-//! The disk: what a build writes ends at its limit, wherever it writes it.
+//! The disk: a build's data is limited, wherever it is written.
 
 use dyno::disks::Size;
 
@@ -26,7 +26,7 @@ async fn a_build_of_too_many_files_ends() {
 }
 
 #[tokio::test]
-async fn a_cache_outlives_builds_and_is_made_anew_when_its_size_is_changed() {
+async fn a_cache_outlives_builds_and_is_recreated_when_its_size_changes() {
     let (_dir, mut host) =
         host_with("cat $2/seen 2>/dev/null || echo never seen; echo seen > $2/seen; echo web: x > $1/Procfile");
     host.config.limits.disk = Size { bytes: 64 << 20, files: 2000 };

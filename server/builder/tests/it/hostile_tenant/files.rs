@@ -3,7 +3,7 @@
 use crate::support::host_with;
 
 #[tokio::test]
-async fn what_a_build_leaves_is_not_followed() {
+async fn links_left_by_a_build_are_not_followed() {
     let (_dir, mut host) = host_with(
         "ln -s /etc/shadow Procfile; ln -s /etc/shadow copy; mkfifo pipe; ln -sf /etc/shadow /tmp/out/release.yml",
     );
@@ -17,7 +17,7 @@ async fn what_a_build_leaves_is_not_followed() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_not_waited_for() {
+async fn special_files_do_not_block() {
     for (make, said) in [
         ("mkfifo Procfile", "it is not a regular file"),
         ("mkdir Procfile", "it is not a regular file"),
@@ -33,7 +33,7 @@ async fn what_is_no_file_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn an_ignore_file_that_is_a_link_or_a_pipe_is_told() {
+async fn an_ignore_file_that_is_a_link_or_a_pipe_is_reported() {
     let (_dir, mut host) = host_with("true");
     std::os::unix::fs::symlink("/etc/shadow", host.request.source.join(".slugignore")).unwrap();
     host.build().await.says("Ignoring .slugignore: it is a symbolic link or reached through one").slug_made();

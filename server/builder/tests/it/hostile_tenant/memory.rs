@@ -2,7 +2,7 @@
 
 use crate::support::host_with;
 
-/// Makes `$2` directories in each other: more than recursion can follow or a path can say.
+/// Creates `$2` nested directories: more than recursion can handle or a path can express.
 const NEST: &str = "nest() { (cd $1 && perl -e 'for (1..$ARGV[0]) { mkdir \"d\"; chdir \"d\" or die }' $2) }";
 
 #[tokio::test]

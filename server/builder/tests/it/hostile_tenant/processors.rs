@@ -1,4 +1,4 @@
-//! Attempts to keep the processors of the machine busy outside the build's dyno.
+//! Attempts to use up the machine's CPUs outside the build's dyno.
 
 use crate::support::{host_with, write_files};
 

@@ -1,10 +1,10 @@
-//! The disk: what a tenant writes ends at its limit, in whatever way it is written.
+//! The disk: a tenant's data is limited, however it is written.
 
 use dyno::{Driver, Spec, disks};
 
 use crate::world::World;
 
-/// A dyno with a small disk, which the machine has to be able to give.
+/// A dyno with a small disk, which the machine has to support.
 fn small(world: &World, program: &str) -> Spec {
     assert_eq!(disks::missing(world.data.path()), None);
     let mut spec = world.spec("/usr/bin/python3 -c \"$PROGRAM\"");
@@ -13,7 +13,7 @@ fn small(world: &World, program: &str) -> Spec {
     spec
 }
 
-/// The lines, without and with what the platform says.
+/// The lines without and with those of the platform.
 async fn run(world: &World, spec: &Spec) -> (Vec<String>, String) {
     world.start(spec).await;
     world.driver.wait(spec.id).await.unwrap();
@@ -43,10 +43,10 @@ for place in ("/app/big", "/tmp/big"):
     assert_eq!(told.lines().count(), 1, "{told}");
 }
 
-/// Loop devices may be announced and not be there, as in many a container.
+/// Loop devices may be announced but missing, as in many containers.
 #[test]
-fn a_machine_on_which_no_disk_can_be_mounted_goes_on_without() {
-    // On a thread whose mounts are its own.
+fn a_machine_that_cannot_mount_disks_works_without() {
+    // On a thread with its own mount namespace.
     let apart = std::thread::spawn(|| {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
         let mount = |from: &str, to: &str, flags| {

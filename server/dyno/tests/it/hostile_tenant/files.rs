@@ -1,4 +1,4 @@
-//! The host's files: its own, the platform's, those of other tenants.
+//! Files of the host, of the platform, and of other tenants.
 
 use crate::world::World;
 

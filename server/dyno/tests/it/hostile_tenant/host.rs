@@ -67,7 +67,7 @@ async fn processes_of_the_host_are_neither_seen_nor_touched() {
 #[tokio::test]
 async fn the_old_ways_into_the_kernel_are_closed() {
     let world = World::new();
-    // `int 0x80` is the door for programs of 32 bits, where numbers of calls mean something else.
+    // `int 0x80` is the entry for 32-bit programs, with different system call numbers.
     let program = r#"
 import ctypes, mmap, os, signal
 def run(code):

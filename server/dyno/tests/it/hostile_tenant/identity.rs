@@ -1,11 +1,11 @@
-//! Who the tenant is: users, rights, secrets of the platform.
+//! The tenant's identity: users, privileges, secrets of the platform.
 
 use dyno::Driver;
 
 use crate::world::{UID, World};
 
 #[tokio::test]
-async fn a_tenant_becomes_nobody_else() {
+async fn a_tenant_cannot_become_another_user() {
     let world = World::new();
     super::all_fail(
         &world,
@@ -45,7 +45,7 @@ async fn a_tenant_becomes_nobody_else() {
 #[tokio::test]
 async fn a_dyno_has_three_descriptors_and_no_more() {
     let world = World::new();
-    // As a library in the server may open one, to be inherited by whatever it starts.
+    // As a library in the server may open one, which child processes inherit.
     let secret = std::fs::File::open("/etc/hostname").unwrap();
     // SAFETY: plain system call on an open descriptor.
     assert!(unsafe { libc::dup(std::os::fd::AsRawFd::as_raw_fd(&secret)) } > 2);
@@ -54,7 +54,7 @@ async fn a_dyno_has_three_descriptors_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_a_dyno_makes_is_its_users_on_the_host() {
+async fn files_of_a_dyno_belong_to_its_user_on_the_host() {
     use std::os::unix::fs::MetadataExt;
     let world = World::new();
     let shared = world.slug(&[]);

@@ -1,4 +1,4 @@
-//! The log: a tenant says a lot, and says it as itself only.
+//! The log: a tenant may print a lot, but cannot forge its source.
 
 use dyno::Driver;
 

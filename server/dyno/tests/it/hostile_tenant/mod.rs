@@ -1,7 +1,7 @@
-//! A hostile tenant: attempts from inside a dyno, grouped by what they try to reach.
+//! A hostile tenant: attacks from inside a dyno, grouped by target.
 //!
-//! Attempts that leave the dyno alive share one: each is a sentence that has to stay true, and a
-//! command that succeeds if it does not.
+//! Attempts that leave the dyno alive share one: each is a statement that has to hold, and a command that succeeds if
+//! it does not.
 
 mod disk;
 mod files;
@@ -19,10 +19,10 @@ use dyno::Spec;
 
 use crate::world::World;
 
-/// What stays true, and a bash command that succeeds if it does not.
+/// A statement that has to hold, and a bash command that succeeds if it does not.
 type Attempt = (&'static str, &'static str);
 
-/// Runs the attempts in one dyno and fails with the sentences that were not true.
+/// Runs the attempts in one dyno and fails with the statements that do not hold.
 async fn all_fail(world: &World, attempts: &[Attempt]) {
     all_fail_in(world, world.spec(""), attempts).await;
 }
@@ -31,7 +31,7 @@ async fn all_fail(world: &World, attempts: &[Attempt]) {
 async fn all_fail_in(world: &World, mut spec: Spec, attempts: &[Attempt]) {
     let mut script =
         String::from("attempt() { if (eval \"$1\") >/dev/null 2>&1; then echo fell; else echo held; fi; }\n");
-    // Who fails because nothing can succeed has shown nothing.
+    // If every command fails, the attempts prove nothing.
     writeln!(script, "attempt true; attempt '/usr/bin/python3 -c \"import ctypes, socket\"'").unwrap();
     for (number, (_, command)) in attempts.iter().enumerate() {
         spec.env.insert(format!("ATTEMPT_{number}"), (*command).to_owned());

@@ -99,7 +99,7 @@ async fn a_flood_of_datagrams_does_not_fill_the_machines_table_of_connections() 
         std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count").unwrap().trim().parse::<u64>().unwrap()
     };
     let before = count();
-    // To an address of documentation, where nobody answers.
+    // To an address for documentation, where nothing responds.
     let program = r#"
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -117,7 +117,7 @@ print(sent > 0)
     assert!((1000..9000).contains(&grown), "{grown} entries");
 }
 
-/// Where a network of documentation is open: packets leave, and nobody answers.
+/// With a network for documentation allowed: packets leave, and nothing responds.
 fn documentation() -> Host {
     Host { open: vec!["198.51.100.0/24".parse().unwrap()], ..Host::default() }
 }
@@ -169,7 +169,7 @@ async fn what_is_closed_uses_up_nothing() {
     host.open.push("10.99.7.0/24".parse().unwrap());
     let world = World::with(&host);
     let place = Elsewhere::make();
-    // The very dyno that knocks at closed doors still passes the open one.
+    // The dyno that tries closed ports can still use the open one.
     let program = format!(
         r#"
 import socket
@@ -203,7 +203,7 @@ async fn a_private_network_is_reached_when_the_operator_opens_it() {
     drop(place);
 }
 
-/// A process of the host that was taken over by what it fetched.
+/// A process of the host that was compromised by a response.
 #[tokio::test]
 async fn a_caller_reaches_nothing_inside_but_what_is_open() {
     let user = *dyno::uids::WORKERS.end();
@@ -249,7 +249,7 @@ async fn a_caller_reaches_nothing_inside_but_what_is_open() {
     drop(place);
 }
 
-/// A machine in a private network: a namespace with a cable to the host, and a server in it.
+/// A machine in a private network: a namespace with a veth pair to the host, and a server in it.
 struct Elsewhere {
     server: std::process::Child,
     name: String,
@@ -271,7 +271,7 @@ impl Elsewhere {
         run(&format!("ip -n {name} addr add {}/24 dev eth0", Self::ADDRESS));
         run(&format!("ip -n {name} link set eth0 up"));
         let mut server = std::process::Command::new("ip");
-        // Connections are made without anybody who accepts them, however busy the machine is.
+        // Connections are established even if no process accepts them, however busy the machine is.
         let program = "import socket, sys, time\n\
             s = socket.create_server((sys.argv[1], 8123), backlog=1024)\n\
             time.sleep(1e6)";

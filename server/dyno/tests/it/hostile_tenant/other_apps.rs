@@ -1,10 +1,10 @@
-//! Dynos of others: what they share is the kernel, and nothing of it is to be used.
+//! Dynos of others: they share only the kernel, which must not be usable as a channel.
 
 use dyno::Driver;
 
 use crate::world::{World, until};
 
-/// Leaves something in every place that could be shared, and stays.
+/// Leaves something in every place that could be shared, and keeps running.
 const LEAVE: &str = r#"
 import os, socket, time, ctypes
 open("/dev/shm/left", "w").write("x")
@@ -27,7 +27,7 @@ time.sleep(1000)
 #[tokio::test]
 async fn dynos_of_one_user_share_nothing() {
     let world = World::new();
-    // An abstract socket of the host's, which has no place in the file system to be hidden.
+    // An abstract socket of the host, which mount namespaces cannot hide.
     use std::os::linux::net::SocketAddrExt;
     let name = std::os::unix::net::SocketAddr::from_abstract_name(b"of-the-host").unwrap();
     let _host = std::os::unix::net::UnixListener::bind_addr(&name).unwrap();

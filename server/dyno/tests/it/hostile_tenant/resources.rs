@@ -33,7 +33,7 @@ async fn a_memory_bomb_kills_its_own_dyno_alone() {
     spec.limits.memory_max_bytes = 128 << 20;
     let (exit, lines) = world.run(&spec).await;
     assert!(exit.oom, "{lines:?}");
-    // Bash tells of each, too.
+    // Bash reports each failure, too.
     assert!(lines.iter().all(|line| line == "137" || line.contains("Killed")), "{lines:?}");
     assert!(matches!(world.phase(bystander.id).await, Some(dyno::Phase::Running)));
 }
@@ -47,7 +47,7 @@ async fn a_tenant_goes_before_all_others_when_memory_runs_out() {
     until(|| world.lines(handle.id).len() >= 2).await;
     let (own, said) = ((dyno::Worth::Dyno as i32).to_string(), world.lines(handle.id));
     assert_eq!(said[0], own);
-    // Where root itself may not (CAP_SYS_RESOURCE), scores only rise, and nobody's is held up.
+    // If even root lacks CAP_SYS_RESOURCE, scores can only be raised, and are not checked.
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let rights = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
     if u64::from_str_radix(rights.trim(), 16).unwrap() & 1 << 24 != 0 {
@@ -57,7 +57,7 @@ async fn a_tenant_goes_before_all_others_when_memory_runs_out() {
     }
 }
 
-/// A fork bomb, as large as all dynos may be, is no hindrance for shims, and so for others' dynos.
+/// A fork bomb at the process limit of all dynos does not affect shims, and thereby others' dynos.
 #[tokio::test]
 async fn processes_of_tenants_leave_some_for_shims() {
     let group = format!("wharf-test-{}", std::process::id());
@@ -71,7 +71,7 @@ async fn processes_of_tenants_leave_some_for_shims() {
         "exec /usr/bin/python3 -c 'import os, time\ntry:\n while True:\n  if os.fork() == 0: time.sleep(1000)\nexcept OSError as e: print(e.strerror, flush=True); time.sleep(1000)'",
     );
     world.start_until(&bomb, "Resource temporarily unavailable").await;
-    // The next one has a shim, and says what it can say by itself.
+    // The next one gets a shim, which can still report errors.
     let next = world.spec("echo alive");
     let (exit, said) = world.run(&next).await;
     assert_eq!((exit.error, said), (None, vec!["alive".to_owned()]));
@@ -86,7 +86,7 @@ async fn all_dynos_together_leave_the_machine_its_reserve() {
     let world = World::with(&host);
     let budget = host.budget().unwrap();
     assert_eq!(host.in_force().unwrap(), (Some(budget.memory), Some(budget.pids)));
-    // Each may have it, both may not.
+    // Each may use it alone, but not both together.
     let hog = "exec /usr/bin/python3 -c 'import time; x = bytearray(200 << 20); time.sleep(1000)'";
     let (one, other) = (world.spec(hog), world.spec(hog));
     world.start(&one).await;
@@ -101,7 +101,7 @@ async fn all_dynos_together_leave_the_machine_its_reserve() {
     leave(&group).await;
 }
 
-/// Removes the groups of a test, once nobody is in them.
+/// Removes the groups of a test once they are empty.
 async fn leave(group: &str) {
     for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
         let group = hierarchy.path().join(group);

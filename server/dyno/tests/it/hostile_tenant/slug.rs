@@ -1,4 +1,4 @@
-//! What a tenant uploads and leaves behind: links where the platform makes and mounts things.
+//! Files that a tenant uploads or leaves behind: links in places where the platform creates or mounts something.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -92,7 +92,7 @@ async fn a_slug_with_directories_of_the_system_changes_nothing_outside_of_app() 
 }
 
 #[tokio::test]
-async fn what_a_dyno_leaves_does_not_meet_the_next_one() {
+async fn a_dyno_does_not_see_files_of_the_previous_one() {
     let world = World::new();
     let slug = world.slug(&[("file", "as it was")]);
     let leave = "rm -rf /tmp/* file; ln -s /etc /app/etc; ln -s /etc/passwd file; ln -s / /tmp/build; ls -l";

@@ -56,7 +56,7 @@ async fn headers_have_an_end() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_left() {
+async fn silent_clients_are_disconnected() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", silent.local_addr().unwrap());
     for limits in

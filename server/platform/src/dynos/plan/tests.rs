@@ -1,4 +1,4 @@
-//! Tests of the plan: rollouts, crashes, scaling; and that a plan carried out leaves none.
+//! Tests of the plan: rollouts, crashes, scaling; and that nothing is left to do after a plan was carried out.
 
 use api::{
     dynos::DynoState::{Crashed, Down, Starting, Up},
@@ -82,7 +82,7 @@ fn serve(app: &App, rows: &[Row], expected: &[u128]) {
 }
 
 #[test]
-fn what_is_wanted_is_started_and_nothing_else() {
+fn only_desired_dynos_are_started() {
     let app = app(1, &[("web", 2), ("worker", 1), ("clock", 0)]);
     check(Some(&app), &[], &["create web.1", "create web.2", "create worker.1"]);
     let running = [row(1, "web.1", 1, Up), row(2, "web.2", 1, Starting), row(3, "worker.1", 1, Up)];
@@ -154,7 +154,7 @@ fn another_size_means_other_dynos() {
 }
 
 #[test]
-fn what_does_not_stop_in_time_is_killed_once() {
+fn a_dyno_that_does_not_stop_in_time_is_killed_once() {
     let app = app(1, &[]);
     let mut stopping = row(1, "web.1", 1, Down);
     stopping.stopping_at = Some(now() - Duration::seconds(29));
@@ -238,7 +238,7 @@ fn sigterm_waits_for_the_router_and_for_requests_and_not_for_ever() {
         assert_eq!(may_terminate(&stopping, busy, removed_after, last), may, "{case}");
         assert!(may_terminate(&stopping, busy, removed_after, now() + limit), "{case}");
     }
-    // No others were ever in the table.
+    // Only these were ever in the table.
     for mut other in [row(1, "worker.1", 1, Up), row(1, "web.1", 1, Starting)] {
         other.stopping_at = Some(now());
         assert!(may_terminate(&other, None, None, now()));

@@ -14,7 +14,7 @@ use crate::{
     world::{World, path},
 };
 
-/// What a message of 64 KB of text may have besides: its last line, and what JSON adds.
+/// The overhead of a message with 64 KB of text: its last line, and the encoding as JSON.
 const MOST_BATCH: usize = 200 << 10;
 
 #[tokio::test]
@@ -52,10 +52,10 @@ async fn lines_of_an_output_come_as_the_reader_has_room_for_them() {
             _ => {}
         }
     }
-    // The long line is cut into sixteen.
+    // The long line is split into sixteen.
     assert_eq!(all, 5000 + 16);
 
-    // Nor is the whole of a result in memory, however many lines it has.
+    // Nor is a result ever completely in memory, however many lines it has.
     let answer = t.owner.ask("GET", "/apps/dusk/builds/1/result").open().await;
     assert_eq!(answer.headers()["content-type"], "application/json");
     let chunks: Vec<_> = answer.into_body().into_data_stream().map(|chunk| chunk.unwrap()).collect().await;
@@ -129,7 +129,7 @@ async fn a_page_of_large_events_is_cut_and_the_next_is_named() {
     let t = World::start().await;
     t.app("dusk").await;
     let app = t.owner.app_info("dusk").await.unwrap().id;
-    // As events were recorded before they were bounded.
+    // Like events that were recorded before their size was limited.
     let insert = "insert into events (seq, at, actor, action, subject, app_id, summary, data, previous, hash)
          select seq + n, now(), 'ada', 'app.update', 'dusk', $1, 'Did.', json_build_object('x', repeat('x', 400000)),
              '', '' from (select max(seq) as seq from events) newest, generate_series(1, 5) n";
@@ -146,7 +146,7 @@ async fn a_page_of_large_events_is_cut_and_the_next_is_named() {
         assert_eq!((before.status, seqs(&before.json())), (200, vec![3, 2]), "{list}");
         assert_eq!(t.owner.ask("GET", list).header("range", "id ]x..").await.status, 416);
     }
-    // Clients follow.
+    // Clients follow the redirect.
     let all = t.owner.event_list("dusk", 5).await.unwrap();
     assert_eq!(all.iter().map(|e| e.seq).collect::<Vec<_>>(), [6, 5, 4, 3, 2]);
     let export = t.owner.get("/events/export").await;

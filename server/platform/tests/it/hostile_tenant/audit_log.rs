@@ -1,4 +1,4 @@
-//! Attacks on the audit log by somebody with write access to the database, and what it discloses to whom.
+//! Attacks on the audit log by somebody with write access to the database, and information that it might disclose.
 
 use serde_json::json;
 use sqlx::Row as _;
@@ -8,7 +8,7 @@ use crate::{
     world::{World, account, until},
 };
 
-/// Routes that change nothing, though they are not asked for with GET.
+/// Routes that change nothing although their method is not GET.
 const READS: [&str; 2] = ["POST /filters/apps", "POST /apps/dusk/log-sessions"];
 
 async fn anchored(t: &World) -> i64 {
@@ -20,7 +20,7 @@ async fn anchored(t: &World) -> i64 {
     .await
 }
 
-/// Puts the seal of event 1 back, and removes what came after.
+/// Restores the seal of event 1, and removes all later events.
 async fn roll_back(t: &World, seq: i64, seal: &[u8]) {
     let mut tx = t.db.begin().await.unwrap();
     sqlx::query("set local session_replication_role = replica").execute(&mut *tx).await.unwrap();
@@ -49,7 +49,7 @@ async fn an_older_state_of_the_log_is_found() {
     for part in ["Event 2 is missing", "recorded event 4", "restored from a backup", "audit-anchor"] {
         assert!(verdict.message.contains(part), "{part}: {verdict:?}");
     }
-    // What is written later does not cover it up, however much it is, and no start of the platform does.
+    // Neither later events, however many, nor a restart of the platform hide it.
     for n in 0..5 {
         t.owner.patch("/apps/dusk/config-vars", json!({ "B": n })).await;
     }
@@ -59,7 +59,7 @@ async fn an_older_state_of_the_log_is_found() {
     t.platform.stop(false).await;
     let t = t.again().await;
     assert_eq!(t.owner.event_verify().await.unwrap().broken_at, Some(4));
-    // After a restore the operator begins a new one, which the log remembers.
+    // After a restore the operator creates a new anchor, which is recorded in the log.
     std::fs::remove_file(t.data().join("audit-anchor")).unwrap();
     let seq = anchored(&t).await;
     let verdict = t.owner.event_verify().await.unwrap();
@@ -76,7 +76,7 @@ async fn an_anchor_that_is_behind_is_no_alarm() {
     let behind = std::fs::read(&file).unwrap();
     t.owner.patch("/apps/dusk/config-vars", json!({ "A": 1 })).await;
     anchored(&t).await;
-    // As after a kill between the commit and the file.
+    // As after a kill between the commit and the update of the file.
     t.platform.stop(false).await;
     std::fs::write(&file, behind).unwrap();
     let t = t.again().await;
@@ -86,7 +86,7 @@ async fn an_anchor_that_is_behind_is_no_alarm() {
 }
 
 #[tokio::test]
-async fn an_anchor_that_the_platform_did_not_write_is_told() {
+async fn a_foreign_anchor_is_reported() {
     let t = World::start().await;
     t.expects("the audit log was tampered with");
     t.app("dusk").await;
@@ -122,7 +122,7 @@ async fn whoever_sees_an_app_does_not_see_where_others_are() {
 }
 
 #[tokio::test]
-async fn every_change_is_noted_with_who_and_with_what() {
+async fn every_change_is_recorded_with_actor_and_credential() {
     let t = World::start().await;
     t.app("dusk").await;
     t.owner.post("/teams", json!({ "name": "acme" })).await;
@@ -135,7 +135,7 @@ async fn every_change_is_noted_with_who_and_with_what() {
         "password": "correct horse battery", "quantity": 1,
     });
     let own = [routes("api_routes"), routes("team_routes")].concat().into_iter().map(|route| filled(&route, "dusk"));
-    // What ends the rest comes last.
+    // Routes that end the access of the others come last.
     let mut all: Vec<String> = own.chain(app_routes()).filter(|route| !route.starts_with("GET ")).collect();
     all.sort_by_key(|route| (route == "DELETE /apps/dusk", route == "DELETE /teams/acme", route.starts_with("DELETE")));
     let newest = async || store::events::event_tip(&t.db).await.unwrap().map_or(0, |(seq, _)| seq);

@@ -1,4 +1,4 @@
-//! What they try with their own changes: to make everybody's pages refetch, and what they learn from those of others.
+//! Attempts to make everybody's pages refetch, and to learn something from changes of others.
 
 use std::collections::BTreeSet;
 
@@ -11,9 +11,9 @@ use crate::{
     world::{Actor, World},
 };
 
-/// A page that follows changes. Nothing has changed for it yet.
+/// A page that follows changes and has not received any yet.
 async fn page(t: &World, host: &str, who: &Actor) -> Socket {
-    // What was changed a moment before a page opens is news, too.
+    // Changes made just before a page opens are also sent.
     sqlx::query("alter table events disable trigger events_are_kept").execute(&t.db).await.unwrap();
     sqlx::query("update events set at = at - interval '1 minute'").execute(&t.db).await.unwrap();
     let mut socket = open(host, &bearer(who.token.as_ref().unwrap())).await.unwrap();
@@ -22,7 +22,7 @@ async fn page(t: &World, host: &str, who: &Actor) -> Socket {
     socket
 }
 
-/// The nouns that the page is told until it is told `last`.
+/// The nouns that the page receives, up to `last`.
 async fn told_until(page: &mut Socket, last: &str) -> BTreeSet<String> {
     let mut told = BTreeSet::new();
     while !told.contains(last) {
@@ -42,7 +42,8 @@ fn nouns(all: &[&str]) -> BTreeSet<String> {
     all.iter().map(|noun| (*noun).to_owned()).collect()
 }
 
-/// Something of an account that nothing else in these tests changes: pages have been told all that came before.
+/// Changes something of an account that these tests do not change otherwise, so that pages have received all earlier
+/// changes.
 async fn mark(who: &Actor) {
     assert_eq!(who.post("/sources", Value::Null).await.status, 201);
 }
@@ -53,7 +54,7 @@ async fn done(who: &Actor, method: &str, path: &str, body: Value) {
 }
 
 #[tokio::test]
-async fn what_strangers_change_is_told_to_nobody_else() {
+async fn changes_of_strangers_are_not_sent_to_others() {
     let t = World::start().await;
     let (ada, eve) = (somebody(&t, "ada").await, somebody(&t, "eve").await);
     let host = serve(&t).await;
@@ -81,7 +82,7 @@ async fn what_strangers_change_is_told_to_nobody_else() {
 }
 
 #[tokio::test]
-async fn whoever_has_to_do_with_an_app_is_told_before_and_after() {
+async fn people_of_an_app_are_notified_before_and_after() {
     let t = World::start().await;
     let (ada, bob) = (somebody(&t, "ada").await, somebody(&t, "bob").await);
     done(&ada, "POST", "/apps", json!({ "name": "dawn" })).await;
@@ -100,17 +101,17 @@ async fn whoever_has_to_do_with_an_app_is_told_before_and_after() {
     assert_eq!(told_until(&mut page_of_bob, "collaborator").await, nouns(&["collaborator"]));
     done(&ada, "PATCH", "/apps/dawn", json!({ "maintenance": false })).await;
     assert_eq!(told_until(&mut page_of_bob, "app").await, nouns(&["app"]));
-    // The name of a collaborator is shown to the others.
+    // The name of a collaborator is visible to the others.
     done(&bob, "PATCH", "/account", json!({ "name": "Bob" })).await;
     assert_eq!(told_until(&mut page_of_ada, "account").await, nouns(&["account", "app", "collaborator"]));
     told_until(&mut page_of_bob, "account").await;
-    // That they are removed, but nothing of what comes later.
+    // They learn that they are removed, but nothing about later changes.
     done(&ada, "DELETE", &format!("{all}/bob@example.com"), Value::Null).await;
     assert_eq!(told_until(&mut page_of_bob, "collaborator").await, nouns(&["collaborator"]));
     done(&ada, "PATCH", "/apps/dawn", maintenance).await;
     mark(&bob).await;
     assert_eq!(told_until(&mut page_of_bob, "source").await, nouns(&["source"]));
-    // That an app which they can see, or which is offered to them, goes.
+    // They learn that an app which they can see, or which is offered to them, is deleted.
     done(&ada, "POST", all, json!({ "user": "bob@example.com", "permissions": ["view"] })).await;
     told_until(&mut page_of_bob, "collaborator").await;
     done(&ada, "DELETE", "/apps/dawn", Value::Null).await;
@@ -186,7 +187,7 @@ async fn members_are_told_of_their_teams_before_and_after() {
     done(&ada, "PATCH", "/teams/acme", json!({ "name": "zeta" })).await;
     mark(&bob).await;
     assert_eq!(told_until(&mut page_of_bob, "source").await, nouns(&["source"]));
-    // A team that goes is gone for all of them.
+    // A deleted team disappears for all of them.
     done(&ada, "PUT", "/teams/zeta/members", member).await;
     told_until(&mut page_of_bob, "team_member").await;
     done(&ada, "PATCH", "/teams/apps/dawn", json!({ "owner": "~" })).await;

@@ -10,7 +10,7 @@ use crate::{
     world::{World, path, slug_archive, until},
 };
 
-/// Connections that wait for a lock.
+/// The number of connections that wait for a lock.
 async fn waiting(t: &World) -> i64 {
     let text = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     sqlx::query_scalar(text).fetch_one(&t.db).await.unwrap()
@@ -33,11 +33,11 @@ async fn requests_that_wait_for_their_app_leave_connections_to_others() {
         held.rollback().await.unwrap();
     };
     let (answers, ()) = tokio::join!(asked, others);
-    // They had to wait, and nothing else: none of them needs a connection that another one has.
+    // They only had to wait: none of them needs a connection that another one holds.
     assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
 }
 
-/// Reads what is there of each response, and no more.
+/// Reads the available part of each response, and then stops.
 async fn look(responses: &mut [BodyDataStream]) {
     for response in responses {
         let _ = futures::poll!(response.next());
@@ -55,7 +55,7 @@ async fn whoever_stops_reading_a_download_keeps_no_connection() {
     let mut responses = futures::future::join_all((0..40).map(open)).await;
     look(&mut responses).await;
     assert_eq!(t.owner.get("/apps").await.status, 200);
-    // Each asks again whether its reader still has access.
+    // Each checks again whether its reader still has access.
     let token = t.stranger.post("/oauth/authorizations", json!({})).await.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(t.stranger.delete(&format!("/oauth/authorizations/{token}")).await.status, 200);
     look(&mut responses).await;
@@ -78,7 +78,7 @@ async fn whoever_stops_reading_an_output_keeps_no_connection() {
     }
 }
 
-/// The addresses of a slug and a source of the stranger's, of the output of a build that goes on, and of a log.
+/// The URLs of a slug and a source of the stranger's, of the output of a running build, and of a log.
 async fn downloads(t: &World) -> [String; 4] {
     let made = async |path: &str, body: Value| {
         let made = t.stranger.post(path, body).await;
@@ -105,7 +105,7 @@ async fn downloads(t: &World) -> [String; 4] {
 }
 
 #[tokio::test]
-async fn bodies_that_nobody_reads_hold_no_connection() {
+async fn unread_bodies_hold_no_connection() {
     let t = World::start().await;
     let many = t.platform.db().options().get_max_connections() + 10;
     for address in downloads(&t).await {
@@ -128,7 +128,7 @@ async fn bodies_that_nobody_reads_hold_no_connection() {
 }
 
 #[tokio::test]
-async fn an_account_has_so_many_downloads_open_and_no_more() {
+async fn downloads_of_an_account_are_limited() {
     let t = World::start().await;
     let [slug, source, ..] = downloads(&t).await;
     for address in [slug, source] {

@@ -1,4 +1,4 @@
-//! Attempts to take the connections to the database away from others.
+//! Attempts to deprive others of database connections.
 
 use std::{future::IntoFuture as _, time::Duration};
 
@@ -10,8 +10,8 @@ use crate::{
     world::{World, until},
 };
 
-/// Waits until this many wait for a lock in the database, and no more come, but for the platform's own work. Workers
-/// that wait for one another to lease a job do not count: there may be several.
+/// Waits until exactly this many connections wait for a lock in the database, not counting the platform's own work.
+/// Workers that wait for one another to lease a job do not count: there may be several.
 pub async fn as_many_wait(t: &World, most: i64) {
     let waiting = async || -> i64 {
         let waiting = "select count(*) from pg_stat_activity

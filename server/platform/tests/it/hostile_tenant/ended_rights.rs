@@ -1,4 +1,4 @@
-//! Attempts to change things with rights that end while the change waits for its turn.
+//! Attempts to make changes with rights that end while the change is waiting.
 
 use std::future::IntoFuture as _;
 
@@ -9,7 +9,7 @@ use crate::{
     world::{Answer, World, until},
 };
 
-/// The answers to these requests of the stranger, each sent several times, which wait until `end` has been done.
+/// The responses to these requests of the stranger, each sent several times, which wait until `end` has completed.
 async fn answers_after(t: &World, asked: &[(&str, &str, Value)], end: impl AsyncFnOnce()) -> Vec<Answer> {
     let mut held = t.db.begin().await.unwrap();
     sqlx::query("select 1 from apps where name = 'dawn' for update").execute(&mut *held).await.unwrap();
@@ -47,7 +47,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn whoever_was_a_collaborator_changes_nothing_any_more() {
+async fn a_former_collaborator_changes_nothing() {
     let t = world().await;
     let joins = json!({ "user": "stranger@example.com", "permissions": ["deploy", "operate", "access"] });
     assert_eq!(t.owner.post("/apps/dusk/collaborators", joins).await.status, 201);
@@ -108,7 +108,7 @@ async fn whoever_waits_for_an_app_or_a_team_is_let_in_again() {
 }
 
 #[tokio::test]
-async fn whoever_may_do_less_does_no_more() {
+async fn a_reduced_permission_takes_effect_for_waiting_changes() {
     let t = world().await;
     let joins = json!({ "user": "stranger@example.com", "permissions": ["deploy"] });
     assert_eq!(t.owner.post("/apps/dusk/collaborators", joins).await.status, 201);
@@ -137,7 +137,7 @@ async fn whoever_was_an_admin_of_a_team_changes_nothing_in_it() {
     assert_eq!(t.owner.get("/teams/acme").await.status, 200);
 }
 
-/// Changes of the stranger's own.
+/// Changes to the stranger's own account.
 fn own() -> [(&'static str, &'static str, Value); 3] {
     [
         ("PATCH", "/apps/dawn/config-vars", json!({ "EVIL": "1" })),
@@ -147,7 +147,7 @@ fn own() -> [(&'static str, &'static str, Value); 3] {
 }
 
 #[tokio::test]
-async fn whoever_is_suspended_changes_nothing_any_more() {
+async fn a_suspended_account_changes_nothing() {
     let (t, own) = (world().await, own());
     let answers = answers_after(&t, &own, async || {
         let suspended = t.owner.patch("/users/stranger@example.com", json!({ "suspended": true })).await;
@@ -157,7 +157,7 @@ async fn whoever_is_suspended_changes_nothing_any_more() {
 }
 
 #[tokio::test]
-async fn whoever_had_a_token_changes_nothing_with_it() {
+async fn a_revoked_token_changes_nothing() {
     let (t, own) = (world().await, own());
     let token = t.stranger.get("/oauth/authorizations/~").await.json()["id"].as_str().unwrap().to_owned();
     let answers = answers_after(&t, &own, async || {

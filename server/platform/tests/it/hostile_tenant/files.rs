@@ -7,7 +7,7 @@ use tar::EntryType;
 
 use crate::world::{World, path, slug_archive};
 
-/// One entry of a tar archive as it is said to be, whether it makes sense or not.
+/// An entry of a tar archive with these fields, valid or not.
 pub fn entry(kind: EntryType, path: &str, target: &str, size: u64) -> Vec<u8> {
     let mut header = tar::Header::new_ustar();
     header.set_entry_type(kind);
@@ -19,7 +19,7 @@ pub fn entry(kind: EntryType, path: &str, target: &str, size: u64) -> Vec<u8> {
     header.as_bytes().to_vec()
 }
 
-/// The entries and so many zeros after them, as zstd packs them.
+/// The entries followed by this many zeros, compressed with zstd.
 pub fn packed(entries: &[Vec<u8>], zeros: u64) -> Vec<u8> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.write_all(&entries.concat()).unwrap();
@@ -28,7 +28,7 @@ pub fn packed(entries: &[Vec<u8>], zeros: u64) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_no_slug_is_told_and_never_becomes_usable() {
+async fn an_upload_that_is_no_slug_is_rejected_and_never_usable() {
     let t = World::start().await;
     t.app("dusk").await;
     let wish = json!({ "process_types": { "web": "ls -R /app" } });
@@ -59,7 +59,7 @@ async fn an_upload_that_is_no_slug_is_told_and_never_becomes_usable() {
     }
     assert_eq!(std::fs::read_dir(t.data().join("tmp")).unwrap().count(), 0);
     assert_eq!(std::fs::read_dir(t.data().join("slugs")).unwrap().count(), 0);
-    // The place is still there for a slug.
+    // There is still space for a slug.
     assert_eq!(t.anonymous.ask("PUT", &put).body(slug_archive()).await.status, 200);
     assert_eq!(t.anonymous.ask("PUT", &put).body(slug_archive()).await.status, 409);
     t.owner.post("/apps/dusk/releases", json!({ "slug": slug["id"] })).await;

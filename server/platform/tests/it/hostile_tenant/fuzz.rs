@@ -1,8 +1,8 @@
-//! Every route, asked for nonsense: wrong types, texts at and above their bounds, paths that lead elsewhere.
+//! Every route with malformed requests: wrong types, texts at and above their limits, paths that lead elsewhere.
 //!
-//! The nonsense is made from a fixed seed, so that what fails once fails again. What is asserted is
-//! little and holds for all of it: the answer comes, it is no fault of ours (the world fails a test
-//! in which the platform logs an error), and the platform goes on answering.
+//! The requests are generated from a fixed seed, so that failures are reproducible. The assertions are weak and hold
+//! for all of them: there is a response, it is not an internal error (the world fails a test in which the platform logs
+//! an error), and the platform continues to respond.
 
 use std::collections::BTreeSet;
 
@@ -13,12 +13,12 @@ use crate::{
     world::{Actor, World, account, token},
 };
 
-/// How often each route is asked by each user.
+/// The number of requests per route and user.
 const ROUNDS: usize = 8;
-/// What the platform may answer with besides refusals: the router is not asked in these tests.
+/// Statuses that are allowed besides rejections: the router is not involved in these tests.
 const OURS: std::ops::RangeInclusive<u16> = 500..=599;
 
-/// The names of all fields of all requests, as the words on the wire have them.
+/// The names of all fields of all requests, in the format of the API.
 fn fields() -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/src");
     let mut names = BTreeSet::new();
@@ -31,7 +31,7 @@ fn fields() -> Vec<String> {
     names.into_iter().collect()
 }
 
-/// Numbers from a seed (xorshift): as good as chance here, and the same each time.
+/// Pseudorandom numbers from a seed (xorshift): random enough here, and reproducible.
 struct Chance(u64);
 
 impl Chance {
@@ -88,7 +88,7 @@ impl Chance {
         }
     }
 
-    /// A body: fields that exist, with values that hardly fit; or no JSON at all.
+    /// A body: existing fields with mostly invalid values; or no JSON at all.
     fn body(&mut self, fields: &[String]) -> Vec<u8> {
         match self.below(12) {
             0 => b"{\"name\": ".to_vec(),
@@ -102,7 +102,7 @@ impl Chance {
         }
     }
 
-    /// The route with something in place of its `{…}`.
+    /// The route with values in place of its `{…}`.
     fn path(&mut self, route: &str) -> String {
         let parts = route.split('/').map(|part| match part {
             "{app}" if self.below(4) > 0 => "dusk".to_owned(),
@@ -123,7 +123,7 @@ impl Chance {
     }
 }
 
-/// Everything but letters and digits as `%XX`, and no more than an address holds.
+/// Everything except letters and digits as `%XX`, within the length limit of a URL.
 fn encoded(text: &str) -> String {
     let bytes = text.bytes().take(4_000);
     bytes.map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
@@ -151,7 +151,7 @@ async fn ask(actor: &Actor, chance: &mut Chance, fields: &[String], method: &str
     assert!(!OURS.contains(&answer.status), "{method} {path}: {answer:?}");
 }
 
-/// Whoever deletes themselves, or is out of requests, gets a successor.
+/// A user who deletes their account, or has no requests left, is replaced.
 async fn user(t: &World, n: usize) -> Actor {
     let email = format!("fuzzer-{n}@example.com");
     t.actor(&account(&t.db, &email).await)
@@ -169,9 +169,9 @@ fn all_routes() -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn nonsense_from_a_stranger_is_refused_and_harms_nobody() {
+async fn malformed_requests_of_a_stranger_are_rejected() {
     let t = World::start().await;
-    // Wrong credentials are counted, and told.
+    // Wrong credentials are counted and logged.
     t.expects("locked for");
     t.app("dusk").await;
     let (fields, mut chance) = (fields(), Chance(0x0057_4841_5246));
@@ -185,9 +185,9 @@ async fn nonsense_from_a_stranger_is_refused_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn nonsense_from_those_who_may_do_everything_is_refused_too() {
+async fn malformed_requests_of_administrators_are_rejected_too() {
     let t = World::start().await;
-    // Wrong credentials are counted, and told.
+    // Wrong credentials are counted and logged.
     t.expects("locked for");
     let (fields, mut chance) = (fields(), Chance(0x004f_574e_4552));
     for (n, (method, route)) in all_routes().iter().enumerate() {

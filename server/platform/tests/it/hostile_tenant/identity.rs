@@ -1,4 +1,4 @@
-//! Attacks on who is who: invitations, providers, suspended accounts, and what keeps others out.
+//! Attacks on identity: invitations, providers, suspended accounts, and lockouts of others.
 
 use serde_json::{Value, json};
 
@@ -21,13 +21,13 @@ async fn invite(who: &Actor, team: &str, email: &str) -> u16 {
     who.ask("PUT", &format!("/teams/{team}/invitations")).body(body).await.status
 }
 
-/// A provider that is believed about acme.test, and lets nobody in by that alone.
+/// A provider that is trusted for acme.test, which alone admits nobody.
 async fn closed() -> Door {
     Door::open(json!({ "admits": false })).await
 }
 
 #[tokio::test]
-async fn nobody_but_an_administrator_brings_new_people() {
+async fn only_administrators_invite_new_people_by_default() {
     let door = closed().await;
     let (t, eve) = (&door.t, somebody(&door.t, "eve").await);
     eve.post("/teams", json!({ "name": "trap" })).await;
@@ -49,7 +49,7 @@ async fn nobody_but_an_administrator_brings_new_people() {
     }
     assert_eq!(accounts_called(t, "friend@acme.test").await, 0);
     assert_eq!(door.sign_in(&mut Browser::default(), person("9", "friend@acme.test")).await, UNKNOWN);
-    // Whoever is here already can be added by everybody who may add.
+    // Existing users can be added by everybody with the right to add members.
     assert_eq!(invite(&eve, "trap", "stranger@example.com").await, 200);
     assert_eq!(
         eve.patch("/invitation-policy", json!({ "who": "domains", "domains": ["acme.test"] })).await.status,
@@ -59,12 +59,12 @@ async fn nobody_but_an_administrator_brings_new_people() {
 }
 
 #[tokio::test]
-async fn an_invitation_that_was_taken_back_admits_nobody() {
+async fn a_revoked_invitation_admits_nobody() {
     let door = closed().await;
     let t = &door.t;
     t.owner.post("/teams", json!({ "name": "crew" })).await;
     t.app("dusk").await;
-    // Cancelled, removed, over, or gone with the team: nothing is left of who never came.
+    // Revoked, removed, expired, or deleted with the team: nothing is left of users who never signed in.
     for (n, undo) in ["cancel", "member", "collaborator", "expire", "team"].into_iter().enumerate() {
         let email = format!("friend{n}@acme.test");
         let user = json!({ "email": email, "role": "viewer" }).to_string();
@@ -98,7 +98,7 @@ async fn an_invitation_that_was_taken_back_admits_nobody() {
         let end = door.sign_in(&mut Browser::default(), person(&email, &email)).await;
         assert_eq!(end, UNKNOWN, "{undo}");
     }
-    // One that stands admits; from then on the account is theirs, whatever becomes of the invitation.
+    // A valid invitation admits the user; from then on the account is theirs, whatever happens to the invitation.
     invite(&t.owner, "crew", "ada@acme.test").await;
     assert_eq!(door.sign_in(&mut Browser::default(), person("1", "ada@acme.test")).await, IN);
     t.owner.delete("/teams/crew/invitations/ada@acme.test").await;
@@ -109,7 +109,7 @@ async fn an_invitation_that_was_taken_back_admits_nobody() {
 }
 
 #[tokio::test]
-async fn nobody_keeps_here_whom_others_have_invited() {
+async fn others_cannot_preserve_an_invited_account() {
     let door = closed().await;
     let (t, eve) = (&door.t, somebody(&door.t, "eve").await);
     t.owner.post("/teams", json!({ "name": "crew" })).await;
@@ -140,14 +140,14 @@ async fn the_policy_says_who_else_brings_people() {
     for (who, domains) in [("everybody", json!([])), ("domains", json!([])), ("domains", json!(["*"]))] {
         assert_eq!(policy(who, domains).await, 422, "{who}");
     }
-    // Admins of teams: of those that an administrator has allowed it.
+    // Admins of teams: only of teams for which an administrator has allowed it.
     assert_eq!(policy("teams", json!(["acme.test"])).await, 200);
     assert_eq!(invite(&ada, "crew", "bob@acme.test").await, 403);
     assert_eq!(t.owner.patch("/teams/crew", json!({ "invites": true })).await.json()["invites"], true);
     assert_eq!(invite(&ada, "crew", "bob@acme.test").await, 200);
     assert_eq!(invite(&ada, "crew", "bob@evil.test").await, 403);
     assert_eq!(ada.post("/apps/dusk/collaborators", json!({ "user": "cleo@acme.test" })).await.status, 403);
-    // Everybody, within domains.
+    // Everybody, within these domains.
     assert_eq!(policy("domains", json!(["@Acme.test"])).await, 200);
     assert_eq!(ada.post("/apps/dusk/collaborators", json!({ "user": "cleo@acme.test" })).await.status, 201);
     for odd in ["cleo@evil.test", "cleo@sub.acme.test", "cleo@acme.test.evil.test"] {
@@ -170,7 +170,7 @@ async fn two() -> (Door, Provider) {
     (door, partner)
 }
 
-/// The whole way through a provider. Where it ends.
+/// A complete sign-in with a provider. Returns the final URL.
 async fn through(door: &Door, provider: &Provider, name: &str, browser: &mut Browser, claims: Value) -> String {
     let to = browser.get(&door.t, &format!("/login/oauth/{name}?next=/apps/new")).await.header("location").to_owned();
     browser.get(&door.t, &provider.agree(&to, claims)).await.header("location").to_owned()
@@ -183,23 +183,23 @@ async fn a_provider_speaks_for_its_domains_alone() {
     door.sign_in(&mut Browser::default(), person("1", "root@acme.test")).await;
     door.t.owner.patch("/users/root@acme.test", json!({ "admin": true })).await;
     invite_new(&door.t, "new@acme.test").await;
-    // An administrator, somebody who was invited, somebody who is not here; in other spellings.
+    // An administrator, an invited user, somebody without an account; in other spellings.
     for address in ["root@acme.test", "ROOT@ACME.TEST", "new@acme.test", "nobody@acme.test", "x@sub.partner.test"] {
         let end = through(&door, &partner, "partner", &mut Browser::default(), person("7", address)).await;
         assert_eq!(end, domain, "{address}");
     }
-    // What only looks like an address of the domain, or is another one to the database.
+    // Addresses that only look like those of the domain, or that differ for the database.
     for address in ["root@acme.test\u{0}@partner.test", "\u{212a}ate@partner.test", "a b@partner.test", "@partner.test"]
     {
         let end = through(&door, &partner, "partner", &mut Browser::default(), person("7", address)).await;
         assert_eq!(end, "/login?error=address&provider=partner", "{address:?}");
     }
-    // Somebody of its own is let in; and not any more once it tells another address of them.
+    // A user of its own is admitted, but no longer once it reports a different address for them.
     let mut bob = Browser::default();
     assert_eq!(through(&door, &partner, "partner", &mut bob, person("8", "bob@partner.test")).await, IN);
     assert_eq!(through(&door, &partner, "partner", &mut bob, person("8", "root@acme.test")).await, domain);
     assert_eq!(through(&door, &partner, "partner", &mut bob, person("8", "bob@partner.test")).await, IN);
-    // Nor once its domains are others. Who is signed in through it, is not any more.
+    // Nor once its domains have changed. Users who signed in with it are signed out.
     let narrowed = door.t.owner.patch("/identity-providers/partner", json!({ "domains": ["else.test"] })).await;
     assert_eq!(narrowed.status, 200, "{narrowed:?}");
     assert_eq!(door.account(&mut bob).await, None);
@@ -219,15 +219,16 @@ async fn an_address_alone_opens_no_account_that_has_a_way_in() {
     let linked = "/login?error=linked&provider=acme";
     let mut ada = Browser::default();
     door.sign_in(&mut ada, person("1", "ada@acme.test")).await;
-    // Another subject with the address: somebody new at the provider who got it after her, or who says so.
+    // Another subject with the address: a new user at the provider who got the address after her, or claims it.
     for address in ["ada@acme.test", "Ada@Acme.Test"] {
         assert_eq!(door.sign_in(&mut Browser::default(), person("2", address)).await, linked);
     }
-    // A plus makes another address, which is somebody else.
+    // A plus makes it a different address, which belongs to somebody else.
     let mut plus = Browser::default();
     assert_eq!(door.sign_in(&mut plus, person("3", "ada+x@acme.test")).await, IN);
     assert_eq!(door.account(&mut plus).await.unwrap()["email"], "ada+x@acme.test");
-    // An administrator unlinks the one: the other is linked then, and who had the old one is out.
+    // An administrator unlinks the first identity: then the other is linked, and the owner of the first one loses
+    // access.
     let list = door.t.owner.user_identity_list("ada@acme.test").await.unwrap();
     assert_eq!(list.len(), 1);
     assert_eq!(door.t.stranger.get("/users/ada@acme.test/identities").await.status, 403);
@@ -250,11 +251,11 @@ async fn another_identity_is_linked_by_the_owner_in_a_browser() {
     for browser in [&mut ada, &mut there] {
         door.sign_in(browser, person("1", "ada@acme.test")).await;
     }
-    // Two that speak for one domain: the second one takes nothing over.
+    // Two providers that are trusted for one domain: the second one takes nothing over.
     let mut eve = Browser::default();
     let end = through(&door, &second, "other", &mut eve, person("x", "ada@acme.test")).await;
     assert_eq!(end, "/login?error=linked&provider=other");
-    // Nobody brings an identity without an account, and nothing is linked before the owner says so.
+    // An identity cannot be linked without an account, and nothing is linked before the owner accepts it.
     let to = eve.get(t, "/login/oauth/other?link=true").await.header("location").to_owned();
     assert_eq!(to, "/login?next=/account");
     let to = ada.get(t, "/login/oauth/other?link=true").await.header("location").to_owned();
@@ -277,11 +278,11 @@ async fn another_identity_is_linked_by_the_owner_in_a_browser() {
     assert_eq!(from(&ada.cookie, "http://evil.localhost").await, 403);
     assert_eq!(from(&ada.cookie, "http://localhost").await, 200);
     assert_eq!(from(&ada.cookie, "http://localhost").await, 404);
-    // From then on it signs in; and it has ended the other sessions, not this one.
+    // From then on it signs in; linking it has ended the other sessions, but not this one.
     assert_eq!((door.account(&mut ada).await.is_some(), door.account(&mut there).await), (true, None));
     assert_eq!(through(&door, &second, "other", &mut there, person("y", "ada@acme.test")).await, IN);
     assert_eq!(door.account(&mut there).await.unwrap()["id"], door.account(&mut ada).await.unwrap()["id"]);
-    // What signs somebody in already is not linked to another account; who asked is told so where they asked.
+    // An identity that is already linked is not linked to another account; the page of the request shows that.
     let mut bob = Browser::default();
     door.sign_in(&mut bob, person("2", "bob@acme.test")).await;
     let to = bob.get(t, "/login/oauth/other?link=true").await.header("location").to_owned();
@@ -296,7 +297,7 @@ async fn subjects_are_of_one_provider_and_one_issuer() {
     let t = &door.t;
     let mut ada = Browser::default();
     door.sign_in(&mut ada, person("1", "ada@acme.test")).await;
-    // Made anew under the same name: the old subject is nobody's, so that the address counts.
+    // Created again under the same name: the old subject is not linked, so the address counts.
     assert_eq!(t.owner.delete("/identity-providers/acme").await.status, 200);
     assert_eq!(door.account(&mut ada).await, None);
     let create = json!({
@@ -307,7 +308,7 @@ async fn subjects_are_of_one_provider_and_one_issuer() {
     let mut bob = Browser::default();
     assert_eq!(door.sign_in(&mut bob, person("1", "bob@acme.test")).await, IN);
     assert_eq!(door.account(&mut bob).await.unwrap()["email"], "bob@acme.test");
-    // Another issuer: the same subject there is somebody else.
+    // Another issuer: the same subject is a different person there.
     let other = Provider::start().await;
     let moved = t.owner.patch("/identity-providers/acme", json!({ "issuer": other.url })).await;
     assert_eq!(moved.status, 200, "{moved:?}");
@@ -340,7 +341,7 @@ async fn nothing_comes_back_with_a_suspended_account() {
         assert!(link.header("set-cookie").is_empty(), "{link:?}");
     }
     assert_eq!(door.sign_in(&mut Browser::default(), person("1", "ada@acme.test")).await, IN);
-    // A service account that was removed is not brought back by it, either.
+    // Nor does it restore a removed service account.
     t.owner.post("/teams", json!({ "name": "crew" })).await;
     let bot = t.owner.post("/teams/crew/service-accounts", json!({ "name": "bot" })).await.json();
     t.owner.delete("/teams/crew/service-accounts/bot").await;
@@ -353,7 +354,7 @@ async fn nothing_comes_back_with_a_suspended_account() {
 }
 
 #[tokio::test]
-async fn what_a_person_decided_is_not_undone_by_a_rule() {
+async fn rules_do_not_override_decisions_of_people() {
     let door = Door::open(json!({})).await;
     let t = &door.t;
     t.owner.post("/teams", json!({ "name": "crew" })).await;
@@ -378,11 +379,11 @@ async fn what_a_person_decided_is_not_undone_by_a_rule() {
         assert_eq!(of(ada).await, ("viewer by person".into(), false, "person".into()));
         assert_eq!(of(bob).await, (String::new(), true, "rule".into()));
     }
-    // Nor when the identity is linked anew, which forgets what it was given.
+    // Nor when the identity is linked again, which forgets its grants.
     let identity = t.owner.user_identity_list(bob).await.unwrap()[0].id.to_string();
     t.owner.user_identity_delete(bob, &identity).await.unwrap();
     assert_eq!(of(bob).await, (String::new(), true, "rule".into()));
-    // A person's word is changed by a person.
+    // A person's decision is only changed by a person.
     t.owner
         .team_member_save("crew", &api::team_members::TeamMemberSave { email: bob.into(), role: "viewer".into() })
         .await
@@ -393,12 +394,12 @@ async fn what_a_person_decided_is_not_undone_by_a_rule() {
 }
 
 #[tokio::test]
-async fn pictures_of_other_sites_lock_nobody_out() {
+async fn images_on_other_sites_cannot_lock_users_out() {
     let door = Door::open(json!({})).await;
     let t = &door.t;
     t.expects("sign-in attempts from 192.0.2.7");
     let mut ada = Browser::default();
-    // A page elsewhere asks for these in the browser of a visitor, again and again.
+    // A page on another site makes a visitor's browser send these requests repeatedly.
     for _ in 0..310 {
         let picture = async |path: &str| {
             let ask = t.anonymous.ask("GET", path).header("cookie", &ada.cookie).header("x-forwarded-for", "192.0.2.7");
@@ -442,7 +443,7 @@ async fn a_session_that_an_app_has_set_is_not_taken() {
         identity::CookieCheck::Unproven(set) => ("again", set),
     };
     let text = |set: &[http::HeaderValue]| set.iter().map(|v| v.to_str().unwrap().to_owned()).collect::<Vec<_>>();
-    // Two: neither is taken, and all that the app can have set goes.
+    // Two cookies: neither is used, and all that the app can have set are removed.
     let (what, set) = told("wharf=own; wharf=planted", "192.0.2.7");
     assert_eq!(what, "tell");
     for removal in [
@@ -452,14 +453,14 @@ async fn a_session_that_an_app_has_set_is_not_taken() {
     ] {
         assert!(text(&set).contains(&removal.to_owned()), "{removal}: {set:?}");
     }
-    // One has to prove itself, once: what is for the domain does not come a second time.
+    // A single one has to be verified once: a cookie for the domain is not sent a second time.
     let (what, set) = told("wharf=own", "192.0.2.7");
     assert!(what == "again" && text(&set).iter().any(|v| v.starts_with("wharf=; Domain=")), "{set:?}");
     let mark = text(&set).into_iter().find(|v| v.starts_with("wharf-own=") && v.contains("HttpOnly")).unwrap();
     assert!(!mark.contains("Domain"), "{mark}");
     let mark = mark.split(';').next().unwrap();
     assert_eq!(told(&format!("wharf=own; {mark}"), "192.0.2.9").0, "none");
-    // Whoever plants both has a mark for where they are, not for where the visitor is; nor for another session.
+    // An attacker who sets both has a mark for their own network and session, not for the visitor's.
     assert_eq!(told(&format!("wharf=own; {mark}"), "198.51.100.1").0, "again");
     assert_eq!(told(&format!("wharf=other; {mark}"), "192.0.2.7").0, "again");
     assert_eq!(told(&format!("wharf=own; {mark}; wharf-own=x"), "192.0.2.7").0, "again");
@@ -482,7 +483,7 @@ async fn a_stream_ends_with_its_token() {
         .unwrap();
     let open = stream.open().await;
     assert_eq!(open.status(), 200);
-    // Nobody says that it has expired, and what is open ends nevertheless.
+    // There is no notification of the expiry, and open streams end nevertheless.
     let ended = tokio::time::timeout(crate::world::LONG / 2, axum::body::to_bytes(open.into_body(), usize::MAX)).await;
     assert!(ended.is_ok(), "it goes on");
 }

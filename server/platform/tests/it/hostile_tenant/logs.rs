@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::world::{LONG, World, path, until};
 
-/// Every way to end a line that somebody reads by.
+/// Every character that some reader treats as a line break.
 const BREAKS: [&str; 8] = ["\r", "\n", "\r\n", "\u{b}", "\u{c}", "\u{85}", "\u{2028}", "\u{2029}"];
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn no_line_of_an_app_is_taken_for_one_of_the_routers() {
 }
 
 #[tokio::test]
-async fn nobody_calls_a_process_type_as_the_platform_calls_itself() {
+async fn process_types_cannot_use_names_of_the_platform() {
     let t = World::start().await;
     t.app("dusk").await;
     for name in ["router", "heroku", "api", "Router"] {
@@ -98,7 +98,7 @@ async fn one_line_reaches_every_stream_of_an_account() {
 }
 
 #[tokio::test]
-async fn a_status_takes_its_turn_to_read_what_crashed_dynos_said() {
+async fn a_status_waits_its_turn_to_read_the_output_of_crashed_dynos() {
     let t = World::start().await;
     t.app("dusk").await;
     t.driver.react(|_| Reaction::Run);

@@ -22,7 +22,7 @@ async fn service_account(t: &World, by: &Actor, team: &str, name: &str) -> Actor
     t.actor(made["access_token"]["token"].as_str().unwrap())
 }
 
-/// Ada with five teams, each with an app and two service accounts; all of them, each with an app that they may
+/// Ada with five teams, each with an app and two service accounts. Returns all of them, each with an app that they may
 /// deploy.
 async fn crowd(t: &World) -> Vec<(Actor, String)> {
     let ada = somebody(t, "ada").await;
@@ -40,7 +40,7 @@ async fn crowd(t: &World) -> Vec<(Actor, String)> {
     all
 }
 
-/// What is held open of so many requests, which `all` make in turn; those without a place are told so.
+/// The number of this many requests, sent by `all` in turn, that stay open; those without a slot are rejected.
 async fn taken(
     all: &[(Actor, String)],
     times: usize,
@@ -57,7 +57,7 @@ async fn taken(
     held
 }
 
-/// Somebody else, with an app.
+/// Another user, with an app.
 async fn other(t: &World) -> (Actor, String) {
     let bob = somebody(t, "bob").await;
     assert_eq!(bob.post("/apps", json!({ "name": "app-bob" })).await.status, 201);
@@ -71,7 +71,7 @@ async fn quota(who: &Actor, path: &str, name: &str) -> Option<(i64, Option<i64>)
 }
 
 #[tokio::test]
-async fn nobody_makes_ever_more_teams() {
+async fn teams_are_limited() {
     let t = World::start().await;
     let (ada, bob) = (somebody(&t, "ada").await, somebody(&t, "bob").await);
     let make = async |n: usize| ada.post("/teams", json!({ "name": format!("team-{n}") })).await;
@@ -82,7 +82,7 @@ async fn nobody_makes_ever_more_teams() {
     let (status, id, message) = make(9).await.error();
     assert_eq!((status, id.as_str()), (422, "quota_reached"));
     assert!(message.starts_with("You may have at most 5 created teams (quota \"teams\")"), "{message}");
-    // To leave a team to somebody else is not to have made one less.
+    // Leaving a team to somebody else does not reduce the number of teams that one has created.
     let team = made.iter().find(|answer| answer.status == 201).unwrap().json()["name"].as_str().unwrap().to_owned();
     let admin = TeamMemberSave { email: "bob@example.com".into(), role: "admin".into() };
     ada.team_member_save(&team, &admin).await.unwrap();
@@ -91,7 +91,7 @@ async fn nobody_makes_ever_more_teams() {
     assert_eq!(quota(&bob, "/users/~/quotas", "teams").await, Some((0, Some(5))));
     bob.delete(&format!("/teams/{team}")).await;
     assert_eq!(make(9).await.status, 201);
-    // The operator says how many.
+    // The operator sets the limit.
     let raised = t.owner.patch("/users/ada@example.com/quotas", json!({ "teams": 6 })).await;
     assert_eq!(raised.status, 200, "{raised:?}");
     assert_eq!((make(10).await.status, make(11).await.status), (201, 422));
@@ -100,7 +100,7 @@ async fn nobody_makes_ever_more_teams() {
 }
 
 #[tokio::test]
-async fn nobody_makes_ever_more_service_accounts() {
+async fn service_accounts_are_limited() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;
     ada.post("/teams", json!({ "name": "acme" })).await;
@@ -116,7 +116,7 @@ async fn nobody_makes_ever_more_service_accounts() {
     assert_eq!(set.status, 200, "{set:?}");
     assert_eq!((make(20).await.status, make(21).await.status), (201, 422));
     assert_eq!(ada.post("/teams", json!({ "name": "base" })).await.status, 422);
-    // Administrators could give themselves more.
+    // Administrators could raise their own quotas.
     assert_eq!(t.owner.post("/teams", json!({ "name": "ours-1" })).await.status, 201);
     assert_eq!(t.owner.post("/teams", json!({ "name": "ours-2" })).await.status, 201);
 }
@@ -132,7 +132,7 @@ async fn one_person_leaves_streams_to_others() {
     let held = taken(&all, 70, &tail).await;
     assert_eq!(held.len(), 50, "as many as one account alone");
     assert_eq!(tail(&bob, &his).await.status(), 200);
-    // A socket is one, too.
+    // A socket counts, too.
     let host = serve(&t).await;
     for (who, _) in &all {
         assert_eq!(open(&host, &bearer(who.token.as_ref().unwrap())).await.err(), Some(429));
@@ -147,14 +147,14 @@ async fn one_person_leaves_clones_to_others() {
     let look = async |who: &Actor, app: &str| {
         who.ask("GET", &format!("/{app}.git/info/refs?service=git-upload-pack")).open().await
     };
-    // Answers that nobody reads.
+    // Responses that are not read.
     let held = taken(&all, 25, &look).await;
     assert_eq!(held.len(), 10, "as many as one account alone");
     assert_eq!(look(&bob, &his).await.status(), 200);
 }
 
 #[tokio::test]
-async fn who_says_nothing_has_no_place() {
+async fn silent_clients_have_no_slot() {
     let t = World::start().await;
     let (bob, app) = other(&t).await;
     let mut silent = Vec::new();
@@ -191,7 +191,7 @@ async fn more_tokens_are_no_more_requests_and_they_are_bounded() {
     let after = left(&t.actor(&token).get("/account").await);
     assert!((first - 3..first).contains(&after), "{first} {after}");
 
-    // Two of them are there: the one that she came with, and another.
+    // There are two already: the one from her creation, and another.
     for n in 0..98 {
         assert_eq!(make(json!({})).await.status, 201, "{n}");
     }
@@ -202,7 +202,7 @@ async fn more_tokens_are_no_more_requests_and_they_are_bounded() {
     let last = all.iter().find(|one| one.description.starts_with("Long-lived")).unwrap().id.to_string();
     ada.authorization_delete(&last).await.unwrap();
     assert_eq!(make(json!({})).await.status, 201);
-    // What has expired is none any more.
+    // Expired ones no longer count.
     assert_eq!(make(json!({})).await.status, 422);
     sqlx::query("update oauth_authorizations set expires_at = now() where description like 'Long-lived%'")
         .execute(&t.db)
@@ -217,7 +217,7 @@ async fn more_tokens_are_no_more_requests_and_they_are_bounded() {
 }
 
 #[tokio::test]
-async fn programs_that_make_tokens_keep_nobody_from_signing_in() {
+async fn programs_that_create_tokens_do_not_block_logins() {
     let t = World::start().await;
     let made = async |ask: crate::world::Ask| ask.body("{}").await.status;
     let mut all = Vec::new();
@@ -234,7 +234,7 @@ async fn programs_that_make_tokens_keep_nobody_from_signing_in() {
 }
 
 #[tokio::test]
-async fn clients_of_one_owner_have_their_requests_and_nobody_elses() {
+async fn clients_of_one_owner_share_only_its_requests() {
     let bot = Bot::start().await;
     let t = &bot.t;
     let owner = t.stranger.account_info().await.unwrap().id;
@@ -242,7 +242,7 @@ async fn clients_of_one_owner_have_their_requests_and_nobody_elses() {
     for (path, more) in [("token", "&grant_type=refresh_token&refresh_token=x"), ("revoke", "&token=x")] {
         let (path, form) = (format!("/oauth/{path}"), secret.clone() + more);
         until("it has none left", async || {
-            // A request that takes long is one in which another is added.
+            // During a slow request, the bucket may refill by one.
             while t.platform.rate_limits().take_for_client(owner).is_ok() {}
             let answer = t.anonymous.ask("POST", &path).body(form.clone()).await;
             if answer.status == 429 { Ok(()) } else { Err(format!("{answer:?}")) }
@@ -257,7 +257,7 @@ async fn clients_of_one_owner_have_their_requests_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn what_many_sockets_show_is_found_out_once() {
+async fn values_of_many_sockets_are_computed_once() {
     let t = World::start().await;
     let (bob, app) = other(&t).await;
     let host = serve(&t).await;
@@ -276,7 +276,7 @@ async fn what_many_sockets_show_is_found_out_once() {
         socket.value(1, |all| all[0]["condition"] == "maintenance").await;
     }
     for socket in &mut sockets {
-        // What was passed over while the others were waited for.
+        // Subscribed again, since values were skipped while waiting for the others.
         socket.subscribe(2, Topic::App { app: app.clone() }).await;
         socket.value(2, |app| app["condition"] == "maintenance").await;
     }

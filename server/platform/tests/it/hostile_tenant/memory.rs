@@ -19,7 +19,7 @@ async fn allow(t: &World, quotas: Value) {
     assert_eq!(set.status, 200, "{set:?}");
 }
 
-/// What the stranger has of a quota, and may have.
+/// The stranger's usage of a quota, and its limit.
 async fn quota(who: &Actor, name: &str) -> (i64, Option<i64>) {
     let all = who.user_quota_list("~").await.unwrap();
     let found = all.into_iter().find(|quota| quota.name == name).unwrap();
@@ -54,7 +54,7 @@ async fn no_text_is_kept_that_others_would_read_again_and_again() {
 }
 
 #[tokio::test]
-async fn a_socket_that_says_too_much_is_closed() {
+async fn a_socket_that_sends_too_much_is_closed() {
     let t = World::start().await;
     t.app("dusk").await;
     let host = serve(&t).await;
@@ -69,7 +69,7 @@ async fn a_socket_that_says_too_much_is_closed() {
 }
 
 #[tokio::test]
-async fn an_account_has_so_many_sockets_open_and_no_more() {
+async fn sockets_of_an_account_are_limited() {
     let t = World::start().await;
     let host = serve(&t).await;
     let mut sockets = Vec::new();
@@ -101,7 +101,7 @@ async fn who_takes_the_last_place_twice_at_once_gets_it_once() {
         "{message}"
     );
     assert_eq!(quota(&t.stranger, "apps").await, (3, Some(3)));
-    // Nobody raises their own.
+    // Users cannot raise their own quotas.
     assert_eq!(t.stranger.patch("/users/~/quotas", json!({ "apps": 9 })).await.status, 403);
     allow(&t, json!({ "apps": null })).await;
     assert_eq!(t.stranger.post("/apps", json!({})).await.status, 201);
@@ -135,7 +135,7 @@ async fn dynos_and_their_memory_are_counted_over_all_apps() {
 #[tokio::test]
 async fn builds_of_one_do_not_stand_before_those_of_another() {
     let t = World::start().await;
-    // Builds do not end by themselves.
+    // Builds that do not end by themselves.
     t.driver.react(|_| Reaction::Run);
     allow(&t, json!({ "pending_builds": 2 })).await;
     let url = source(&t).await;
@@ -159,7 +159,7 @@ async fn builds_of_one_do_not_stand_before_those_of_another() {
         place(&t.owner, "noon").await,
     ];
     assert_eq!(places, [0, 1, 2, 3, 4]);
-    // Those that wait hold no worker.
+    // Queued builds hold no worker.
     let jobs: i64 =
         sqlx::query_scalar("select count(*) from jobs where kind = 'builds.run'").fetch_one(&t.db).await.unwrap();
     assert_eq!(jobs, 1);
@@ -175,14 +175,14 @@ async fn repositories_that_are_full_take_nothing_and_pushes_at_once_no_more_than
         allow(&t, json!({ "repository_bytes": most })).await;
     };
     set(5000, 4000).await;
-    // git shows the text of a refusal only if it comes in its own protocol.
+    // git shows the text of a rejection only if it is sent in its own protocol.
     for (method, path, status) in [("GET", "/dawn.git/info/refs?service=git-receive-pack", 422), ("POST", push, 200)] {
         let refused = t.stranger.ask(method, path).body("0000").await;
         assert_eq!(refused.status, status, "{method}: {refused:?}");
         assert!(refused.text().contains("quota \"repository_bytes\""), "{method}: {refused:?}");
     }
-    // So little is left that the first step of a push takes all of it, once the push has said what it changes. Each
-    // one that ends has the size measured, so it is set before every look.
+    // So little space is left that the first reservation of a push takes all of it, once the push has sent its
+    // commands. The end of each push updates the measured size, so it is set before every check.
     let small = async || set(5000, 5000 + (60 << 10)).await;
     small().await;
     let (feed, body) = tokio::sync::mpsc::channel::<Result<String, std::convert::Infallible>>(1);
@@ -210,7 +210,7 @@ async fn repositories_that_are_full_take_nothing_and_pushes_at_once_no_more_than
     .await;
 }
 
-/// A route that reads a body before it knows who sends it.
+/// A route that reads a body before the sender is authenticated.
 const TOKENS: &str = "/oauth/tokens";
 
 /// A large body that counts as `{}`.
@@ -232,7 +232,7 @@ async fn bodies_of_anonymous_clients_have_a_budget_and_leave_room_to_sign_in() {
         if refused >= 40 - 21 { Ok(()) } else { Err(format!("{refused} are refused")) }
     })
     .await;
-    // Others still sign in, and whoever is signed in does not notice.
+    // Others can still sign in, and signed-in users are not affected.
     assert_ne!(t.anonymous.post(TOKENS, json!({ "grant": { "code": "x" } })).await.status, 429);
     let made = t.stranger.ask("POST", "/apps").body(large()).await;
     assert_eq!(made.status, 201, "{made:?}");

@@ -1,4 +1,4 @@
-//! A hostile tenant: everything that somebody with or without an account may try, by target.
+//! A hostile tenant: attacks by somebody with or without an account, by target.
 //!
 //! One file for each target. Attacks on the kernel's side of a dyno are in the tests of `dyno`,
 //! those on archives in the tests of `builder`, those on HTTP itself in the tests of `router`.

@@ -9,7 +9,7 @@ async fn a_slug_that_cannot_be_unpacked_holds_up_its_own_app_only() {
     let t = World::start().await;
     t.app("poison").await;
     let slug = t.slug("poison", &[("web", "./server")]).await;
-    // Past the check at the upload: on disk, another archive lies where that one lay.
+    // Bypasses the check at the upload: on disk, the archive is replaced by another one.
     let checksum = t.owner.slug_info("poison", &slug).await.unwrap().checksum.unwrap();
     let hex = checksum.trim_start_matches("SHA256:");
     let link = super::files::entry(tar::EntryType::Symlink, "app", "/etc", 0);
@@ -36,7 +36,7 @@ async fn a_slug_that_cannot_be_unpacked_holds_up_its_own_app_only() {
     assert_eq!(status["condition"], "crashed");
     let again = t.owner.post("/apps/poison/releases", json!({ "slug": slug })).await;
     assert_eq!(again.error().2, format!("The slug cannot be unpacked: {why}. Create another one."));
-    // It was tried once.
+    // There was only one attempt.
     let tries: i64 = sqlx::query_scalar(
         "select coalesce(sum(attempt), 0) from jobs where kind = 'slugs.unpack'
         and subject in (select id from releases where slug_id = $1)",
@@ -46,7 +46,7 @@ async fn a_slug_that_cannot_be_unpacked_holds_up_its_own_app_only() {
     .await
     .unwrap();
     assert_eq!(tries, 1);
-    // A release with another slug is unharmed by it.
+    // A release with another slug is not affected.
     t.deploy("poison", &[("web", "./server")]).await;
 }
 
@@ -69,7 +69,7 @@ async fn slugs_that_are_gone_from_disk_are_unpacked_again() {
 }
 
 #[tokio::test]
-async fn what_an_app_no_longer_needs_is_removed_from_disk() {
+async fn unneeded_files_of_an_app_are_removed() {
     let t = World::start().await;
     let app = t.app("dusk").await;
     let folder = t.data().join("unpacked").join(app.id.to_string());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, until};
 
-/// A server at an address of this machine. Its own address, and how often it was asked.
+/// A server at an address of this machine. Returns its URL, and the number of its requests.
 async fn serve(ip: &str, routes: Router) -> (String, Arc<AtomicUsize>) {
     let asked = Arc::<AtomicUsize>::default();
     let counted = asked.clone();
@@ -30,7 +30,7 @@ async fn inside() -> (String, Arc<AtomicUsize>) {
     serve("127.0.0.2", Router::new().fallback(async || "secret")).await
 }
 
-/// Builds `dusk` from there. The build's number.
+/// Builds `dusk` from there. Returns the build's number.
 async fn build(t: &World, url: &str) -> String {
     let made = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await.json();
     made["id"].as_str().unwrap().to_owned()
@@ -44,7 +44,7 @@ async fn failed(t: &World, number: &str) -> Value {
     .await
 }
 
-/// The process that writes a download of this world: neither its parents, nor this one.
+/// The process that writes a download of this world, which is neither one of its parents nor this one.
 fn downloader(t: &World) -> Option<i32> {
     let data = t.data();
     let writes = |pid: &i32| {
@@ -61,7 +61,7 @@ fn downloader(t: &World) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn a_source_that_kills_who_reads_it_fails_its_own_build() {
+async fn a_source_that_kills_its_reader_fails_its_own_build() {
     let t = World::start().await;
     t.app("dusk").await;
     let endless = || {

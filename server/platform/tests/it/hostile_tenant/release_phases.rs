@@ -1,4 +1,4 @@
-//! Release phases that never end: what they may delay, and what they leave behind.
+//! Release phases that never end: the delays they may cause, and their leftovers.
 
 use api::releases::{Release, ReleaseStatus};
 use dyno::{Driver as _, fake::Reaction};
@@ -46,7 +46,7 @@ async fn count(t: &World, query: &'static str) -> i64 {
 const RUNNING: &str = "select count(*) from releases where status = 'pending' and started_at is not null";
 
 #[tokio::test]
-async fn one_owners_endless_phases_hold_up_nobody() {
+async fn endless_phases_of_one_owner_do_not_block_others() {
     let t = World::start().await;
     t.driver.react(|spec| if spec.name.starts_with("build.") { Reaction::Exit(0) } else { Reaction::Run });
     for n in 0..8 {
@@ -56,7 +56,7 @@ async fn one_owners_endless_phases_hold_up_nobody() {
             release(&t.stranger, &app, &slug).await;
         }
     }
-    // And each makes no more.
+    // No app can have more of them.
     let more = t.stranger.patch("/apps/hog-0/config-vars", json!({ "A": "1" })).await;
     let (status, _, message) = more.error();
     assert_eq!(status, 409);
@@ -73,7 +73,7 @@ async fn one_owners_endless_phases_hold_up_nobody() {
     let others = "select count(*) from jobs where kind = 'releases.run' and state in ('pending', 'running')";
     assert_eq!(count(&t, others).await, 4, "what waits is a row alone");
 
-    // Somebody else builds, releases and destroys.
+    // Another user builds, releases and destroys.
     t.app("dusk").await;
     let url = source(&t).await;
     let body = json!({ "source_blob": { "url": url } });
@@ -116,7 +116,7 @@ async fn the_next_phase_of_an_app_begins_when_the_one_before_ends() {
 }
 
 #[tokio::test]
-async fn a_phase_whose_job_is_lost_goes_on() {
+async fn a_phase_whose_job_is_lost_continues() {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Run);
     let slug = prepared(&t, &t.owner, "dusk").await;
@@ -130,7 +130,7 @@ async fn a_phase_whose_job_is_lost_goes_on() {
         if jobs == 1 { Ok(()) } else { Err(jobs.to_string()) }
     })
     .await;
-    // One whose job was let lie, because the server always ended, gives its place back.
+    // One whose job was abandoned, because the server repeatedly died, releases its slot.
     t.expects("ended entries without a job");
     sqlx::query("update jobs set state = 'failed' where kind = 'releases.run'").execute(&t.db).await.unwrap();
     t.platform.look_at_queue();
@@ -160,7 +160,7 @@ async fn the_phases_of_a_destroyed_app_end_at_once() {
 }
 
 #[tokio::test]
-async fn a_database_in_which_many_wait_goes_on_after_the_upgrade() {
+async fn a_database_with_many_waiting_jobs_continues_after_the_upgrade() {
     let t = World::start().await;
     t.platform.leave_jobs();
     let slug = prepared(&t, &t.owner, "dusk").await;
@@ -168,7 +168,7 @@ async fn a_database_in_which_many_wait_goes_on_after_the_upgrade() {
         release(&t.owner, "dusk", &slug).await;
     }
     t.platform.stop(false).await;
-    // As the server before left it: each has a job, which waited inside a worker.
+    // As the previous version left it: each has a job, which waited inside a worker.
     for old in [
         "alter table releases drop started_at, drop cancelled_at",
         "delete from jobs where kind = 'releases.run'",
@@ -189,7 +189,7 @@ async fn a_database_in_which_many_wait_goes_on_after_the_upgrade() {
 }
 
 #[tokio::test]
-async fn a_build_that_would_make_one_too_many_says_so() {
+async fn a_build_whose_release_exceeds_the_limit_fails() {
     let t = World::start().await;
     t.driver.react(|spec| if spec.name.starts_with("build.") { Reaction::Exit(0) } else { Reaction::Run });
     let slug = prepared(&t, &t.owner, "dusk").await;
@@ -231,7 +231,7 @@ async fn a_phase_that_hangs_is_cancelled_and_the_next_one_begins() {
 
     let cancel = format!("/apps/dusk/releases/v{}/actions/cancel", first.version);
     assert_eq!(t.stranger.post(&cancel, json!({})).await.status, 404);
-    // The one that waits, and then the one that runs.
+    // The waiting one, and then the running one.
     let why = "cancelled by admin@wharf.localhost";
     for release in [&second, &first] {
         let answer = t.owner.release_cancel("dusk", &release.id.to_string()).await.unwrap();
@@ -250,7 +250,7 @@ async fn a_phase_that_hangs_is_cancelled_and_the_next_one_begins() {
         assert!(events.contains(said), "{said}: {events}");
     }
 
-    // One that has ended has nothing to cancel.
+    // One that has ended cannot be cancelled.
     t.driver.exit(third.id.into(), 0);
     t.dynos("dusk", &["web.1 up v4"]).await;
     let (status, _, message) = t.owner.post("/apps/dusk/releases/v4/actions/cancel", json!({})).await.error();
@@ -259,10 +259,10 @@ async fn a_phase_that_hangs_is_cancelled_and_the_next_one_begins() {
 }
 
 #[tokio::test]
-async fn what_a_suspended_account_had_begun_ends_and_what_others_do_goes_on() {
+async fn work_of_a_suspended_account_ends_and_that_of_others_continues() {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Stubborn);
-    // In a team of their own, in their app, and in a team with others who answer for it.
+    // In their own team, in their own app, and in a team with other responsible admins.
     assert_eq!(t.stranger.post("/teams", json!({ "name": "theirs" })).await.status, 201);
     assert_eq!(t.owner.post("/teams", json!({ "name": "ours" })).await.status, 201);
     let member = json!({ "email": "stranger@example.com", "role": "member" });
@@ -309,12 +309,12 @@ async fn what_a_suspended_account_had_begun_ends_and_what_others_do_goes_on() {
 }
 
 #[tokio::test]
-async fn what_is_begun_at_the_moment_of_a_suspension_ends_too() {
+async fn work_begun_during_a_suspension_ends_too() {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Stubborn);
     let slug = prepared(&t, &t.stranger, "dusk").await;
     let release = release(&t.stranger, "dusk", &slug).await;
-    // As if it had been made by a request that was let in before.
+    // As if it had been created by a request that was authorized before.
     let suspended = "update accounts set suspended_at = now() where email = 'stranger@example.com'";
     sqlx::query(suspended).execute(&t.db).await.unwrap();
     t.platform.look_at_queue();
@@ -341,7 +341,7 @@ async fn release_phases_that_run_ask_the_database_nothing() {
         let of = |name: &str| all.iter().find(|r| r["name"] == name).unwrap()["runs"].as_u64().unwrap();
         (of("dynos"), [of("releases"), of("builds")])
     };
-    // What had been asked for when they began may still end; from then on, others are at work all the time.
+    // Runs that were requested before may still complete; from then on, only other work is in progress.
     until("nothing is asked while the dynos are looked at a few times", async || {
         let (began, before) = runs().await;
         until("dynos were looked at a few times", async || match runs().await.0 {
@@ -358,7 +358,7 @@ async fn release_phases_that_run_ask_the_database_nothing() {
 }
 
 #[tokio::test]
-async fn the_output_of_a_phase_goes_on_where_it_stands_after_a_restart() {
+async fn the_output_of_a_phase_resumes_after_a_restart() {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Run);
     let slug = prepared(&t, &t.owner, "dusk").await;
@@ -393,7 +393,7 @@ async fn the_output_of_a_phase_goes_on_where_it_stands_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_phase_whose_output_is_cut_goes_on_and_what_it_prints_is_deleted_unread() {
+async fn a_phase_with_truncated_output_continues_and_the_rest_is_deleted() {
     let t = World::start().await;
     t.driver.react(|_| Reaction::Run);
     let slug = prepared(&t, &t.owner, "dusk").await;
@@ -410,7 +410,7 @@ async fn a_phase_whose_output_is_cut_goes_on_and_what_it_prints_is_deleted_unrea
     })
     .await;
     t.platform.stop(false).await;
-    // As if its 64 MB had been reached.
+    // As if its limit of 64 MB had been reached.
     let noted = std::fs::read_to_string(&place).unwrap();
     let full = noted.replace("\"is_full\":false", "\"is_full\":true");
     assert_ne!(noted, full);

@@ -1,4 +1,4 @@
-//! Attempts to have repositories looked through again and again, and to be at work in one more often than allowed.
+//! Attempts to make the server scan repositories repeatedly, and to use one more often concurrently than allowed.
 
 use std::{
     fs,
@@ -40,7 +40,7 @@ async fn who_has_no_place_has_nothing_looked_at_and_nothing_made() {
     let t = World::start().await;
     t.app("dawn").await;
     let dusk = t.app("dusk").await;
-    // Nobody reads these, so that git stays at work.
+    // These responses are not read, so git keeps running.
     let mut held = Vec::new();
     for _ in 0..10 {
         let answer = t.owner.ask("GET", "/dawn.git/info/refs?service=git-upload-pack").open().await;
@@ -51,7 +51,7 @@ async fn who_has_no_place_has_nothing_looked_at_and_nothing_made() {
         let refused = t.owner.get(&format!("/dusk.git/info/refs?service={service}")).await;
         assert_eq!(refused.status, 429, "{refused:?}");
     }
-    // A sample is a push, too.
+    // A sample counts as a push, too.
     let refused = t.owner.post("/apps/dusk/samples/node", Value::Null).await;
     assert_eq!(refused.status, 429, "{refused:?}");
     assert!(!repository(&t, &dusk).exists());
@@ -98,7 +98,7 @@ async fn many_refs_are_packed_after_a_push() {
         fs::write(&tag, format!("{commit}\n")).unwrap();
         lchown(&tag, Some(owner), Some(owner)).unwrap();
     }
-    // It changes nothing, and is a push.
+    // It changes nothing, but counts as a push.
     assert_eq!(t.owner.ask("POST", "/dusk.git/git-receive-pack").body("0000").await.status, 200);
     until("the refs are packed", async || match files(&tags).len() {
         0 => Ok(()),

@@ -8,7 +8,7 @@ use crate::{
     world::{Actor, Answer, World},
 };
 
-/// A token of the owner's as it is asked for.
+/// A token of the owner's, as requested.
 async fn token(t: &World, by: &Actor, asked: Value) -> Actor {
     let made = by.post("/oauth/authorizations", asked).await;
     assert_eq!(made.status, 201, "{made:?}");
@@ -19,7 +19,7 @@ async fn scoped(t: &World, scope: &str) -> Actor {
     token(t, &t.owner, json!({ "scope": [scope] })).await
 }
 
-/// The token of a program that the owner let act for them, with every right that there is.
+/// The token of a program that the owner has authorized with full access.
 async fn program(t: &World) -> Actor {
     let client = json!({ "name": "Dash", "redirect_uri": "https://dash.example/back" });
     let client = t.owner.post("/oauth/clients", client).await.json();
@@ -37,7 +37,7 @@ fn is_out_of_scope(answer: &Answer) -> bool {
     answer.status == 403 && answer.text().contains("The scope of this token")
 }
 
-/// What each scope lets one do, written down once more.
+/// The operations of each scope, specified independently.
 fn reaches(scope: &str, needs: RequiredScope) -> bool {
     let reads = matches!(needs, RequiredScope::Identity | RequiredScope::ReadDeploy | RequiredScope::Read);
     let deploys = needs == RequiredScope::Deploy;
@@ -74,7 +74,7 @@ async fn no_token_goes_beyond_its_scope_on_any_route() {
 
 #[test]
 fn what_a_route_needs_fits_what_it_is_about() {
-    // Asked with POST, because the question is long or the answer is an address; nothing is changed.
+    // These use POST because the query is long or the response is a URL; they change nothing.
     let reads_by_post = ["/filters/apps", "/apps/{app}/log-sessions"];
     for route in areas::route_list() {
         let (path, needs) = (route.path.as_str(), route.needs);
@@ -115,7 +115,7 @@ fn what_a_route_needs_fits_what_it_is_about() {
     }
 }
 
-/// Every way to make, to see or to end a key to the account that lasts.
+/// Every way to create, see or end a permanent credential of the account.
 async fn lasting_keys(t: &World) -> Vec<(&'static str, String, Value)> {
     let client = json!({ "name": "Mine", "redirect_uri": "https://mine.example/back" });
     let made = t.owner.post("/oauth/clients", client.clone()).await.json();
@@ -157,7 +157,7 @@ async fn a_token_that_ends_makes_nothing_that_lasts() {
     }
     let longer = short.post("/oauth/authorizations", json!({ "expires_in": 3600 })).await;
     assert!(longer.error().2.contains("cannot create a token that expires later"), "{longer:?}");
-    // Without a word about its end it ends with its maker; so do its own.
+    // Without a requested expiry, it expires with the token that created it; so do the tokens that it creates.
     let child = short.post("/oauth/authorizations", json!({})).await.json();
     let left = child["access_token"]["expires_in"].as_i64().unwrap();
     assert!(left <= 600, "{child}");
@@ -174,7 +174,7 @@ async fn a_token_that_ends_makes_nothing_that_lasts() {
     let bot = t.actor(of_bot["access_token"]["token"].as_str().unwrap());
     assert_eq!(bot.get("/apps").await.status, 200);
 
-    // What it made goes with it.
+    // The tokens that it created are deleted with it.
     let own = short.get("/oauth/authorizations/~").await.json()["id"].as_str().unwrap().to_owned();
     t.owner.authorization_delete(&own).await.unwrap();
     for gone in [&short, &child, &grandchild, &bot] {
@@ -182,11 +182,12 @@ async fn a_token_that_ends_makes_nothing_that_lasts() {
     }
 }
 
-/// Kinds of credentials, as they ask and as something is done to them.
+/// Kinds of credentials, as callers and as targets.
 const KINDS: [&str; 6] = ["session", "lasting", "scoped", "ending", "its child", "program"];
 
-/// Whether something that is `by` may rename, replace or revoke the token `of`, written down once more: what lasts may
-/// do all, what ends has itself and what it made, a program itself, and cannot replace that either.
+/// Whether a credential of kind `by` may rename, replace or revoke the token `of`, specified independently: permanent
+/// credentials have access to all tokens, expiring ones to themselves and those that they created, and a program to its
+/// own token, which it cannot replace.
 fn may_touch(by: &str, what: &str, of: &str) -> bool {
     match by {
         "session" | "lasting" => true,
@@ -197,7 +198,7 @@ fn may_touch(by: &str, what: &str, of: &str) -> bool {
     }
 }
 
-/// The requests of somebody, by token or by cookie.
+/// The requests of a client, with a token or a cookie.
 async fn touch(t: &World, by: &(Option<Actor>, String), what: &str, of: &str) -> Answer {
     let path = format!("/oauth/authorizations/{of}");
     let (method, path, body) = match what {
@@ -259,7 +260,7 @@ impl Tokens {
         ])
     }
 
-    /// An account has so many tokens, and no more.
+    /// An account has the maximum number of tokens.
     async fn revoke(&self, owner: &Actor) {
         for (.., id) in &self.0 {
             owner.delete(&format!("/oauth/authorizations/{id}")).await;
@@ -370,7 +371,7 @@ async fn a_scope_bounds_what_may_be_given() {
     let more = json!({ "permissions": ["manage"] });
     let refused = writer.patch("/apps/dusk/collaborators/stranger@example.com", more.clone()).await;
     assert_eq!(refused.status, 403, "{refused:?}");
-    // Neither all at once, nor by the doors of teams.
+    // Neither all at once, nor by the routes of teams.
     for (path, body) in [
         ("/teams/apps/dusk", json!({ "owner": "acme" })),
         ("/teams/apps/shared", json!({ "owner": "~" })),

@@ -1,4 +1,4 @@
-//! Attempts to fill the database with rows that cost nothing: each kind has a limit, or the oldest goes.
+//! Attempts to fill the database with cheap rows: each kind has a limit, or the oldest rows are deleted.
 
 use std::{fmt::Debug, str::FromStr};
 
@@ -11,7 +11,7 @@ use crate::{
     world::{Actor, Answer, World},
 };
 
-/// Those who have the rows.
+/// The owners of the rows.
 struct Ids {
     me: AccountId,
     app: AppId,
@@ -36,8 +36,8 @@ impl Ids {
     }
 }
 
-/// A request that adds a row: its method, path, and body for Eve, which becomes one for Bob; how many rows are there
-/// before, what adds them, and what the refusal says.
+/// A request that adds a row: its method, path, and body for Eve, which is also adapted for Bob; the number of rows
+/// before, the statement that adds them, and the error message.
 const LIMITS: [(&str, &str, &str, i64, &str, &str); 6] = [
     (
         "POST",
@@ -63,7 +63,7 @@ const LIMITS: [(&str, &str, &str, i64, &str, &str); 6] = [
         99,
         "insert into slugs (id, app_id, process_types, stack, created_at, updated_at)
          select gen_random_uuid(), '{app}', '{}', 'heroku-24', now(), now()",
-        "This app has 100 slugs that no release has; the maximum is 100.",
+        "This app has 100 unreleased slugs; the maximum is 100.",
     ),
     (
         "PUT",
@@ -78,7 +78,7 @@ const LIMITS: [(&str, &str, &str, i64, &str, &str); 6] = [
         "PUT",
         "/teams/acme/members",
         r#"{ "email": "eve@example.com", "role": "viewer" }"#,
-        // And whoever created the team.
+        // And the creator of the team.
         4998,
         "insert into team_members (id, team_id, account_id, role, created_at, updated_at)
          select gen_random_uuid(), '{team}', id, 'viewer', now(), now()",
@@ -117,12 +117,12 @@ async fn rows_that_cost_nothing_are_limited() {
         let (status, id, message) = ask(&t.stranger, (method, path), &body.replace("eve", "bob")).await.error();
         assert_eq!((status, id.as_str()), (422, "quota_reached"), "{path}: {message}");
         assert!(message.starts_with(says), "{message}");
-        // Whoever is there already can be given another role.
+        // The role of an existing member can still be changed.
         if method == "PUT" {
             assert_eq!(ask(&t.stranger, (method, path), body).await.status, 200, "{path}");
         }
     }
-    // Whoever was invited before does not get in beyond the limit.
+    // A user who was invited before cannot join beyond the limit.
     let carol = somebody(&t, "carol").await;
     let invite = "insert into team_invitations
                       (id, team_id, account_id, role, invited_by, expires_at, created_at, updated_at)
@@ -136,7 +136,7 @@ async fn rows_that_cost_nothing_are_limited() {
 }
 
 #[tokio::test]
-async fn the_oldest_makes_room_where_nobody_should_be_refused() {
+async fn the_oldest_is_removed_instead_of_rejecting_new_ones() {
     let t = World::start().await;
     // Rows that have not expired, since retention removes those at any time.
     let ids = Ids::of(&t).await;

@@ -9,7 +9,7 @@ use crate::{
 
 const SECRET: &str = "hush-hush-hush";
 
-/// Lets the stranger look at an app, and nothing else.
+/// Grants the stranger only the permission to view an app.
 async fn viewer(t: &World, app: &str) {
     let body = json!({ "user": "stranger@example.com", "permissions": ["view"] });
     assert_eq!(t.owner.post(&format!("/apps/{app}/collaborators"), body).await.status, 201);
@@ -35,7 +35,7 @@ async fn passwords_of_buildpacks_are_shown_nowhere() {
     let url = format!("https://me:{SECRET}@packs.example/a.git?key={SECRET}#main");
     let shown = set(&t, &[&url]).await;
     assert_eq!(shown[0]["buildpack"]["url"], "https://***@packs.example/a.git?***#main");
-    // Who reads the list and sends it back with one more keeps the password.
+    // Sending the list back with one more entry preserves the password.
     set(&t, &["https://***@packs.example/a.git?***#main", "heroku/nodejs"]).await;
     assert_eq!(kept(&t).await, ["https://***@packs.example/a.git?***#main", "heroku/nodejs"]);
     set(&t, &[&url]).await;
@@ -69,7 +69,7 @@ async fn passwords_of_buildpacks_are_shown_nowhere() {
     }
 }
 
-/// Everything that the database has, as text, but for what is sealed.
+/// Everything in the database, as text, except for encrypted values.
 async fn all_rows(t: &World) -> String {
     let tables: Vec<String> = sqlx::query_scalar("select tablename::text from pg_tables where schemaname = 'public'")
         .fetch_all(&t.db)
@@ -107,7 +107,7 @@ async fn passwords_of_addresses_are_nowhere_in_the_database() {
     for secret in [SECRET, secret] {
         assert!(!all.contains(secret), "{:?}", all.lines().filter(|l| l.contains(secret)).collect::<Vec<_>>());
     }
-    // They are used as they were given: the archive was found, and the buildpack asked for.
+    // They are used as entered: the archive was found, and the buildpack requested.
     let build = t.owner.get("/apps/dusk/builds/2").await.json();
     assert_eq!(build["source_blob"]["url"], upload.as_str());
 }
@@ -120,7 +120,7 @@ async fn addresses_of_before_are_sealed_and_read_all_the_time() {
     let upload = source(&t).await;
     t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": upload } })).await;
     let pack = format!("https://me:{SECRET}@packs.example/a.git");
-    // As the server before this one wrote them.
+    // As the previous version wrote them.
     for query in [
         format!("update apps set buildpacks = '{{heroku/go,{pack}}}', buildpacks_sealed = null"),
         format!(
@@ -137,7 +137,7 @@ async fn addresses_of_before_are_sealed_and_read_all_the_time() {
         assert_eq!(build["buildpacks"][0]["url"], "https://***@packs.example/a.git");
     };
     shown(&t).await;
-    // The job that seals them begins with the server.
+    // The job that encrypts them runs at startup.
     let t = t.again().await;
     until("they are sealed", async || {
         let all = all_rows(&t).await;
@@ -145,7 +145,7 @@ async fn addresses_of_before_are_sealed_and_read_all_the_time() {
     })
     .await;
     shown(&t).await;
-    // The one with the password is still meant by what is shown of it.
+    // The masked URL still identifies the one with the password.
     set(&t, &["https://***@packs.example/a.git"]).await;
     let sealed: Option<Vec<u8>> =
         sqlx::query_scalar("select buildpacks_sealed from apps").fetch_one(&t.db).await.unwrap();
@@ -153,7 +153,7 @@ async fn addresses_of_before_are_sealed_and_read_all_the_time() {
 }
 
 #[tokio::test]
-async fn addresses_of_sources_are_for_who_may_deploy_and_uploads_for_who_made_them() {
+async fn source_urls_are_for_deployers_and_uploads_for_their_owners() {
     let t = World::start().await;
     t.app("dusk").await;
     viewer(&t, "dusk").await;
@@ -170,14 +170,14 @@ async fn addresses_of_sources_are_for_who_may_deploy_and_uploads_for_who_made_th
         let seen = t.stranger.get(&format!("/apps/dusk/builds/{number}")).await;
         assert!(url_of(seen.json()).is_null() && !seen.text().contains("/blobs/sources/"), "{seen:?}");
     }
-    // Not even who may deploy opens another's upload: it may be for another app.
+    // Not even users who can deploy have access to another user's upload: it may be for another app.
     let token = account(&t.db, "deployer@example.com").await;
     let body = json!({ "user": "deployer@example.com", "permissions": ["deploy"] });
     t.owner.post("/apps/dusk/collaborators", body).await;
     let deployer = t.actor(&token);
     assert!(url_of(deployer.get("/apps/dusk/builds/1").await.json()).is_null());
 
-    // An address dies with the right of the account to be here.
+    // A URL becomes invalid with the account.
     let made = t.stranger.post("/sources", json!({})).await.json();
     let put = path(made["source_blob"]["put_url"].as_str().unwrap());
     assert_eq!(t.anonymous.ask("PUT", &put).body("x").await.status, 200);
@@ -201,7 +201,7 @@ async fn folders_of_the_machine_are_for_administrators() {
         let body = json!({ "source_blob": { "url": "https://a.example/x.tgz" }, "buildpacks": [{ "url": url }] });
         assert_eq!(t.stranger.post("/apps/dawn/builds", body).await.error().0, 403, "{url}");
     }
-    // What was set before that rule, or by an administrator, is not built by anybody else either.
+    // Nor can anybody else build with a buildpack that was set before that rule, or by an administrator.
     sqlx::query("update apps set buildpacks = '{file:///srv/repository}' where name = 'dawn'")
         .execute(&t.db)
         .await
@@ -225,7 +225,7 @@ async fn drains_are_nowhere_in_the_database_as_they_are_used() {
     t.app("dusk").await;
     let url = |n: u8| format!("https://me:{SECRET}@logs.example/{n}?key={SECRET}");
     let made = t.owner.post("/apps/dusk/log-drains", json!({ "url": url(1) })).await.json();
-    // As the server before this one wrote them; one of them it added twice, as both servers ran.
+    // As the previous version wrote them; one of them was added twice, while both versions ran.
     for (n, url) in [url(2), url(1)].iter().enumerate() {
         let insert = "insert into log_drains (id, app_id, url, token, created_at, updated_at)
                       select gen_random_uuid(), id, $1, $2, now(), now() from apps";

@@ -1,4 +1,4 @@
-//! Dynos and files of builds that outlive what wanted them.
+//! Dynos and files of builds that outlive their rows.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     world::{World, until},
 };
 
-/// A dyno, as a server that was killed may have left it.
+/// A dyno, as a killed server may have left it.
 async fn dyno(t: &World, id: RunId) {
     let spec = dyno::Spec {
         id,
@@ -29,7 +29,7 @@ async fn dyno(t: &World, id: RunId) {
     t.driver.start(&spec).await.unwrap();
 }
 
-/// The files of a build, as far as they need no mount.
+/// The files of a build, except those that need a mount.
 fn files(t: &World, id: RunId) {
     let tmp = t.data().join("tmp");
     let name = id.get().simple();
@@ -52,14 +52,14 @@ async fn nothing_but(t: &World, wanted: &[RunId]) {
 }
 
 #[tokio::test]
-async fn what_nothing_wants_is_ended_and_what_something_wants_is_not() {
+async fn undesired_dynos_are_ended_and_desired_ones_are_not() {
     let t = World::start().await;
     t.driver.react(|spec| if spec.command == "mine" { Reaction::Stubborn } else { Reaction::Run });
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
     t.dynos("dusk", &["web.1 up v2"]).await;
     let web = t.driver.running("web.1").unwrap().handle.id;
-    // A build that runs, which the sweep must not touch.
+    // A running build, which the sweep must not touch.
     let url = source(&t).await;
     let build = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await.json();
     let build: BuildId = build["id"].as_str().unwrap().parse().unwrap();
@@ -89,7 +89,7 @@ async fn a_build_that_was_cancelled_after_the_server_was_killed_is_ended() {
     let url = source(&t).await;
     let build = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await.json();
     let build: BuildId = build["id"].as_str().unwrap().parse().unwrap();
-    // What the server had begun when it was killed.
+    // Work that the server had begun when it was killed.
     dyno(&t, build.into()).await;
     files(&t, build.into());
     sqlx::query("update builds set cancelled_at = now() where id = $1").bind(build).execute(&t.db).await.unwrap();
@@ -123,7 +123,7 @@ async fn stopping_everything_stops_builds_and_release_phases_too() {
     assert!(left.iter().all(|dyno| matches!(dyno.phase, dyno::Phase::Exited(_))), "{left:?}");
     assert_eq!(t.leftovers(), Vec::<String>::new());
 
-    // A build begins anew, a release phase does not: its command ran, and was stopped.
+    // A build starts over, a release phase does not: its command ran, and was stopped.
     let t = t.again().await;
     until("the release has failed", async || {
         let now = t.owner.release_info("dusk", &phase.id.to_string()).await.unwrap();

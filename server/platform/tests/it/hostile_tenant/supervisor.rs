@@ -1,4 +1,4 @@
-//! The supervisor of dynos, and those who keep it busy.
+//! Attempts to keep the supervisor of dynos busy.
 
 use std::{fs, os::unix::fs::symlink};
 
@@ -39,7 +39,7 @@ async fn state(t: &World, who: &crate::world::Actor, app: &str, wanted: DynoStat
 #[tokio::test]
 async fn one_owners_many_dynos_are_not_started_before_anothers_first() {
     let t = World::start().await;
-    // The older app, whose dynos come first in every other order.
+    // The older app, whose dynos would come first in any other order.
     hog(&t).await;
     t.app("dusk").await;
     t.deploy("dusk", &[("worker", "./work")]).await;
@@ -71,7 +71,7 @@ async fn one_owners_many_dynos_are_not_started_before_anothers_first() {
 }
 
 #[tokio::test]
-async fn nobody_waits_until_the_output_of_a_dead_dyno_is_read() {
+async fn reading_the_output_of_a_dead_dyno_blocks_nobody() {
     let t = World::start().await;
     hog(&t).await;
     scale(&t.stranger, "hog", 1).await;
@@ -174,7 +174,7 @@ async fn an_error_while_the_last_lines_of_a_dyno_are_read_loses_none_of_them() {
     let run = t.driver.running("worker.1").unwrap().handle.id;
     let reading = platform::testing::hold_reading(&t.platform).await;
     t.driver.say(run, b'o', "first").unwrap();
-    // What follows is no file at first.
+    // At first, the next segment is not a regular file.
     let spool = t.driver.spool(run);
     let segments = fs::read_dir(&spool).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let newest: u64 = segments.filter_map(|name| name.strip_suffix(".spool")?.parse().ok()).max().unwrap();
@@ -183,7 +183,7 @@ async fn an_error_while_the_last_lines_of_a_dyno_are_read_loses_none_of_them() {
     t.driver.exit(run, 7);
     state(&t, &t.stranger, "hog", DynoState::Crashed).await;
     drop(reading);
-    // Time for a few attempts.
+    // Enough time for a few attempts.
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     let whole = spool.join("whole");
     fs::write(&whole, format!("{} o the last words\n", Utc::now().timestamp_micros())).unwrap();

@@ -1,5 +1,5 @@
-//! What they try with teams: to go on after a suspension, to have more than one person may, and to give others what they
-//! never wanted.
+//! Attacks with teams: to continue after a suspension, to exceed the limits of one person, and to make others
+//! responsible without their consent.
 
 use api::{
     app_transfers::AppTransferCreate,
@@ -42,7 +42,7 @@ fn offer(app: &str, to: &str) -> AppTransferCreate {
 }
 
 #[tokio::test]
-async fn nobody_goes_on_as_a_service_account_after_a_suspension() {
+async fn a_suspended_user_cannot_continue_as_a_service_account() {
     let t = World::start().await;
     let (eve, bob) = (somebody(&t, "eve").await, somebody(&t, "bob").await);
     eve.post("/teams", json!({ "name": "acme" })).await;
@@ -54,12 +54,12 @@ async fn nobody_goes_on_as_a_service_account_after_a_suspension() {
     suspend(&t, "eve", true).await;
     assert_eq!(seen().await, (401, 200));
     assert_eq!(hers.post("/apps/dusk/slugs", json!({ "process_types": { "web": "x" } })).await.status, 401);
-    // A team without anybody who answers for it lets none in.
+    // The service accounts of a team without a responsible admin cannot authenticate.
     suspend(&t, "bob", true).await;
     assert_eq!(seen().await, (401, 401));
     suspend(&t, "bob", false).await;
     assert_eq!(seen().await, (401, 200));
-    // Its tokens were not revoked: whoever removes her from the team answers for what she made.
+    // Its tokens were not revoked: the admin who removes her from the team becomes responsible for what she created.
     let id =
         sqlx::query_scalar("select id from accounts where email = 'bob@example.com'").fetch_one(&t.db).await.unwrap();
     let bob = t.actor(&token(&t.db, id, "bob@example.com").await);
@@ -82,7 +82,7 @@ async fn nobody_gets_more_teams_by_taking_them_over() {
     assert_eq!((status, id.as_str()), (422, "quota_reached"));
     assert!(message.starts_with("You may have at most 1 created teams (quota \"teams\")"), "{message}");
     assert_eq!(eve.team_info("hers").await.unwrap().role, Role::Admin);
-    // Whom else they remove does not matter.
+    // Removing other members makes no difference.
     assert_eq!(member(&bob, "hers", "stranger", "admin").await, 200);
     assert_eq!(bob.delete("/teams/hers/members/stranger@example.com").await.status, 200);
     bob.delete("/teams/his").await;
@@ -90,7 +90,7 @@ async fn nobody_gets_more_teams_by_taking_them_over() {
 }
 
 #[tokio::test]
-async fn nobody_is_given_an_app_that_they_did_not_ask_for() {
+async fn nobody_gets_an_app_without_their_consent() {
     let t = World::start().await;
     let (eve, bob) = (somebody(&t, "eve").await, somebody(&t, "bob").await);
     eve.post("/teams", json!({ "name": "acme" })).await;
@@ -103,10 +103,10 @@ async fn nobody_is_given_an_app_that_they_did_not_ask_for() {
     eve.app_transfer_create(&offer("bait", "bob")).await.unwrap();
     assert_eq!(eve.get("/apps/bait").await.json()["team"]["name"], "acme");
     assert_eq!(accept(&eve, "bait").await.0, 403);
-    // Who is no admin any more has nothing to give.
+    // A former admin cannot offer an app.
     assert_eq!(member(&bob, "acme", "eve", "member").await, 200);
     assert_eq!(accept(&bob, "bait").await.0, 409);
-    // A member offers nothing.
+    // A member cannot offer an app.
     let refused = eve.post("/account/app-transfers", json!({ "app": "bait", "recipient": "eve@example.com" })).await;
     assert_eq!(refused.error().0, 403);
     bob.app_transfer_create(&offer("bait", "eve")).await.unwrap();
@@ -147,7 +147,7 @@ async fn nobody_gets_uploads_and_builds_beyond_the_quotas_with_an_app() {
     assert_eq!(accept(&bob, "bait").await.0, 200);
 }
 
-/// Adds people who were invited and never came to a team, half of them as members, and service accounts.
+/// Adds invited people who never signed in to a team, half of them as members, and service accounts.
 async fn fill(t: &World, team: TeamId, people: i32) {
     for sql in [
         "with made as (

@@ -19,14 +19,14 @@ use crate::{
     world::{Actor, World, archive, path, slug_archive, until},
 };
 
-/// The address for an upload of source code.
+/// The URL for an upload of source code.
 async fn place(who: &Actor) -> String {
     let made = who.post("/sources", Value::Null).await;
     assert_eq!(made.status, 201, "{made:?}");
     path(made.json()["source_blob"]["put_url"].as_str().unwrap())
 }
 
-/// A slug of the stranger's app, and the address for its archive.
+/// A slug of the stranger's app, and the URL for its archive.
 async fn slug(who: &Actor) -> (String, String) {
     let made = who.post("/apps/dawn/slugs", json!({ "process_types": { "web": "./server" } })).await;
     assert_eq!(made.status, 201, "{made:?}");
@@ -34,24 +34,24 @@ async fn slug(who: &Actor) -> (String, String) {
     (made["id"].as_str().unwrap().to_owned(), path(made["blob"]["url"].as_str().unwrap()))
 }
 
-/// A body that does not say how long it is, and goes on as long as its other end.
+/// A body of undeclared length, which lasts as long as its sender.
 fn open_body() -> (mpsc::Sender<Result<Bytes, Infallible>>, Body) {
     let (feed, body) = mpsc::channel(1);
     (feed, Body::from_stream(ReceiverStream::new(body)))
 }
 
-/// The same, whole.
+/// The same, complete.
 fn unannounced(bytes: Vec<u8>) -> Body {
     Body::from_stream(futures::stream::iter([Ok::<_, Infallible>(Bytes::from(bytes))]))
 }
 
-/// Uploads that last, to these addresses: what feeds them, and what becomes of them.
+/// Slow uploads to these URLs. Returns their senders and their responses.
 async fn begin(t: &World, address: &str) -> (mpsc::Sender<Result<Bytes, Infallible>>, tokio::task::JoinHandle<u16>) {
     let (feed, body) = open_body();
     let ask = t.anonymous.ask("PUT", address).body(body);
     let upload = tokio::spawn(async move { ask.await.status });
     feed.send(Ok(Bytes::from_static(b"begun"))).await.unwrap();
-    // The channel takes one piece: when it takes another, the first was read.
+    // The channel holds one chunk: when it accepts another, the first one was read.
     feed.send(Ok(Bytes::from_static(b"begun"))).await.unwrap();
     (feed, upload)
 }
@@ -84,7 +84,7 @@ async fn an_address_has_one_writer_at_a_time() {
         let (status, id, message) = t.anonymous.ask("PUT", &address).body(archive.clone()).await.error();
         assert_eq!((status, id.as_str()), (409, "conflict"));
         assert!(message.contains("Another upload to this URL is in progress"), "{message}");
-        // The first one's client goes away.
+        // The first client disconnects.
         first.abort();
         drop(feed);
         until("the address is free", async || {
@@ -102,7 +102,7 @@ async fn an_address_has_one_writer_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_a_killed_server_was_writing_to_is_free_again_soon() {
+async fn uploads_of_a_killed_server_expire_soon() {
     let t = World::start().await;
     let address = place(&t.stranger).await;
     let claim = async |since: &str| {
@@ -120,7 +120,7 @@ async fn what_a_killed_server_was_writing_to_is_free_again_soon() {
     assert_eq!(t.anonymous.ask("PUT", &address).body("x").await.status, 409);
     claim("2 minutes").await;
     assert_eq!(t.anonymous.ask("PUT", &address).body("x").await.status, 200);
-    // The next server knows that it is gone.
+    // The next server knows that the upload has ended.
     let address = place(&t.stranger).await;
     claim("0 seconds").await;
     assert_eq!(t.anonymous.ask("PUT", &address).body("x").await.status, 409);
@@ -192,7 +192,7 @@ async fn outputs_of_old_builds_and_releases_are_removed() {
     .await;
     (0..99).for_each(|n| fs::write(old(n), "x").unwrap());
     let left = async || fs::read_dir(&folder).unwrap().count();
-    // That many are kept.
+    // This many are kept.
     let t = t.again().await;
     let runs = async || sqlx::query_scalar::<_, i64>(runs).fetch_one(&t.db).await.unwrap();
     until("it has run again", async || match runs().await {
@@ -220,7 +220,7 @@ async fn the_quota_is_looked_at_when_the_bytes_come() {
     for _ in 0..4 {
         places.push(place(&t.stranger).await);
     }
-    // All have begun while there was room for each; two have it when they end.
+    // All of them begin while there is space for each; only two fit when they end.
     let uploads =
         places.iter().map(|place| t.anonymous.ask("PUT", place).body(unannounced(vec![7; 2000])).into_future());
     let mut ends: Vec<u16> = join_all(uploads).await.iter().map(|answer| answer.status).collect();
@@ -228,12 +228,12 @@ async fn the_quota_is_looked_at_when_the_bytes_come() {
     assert_eq!(ends, [200, 200, 422, 422]);
     let kept = fs::read_dir(t.data().join("sources")).unwrap().count();
     assert_eq!(kept, 2);
-    // What says how large it is, is refused before it comes.
+    // An upload with a declared size is rejected before its body is sent.
     let (_, address) = slug(&t.stranger).await;
     let (status, id, message) = t.anonymous.ask("PUT", &address).body(vec![7; 2000]).await.error();
     assert_eq!((status, id.as_str()), (422, "quota_reached"));
     assert!(message.contains("quota \"upload_bytes\""), "{message}");
-    // What does not say it, and is a slug, leaves no archive.
+    // A slug of undeclared size leaves no archive.
     allow(&t, 4001).await;
     let refused = t.anonymous.ask("PUT", &address).body(unannounced(slug_archive())).await;
     assert_eq!(refused.status, 422, "{refused:?}");
@@ -254,7 +254,7 @@ async fn an_owner_uploads_few_things_at_once() {
     let (status, _, message) = t.anonymous.ask("PUT", &fifth).body("x").await.error();
     assert_eq!(status, 429);
     assert!(message.contains("too many uploads"), "{message}");
-    // Others are not concerned.
+    // Others are not affected.
     let other = place(&t.owner).await;
     assert_eq!(t.anonymous.ask("PUT", &other).body("x").await.status, 200);
     for (feed, upload) in begun {
@@ -304,7 +304,7 @@ async fn archives_and_sources_that_nothing_names_are_removed() {
 }
 
 #[tokio::test]
-async fn an_upload_that_the_disk_has_no_room_for_is_told_so() {
+async fn an_upload_without_disk_space_is_rejected() {
     let t = World::start().await;
     let folder = t.data().join("sources");
     let small = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "none"]).arg(&folder).status().unwrap();

@@ -1,4 +1,4 @@
-//! Apps and clients that send what is little work for them and much for the router.
+//! Apps and clients that send data that is cheap for them and expensive for the router.
 
 use router::AppState::Up;
 use tokio::io::AsyncWriteExt as _;
@@ -10,7 +10,7 @@ const HINT: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
 /// Tiny chunks of one body.
 const CHUNKS: usize = 20_000;
 
-/// A dyno that sends something without end, depending on the path, or a short response.
+/// A dyno that sends an endless response, depending on the path, or a short one.
 async fn flooding_dyno() -> Dyno {
     Dyno::script(|mut conn, _| async move {
         let Some(head) = conn.head().await else { return };
@@ -28,7 +28,7 @@ async fn flooding_dyno() -> Dyno {
     .await
 }
 
-/// On a router with a single thread, which all of them share.
+/// A router with a single thread, which all of them share.
 #[tokio::test]
 async fn a_flood_from_a_dyno_leaves_others_their_turn() {
     for path in ["/continue", "/hints", "/bytes", "/zeros"] {
@@ -108,7 +108,7 @@ fn tiny_chunks() -> (String, String) {
     (body, chunks + "0\r\n\r\n")
 }
 
-/// The rest of a chunked body, and of how many chunks it is.
+/// The rest of a chunked body, and its number of chunks.
 async fn count_chunks<S>(conn: &mut Conn<S>) -> (String, usize)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,

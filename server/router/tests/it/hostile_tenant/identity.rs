@@ -11,7 +11,7 @@ const CLAIMS: &str = "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-
      True-Client-IP: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nX-Forwarded_For: 6.6.6.6\r\nX-Wharf-Push: secret\r\n\
      X-Original-URL: /admin\r\nX-Request-Start: 1\r\n";
 
-/// What is behind gets to see of a request with these lines.
+/// The request with these lines as received by the backend.
 async fn seen(host: &str, lines: &str, tell: impl FnOnce(&mut Config)) -> String {
     let dyno = Dyno::answering(|head, _| ok(head)).await;
     let world = World::configured(tell).await;
@@ -31,7 +31,7 @@ async fn seen(host: &str, lines: &str, tell: impl FnOnce(&mut Config)) -> String
 }
 
 #[tokio::test]
-async fn claims_of_strangers_reach_nobody() {
+async fn claims_of_untrusted_clients_are_removed() {
     for host in ["shop.apps.test", "wharf.test"] {
         let head = seen(host, CLAIMS, |_| ()).await;
         let lower = head.to_ascii_lowercase();
@@ -43,7 +43,7 @@ async fn claims_of_strangers_reach_nobody() {
     }
 }
 
-/// A proxy on the same machine is a stranger until the operator names it: so are the apps.
+/// A proxy on the same machine is untrusted until the operator lists it, like the apps.
 #[tokio::test]
 async fn the_loopback_is_not_trusted_by_itself() {
     let head = seen("wharf.test", CLAIMS, |config| config.tls = true).await;
@@ -51,7 +51,7 @@ async fn the_loopback_is_not_trusted_by_itself() {
 }
 
 #[tokio::test]
-async fn what_a_client_says_through_a_trusted_proxy_is_still_the_clients() {
+async fn claims_through_a_trusted_proxy_are_still_the_clients() {
     let trust = |config: &mut Config| config.trusted = "127.0.0.1".parse().unwrap();
     for lines in [
         "X-Forwarded-For: 6.6.6.6, 192.0.2.1\r\nForwarded: for=6.6.6.6\r\n",
@@ -65,11 +65,11 @@ async fn what_a_client_says_through_a_trusted_proxy_is_still_the_clients() {
             assert!(!head.replace("forwarded: for=6.6.6.6", "").contains("6.6.6.6"), "{head}");
         }
     }
-    // Only Wharf's own processes say this, whoever is in front.
+    // Only Wharf's own processes send this, whichever proxy is in front.
     assert!(!seen("wharf.test", "X-Wharf-Push: x\r\n", trust).await.contains("x-wharf"));
 }
 
-/// A PROXY header of somebody who is not trusted is no HTTP, and nothing else.
+/// A PROXY header of an untrusted peer is invalid HTTP.
 #[tokio::test]
 async fn a_stranger_cannot_introduce_anybody() {
     let world = World::configured(|config| {

@@ -1,7 +1,7 @@
 //! A hostile tenant: attacks on the router, by target.
 //!
-//! Clients and apps are hostile alike. Each attack is either refused or passed on in a way that can
-//! be read once only, and what the other side got is compared byte for byte.
+//! Both clients and apps are hostile. Each attack is either rejected or forwarded in an unambiguous form, and the bytes
+//! received by the other side are compared exactly.
 
 mod floods;
 mod identity;

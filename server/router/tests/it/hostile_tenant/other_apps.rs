@@ -1,4 +1,4 @@
-//! Answers of an app that would do something to other visitors, to other apps, or to the console.
+//! Responses of an app that would affect other visitors, other apps, or the console.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use router::Timeouts;
 
 use crate::support::*;
 
-/// What a visitor gets from an app that answers like this, up to the end of the connection.
+/// The bytes that a visitor gets from an app with this response, up to the end of the connection.
 async fn answer_of(bytes: String, request: &str) -> String {
     let bytes = std::sync::Arc::new(bytes);
     let dyno = Dyno::script(move |mut conn, _| {
@@ -46,7 +46,7 @@ async fn answers_that_can_be_read_in_two_ways_do_not_arrive() {
 }
 
 #[tokio::test]
-async fn a_length_is_said_once() {
+async fn a_length_is_stated_once() {
     for length in ["Content-Length: 2\r\nContent-Length: 2\r\n", "Content-Length: 2, 2\r\n", "Content-Length: 02\r\n"] {
         let head = head_of(format!("HTTP/1.1 200 OK\r\n{length}\r\nhi")).await;
         assert_eq!(head.matches("content-length: 2").count(), 1, "{head}");
@@ -57,9 +57,9 @@ async fn a_length_is_said_once() {
     assert!(!said.contains("content-length") && said.ends_with("\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), "{said}");
 }
 
-/// What comes behind an answer that is over is nobody's answer.
+/// Data after a complete response does not belong to any response.
 #[tokio::test]
-async fn an_answer_that_nobody_asked_for_is_not_given_to_the_next_visitor() {
+async fn an_unrequested_response_is_not_sent_to_the_next_visitor() {
     let planted = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nplanted";
     for first in [
         format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi{planted}"),
@@ -106,16 +106,16 @@ async fn endless_answers_end() {
 }
 
 #[tokio::test]
-async fn no_change_of_protocol_that_nobody_asked_for() {
+async fn no_unrequested_change_of_protocol() {
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nraw bytes";
     assert!(head_of(switch).await.starts_with("http/1.1 503"));
     let asks = |protocol: &str, more: &str| {
         format!("GET / HTTP/1.1\r\nHost: shop.apps.test\r\nConnection: upgrade{more}\r\nUpgrade: {protocol}\r\n\r\n")
     };
-    // Another than the one that was asked for.
+    // A different protocol than the requested one.
     let said = answer_of(switch.to_owned(), &asks("other/1", "")).await;
     assert!(said.starts_with("HTTP/1.1 503") && !said.contains("raw bytes"), "{said}");
-    // HTTP in HTTP: the app is not even asked.
+    // HTTP in HTTP: the app does not even get the request.
     for protocol in ["h2c", "websocket, h2c", "HTTP/2.0"] {
         let dyno = Recorder::new("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
         let world = World::start().await;

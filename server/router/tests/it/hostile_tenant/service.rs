@@ -1,4 +1,4 @@
-//! Clients that keep others from being served: sockets without end, halves of requests, slow readers.
+//! Clients that prevent others from being served: many sockets, incomplete requests, slow readers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UnixListener};
 
 use crate::support::*;
 
-/// A server that answers each request once it has all of it.
+/// A server that responds to each request once it is complete.
 fn server(world: &World) {
     let listener = UnixListener::bind(world.dir.path().join("run/server.sock")).unwrap();
     tokio::spawn(async move {
@@ -25,7 +25,7 @@ fn server(world: &World) {
     });
 }
 
-/// One that takes requests, and never answers.
+/// One that accepts requests and never responds.
 async fn silent_dyno() -> Dyno {
     Dyno::script(|mut conn, _| async move {
         conn.head().await;
@@ -34,7 +34,7 @@ async fn silent_dyno() -> Dyno {
     .await
 }
 
-/// An answer of the platform that has begun: its client, and its server.
+/// A response of the platform that has begun: its client and its server.
 async fn stream(world: &World) -> (Conn<TcpStream>, Conn<tokio::net::UnixStream>) {
     let listener = UnixListener::bind(world.dir.path().join("run/server.sock")).unwrap();
     let mut client = world.client().await;
@@ -45,7 +45,7 @@ async fn stream(world: &World) -> (Conn<TcpStream>, Conn<tokio::net::UnixStream>
     (client, conn)
 }
 
-/// Opens `n` connections, says `bytes` on each, and keeps them.
+/// Opens `n` connections, sends `bytes` on each, and keeps them open.
 async fn flood(world: &World, n: usize, bytes: &[u8]) -> Vec<TcpStream> {
     let mut open = Vec::new();
     for _ in 0..n {
@@ -67,7 +67,7 @@ const HALVES: [&[u8]; 8] = [
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 ];
 
-/// From the very address of the attacker, as behind a proxy that was not made known.
+/// From the attacker's own address, as behind an unconfigured proxy.
 #[tokio::test]
 async fn eleven_hundred_halves_of_requests_change_nothing_for_others() {
     let dyno = Dyno::answering(|_, _| ok("from the app")).await;
@@ -88,7 +88,7 @@ async fn eleven_hundred_halves_of_requests_change_nothing_for_others() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_at_work_everywhere_is_told_to_wait() {
+async fn an_address_with_all_its_slots_in_use_has_to_wait() {
     let dyno = silent_dyno().await;
     let world = World::configured(|config| config.limits.per_address = 3).await;
     world.shop(Up, &[dyno.addr]).await;
@@ -127,7 +127,7 @@ async fn websockets_count_as_long_as_they_are_open() {
     }
 }
 
-/// One address does not use up what the server can take, however many connections it may have.
+/// One address does not exhaust the server's capacity, however many connections it may have.
 #[tokio::test]
 async fn an_address_has_so_many_requests_to_the_platform() {
     let world = World::configured(|config| config.limits.platform_per_address = 2).await;
@@ -158,7 +158,7 @@ async fn a_body_that_trickles_towards_the_platform_is_let_go() {
     let mut client = world.client().await;
     client.send("POST /apps HTTP/1.1\r\nHost: wharf.test\r\nContent-Length: 900\r\n\r\n").await;
     let mut written = 0;
-    // A byte now and then, well within the time between two bytes.
+    // An occasional byte, well within the idle timeout.
     while written < 400 && client.stream.write_all(b"x").await.is_ok() {
         written += 1;
         if tokio::time::timeout(Duration::from_millis(50), client.more()).await.is_ok() {
@@ -170,13 +170,13 @@ async fn a_body_that_trickles_towards_the_platform_is_let_go() {
 }
 
 #[tokio::test]
-async fn a_long_upload_that_gets_on_goes_on() {
+async fn a_long_upload_with_progress_continues() {
     let world = World::configured(hurried).await;
     world.shop(Up, &[]).await;
     server(&world);
     let mut client = world.client().await;
     client.send("POST /shop.git/git-receive-pack HTTP/1.1\r\nHost: wharf.test\r\nContent-Length: 40000\r\n\r\n").await;
-    // In all, several times the idle time.
+    // Several times the idle timeout in total.
     for _ in 0..20 {
         client.stream.write_all(&[b'x'; 2000]).await.unwrap();
         let early = tokio::time::timeout(Duration::from_millis(80), client.head()).await;
@@ -189,7 +189,7 @@ async fn a_long_upload_that_gets_on_goes_on() {
 }
 
 #[tokio::test]
-async fn an_answer_of_the_platform_that_nobody_takes_is_broken_off() {
+async fn an_unread_response_of_the_platform_is_aborted() {
     let world = World::configured(hurried).await;
     world.shop(Up, &[]).await;
     let (client, mut conn) = stream(&world).await;

@@ -1,4 +1,4 @@
-//! Requests that two programs would read in two ways.
+//! Requests that two programs would interpret differently.
 
 use router::AppState::Up;
 
@@ -6,7 +6,7 @@ use crate::support::*;
 
 const HOST: &str = "Host: shop.apps.test\r\n";
 
-/// What came back, and what the app was asked, for these bytes.
+/// The response to these bytes, and the bytes that the app received.
 async fn exchange(bytes: &[u8]) -> (String, String) {
     let dyno = Recorder::new("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
     let world = World::start().await;
@@ -15,10 +15,10 @@ async fn exchange(bytes: &[u8]) -> (String, String) {
     (said, dyno.plain())
 }
 
-/// Refused with one of these, once, and the connection closed; nobody was asked anything.
+/// Rejected once with one of these statuses, and the connection closed; the app received nothing.
 async fn refused(request: impl AsRef<[u8]>, statuses: &[u16]) {
     let request = request.as_ref();
-    // What would be a second request if the first were read otherwise.
+    // A second request, if the first one were interpreted differently.
     let bytes = [request, b"GET /smuggled HTTP/1.1\r\nHost: shop.apps.test\r\n\r\n"].concat();
     let (said, heard) = exchange(&bytes).await;
     let shown = request.escape_ascii();
@@ -29,7 +29,7 @@ async fn refused(request: impl AsRef<[u8]>, statuses: &[u16]) {
     assert_eq!(heard, "", "{shown}");
 }
 
-/// Passed on as exactly this, once.
+/// Forwarded as exactly this, once.
 async fn passed(request: impl AsRef<[u8]>, expected: &str) {
     let request = request.as_ref();
     let (said, heard) = exchange(request).await;
@@ -50,7 +50,7 @@ async fn a_length_beside_chunks_is_not_believed_and_ends_the_connection() {
         "Transfer-Encoding: chunked\r\nContent-Length: x\r\n",
         "Content-Length: 3\r\nTransfer-Encoding: CHUNKED\r\nContent-Length: 900\r\n",
     ] {
-        // A second request on the connection is not read: whoever counts by length may mean something else.
+        // A second request on the connection is not read: a peer that uses the length may interpret it differently.
         let smuggled = format!("3\r\nabc\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n{HOST}\r\n");
         passed(post(lines, &smuggled), expected).await;
     }
@@ -127,7 +127,7 @@ async fn lengths_are_one_plain_number() {
     }
 }
 
-/// Headers in order of their names: hyper writes a length where it likes.
+/// Headers sorted by name, since the position of hyper's length header varies.
 fn sorted(heard: &str) -> String {
     let (head, body) = heard.split_once("||").unwrap_or((heard, ""));
     let mut lines: Vec<&str> = head.split('|').collect();
@@ -199,9 +199,9 @@ async fn heads_are_strict() {
     }
 }
 
-/// A line may end without CR, as the standard allows, because it is written anew with one.
+/// A line may end without CR, as the standard allows, because it is rewritten with one.
 #[tokio::test]
-async fn ends_of_lines_are_written_anew() {
+async fn line_ends_are_normalized() {
     let host = HOST.trim_end();
     for request in [
         format!("GET /a HTTP/1.1\n{host}\nX: y\n\n"),
@@ -287,7 +287,7 @@ async fn a_refused_request_is_in_the_log_of_its_app() {
 }
 
 #[tokio::test]
-async fn what_an_early_answer_leaves_unread_is_not_the_next_request() {
+async fn a_body_left_unread_by_an_early_response_is_not_a_request() {
     let dyno = Dyno::script(|mut conn, _| async move {
         conn.head().await;
         conn.send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;

@@ -145,7 +145,7 @@ async fn a_page_of_large_events_has_fewer_of_them() {
     assert_eq!(page(None, 9).await, (vec![5, 4, 3], true));
     assert_eq!(page(None, 3).await, (vec![5, 4, 3], false));
     assert_eq!(page(None, 2).await, (vec![5, 4], false));
-    // One is always in it.
+    // A page always contains at least one.
     assert_eq!(page(Some(3), 9).await, (vec![2], true));
     assert_eq!(page(Some(2), 9).await, (vec![1], false));
 }
@@ -163,7 +163,7 @@ async fn old_events_get_the_subject_that_is_known() {
     }
     let migration = include_str!("../../../../../migrations/0030_events_subjects.sql");
     sqlx::raw_sql(migration).execute(&w.db).await.unwrap();
-    // The previous version of the server, which runs on.
+    // The previous version of the server, which is still running.
     sqlx::query(insert).bind(3).bind(app).execute(&w.db).await.unwrap();
     let rows = event_after(&w.db, 0, 9).await.unwrap();
     let found: Vec<_> = rows.iter().map(|e| (e.version, e.subject_kind.as_deref(), e.subject_id)).collect();

@@ -78,7 +78,7 @@ async fn every_order_of_a_list_has_each_row_once() {
 }
 
 #[tokio::test]
-async fn bounds_take_in_what_they_say() {
+async fn bounds_are_inclusive_or_exclusive() {
     let w = World::start().await;
     let app = w.app("dusk").await;
     w.releases(app).await;

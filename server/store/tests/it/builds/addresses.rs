@@ -9,7 +9,7 @@ const OPEN: &str = "https://user:token@example.com/buildpack";
 const MASKED: &str = "https://***@example.com/buildpack";
 
 #[tokio::test]
-async fn what_shows_a_password_is_found_and_replaced_once() {
+async fn urls_with_a_password_are_found_and_replaced_once() {
     let w = World::start().await;
     let (app, other) = (w.app("dusk").await, w.app("dawn").await);
     for (app, url) in [(app, OPEN), (other, MASKED)] {

@@ -17,14 +17,14 @@ async fn an_address_has_one_writer() {
     upload_renew(&w.db, id, one, at(20)).await.unwrap();
     upload_renew(&w.db, id, other, at(90)).await.unwrap();
     assert!(!upload_begin(&w.db, id, (here, other), at(15), at(22)).await.unwrap());
-    // It is not renewed any more.
+    // It is no longer renewed.
     assert!(upload_begin(&w.db, id, (here, other), at(21), at(30)).await.unwrap());
     assert!(!upload_end(&w.db, id, one).await.unwrap());
     assert!(upload_end(&w.db, id, other).await.unwrap());
     assert!(upload_begin(&w.db, id, (here, one), at(0), at(40)).await.unwrap());
     upload_sweep(&w.db, at(41)).await.unwrap();
     assert!(upload_begin(&w.db, id, (here, other), at(0), at(42)).await.unwrap());
-    // Another server starts: that says nothing about the server of that writer.
+    // The start of another server does not affect the server of that writer.
     upload_take_over(&w.db, there, at(30)).await.unwrap();
     assert!(!upload_begin(&w.db, id, (there, one), at(41), at(43)).await.unwrap());
     upload_take_over(&w.db, here, at(30)).await.unwrap();

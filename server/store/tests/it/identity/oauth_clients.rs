@@ -121,7 +121,7 @@ async fn of_many_grants_the_newest_stay() {
         }
         grants.push(grant.id);
     }
-    // 0 is nobody's; 1, 3, 5 are the second client's, 2 and 4 the first one's.
+    // 0 belongs to no client; 1, 3, 5 belong to the second one, 2 and 4 to the first one.
     let left = async || {
         let mut found = Vec::new();
         for id in &grants {

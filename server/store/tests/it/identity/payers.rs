@@ -22,7 +22,7 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     service_accounts::service_account_create(&w.db, bot.id, acme, "bot", bob.id, at(0)).await.unwrap();
     role(bot.id, Role::Member).await;
     store::apps::app_set_owner(&w.db, app, None, Some(acme), at(0)).await.unwrap();
-    // Of her own app, of the team's app, of the service account.
+    // The payers of her own app, of the team's app and of the service account.
     let paid = async || {
         let bots = payer_of_account(&w.db, bot.id).await.unwrap();
         if let Some(found) = payer_and_account(&w.db, bot.id).await.unwrap() {
@@ -32,11 +32,11 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
         [apps.0, apps.1, bots].map(Option::unwrap)
     };
     assert_eq!(paid().await, [ada, ada, bob.id]);
-    // Who left, or has no more say, does not pay for the service accounts of others.
+    // A user who left, or is no longer an admin, does not pay for the service accounts of others.
     team_member_delete(&mut w.db.acquire().await.unwrap(), acme, bob.id).await.unwrap();
     assert_eq!(paid().await, [ada, ada, ada]);
     role(bob.id, Role::Admin).await;
-    // A team is never a share of its own.
+    // A team never has a separate share.
     role(ada, Role::Viewer).await;
     assert_eq!(paid().await, [ada, ada, bob.id]);
     accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
@@ -49,13 +49,13 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     assert!(is_let_in().await);
     accounts::account_suspend(&w.db, bob.id, Some(at(1))).await.unwrap();
     assert_eq!(paid().await, [ada, ada, ada]);
-    // Who is suspended does not go on as a service account,
+    // A suspended user cannot continue as a service account,
     assert!(!is_let_in().await);
-    // whoever else is an admin,
+    // even if there is another admin,
     accounts::account_suspend(&w.db, ada, None).await.unwrap();
     role(ada, Role::Admin).await;
     assert!(!is_let_in().await);
-    // unless that one answers for it.
+    // unless that admin is responsible for it.
     let mut db = w.db.acquire().await.unwrap();
     assert!(!team_take_over(&mut db, acme, bob.id, ada).await.unwrap());
     assert!(is_let_in().await);
@@ -67,14 +67,14 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     team_take_over(&mut db, acme, ada, bob.id).await.unwrap();
     assert!(is_let_in().await);
     sqlx::query("update teams set created_by = $1").bind(ada).execute(&w.db).await.unwrap();
-    // Only an admin takes over, and only from who made it.
+    // Only an admin can take over, and only from the creator.
     for (maker, by) in [(ada, bot.id), (bot.id, bob.id)] {
         assert!(!team_take_over(&mut db, acme, maker, by).await.unwrap());
         assert_eq!(paid().await, [ada, ada, bob.id]);
     }
     assert!(team_take_over(&mut db, acme, ada, bob.id).await.unwrap());
     assert_eq!(paid().await, [ada, bob.id, bob.id]);
-    // As a server of an earlier version makes teams.
+    // As an earlier version of the server creates teams.
     sqlx::query("update teams set created_by = null").execute(&w.db).await.unwrap();
     assert_eq!(paid().await, [ada, bob.id, bob.id]);
     sqlx::query("delete from team_members").execute(&w.db).await.unwrap();

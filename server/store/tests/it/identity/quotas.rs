@@ -65,7 +65,7 @@ async fn what_somebody_may_have_and_has() {
         memory_mb: 1536,
         upload_bytes: 50,
         repository_bytes: 70,
-        // Those of releases, too, and their config.
+        // Including those of releases, and their config.
         disk_bytes: 8 + 42 + 42 + 70 + b"sealed".len() as i64,
         teams: 1,
         ..Usage::default()
@@ -97,18 +97,18 @@ async fn a_release_adds_its_config_and_a_slug_that_was_not_released_before() {
         let unused = [3, 2, 1, 1, 0][n] * 42;
         assert_eq!(used().await, (unused, 3 * 42 + config * (n as i64 + 1)), "{n}");
     }
-    // As it was before they were summed, when each release had its own config.
+    // The schema before totals, when each release had its own config.
     w.before_configs().await;
     w.after_configs().await;
     assert_eq!(used().await, (0, 3 * 42 + config * 5));
-    // Many in one statement, with a config and a slug that others have.
+    // Many in one statement, with a shared config and slug.
     let many = "insert into releases (id, app_id, version, status, description, account_id, slug_id, config_id,
                                       created_at, updated_at)
         select gen_random_uuid(), app_id, n, 'succeeded', '', account_id, slug_id, config_id, now(), now()
         from releases, generate_series(6, 1000) n where app_id = $1 and version = 4";
     sqlx::query(many).bind(dusk).execute(&w.db).await.unwrap();
     assert_eq!(used().await, (0, 3 * 42 + config * 5));
-    // And with one that none has: it counts once.
+    // And with an unshared one, which counts once.
     let new = w.config(dusk, b"new").await;
     let many = many.replace("slug_id, config_id, now", "slug_id, $2, now").replace("(6, 1000)", "(1001, 1010)");
     sqlx::query(sqlx::AssertSqlSafe(many)).bind(dusk).bind(new).execute(&w.db).await.unwrap();

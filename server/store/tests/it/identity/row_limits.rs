@@ -1,4 +1,4 @@
-//! Row limits: every count, and what makes room by itself.
+//! Row limits: every count, and rows that are removed automatically.
 
 use api::{
     app_transfers::TransferState,
@@ -231,7 +231,7 @@ async fn slugs_that_were_never_released_are_removed_unless_a_build_may_release_t
 }
 
 #[tokio::test]
-async fn the_oldest_releases_go_with_what_only_they_had() {
+async fn the_oldest_releases_are_deleted_with_unshared_data() {
     let w = World::start().await;
     let (app, other) = (w.app("dusk").await, w.app("dawn").await);
     let row = |app, checksum| w.slug_row(app, Some(checksum));
@@ -258,7 +258,7 @@ async fn the_oldest_releases_go_with_what_only_they_had() {
     assert!(slugs::slug_info(&w.db, old.id).await.unwrap().is_none());
     assert!(slugs::slug_info(&w.db, both.id).await.unwrap().is_some(), "another release has it");
     assert_eq!(w.number("select count(*) from configs").await, configs - 2);
-    // What is gone counts no more: there are four releases, two of them with the same slug.
+    // Deleted rows no longer count: there are four releases, two of them with the same slug.
     let total = "select max(r.total_bytes) from releases r join apps a on a.id = r.app_id where a.name = 'dusk'";
     assert_eq!(w.number(total).await, 4 * b"sealed".len() as i64 + 42);
 }

@@ -30,7 +30,7 @@ async fn sessions() {
     assert_eq!(session_list(&w.db, w.account.id, at(95), &all(&LIST)).await.unwrap().rows[0].last_seen_at, at(90));
     assert!(session_exists(&w.db, row.id, at(99)).await.unwrap());
     assert_eq!(session_ends_at(&w.db, row.id, at(99)).await.unwrap(), Some(at(100)));
-    // It expires however much it is used.
+    // It expires even if it is used.
     let (day, key) = (86400, b"key");
     session_update(&w.db, &Row { expires_at: at(200 * day), ..row.clone() }).await.unwrap();
     assert!(session_by_key(&w.db, key, at(89 * day)).await.unwrap().is_some());

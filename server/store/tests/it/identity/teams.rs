@@ -69,7 +69,7 @@ async fn teams_and_their_members() {
 }
 
 #[tokio::test]
-async fn what_a_person_says_about_a_member_stands() {
+async fn decisions_of_people_about_members_take_precedence() {
     let w = World::start().await;
     let (acme, ada) = (team(&w, "acme").await, w.account.id);
     let give =

@@ -1,4 +1,4 @@
-//! Config vars: every query, and what servers before their sets have written.
+//! Config vars: every query, and rows of versions before sets.
 
 use api::ids::{AccountId, AppId, ConfigSetId, ReleaseId};
 use sqlx::PgPool;
@@ -24,7 +24,7 @@ async fn config_vars() {
     assert_eq!(config_vars_of_release(&w.db, ReleaseId::now_v7()).await.unwrap(), None);
     assert_eq!(config_vars_info(&w.db, ConfigSetId::now_v7()).await.unwrap(), None);
 
-    // A set is of one app.
+    // A set belongs to one app.
     let set = w.config(app, b"three").await;
     let refused = config_vars_choose(&w.db, other, set).await.unwrap_err();
     assert_eq!(store::broken_constraint(&refused).as_deref(), Some("apps_config_fkey"));
@@ -43,12 +43,12 @@ async fn config_vars() {
     let refused = releases::release_create(&mut w.db.acquire().await.unwrap(), &new).await.unwrap_err();
     assert_eq!(store::broken_constraint(&refused).as_deref(), Some("releases_config_fkey"));
 
-    // Neither what an app has nor what a release has is removed without it.
+    // A set that an app or a release refers to cannot be removed alone.
     assert!(sqlx::query("delete from configs").execute(&w.db).await.is_err());
     store::apps::app_delete(&mut w.db.acquire().await.unwrap(), app).await.unwrap();
     let left: i64 = sqlx::query_scalar("select count(*) from configs").fetch_one(&w.db).await.unwrap();
     assert_eq!(left, 0);
-    // Nor does it depend on what is removed first.
+    // Nor does the order of removal matter.
     w.release(other, "succeeded", None).await;
     sqlx::query("delete from apps where id = $1").bind(other).execute(&w.db).await.unwrap();
 }
@@ -101,7 +101,7 @@ async fn what_the_server_before_has_sealed_is_found_as_it_is() {
     assert_eq!(of_app(&w.db, app).await, "A=1, of the app");
     assert_eq!((of_release(&w.db, first).await, of_release(&w.db, second).await), ("{}".into(), "A=1".into()));
     assert_eq!((of_app(&w.db, unchanged).await, of_release(&w.db, other).await), ("empty".into(), "empty".into()));
-    // What is written afterwards does not depend on it.
+    // Later writes do not depend on it.
     let set = w.config(app, b"A=2").await;
     config_vars_choose(&w.db, app, set).await.unwrap();
     assert_eq!((of_app(&w.db, app).await, of_release(&w.db, second).await), ("A=2".into(), "A=1".into()));

@@ -46,7 +46,7 @@ async fn dynos() {
     let all_dynos = dyno_all(&w.db).await.unwrap();
     assert_eq!(all_dynos.len(), 3);
 
-    // What runs is wanted by a dyno, a release or a build; what has ended, and what nobody knows, is not.
+    // Processes of dynos, running releases and running builds are desired; those of ended or unknown ones are not.
     let (phase, build) = (w.release(app, "pending", Some(slug)).await, w.build(app, 1).await);
     let runs = [
         all_dynos[0].run_id,
@@ -71,7 +71,7 @@ async fn dynos() {
     let now = dyno_list(&w.db, app).await.unwrap().remove(0);
     assert_eq!(now, Row { retiring_at: Some(at(2)), stopping_at: Some(at(4)), ..seen });
 
-    // What has begun to stop goes on doing so, and the time of SIGTERM is a new one.
+    // A dyno that is being stopped stays so, and the time of SIGTERM is updated.
     let worker2 = row("worker", 2);
     dyno_save(&w.db, &worker2).await.unwrap();
     dyno_withdraw(&w.db, &[web1.id, worker2.id], at(6)).await.unwrap();

@@ -33,7 +33,7 @@ async fn jobs() {
     assert_eq!(found(None, None).await, [Succeeded, Failed, Pending]);
     assert_eq!(found(Some(Which::Unfinished), Some("x")).await, [Pending]);
     assert!(found(None, Some("y")).await.is_empty() && found(Some(Which::In(Waiting)), None).await.is_empty());
-    // Of each kind the newest stay.
+    // The newest jobs of each kind stay.
     job_sweep(&w.db, at(0), 2).await.unwrap();
     assert_eq!(found(None, None).await, [Succeeded, Failed, Pending]);
     job_sweep(&w.db, at(0), 1).await.unwrap();

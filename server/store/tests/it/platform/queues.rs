@@ -35,7 +35,7 @@ async fn places_are_taken_in_turn_and_one_for_each_app() {
     let (dusk, dawn, noon) = (w.app("dusk").await, w.app("dawn").await, w.app("noon").await);
     let (a, b, c, d) = (w.build(dusk, 1).await, w.build(dusk, 2).await, w.build(dawn, 3).await, w.build(noon, 4).await);
     assert_eq!(w.start_next(2, 2).await, Some((a, dusk)));
-    // Those of one app wait for each other, and hold up nobody else.
+    // Rows of one app wait for each other, and do not delay those of others.
     assert_eq!(w.start_next(2, 2).await, Some((c, dawn)));
     assert_eq!(w.start_next(2, 2).await, None);
     build_fail(&w.db, a, "x", at(9)).await.unwrap();
@@ -77,7 +77,7 @@ async fn owners_take_turns_however_many_builds_one_of_them_has() {
     let places: Vec<_> = build_waiting(&w.db).await.unwrap().into_iter().map(|(id, ..)| id).collect();
     assert_eq!(places, [many[0], one, many[1], many[2], many[3]]);
     assert_eq!(w.start_next(2, 2).await.unwrap().0, many[0]);
-    // Whose build runs has had a turn.
+    // A payer with a running build has had a turn.
     let places: Vec<_> = build_waiting(&w.db).await.unwrap().into_iter().map(|(id, ..)| id).collect();
     assert_eq!(places[0], one);
 }
@@ -107,7 +107,7 @@ async fn the_last_place_is_for_another_and_teams_do_not_make_one() {
     let his = w.build(app, 9).await;
     assert_eq!(build_waiting(&w.db).await.unwrap()[0].0, his, "teams of one person have no turns of their own");
     assert_eq!(w.start_next(3, 3).await, Some((his, app)));
-    // Where there is one place, it is everybody's.
+    // A single slot is available to everybody.
     assert_eq!(w.start_next(1, 1).await, None);
 }
 
@@ -123,7 +123,7 @@ async fn whoever_is_alone_has_all_places() {
 }
 
 #[tokio::test]
-async fn an_owner_has_so_many_places_and_no_more() {
+async fn slots_of_an_owner_are_limited() {
     let w = World::start().await;
     let bob = account("bob@example.com");
     store::accounts::account_create(&w.db, &bob).await.unwrap();
@@ -173,7 +173,7 @@ async fn release_phases_have_places_of_their_own_and_none_is_lost() {
     assert!(release_info(&w.db, first).await.unwrap().unwrap().started_at.is_some());
     assert_eq!(release_pending_count(&w.db, app).await.unwrap(), 2);
 
-    // One goes on, one has no job, and one's was let lie.
+    // One continues, one has no job, and the job of one was abandoned.
     let job = "insert into jobs (id, kind, subject, params, state) values (gen_random_uuid(), 'x', $1, '{}', $2)";
     sqlx::query(job).bind(first).bind("running").execute(&w.db).await.unwrap();
     let lost = |lost: Vec<Lost<ReleaseId>>| lost.into_iter().map(|lost| (lost.id, lost.failed)).collect::<Vec<_>>();
@@ -192,7 +192,7 @@ async fn release_phases_have_places_of_their_own_and_none_is_lost() {
 }
 
 #[tokio::test]
-async fn what_a_suspended_account_answers_for_is_cancelled() {
+async fn work_a_suspended_account_is_responsible_for_is_cancelled() {
     let w = World::start().await;
     let (ada, bob) = (w.account.id, account("bob@example.com"));
     accounts::account_create(&w.db, &bob).await.unwrap();
@@ -220,7 +220,7 @@ async fn what_a_suspended_account_answers_for_is_cancelled() {
     }
     let mut db = w.db.acquire().await.unwrap();
     accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
-    // Of what she has started, whatever it is for.
+    // Everything that she has started, for any app.
     RELEASES.cancel_suspended(&mut db, at(2)).await.unwrap();
     assert_eq!(w.ended(&made).await, BTreeSet::from([made[0], made[2], made[4]]));
     RELEASES.cancel_of(&mut db, ada, at(2)).await.unwrap();
@@ -228,7 +228,7 @@ async fn what_a_suspended_account_answers_for_is_cancelled() {
     let row = release_info(&w.db, made[1]).await.unwrap().unwrap();
     assert_eq!((row.cancelled_at, row.status.as_str()), (Some(at(2)), "pending"));
     assert_eq!(row.error.as_deref(), Some("cancelled because the account behind it was suspended"));
-    // A build that makes its release can no longer be cancelled.
+    // A build that is creating its release can no longer be cancelled.
     let build = BuildNew { id: BuildId::now_v7(), app: own, account: ada, now: at(0), ..Default::default() };
     store::builds::build_create(&mut db, &build).await.unwrap();
     store::builds::build_releases(&w.db, build.id, ReleaseId::now_v7()).await.unwrap();
@@ -240,7 +240,7 @@ async fn what_a_suspended_account_answers_for_is_cancelled() {
 }
 
 #[tokio::test]
-async fn what_a_service_account_of_a_suspended_account_has_started_is_cancelled() {
+async fn work_of_service_accounts_of_a_suspended_account_is_cancelled() {
     let w = World::start().await;
     let (ada, bob, bot) = (w.account.id, account("bob@example.com"), account("bot@acme.invalid"));
     accounts::account_create(&w.db, &bob).await.unwrap();
@@ -270,7 +270,7 @@ async fn what_a_service_account_of_a_suspended_account_has_started_is_cancelled(
     sqlx::query(undo).execute(&w.db).await.unwrap();
     RELEASES.cancel_suspended(&mut db, at(2)).await.unwrap();
     assert_eq!(w.ended(&made).await, BTreeSet::from([made[0]]));
-    // What was started by one that was removed goes on.
+    // Builds started by a removed service account continue.
     sqlx::query(undo).execute(&w.db).await.unwrap();
     store::service_accounts::service_account_retire(&mut db, bot.id, at(3)).await.unwrap();
     RELEASES.cancel_suspended(&mut db, at(4)).await.unwrap();

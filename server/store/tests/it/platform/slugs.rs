@@ -25,7 +25,7 @@ async fn slugs() {
     assert_eq!(slug_copy(&w.db, &found, app).await.unwrap().unwrap().id, row.id);
     assert!(slug_copy(&w.db, &found, other).await.unwrap().is_none());
     assert!(slug_stays(&w.db, row.id).await.unwrap() && !slug_stays(&w.db, SlugId::now_v7()).await.unwrap());
-    // No app releases what is another's and may be removed with it.
+    // An app cannot release a slug of another app, which may be removed with that app.
     let foreign = sqlx::query("update releases set slug_id = $1 where id = $2");
     let release = w.release(other, "succeeded", None).await;
     let refused = foreign.bind(row.id).bind(release).execute(&w.db).await.unwrap_err();

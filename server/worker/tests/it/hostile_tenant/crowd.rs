@@ -1,4 +1,4 @@
-//! Everybody's memory: who has to go when all dynos and workers together have too little.
+//! Shared memory: which process is killed when all dynos and workers together run out of it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use worker::{Error, Lines, Workers};
 use crate::tasks::Eat;
 use crate::world::{task, until};
 
-/// All dynos and workers of a test, who have 256 MB together.
+/// All dynos and workers of a test, which share 256 MB.
 struct Crowd {
     group: String,
     driver: ProcessDriver,
@@ -43,7 +43,7 @@ impl Crowd {
         }
     }
 
-    /// Waits until nobody is in the groups, and removes them.
+    /// Waits until the groups are empty, and removes them.
     async fn leave(self) {
         let Crowd { group, workers, .. } = self;
         drop(workers);
@@ -67,7 +67,7 @@ async fn dynos_go_first_and_a_worker_is_not_blamed_for_others() {
     let mut order = task();
     order.limits.memory_bytes = 4 << 30;
     order.limits.time = Duration::from_secs(120);
-    // It takes all that there is: first the dyno has to go, though it has less, and then the worker.
+    // It allocates all memory: first the dyno is killed, although it uses less, and then the worker.
     let eaten = crowd.workers.send(&Eat, order, Lines::default()).await;
     let exit = crowd.driver.wait(spec.id).await.unwrap();
     crowd.driver.remove(spec.id).await.unwrap();

@@ -1,4 +1,4 @@
-//! Files of the host that the worker was not shown.
+//! Files of the host that are not mounted in the worker.
 
 use std::os::unix::fs::symlink;
 

@@ -1,4 +1,4 @@
-//! The machine itself: its rights, its processes, its network.
+//! The host itself: its permissions, its processes, its network.
 
 use crate::world::{USER, say};
 
@@ -24,7 +24,7 @@ async fn it_cannot_make_namespaces_or_mounts() {
 }
 
 #[tokio::test]
-async fn it_sees_and_signals_nobody_but_itself() {
+async fn it_sees_and_signals_only_its_own_processes() {
     assert_eq!(say("kill -9 -1; kill -9 1; echo alive").await, "alive");
     let processes: usize = say("ls -d /proc/[0-9]* | wc -l").await.parse().unwrap();
     assert!(processes <= 4, "{processes}");

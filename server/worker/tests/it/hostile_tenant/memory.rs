@@ -1,4 +1,4 @@
-//! Memory, time, processes and disk of the machine.
+//! Memory, time, processes and disk of the host.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn memory_without_end_is_one_tasks_error() {
 }
 
 #[tokio::test]
-async fn memory_that_a_child_takes_is_told_too() {
+async fn memory_of_a_child_is_reported_too() {
     let mut order = shell("dd if=/dev/zero of=/dev/null bs=200M count=1; exit 0");
     order.limits.memory_bytes = 64 << 20;
     assert_eq!(run(&order).await, Err(Error::TooMuchMemory { bytes: 64 << 20 }));

@@ -1,4 +1,4 @@
-//! What an attacker who has taken over a worker may try, by target.
+//! Attacks by somebody who has taken over a worker, by target.
 
 mod crowd;
 mod files;
