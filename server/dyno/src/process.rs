@@ -14,15 +14,16 @@ use std::time::{Duration, Instant};
 use api::ids::RunId;
 use async_trait::async_trait;
 use chrono::Utc;
+use shim::TAKEN_OVER;
+use shim::cgroups::Cgroups;
 use spool::{Cursor, Source};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::cgroups::Cgroups;
+use crate::order::order;
 use crate::output::Spooled;
-use crate::shim::TAKEN_OVER;
-use crate::state::{self, Order, StateDir};
-use crate::{Driver, Error, Exit, Handle, Host, Phase, Spec, Stats, Status, disks, network};
+use crate::state::{self, StateDir};
+use crate::{Driver, Error, Exit, Handle, Host, Phase, Spec, Stats, Status, disks, network, program};
 
 /// Time limit for a shim to start a command, or to exit when all processes inside are dead.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,16 +35,13 @@ pub struct ProcessDriver {
     dynos: PathBuf,
     host: Host,
     cgroups: Cgroups,
-    executable: PathBuf,
+    program: PathBuf,
     has_disks: bool,
 }
 
 impl ProcessDriver {
     /// Prepares this host (directories, cgroups, forwarding and rules for the network) for dynos whose state is in
     /// `data`/dynos. An error names what the host lacks. `host` replaces earlier settings, also for running dynos.
-    ///
-    /// Shims are started as `/proc/self/exe dyno STATE_DIR`; that must lead to [`shim_main`](crate::shim_main) before
-    /// any thread exists.
     pub fn new(data: &Path, host: &Host) -> Result<Self, Error> {
         if !nix::unistd::geteuid().is_root() {
             return Err(Error::Host(
@@ -52,7 +50,9 @@ impl ProcessDriver {
         }
         let cgroups = Cgroups::of_dynos(&host.group)?;
         cgroups.prepare()?;
-        cgroups.limit(&host.budget()?);
+        if let Err(why) = cgroups.limit(&host.budget()?) {
+            tracing::warn!("the total limit of dynos is missing or differs from the settings: {why}");
+        }
         network::prepare(host)?;
         raise_open_files();
         let dynos = data.join("dynos");
@@ -65,16 +65,13 @@ impl ProcessDriver {
                 false
             }
         };
-        let executable = PathBuf::from("/proc/self/exe");
-        let driver = ProcessDriver { dynos, host: host.clone(), cgroups, executable, has_disks };
+        let folder = data.join("shim");
+        make_private(&folder).map_err(Error::io(format!("create {}", folder.display())))?;
+        let program = program::install(&folder).map_err(Error::io("write the program of shims"))?;
+        let program = program.canonicalize().map_err(Error::io("resolve the program of shims"))?;
+        let driver = ProcessDriver { dynos, host: host.clone(), cgroups, program, has_disks };
         driver.sweep().map_err(Error::io("remove the remains of old dynos"))?;
         Ok(driver)
-    }
-
-    /// Starts shims from another executable.
-    pub fn with_executable(mut self, executable: &Path) -> Self {
-        self.executable = executable.to_owned();
-        self
     }
 
     fn state(&self, id: RunId) -> StateDir {
@@ -121,21 +118,19 @@ impl ProcessDriver {
             let _ = fs::remove_file(state.image());
             disks::make(&self.dynos, &state.image(), spec.limits.disk).map_err(Error::io("create the dyno's disk"))?;
         }
-        let order = Order { spec: spec.clone(), network: self.host.network, group: self.host.group.clone() };
-        state.create(&order, Utc::now()).map_err(Error::io("write the dyno's record"))?;
+        state.create(spec, &order(spec, &self.host)?, Utc::now()).map_err(Error::io("write the dyno's record"))?;
         let log = OpenOptions::new().create(true).append(true).open(state.log()).map_err(Error::io("open shim.log"))?;
-        let mut child = Command::new(&self.executable)
+        let mut child = Command::new(&self.program)
             .arg0("wharfd")
             .arg("dyno")
-            .arg(&state.path)
+            .arg(state.path())
             .env_clear()
-            .env("RUST_BACKTRACE", "1")
             .current_dir("/")
             .stdin(Stdio::from(lock))
             .stdout(Stdio::piped())
             .stderr(Stdio::from(log))
             .spawn()
-            .map_err(Error::io("start a shim"))?;
+            .map_err(|e| self.not_started(e))?;
         let line = child.stdout.take().expect("its stdout is piped");
         // The child forks and exits; the grandchild is the shim.
         child.wait().map_err(Error::io("wait for the shim to detach"))?;
@@ -150,9 +145,19 @@ impl ProcessDriver {
         handle.ok_or(Error::Unknown(spec.id))
     }
 
+    fn not_started(&self, error: io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::PermissionDenied => Error::Host(format!(
+                "{} cannot be executed. The folder must be on a file system that is not mounted with `noexec`.",
+                self.program.display()
+            )),
+            _ => Error::io("start a shim")(error),
+        }
+    }
+
     fn remove_now(&self, id: RunId) -> Result<(), Error> {
         let state = self.state(id);
-        if !state.path.exists() {
+        if !state.path().exists() {
             return self.cgroups.remove(id).map_err(Error::io("remove the dyno's cgroups"));
         }
         // While the lock is held, nobody can start it again during the removal.
@@ -162,7 +167,7 @@ impl ProcessDriver {
             network::release(&lease, &state).map_err(Error::io("release the dyno's address"))?;
         }
         let gone = self.dynos.join(format!("{GONE}{id}"));
-        fs::rename(&state.path, &gone).map_err(Error::io("remove the dyno's directory"))?;
+        fs::rename(state.path(), &gone).map_err(Error::io("remove the dyno's directory"))?;
         discard(gone);
         Ok(())
     }
@@ -232,7 +237,7 @@ impl Driver for ProcessDriver {
 
     async fn signal(&self, id: RunId, signal: i32) -> Result<(), Error> {
         self.apart(move |driver| {
-            if !driver.state(id).path.exists() {
+            if !driver.state(id).path().exists() {
                 return Err(Error::Unknown(id));
             }
             let sent = driver.cgroups.signal(id, signal);

@@ -9,5 +9,3 @@ mod life;
 mod limits;
 mod network;
 mod world;
-
-dyno::shim_before_main!();

@@ -1,22 +1,4 @@
-//! The process that supervises one dyno: `wharfd dyno STATE_DIR`.
-//!
-//! It has one thread, and shares neither a parent nor a group with the server, so it survives whatever happens to the
-//! server, which knows it only by its state directory.
-//!
-//! ```text
-//! driver ──spawns──→ shim ──clones──→ init (PID 1 inside) ──forks──→ the command
-//!                     │ network namespace, cgroups, pipes → spool, exit.json
-//!                     └─ if it dies, init dies (PDEATHSIG), and with it everything inside
-//! ```
-
-pub(crate) mod confine;
-mod disk;
-mod etc;
-mod init;
-mod output;
-pub(crate) mod places;
-pub(crate) mod root;
-pub(crate) mod syscalls;
+//! The life of a shim, from its start by the driver to the end of its dyno.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -24,29 +6,26 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-use chrono::Utc;
-
-use crate::cgroups::{Cgroups, Shortage};
-use crate::state::StateDir;
-use crate::{Exit, Worth, network};
+use crate::cgroups::{Cgroups, Forked, Shortage};
+use crate::{Ended, Order, StateDir, Worth, disk, exit, init, network, output};
 
 /// The message of a shim to its driver when it has started.
-pub(crate) const TAKEN_OVER: &[u8] = b"taken over\n";
+pub const TAKEN_OVER: &[u8] = b"taken over\n";
 
 /// An error message: a sentence that says what could not be done, and why.
-type Sentence = String;
+pub(crate) type Sentence = String;
 
 /// Turns an IO error into a message with the failed operation: verb and object.
-fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
+pub(crate) fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
     let what = what.into();
     move |e| format!("Could not {what}: {e}.")
 }
 
-/// Runs a shim to its end; `args` is the state directory. To be called before any thread exists.
+/// Runs a shim to its end. `args` are the word `dyno`, for those who list the processes, and the state directory. To be
+/// called before any thread exists.
 ///
-/// Only a [`ProcessDriver`](crate::ProcessDriver) can start one: it hands over the lock of the state
-/// directory as standard input.
-pub fn shim_main(args: &[OsString]) -> ! {
+/// Only a driver can start one: it hands over the lock of the state directory as standard input.
+pub fn main(args: &[OsString]) -> ! {
     // SAFETY: plain system calls. Files that a shim creates on the host are accessible to root alone; descriptors
     // inherited from the server are not for a dyno, and of ours only the three passed by the driver are open yet.
     unsafe {
@@ -54,18 +33,28 @@ pub fn shim_main(args: &[OsString]) -> ! {
         libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0);
     }
     let state = match args {
-        [dir] => StateDir::new(dir),
-        _ => fail("Usage: wharfd dyno STATE_DIR. It is started by the server, not manually."),
+        [role, dir] if role == "dyno" => StateDir::new(dir),
+        _ => fail("This program supervises a dyno. It is started by the server, not manually."),
     };
     let (lock, driver) = match take_over(&state) {
         Ok(both) => both,
         Err(sentence) => fail(&sentence),
     };
-    let mut cgroups = None;
-    let exit = supervise(&state, &driver, &mut cgroups).unwrap_or_else(|sentence| Exit::of_error(sentence, Utc::now()));
+    let begun = begin(&state);
+    if let Err(e) = state.write_pid() {
+        fail(&doing("write shim.pid")(e));
+    }
+    let (cgroups, ended) = match begun {
+        Ok((order, cgroups)) => {
+            let ended = supervise(&state, &driver, order, &cgroups);
+            (Some(cgroups), ended)
+        }
+        Err(sentence) => (None, Err(sentence)),
+    };
+    let ended = ended.unwrap_or_else(Ended::of_error);
     // The file still exists if the command could not be started.
     let _ = state.forget_order();
-    if let Err(e) = state.write_exit(&exit) {
+    if let Err(e) = state.write_ended(&ended) {
         eprintln!("{}", doing("record the exit")(e));
     }
     // Closed only now, so that a driver that gets no message finds the exit recorded.
@@ -82,7 +71,7 @@ fn fail(sentence: &str) -> ! {
     std::process::exit(1)
 }
 
-/// Detaches from the parent, its session and its groups. Returns the lock and the pipe to the driver.
+/// Returns the lock and the pipe to the driver.
 fn take_over(state: &StateDir) -> Result<(File, File), Sentence> {
     let lock = take_descriptor(0).map_err(doing("take over the lock"))?;
     let driver = take_descriptor(1).map_err(doing("take over the pipe to the driver"))?;
@@ -90,19 +79,39 @@ fn take_over(state: &StateDir) -> Result<(File, File), Sentence> {
         (Ok(given), Ok(meant)) => (given.dev(), given.ino()) == (meant.dev(), meant.ino()),
         _ => false,
     };
-    if !is_the_lock {
-        return Err("A shim is started by the server, which passes it the dyno's lock.".to_owned());
+    match is_the_lock {
+        true => Ok((lock, driver)),
+        false => Err("A shim is started by the server, which passes it the dyno's lock.".to_owned()),
     }
-    for _ in 0..2 {
-        // SAFETY: this process has one thread; the parent ends without running anything else.
-        match unsafe { libc::fork() } {
-            -1 => return Err(doing("detach from the server")(io::Error::last_os_error())),
-            0 => unsafe { libc::setsid() },
-            _ => unsafe { libc::_exit(0) },
-        };
-    }
-    state.write_pid().map_err(doing("write shim.pid"))?;
-    Ok((lock, driver))
+}
+
+/// Reads the order, and detaches this process from its parent, session and groups, also if that fails.
+fn begin(state: &StateDir) -> Result<(Order, Cgroups), Sentence> {
+    let found = (|| {
+        let order = state.order().map_err(doing("read spec.json"))?;
+        let cgroups = Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?;
+        let doors = cgroups.shims().and_then(|doors| doors.open()).map_err(doing("create the shims' cgroup"))?;
+        Ok((order, cgroups, doors))
+    })();
+    let forked = match &found {
+        Ok((.., doors)) => doors.fork(),
+        // SAFETY: this process has one thread.
+        Err(_) => match unsafe { libc::fork() } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => Ok(Forked::Child(Ok(()))),
+            pid => Ok(Forked::Parent(pid)),
+        },
+    };
+    let entered = match forked {
+        // SAFETY: plain system call; the parent ends without running anything else.
+        Ok(Forked::Parent(_)) => unsafe { libc::_exit(0) },
+        Ok(Forked::Child(entered)) => entered.map_err(doing("enter the shims' cgroup")),
+        Err(e) => Err(doing("detach from the server")(e)),
+    };
+    // SAFETY: plain system call.
+    unsafe { libc::setsid() };
+    let (order, cgroups, _) = found?;
+    entered.map(|()| (order, cgroups))
 }
 
 /// Moves a standard descriptor to a number that is not inherited, and replaces it with /dev/null.
@@ -118,21 +127,18 @@ fn take_descriptor(number: i32) -> io::Result<File> {
     }
 }
 
-/// Starts the command and waits until all processes inside have exited. Stores the host's cgroups in `found`.
-fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Result<Exit, Sentence> {
-    let disk = disk::begin(state).map_err(doing("start mounting the dyno's disk"))?;
-    let order = state.order().map_err(doing("read spec.json"))?;
-    let time = order.spec.time;
-    let cgroups = found.insert(Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?);
+/// Starts the command and waits until all processes inside have exited.
+fn supervise(state: &StateDir, driver: &File, order: Order, cgroups: &Cgroups) -> Result<Ended, Sentence> {
     Worth::Shim.claim();
-    cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
+    let disk = disk::begin(state).map_err(doing("start mounting the dyno's disk"))?;
+    let (id, uid, time) = (order.id.clone(), order.uid, order.time);
     let lease = network::lease(&order.network, state).map_err(doing("lease an address"))?;
     network::enter(&lease).map_err(doing("create the network namespace"))?;
-    let procs = cgroups.create(order.spec.id, &order.spec.limits).map_err(doing("create the dyno's cgroups"))?;
-    let memory = cgroups.watch_memory(order.spec.id);
+    let doors = cgroups.create(&id, &order.limits).map_err(doing("create the dyno's cgroups"))?;
+    let memory = cgroups.watch_memory(&id);
 
-    let stdout = Pipe::for_output(order.spec.uid).map_err(doing("create a pipe"))?;
-    let stderr = Pipe::for_output(order.spec.uid).map_err(doing("create a pipe"))?;
+    let stdout = Pipe::for_output(uid).map_err(doing("create a pipe"))?;
+    let stderr = Pipe::for_output(uid).map_err(doing("create a pipe"))?;
     let ready = Pipe::new().map_err(doing("create a pipe"))?;
     let ended = Pipe::new().map_err(doing("create a pipe"))?;
     let alive = Pipe::new().map_err(doing("create a pipe"))?;
@@ -142,7 +148,7 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
         .map(OwnedFd::try_clone)
         .transpose()
         .map_err(doing("duplicate the descriptor of the dyno's disk"))?;
-    let plan = init::Plan::new(state, order, lease, procs, disk)?;
+    let plan = init::Plan::new(state, order, lease, doors, disk)?;
 
     // SAFETY: this process has one thread, so the child may do anything.
     let pid = unsafe { libc::syscall(libc::SYS_clone, init::NAMESPACES, 0, 0, 0, 0) } as i32;
@@ -191,7 +197,7 @@ fn wait_until_ready(ready: OwnedFd) -> Result<(), Sentence> {
     }
 }
 
-fn reap(pid: i32) {
+pub(crate) fn reap(pid: i32) {
     let mut status = 0;
     // SAFETY: plain system call.
     while unsafe { libc::waitpid(pid, &mut status, 0) } < 0
@@ -200,15 +206,15 @@ fn reap(pid: i32) {
 }
 
 /// Init sends the command's wait status before it exits. If it was killed first, so was the dyno.
-fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Exit {
+fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Ended {
     let mut bytes = [0; 4];
     let read = File::from(ended).read_exact(&mut bytes);
     let status = match read {
         Ok(()) => i32::from_ne_bytes(bytes),
         Err(_) => libc::SIGKILL,
     };
-    Exit {
-        at: Utc::now(),
+    Ended {
+        at: exit::now(),
         code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
         signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
         oom: shortage == Some(Shortage::Own),
@@ -220,19 +226,19 @@ fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Exit {
 /// Everything inside has exited, so the groups can be removed. The address stays allocated until the dyno is removed,
 /// because the router may still use it.
 fn clean_up(state: &StateDir, cgroups: &Cgroups) {
-    if let Err(e) = cgroups.remove(state.id().unwrap_or_default()) {
+    if let Err(e) = cgroups.remove(state.name()) {
         eprintln!("{}", doing("remove the dyno's cgroups")(e));
     }
 }
 
 /// Both ends of a pipe, closed on exec.
-struct Pipe {
-    reader: OwnedFd,
-    writer: OwnedFd,
+pub(crate) struct Pipe {
+    pub reader: OwnedFd,
+    pub writer: OwnedFd,
 }
 
 impl Pipe {
-    fn new() -> io::Result<Pipe> {
+    pub fn new() -> io::Result<Pipe> {
         let mut ends = [0; 2];
         // SAFETY: the array holds two descriptors; they are new and owned by nobody else.
         unsafe {

@@ -13,10 +13,9 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::places::{self, SAFE, Tree, by_descriptor, mount_new};
-use super::{Sentence, doing, etc};
-use crate::state::StateDir;
-use crate::{Artifact, Bind, Mounts};
+use crate::places::{self, SAFE, Tree, by_descriptor, mount_new};
+use crate::supervise::{Sentence, doing};
+use crate::{Artifact, Bind, Mounts, StateDir, etc};
 
 /// The stack's directories on the machine; symbolic links stay links.
 pub const STACK: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
@@ -36,7 +35,7 @@ const TERMINALS: u32 = 64;
 const READ_ONLY: u64 = SAFE | libc::MOUNT_ATTR_RDONLY;
 
 /// The parameters of the file system.
-pub(super) struct Root {
+pub(crate) struct Root {
     point: PathBuf,
     /// The mount point of the disk, and its mount; without one, a directory.
     disk: PathBuf,
@@ -57,7 +56,7 @@ impl Root {
         hostname: &str,
     ) -> Result<Root, Sentence> {
         let root = Root {
-            point: state.path.join("root"),
+            point: state.path().join("root"),
             disk: state.disk(),
             mount,
             mounts,

@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Cgroups, DYNOS, Hierarchy, limits::limit_memory, number, read};
-use crate::budget::Budget;
+use crate::Budget;
 
 /// Disk weight, compared with 100 for everybody else, where the kernel schedules disks.
 const IO_WEIGHT: &str = "50";

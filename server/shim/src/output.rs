@@ -5,12 +5,11 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use spool::{Entry, Writer};
 
-use super::{Sentence, doing};
-use crate::disks::Fill;
-use crate::state::StateDir;
+use crate::fill::Fill;
+use crate::supervise::{Sentence, doing};
+use crate::{StateDir, exit};
 
 /// Longer lines are cut into pieces of this many bytes.
 const LINE_BYTES: usize = 10_000;
@@ -23,21 +22,21 @@ const LOOK: Duration = Duration::from_secs(1);
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
 /// The conditions that are checked while the dyno runs.
-pub(super) struct Watched {
+pub(crate) struct Watched {
     /// Its disk.
     pub disk: Option<File>,
     pub deadline: Option<Deadline>,
 }
 
 /// The deadline of a dyno.
-pub(super) struct Deadline {
+pub(crate) struct Deadline {
     /// PID 1 inside; when it exits, all other processes are killed.
     pub init: i32,
     pub time: Duration,
 }
 
 /// Spools all output until no writer is left inside, reports a full disk, and kills the dyno at its deadline.
-pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, watched: Watched) -> Result<(), Sentence> {
+pub(crate) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, watched: Watched) -> Result<(), Sentence> {
     let writer =
         Writer::open(&state.spool(), SEGMENT_BYTES).map_err(doing("open the spool"))?.limited_to(BACKLOG_BYTES);
     let mut sink = Sink { writer, dropped: 0 };
@@ -139,7 +138,7 @@ impl Sink {
     }
 
     fn append(&mut self, kind: u8, text: &[u8]) -> bool {
-        let entry = Entry { at_us: Utc::now().timestamp_micros(), kind, text: text.to_vec() };
+        let entry = Entry { at_us: exit::since_epoch().as_micros() as i64, kind, text: text.to_vec() };
         self.writer.append(&entry).is_ok()
     }
 

@@ -43,7 +43,7 @@ fn version_two_has_the_groups_and_limits() {
     let group = dir.path().join("wharf/dynos/one");
     fs::create_dir(&group).unwrap();
     fs::write(group.join("memory.swap.max"), "max").unwrap();
-    assert_eq!(dynos.create("one", &limits).unwrap(), [group.join("cgroup.procs")]);
+    assert_eq!(dynos.create("one", &limits).unwrap().files(), [group.join("cgroup.procs")]);
     let wanted = [
         ("memory.max", "67108864"),
         ("memory.swap.max", "0"),
@@ -55,11 +55,11 @@ fn version_two_has_the_groups_and_limits() {
         assert_eq!(get(&format!("wharf/dynos/one/{file}")), text, "{file}");
     }
     // A worker is beside all dynos, so that their processes leave it its own.
-    let procs = workers.create("worker-1", &limits).unwrap();
+    let procs = workers.create("worker-1", &limits).unwrap().files();
     assert_eq!(procs, [dir.path().join("wharf/worker-1/cgroup.procs")]);
 
     let budget = Budget { memory: 1 << 30, pids: 8000 };
-    dynos.limit(&budget);
+    dynos.limit(&budget).unwrap();
     assert_eq!((get("wharf/pids.max"), get("wharf/dynos/pids.max")), ("8000".to_owned(), "7000".to_owned()));
     assert_eq!(dynos.limits(), (Some(1 << 30), Some(8000)));
 }
@@ -124,7 +124,7 @@ fn a_real_group_of_version_two_is_entered_and_cleared() {
     let name = format!("wharf-test-{}", std::process::id());
     let cgroups = Cgroups { hierarchies: vec![real.clone()], name, of_dynos: false };
     make(&cgroups.parent(&real)).unwrap();
-    let [door] = &cgroups.create("one", &Limits::default()).unwrap()[..] else { panic!("one door") };
+    let [door] = &cgroups.create("one", &Limits::default()).unwrap().files()[..] else { panic!("one door") };
     let mut sleeper = Command::new("sleep").arg("1000").spawn().unwrap();
     fs::write(door, sleeper.id().to_string()).unwrap();
     assert_eq!(processes(door.parent().unwrap()).unwrap(), [sleeper.id() as i32]);

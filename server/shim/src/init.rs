@@ -3,45 +3,34 @@
 //! Init reaps orphans and exits with the command, which ends everything. It forwards no signals: the driver sends them
 //! to every process of the dyno itself. Because the command is not PID 1, an unhandled signal has its default effect.
 
-use std::collections::BTreeMap;
 use std::ffi::CString;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
 use std::ptr;
 
-use super::{Sentence, confine, doing, root};
-use crate::Worth;
-use crate::addresses::Lease;
-use crate::state::{Order, StateDir};
+use crate::cgroups::{Doors, Forked, OpenDoors};
+use crate::supervise::{Sentence, doing};
+use crate::{Lease, Order, StateDir, Worth, confine, root};
 
 /// The namespaces that init is cloned into. The network namespace is the shim's; the cgroup namespace is created once
 /// the command has entered its groups.
-pub(super) const NAMESPACES: i32 =
+pub(crate) const NAMESPACES: i32 =
     libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::SIGCHLD;
 
-/// Sources the profile scripts and becomes bash with the command. The command is kept in a variable
-/// because a sourced script may change the positional parameters.
-const LAUNCH: &str = r#"__command=$1
-for __script in .profile.d/*.sh; do [ -r "$__script" ] && . "$__script"; done
-[ -r .profile ] && . ./.profile
-unset __script
-exec bash --noprofile --norc -c "$__command""#;
-
 /// Everything that init needs, prepared while errors are still easy to report.
-pub(super) struct Plan {
+pub(crate) struct Plan {
     root: root::Root,
     hostname: String,
     uid: u32,
-    cgroups: Vec<PathBuf>,
+    doors: Doors,
     arguments: Vec<CString>,
     environment: Vec<CString>,
     filters: confine::Filters,
 }
 
 /// The ends of the pipes that are used inside.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
     /// Reports why the command could not be started; closed without data if it was.
@@ -58,48 +47,19 @@ impl Plan {
         state: &StateDir,
         order: Order,
         lease: Lease,
-        cgroups: Vec<PathBuf>,
+        doors: Doors,
         disk: Option<OwnedFd>,
     ) -> Result<Plan, Sentence> {
-        let spec = order.spec;
-        let hostname = spec.id.to_string();
-        let words: Vec<String> = match spec.raw {
-            true => ["/bin/sh", "-c", &spec.command].map(str::to_owned).to_vec(),
-            false => {
-                ["/bin/bash", "--noprofile", "--norc", "-c", LAUNCH, "bash", &spec.command].map(str::to_owned).to_vec()
-            }
-        };
-        let memory = spec.limits.memory_bytes >> 20;
-        let environment = environment(spec.env, &spec.name, spec.port, memory);
         Ok(Plan {
-            root: root::Root::new(state, disk, spec.root, spec.uid, lease.address, &hostname)?,
-            hostname,
-            uid: spec.uid,
-            cgroups,
-            arguments: c_strings(words)?,
-            environment: c_strings(environment.into_iter().map(|(k, v)| format!("{k}={v}")))?,
-            filters: confine::Filters::new()?,
+            root: root::Root::new(state, disk, order.root, order.uid, lease.address, &order.id)?,
+            hostname: order.id,
+            uid: order.uid,
+            doors,
+            arguments: c_strings(order.arguments)?,
+            environment: c_strings(order.environment)?,
+            filters: order.filters,
         })
     }
-}
-
-/// `memory` is the quota in MB. The hard limit, which a program could read, is far above it.
-fn environment(
-    mut env: BTreeMap<String, String>,
-    name: &str,
-    port: Option<u16>,
-    memory: u64,
-) -> BTreeMap<String, String> {
-    let defaults = [("HOME", "/app"), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("USER", "wharf"), ("LANG", "C.UTF-8")];
-    for (key, value) in defaults {
-        env.entry(key.to_owned()).or_insert_with(|| value.to_owned());
-    }
-    env.entry("MEMORY_AVAILABLE".to_owned()).or_insert_with(|| memory.to_string());
-    env.insert("DYNO".to_owned(), name.to_owned());
-    if let Some(port) = port {
-        env.insert("PORT".to_owned(), port.to_string());
-    }
-    env
 }
 
 fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Sentence> {
@@ -110,15 +70,12 @@ fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Se
 }
 
 /// Runs as PID 1 of the new namespaces and never returns.
-pub(super) fn run(plan: Plan, lines: Lines) -> ! {
+pub(crate) fn run(plan: Plan, lines: Lines) -> ! {
     let mut ready = File::from(lines.ready.try_clone().unwrap_or_else(|_| exit(1)));
-    let command = prepare(&plan).and_then(|cgroups| {
-        // SAFETY: this process has one thread.
-        match unsafe { libc::fork() } {
-            -1 => Err(doing("fork the command")(io::Error::last_os_error())),
-            0 => become_command(&plan, &lines, &cgroups, &mut ready),
-            pid => Ok(pid),
-        }
+    let command = prepare(&plan).and_then(|doors| match doors.fork() {
+        Err(e) => Err(doing("fork the command")(e)),
+        Ok(Forked::Child(entered)) => become_command(&plan, &lines, entered, &mut ready),
+        Ok(Forked::Parent(pid)) => Ok(pid),
     });
     let confined = command.and_then(|pid| {
         confine::drop_rights(plan.uid)?;
@@ -139,20 +96,18 @@ pub(super) fn run(plan: Plan, lines: Lines) -> ! {
     }
 }
 
-/// Sets up the file system and opens the entry files of the command's groups, which are not visible afterwards.
-fn prepare(plan: &Plan) -> Result<Vec<File>, Sentence> {
+/// Sets up the file system and opens the ways into the command's groups, which are not visible afterwards.
+fn prepare(plan: &Plan) -> Result<OpenDoors, Sentence> {
     // SAFETY: plain system call. Files created from here on must be visible to the dyno's user.
     unsafe { libc::umask(0o022) };
-    let cgroups: Result<Vec<File>, _> =
-        plan.cgroups.iter().map(|file| OpenOptions::new().write(true).open(file)).collect();
-    let cgroups = cgroups.map_err(doing("open the dyno's cgroups"))?;
+    let doors = plan.doors.open().map_err(doing("open the dyno's cgroups"))?;
     plan.root.enter()?;
     nix::unistd::sethostname(&plan.hostname).map_err(|e| doing("set the host name")(e.into()))?;
-    Ok(cgroups)
+    Ok(doors)
 }
 
-fn become_command(plan: &Plan, lines: &Lines, cgroups: &[File], ready: &mut File) -> ! {
-    let sentence = match execute(plan, lines, cgroups) {
+fn become_command(plan: &Plan, lines: &Lines, entered: io::Result<()>, ready: &mut File) -> ! {
+    let sentence = match execute(plan, lines, entered) {
         Ok(never) => match never {},
         Err(sentence) => sentence,
     };
@@ -163,10 +118,8 @@ fn become_command(plan: &Plan, lines: &Lines, cgroups: &[File], ready: &mut File
 /// The type has no values.
 enum Never {}
 
-fn execute(plan: &Plan, lines: &Lines, cgroups: &[File]) -> Result<Never, Sentence> {
-    for mut file in cgroups {
-        file.write_all(b"0").map_err(doing("enter the dyno's cgroups"))?;
-    }
+fn execute(plan: &Plan, lines: &Lines, entered: io::Result<()>) -> Result<Never, Sentence> {
+    entered.map_err(doing("enter the dyno's cgroups"))?;
     // SAFETY: plain system calls on open descriptors.
     unsafe {
         libc::unshare(libc::CLONE_NEWCGROUP);
