@@ -164,7 +164,7 @@ impl ProcessDriver {
         let _lock = self.kill(&state, id).map_err(Error::io("end the dyno"))?;
         self.cgroups.remove(id).map_err(Error::io("remove the dyno's cgroups"))?;
         if let Some(lease) = state.lease().map_err(Error::io("read the dyno's address"))? {
-            network::release(&lease, &state).map_err(Error::io("release the dyno's address"))?;
+            shim::network::release(&lease, &state).map_err(Error::io("release the dyno's address"))?;
         }
         let gone = self.dynos.join(format!("{GONE}{id}"));
         fs::rename(state.path(), &gone).map_err(Error::io("remove the dyno's directory"))?;

@@ -87,7 +87,7 @@ fn take_over(state: &StateDir) -> Result<(File, File), Sentence> {
 
 /// Reads the order, and detaches this process from its parent, session and groups, also if that fails.
 fn begin(state: &StateDir) -> Result<(Order, Cgroups), Sentence> {
-    let found = (|| {
+    let found = (|| -> Result<_, Sentence> {
         let order = state.order().map_err(doing("read spec.json"))?;
         let cgroups = Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?;
         let doors = cgroups.shims().and_then(|doors| doors.open()).map_err(doing("create the shims' cgroup"))?;

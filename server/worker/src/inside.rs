@@ -59,8 +59,8 @@ struct Plan<'a> {
     environment: Vec<CString>,
 }
 
-impl Plan<'_> {
-    fn new(order: &Order, filters: &'static Filters) -> Result<Plan<'_>, Sentence> {
+impl<'a> Plan<'a> {
+    fn new(order: &'a Order, filters: &'static Filters) -> Result<Plan<'a>, Sentence> {
         let (mut paths, mut arguments, mut environment) = (Vec::new(), Vec::new(), Vec::new());
         if let Work::Program(program) = &order.work {
             paths = c_strings(PATH.iter().map(|folder| format!("{folder}/{}", program.name)))?;
