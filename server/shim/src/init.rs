@@ -11,7 +11,7 @@ use std::ptr;
 
 use crate::cgroups::{Doors, Forked, OpenDoors};
 use crate::supervise::{Sentence, doing};
-use crate::{Lease, Order, StateDir, Worth, confine, root};
+use crate::{Lease, Order, StateDir, Worth, confine, memory, root};
 
 /// The namespaces that init is cloned into. The network namespace is the shim's; the cgroup namespace is created once
 /// the command has entered its groups.
@@ -85,8 +85,9 @@ pub(crate) fn run(plan: Plan, lines: Lines) -> ! {
     });
     match confined {
         Ok(pid) => {
-            drop((ready, lines.ready, lines.stdout, lines.stderr));
+            drop((ready, lines.ready, lines.stdout, lines.stderr, plan));
             close_others(lines.ended.as_raw_fd());
+            memory::release();
             wait_for(pid, File::from(lines.ended))
         }
         Err(sentence) => {

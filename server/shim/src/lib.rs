@@ -26,6 +26,7 @@ pub mod fill;
 pub mod image;
 mod init;
 mod limits;
+mod memory;
 pub mod network;
 mod order;
 mod output;

@@ -9,8 +9,10 @@ use spool::{Entry, Writer};
 
 use crate::fill::Fill;
 use crate::supervise::{Sentence, doing};
-use crate::{StateDir, exit};
+use crate::{StateDir, exit, memory};
 
+/// The most that is read at once. The memory is not touched before it is needed.
+const READ_BYTES: usize = 64 * 1024;
 /// Longer lines are cut into pieces of this many bytes.
 const LINE_BYTES: usize = 10_000;
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -43,7 +45,9 @@ pub(crate) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, watche
     let mut streams = [Stream::new(b'o', stdout), Stream::new(b'e', stderr)];
     let mut disk = watched.disk.map(Disk::new);
     let mut deadline = watched.deadline.map(|deadline| (Instant::now() + deadline.time, deadline));
-    let mut buffer = vec![0; 64 * 1024];
+    // First, so that the buffer gets memory that has not been used before.
+    memory::release();
+    let mut buffer = Vec::with_capacity(READ_BYTES);
     while streams.iter().any(|stream| stream.fd >= 0) {
         let mut polled = streams.each_ref().map(|stream| libc::pollfd {
             fd: stream.fd, // poll ignores negative descriptors
@@ -161,11 +165,15 @@ impl Stream {
         Stream { kind, fd: fd.as_raw_fd(), begun: Vec::new() }
     }
 
-    fn read(&mut self, buffer: &mut [u8], sink: &mut Sink) {
-        // SAFETY: the length is that of the buffer.
-        let read = unsafe { libc::read(self.fd, buffer.as_mut_ptr().cast(), buffer.len()) };
+    fn read(&mut self, buffer: &mut Vec<u8>, sink: &mut Sink) {
+        // SAFETY: the length is that of the allocation, of which the kernel has filled as many bytes as it says.
+        let read = unsafe {
+            let read = libc::read(self.fd, buffer.as_mut_ptr().cast(), buffer.capacity());
+            buffer.set_len(read.max(0) as usize);
+            read
+        };
         match read {
-            1.. => self.take(&buffer[..read as usize], sink),
+            1.. => self.take(buffer, sink),
             -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             _ => {
                 if !self.begun.is_empty() {
