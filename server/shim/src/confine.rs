@@ -6,7 +6,7 @@ use std::ptr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::supervise::{Sentence, doing};
+use crate::sentence::{Sentence, doing};
 
 /// Open files; the default of 1024 is too low for a server.
 const OPEN_FILES: u64 = 65_536;

@@ -11,7 +11,8 @@ use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 
 use nix::mount::{MsFlags, mount};
 
-use crate::supervise::{Pipe, reap};
+use crate::pipe::Pipe;
+use crate::reap::reap;
 use crate::{StateDir, image, places};
 
 /// A disk that is being mounted.

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 
 use crate::cgroups::{Doors, Forked, OpenDoors};
-use crate::supervise::{Sentence, doing};
+use crate::sentence::{Sentence, doing};
 use crate::{Lease, Order, StateDir, Worth, confine, memory, root};
 
 /// The namespaces that init is cloned into. The network namespace is the shim's; the cgroup namespace is created once

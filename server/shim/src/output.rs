@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use spool::{Entry, Writer};
 
 use crate::fill::Fill;
-use crate::supervise::{Sentence, doing};
+use crate::sentence::{Sentence, doing};
 use crate::{StateDir, exit, memory};
 
 /// The most that is read at once. The memory is not touched before it is needed.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::places::{self, SAFE, Tree, by_descriptor, mount_new};
-use crate::supervise::{Sentence, doing};
+use crate::sentence::{Sentence, doing};
 use crate::{Artifact, Bind, Mounts, StateDir, etc};
 
 /// The stack's directories on the machine; symbolic links stay links.

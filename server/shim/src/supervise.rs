@@ -7,19 +7,13 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
 use crate::cgroups::{Cgroups, Forked, Shortage};
+use crate::pipe::Pipe;
+use crate::reap::reap;
+use crate::sentence::{Sentence, doing};
 use crate::{Ended, Order, StateDir, Worth, disk, exit, init, network, output};
 
 /// The message of a shim to its driver when it has started.
 pub const TAKEN_OVER: &[u8] = b"taken over\n";
-
-/// An error message: a sentence that says what could not be done, and why.
-pub(crate) type Sentence = String;
-
-/// Turns an IO error into a message with the failed operation: verb and object.
-pub(crate) fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
-    let what = what.into();
-    move |e| format!("Could not {what}: {e}.")
-}
 
 /// Runs a shim to its end. `args` are the word `dyno`, for those who list the processes, and the state directory. To be
 /// called before any thread exists.
@@ -197,14 +191,6 @@ fn wait_until_ready(ready: OwnedFd) -> Result<(), Sentence> {
     }
 }
 
-pub(crate) fn reap(pid: i32) {
-    let mut status = 0;
-    // SAFETY: plain system call.
-    while unsafe { libc::waitpid(pid, &mut status, 0) } < 0
-        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-    {}
-}
-
 /// Init sends the command's wait status before it exits. If it was killed first, so was the dyno.
 fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Ended {
     let mut bytes = [0; 4];
@@ -228,39 +214,5 @@ fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Ended {
 fn clean_up(state: &StateDir, cgroups: &Cgroups) {
     if let Err(e) = cgroups.remove(state.name()) {
         eprintln!("{}", doing("remove the dyno's cgroups")(e));
-    }
-}
-
-/// Both ends of a pipe, closed on exec.
-pub(crate) struct Pipe {
-    pub reader: OwnedFd,
-    pub writer: OwnedFd,
-}
-
-impl Pipe {
-    pub fn new() -> io::Result<Pipe> {
-        let mut ends = [0; 2];
-        // SAFETY: the array holds two descriptors; they are new and owned by nobody else.
-        unsafe {
-            if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-            Ok(Pipe { reader: OwnedFd::from_raw_fd(ends[0]), writer: OwnedFd::from_raw_fd(ends[1]) })
-        }
-    }
-
-    /// A large pipe, owned by the app's user, so that the app can open /dev/stdout.
-    fn for_output(uid: u32) -> io::Result<Pipe> {
-        let pipe = Pipe::new()?;
-        let fd = pipe.writer.as_raw_fd();
-        // SAFETY: plain system calls on an open descriptor.
-        unsafe {
-            // A larger buffer is optional: the default of 64 KiB would do.
-            libc::fcntl(fd, libc::F_SETPIPE_SZ, 256 * 1024);
-            if libc::fchown(fd, uid, uid) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        Ok(pipe)
     }
 }
