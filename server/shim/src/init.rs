@@ -4,14 +4,16 @@
 //! to every process of the dyno itself. Because the command is not PID 1, an unhandled signal has its default effect.
 
 use std::ffi::CString;
-use std::fs::File;
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::ptr;
 
 use crate::cgroups::{Doors, Forked, OpenDoors};
 use crate::sentence::{Sentence, doing};
-use crate::{Lease, Order, StateDir, Worth, confine, memory, root};
+use crate::{Order, StateDir, Worth, confine, memory, root};
 
 /// The namespaces that init is cloned into. The network namespace is the shim's; the cgroup namespace is created once
 /// the command has entered its groups.
@@ -39,19 +41,15 @@ pub(crate) struct Lines {
     pub ended: OwnedFd,
     /// Hung up when the shim has exited.
     pub alive: OwnedFd,
+    /// Says where the dyno's disk is, when it is mounted and the network is set up.
+    pub complete: OwnedFd,
 }
 
 impl Plan {
-    /// `disk` is the mount of the dyno's own disk, if it has one.
-    pub fn new(
-        state: &StateDir,
-        order: Order,
-        lease: Lease,
-        doors: Doors,
-        disk: Option<OwnedFd>,
-    ) -> Result<Plan, Sentence> {
+    /// Prepares it for a dyno with this address.
+    pub fn new(state: &StateDir, order: Order, address: Ipv4Addr, doors: Doors) -> Result<Plan, Sentence> {
         Ok(Plan {
-            root: root::Root::new(state, disk, order.root, order.uid, lease.address, &order.id)?,
+            root: root::Root::new(state, order.root, order.uid, address, &order.id)?,
             hostname: order.id,
             uid: order.uid,
             doors,
@@ -72,7 +70,7 @@ fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Se
 /// Runs as PID 1 of the new namespaces and never returns.
 pub(crate) fn run(plan: Plan, lines: Lines) -> ! {
     let mut ready = File::from(lines.ready.try_clone().unwrap_or_else(|_| exit(1)));
-    let command = prepare(&plan).and_then(|doors| match doors.fork() {
+    let command = prepare(&plan, &lines.complete).and_then(|doors| match doors.fork() {
         Err(e) => Err(doing("fork the command")(e)),
         Ok(Forked::Child(entered)) => become_command(&plan, &lines, entered, &mut ready),
         Ok(Forked::Parent(pid)) => Ok(pid),
@@ -85,7 +83,7 @@ pub(crate) fn run(plan: Plan, lines: Lines) -> ! {
     });
     match confined {
         Ok(pid) => {
-            drop((ready, lines.ready, lines.stdout, lines.stderr, plan));
+            drop((ready, lines.ready, lines.stdout, lines.stderr, lines.complete, plan));
             close_others(lines.ended.as_raw_fd());
             memory::release();
             wait_for(pid, File::from(lines.ended))
@@ -98,13 +96,31 @@ pub(crate) fn run(plan: Plan, lines: Lines) -> ! {
 }
 
 /// Sets up the file system and opens the ways into the command's groups, which are not visible afterwards.
-fn prepare(plan: &Plan) -> Result<OpenDoors, Sentence> {
+fn prepare(plan: &Plan, complete: &OwnedFd) -> Result<OpenDoors, Sentence> {
     // SAFETY: plain system call. Files created from here on must be visible to the dyno's user.
     unsafe { libc::umask(0o022) };
     let doors = plan.doors.open().map_err(doing("open the dyno's cgroups"))?;
-    plan.root.enter()?;
+    plan.root.enter(|| take_disk(complete))?;
     nix::unistd::sethostname(&plan.hostname).map_err(|e| doing("set the host name")(e.into()))?;
     Ok(doors)
+}
+
+/// What the shim says when a dyno without a disk is complete.
+pub(crate) const NO_DISK: &str = "no disk";
+
+/// Waits until the shim has set up the rest, and opens the mount of the dyno's disk, if it has one.
+fn take_disk(complete: &OwnedFd) -> Result<Option<OwnedFd>, Sentence> {
+    let mut place = String::new();
+    let mut complete = File::from(complete.try_clone().map_err(doing("wait for the shim"))?);
+    complete.read_to_string(&mut place).map_err(doing("wait for the shim"))?;
+    match place.as_str() {
+        "" => Err("The supervisor of this dyno has failed.".to_owned()),
+        NO_DISK => Ok(None),
+        place => {
+            let disk = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(place);
+            disk.map(|disk| Some(disk.into())).map_err(doing("open the dyno's disk"))
+        }
+    }
 }
 
 fn become_command(plan: &Plan, lines: &Lines, entered: io::Result<()>, ready: &mut File) -> ! {

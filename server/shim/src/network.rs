@@ -46,33 +46,46 @@ pub(crate) fn lease(network: &Network, state: &StateDir) -> io::Result<Lease> {
     Ok(lease)
 }
 
-/// Moves this process into a network namespace of its own, connected to the host by a veth pair.
-pub(crate) fn enter(lease: &Lease) -> io::Result<()> {
-    let mut host = netlink::Socket::open()?;
+/// The network namespace of this process, and the host's.
+pub(crate) struct Namespace {
+    host: netlink::Socket,
+    inside: netlink::Socket,
+}
+
+/// Moves this process into a network namespace of its own.
+pub(crate) fn enter() -> io::Result<Namespace> {
+    let host = netlink::Socket::open()?;
     // SAFETY: plain system call; this process has one thread.
     if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // For future interfaces, so not for the loopback. Absent in a kernel without IPv6.
     let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-    let mut inside = netlink::Socket::open()?;
-    let namespace = File::open("/proc/self/ns/net")?;
-    inside.up(1)?;
-    if let Err(e) = host.make_veth(&lease.interface, INSIDE, namespace.as_raw_fd()) {
-        if e.kind() != ErrorKind::AlreadyExists {
-            return Err(e);
+    Ok(Namespace { host, inside: netlink::Socket::open()? })
+}
+
+impl Namespace {
+    /// Connects it to the host by a veth pair.
+    pub fn connect(self, lease: &Lease) -> io::Result<()> {
+        let Namespace { mut host, mut inside } = self;
+        let namespace = File::open("/proc/self/ns/net")?;
+        inside.up(1)?;
+        if let Err(e) = host.make_veth(&lease.interface, INSIDE, namespace.as_raw_fd()) {
+            if e.kind() != ErrorKind::AlreadyExists {
+                return Err(e);
+            }
+            // Left over from a dyno that had this slot and was killed.
+            host.delete(&lease.interface)?;
+            host.make_veth(&lease.interface, INSIDE, namespace.as_raw_fd())?;
         }
-        // Left over from a dyno that had this slot and was killed.
-        host.delete(&lease.interface)?;
-        host.make_veth(&lease.interface, INSIDE, namespace.as_raw_fd())?;
+        let outer = host.index(&lease.interface)?;
+        host.add_address(outer, lease.gateway, 30)?;
+        host.up(outer)?;
+        let inner = inside.index(INSIDE)?;
+        inside.add_address(inner, lease.address, 30)?;
+        inside.up(inner)?;
+        inside.add_default_route(lease.gateway)
     }
-    let outer = host.index(&lease.interface)?;
-    host.add_address(outer, lease.gateway, 30)?;
-    host.up(outer)?;
-    let inner = inside.index(INSIDE)?;
-    inside.add_address(inner, lease.address, 30)?;
-    inside.up(inner)?;
-    inside.add_default_route(lease.gateway)
 }
 
 /// Removes the veth pair and releases the slot.

@@ -22,7 +22,7 @@ impl Pipe {
     }
 
     /// A large pipe, owned by the app's user, so that the app can open /dev/stdout.
-    fn for_output(uid: u32) -> io::Result<Pipe> {
+    pub fn for_output(uid: u32) -> io::Result<Pipe> {
         let pipe = Pipe::new()?;
         let fd = pipe.writer.as_raw_fd();
         // SAFETY: plain system calls on an open descriptor.

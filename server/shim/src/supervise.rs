@@ -10,7 +10,7 @@ use crate::cgroups::{Cgroups, Forked, Shortage};
 use crate::pipe::Pipe;
 use crate::reap::reap;
 use crate::sentence::{Sentence, doing};
-use crate::{Ended, Order, StateDir, Worth, disk, exit, init, network, output};
+use crate::{Ended, Lease, Order, StateDir, Worth, disk, exit, init, network, output};
 
 /// The message of a shim to its driver when it has started.
 pub const TAKEN_OVER: &[u8] = b"taken over\n";
@@ -127,7 +127,7 @@ fn supervise(state: &StateDir, driver: &File, order: Order, cgroups: &Cgroups) -
     let disk = disk::begin(state).map_err(doing("start mounting the dyno's disk"))?;
     let (id, uid, time) = (order.id.clone(), order.uid, order.time);
     let lease = network::lease(&order.network, state).map_err(doing("lease an address"))?;
-    network::enter(&lease).map_err(doing("create the network namespace"))?;
+    let network = network::enter().map_err(doing("create the network namespace"))?;
     let doors = cgroups.create(&id, &order.limits).map_err(doing("create the dyno's cgroups"))?;
     let memory = cgroups.watch_memory(&id);
 
@@ -136,13 +136,8 @@ fn supervise(state: &StateDir, driver: &File, order: Order, cgroups: &Cgroups) -
     let ready = Pipe::new().map_err(doing("create a pipe"))?;
     let ended = Pipe::new().map_err(doing("create a pipe"))?;
     let alive = Pipe::new().map_err(doing("create a pipe"))?;
-    let disk = disk.map(disk::Making::finish).transpose().map_err(doing("mount the dyno's disk"))?;
-    let watched = disk
-        .as_ref()
-        .map(OwnedFd::try_clone)
-        .transpose()
-        .map_err(doing("duplicate the descriptor of the dyno's disk"))?;
-    let plan = init::Plan::new(state, order, lease, doors, disk)?;
+    let complete = Pipe::new().map_err(doing("create a pipe"))?;
+    let plan = init::Plan::new(state, order, lease.address, doors)?;
 
     // SAFETY: this process has one thread, so the child may do anything.
     let pid = unsafe { libc::syscall(libc::SYS_clone, init::NAMESPACES, 0, 0, 0, 0) } as i32;
@@ -150,7 +145,9 @@ fn supervise(state: &StateDir, driver: &File, order: Order, cgroups: &Cgroups) -
         return Err(doing("create the namespaces")(io::Error::last_os_error()));
     }
     if pid == 0 {
-        drop((stdout.reader, stderr.reader, ready.reader, ended.reader, alive.writer));
+        drop((stdout.reader, stderr.reader, ready.reader, ended.reader, alive.writer, complete.writer));
+        // Otherwise the shim would wait for the end of its copies of the pipe.
+        drop(disk);
         init::run(
             plan,
             init::Lines {
@@ -159,21 +156,50 @@ fn supervise(state: &StateDir, driver: &File, order: Order, cgroups: &Cgroups) -
                 ready: ready.writer,
                 ended: ended.writer,
                 alive: alive.reader,
+                complete: complete.reader,
             },
         );
     }
-    drop((stdout.writer, stderr.writer, ready.writer, ended.writer, alive.reader, plan));
+    drop((stdout.writer, stderr.writer, ready.writer, ended.writer, alive.reader, complete.reader, plan));
+    let disk = match finish(network, &lease, disk, complete.writer) {
+        Ok(disk) => disk,
+        Err(sentence) => {
+            // Init exits when it is told nothing.
+            reap(pid);
+            return Err(sentence);
+        }
+    };
     let started = wait_until_ready(ready.reader);
     if started.is_ok() {
         state.forget_order().map_err(doing("remove spec.json"))?;
         report(driver);
         let deadline = time.map(|time| output::Deadline { init: pid, time });
-        let watched = output::Watched { disk: watched.map(File::from), deadline };
+        let watched = output::Watched { disk: disk.map(File::from), deadline };
         output::spool(state, &stdout.reader, &stderr.reader, watched)?;
     }
     reap(pid);
     started?;
     Ok(exit_of(ended.reader, memory.and_then(|memory| memory.shortage())))
+}
+
+/// Sets up what init does not need at first, while that sets up the root: the network and the disk. Tells it where the
+/// disk is, and returns it.
+fn finish(
+    network: network::Namespace,
+    lease: &Lease,
+    disk: Option<disk::Making>,
+    complete: OwnedFd,
+) -> Result<Option<OwnedFd>, Sentence> {
+    network.connect(lease).map_err(doing("create the network namespace"))?;
+    let disk = disk.map(disk::Making::finish).transpose().map_err(doing("mount the dyno's disk"))?;
+    let place = match &disk {
+        // As init finds it before it has a /proc of its own.
+        Some(disk) => format!("/proc/{}/fd/{}", std::process::id(), disk.as_raw_fd()),
+        None => init::NO_DISK.to_owned(),
+    };
+    // If init has exited, it has said why.
+    let _ = File::from(complete).write_all(place.as_bytes());
+    Ok(disk)
 }
 
 /// Notifies the driver, if it still exists, that the dyno has been created.
