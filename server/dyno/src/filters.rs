@@ -1,5 +1,6 @@
 //! The filters on system calls of dynos and workers, compiled once per process.
 
+mod search;
 mod syscalls;
 
 use std::collections::BTreeMap;
@@ -21,24 +22,35 @@ pub fn filters() -> Result<&'static Filters, String> {
     static COMPILED: OnceLock<Result<Filters, String>> = OnceLock::new();
     let compiled = COMPILED.get_or_init(|| {
         let programs = programs().map_err(|e| format!("Could not compile the filter on system calls: {e}."))?;
-        let program = |steps: BpfProgram| steps.into_iter().map(instruction).collect();
-        Ok(Filters::new(programs.map(program).to_vec()))
+        Ok(Filters::new(programs.to_vec()))
     });
     compiled.as_ref().map_err(String::clone)
 }
 
-fn programs() -> Result<[BpfProgram; 2], BackendError> {
-    let compile = |rules, otherwise, matched| {
-        let arch = std::env::consts::ARCH.try_into()?;
-        SeccompFilter::new(rules, otherwise, matched, arch)?.try_into()
-    };
-    let allowed = syscalls::ALLOWED.iter().chain(syscalls::ALLOWED_HERE).map(|call| (*call, Vec::new()));
-    let unknown = SeccompAction::Errno(libc::ENOSYS as u32);
-    let forbidden = SeccompAction::Errno(libc::EPERM as u32);
-    Ok([
-        compile(allowed.collect(), unknown, SeccompAction::Allow)?,
-        compile(denied()?, SeccompAction::Allow, forbidden)?,
-    ])
+fn programs() -> Result<[Vec<libc::sock_filter>; 2], BackendError> {
+    // Checked by every filter first: whether the number is one of this machine's native calls.
+    let denied = denied_calls()?;
+    let mut allowed = denied[..search::NATIVE].to_vec();
+    allowed.extend(search::allow_only(&allowed_calls(), libc::ENOSYS as u32));
+    Ok([allowed, denied])
+}
+
+fn allowed_calls() -> Vec<i64> {
+    syscalls::ALLOWED.iter().chain(syscalls::ALLOWED_HERE).copied().collect()
+}
+
+fn denied_calls() -> Result<Vec<libc::sock_filter>, BackendError> {
+    compile(denied()?, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32))
+}
+
+fn compile(
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    otherwise: SeccompAction,
+    matched: SeccompAction,
+) -> Result<Vec<libc::sock_filter>, BackendError> {
+    let arch = std::env::consts::ARCH.try_into()?;
+    let program: BpfProgram = SeccompFilter::new(rules, otherwise, matched, arch)?.try_into()?;
+    Ok(program.into_iter().map(instruction).collect())
 }
 
 /// The same structure, as the C library has it.
@@ -103,4 +115,47 @@ fn sockets() -> Result<Vec<SeccompRule>, BackendError> {
     }
     rules.push(SeccompRule::new(vec![family(SeccompCmpOp::Eq, libc::AF_NETLINK)?, unlike(&NETLINK_ROUTE)?])?);
     Ok(rules)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel does with a call of this number and architecture.
+    fn run(program: &[libc::sock_filter], number: u32, architecture: u32) -> u32 {
+        let (mut at, mut value) = (0, 0);
+        loop {
+            let step = program[at];
+            at += 1;
+            let mut jump = |is_so: bool| at += usize::from(if is_so { step.jt } else { step.jf });
+            match step.code {
+                0x20 => value = [number, architecture][step.k as usize / 4],
+                0x15 => jump(value == step.k),
+                0x35 => jump(value >= step.k),
+                0x05 => at += step.k as usize,
+                0x06 => return step.k,
+                code => panic!("{code:x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_search_allows_what_a_list_would() {
+        let [allowed, _] = programs().unwrap();
+        let calls = allowed_calls();
+        let listed = calls.iter().map(|call| (*call, Vec::new())).collect();
+        let listed = compile(listed, SeccompAction::Errno(libc::ENOSYS as u32), SeccompAction::Allow).unwrap();
+        assert!(allowed.len() < listed.len() / 4, "{} {}", allowed.len(), listed.len());
+        let native = allowed[1].k;
+        assert_eq!((allowed[0].code, allowed[0].k, allowed[1].code), (0x20, 4, 0x15));
+        let highest = [0x3fff_ffff, 0x4000_0000, 0x4000_0001, 0x4000_003b, 0x7fff_ffff, 0x8000_0000, u32::MAX];
+        for number in (0..5000).chain(highest) {
+            for architecture in [native, native ^ 1, 0x4000_0003, 0] {
+                let done = run(&allowed, number, architecture);
+                assert_eq!(done, run(&listed, number, architecture), "{number} {architecture:x}");
+                let is_allowed = architecture == native && calls.contains(&i64::from(number));
+                assert_eq!(done == libc::SECCOMP_RET_ALLOW, is_allowed, "{number} {architecture:x}");
+            }
+        }
+    }
 }
