@@ -135,3 +135,33 @@ fn a_real_group_of_version_two_is_entered_and_cleared() {
     assert!(!door.exists());
     fs::remove_dir(cgroups.parent(&real)).unwrap();
 }
+
+/// In the hierarchy of version 2 that this machine has, as above.
+#[test]
+fn a_child_is_in_its_group_of_version_two_from_the_start() {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let Some(mut real) = mounts.lines().filter_map(hierarchy).find(|h| h.v2) else { return };
+    real.controllers = vec!["freezer".to_owned()];
+    let name = format!("wharf-test-fork-{}", std::process::id());
+    let cgroups = Cgroups { hierarchies: vec![real.clone()], name, of_dynos: false };
+    make(&cgroups.parent(&real)).unwrap();
+    let doors = cgroups.create("one", &Limits::default()).unwrap();
+    let pid = match doors.open().unwrap().fork().unwrap() {
+        // Other threads may hold locks, so the child calls nothing that takes one.
+        Forked::Child(_) => loop {
+            // SAFETY: plain system call.
+            unsafe { libc::pause() };
+        },
+        Forked::Parent(pid) => pid,
+    };
+    assert_eq!(processes(doors.files()[0].parent().unwrap()).unwrap(), [pid]);
+    let reaping = std::thread::spawn(move || {
+        let mut status = 0;
+        // SAFETY: plain system call; the child is ours.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+        status
+    });
+    cgroups.remove("one").unwrap();
+    assert_eq!(libc::WTERMSIG(reaping.join().unwrap()), libc::SIGKILL);
+    fs::remove_dir(cgroups.parent(&real)).unwrap();
+}
