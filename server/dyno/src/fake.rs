@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use api::ids::RunId;
 use async_trait::async_trait;
 use chrono::Utc;
+use shim::terminal::{EXIT, MOST_CONTENT, OUTPUT, Parser, message};
 use spool::{Cursor, Source};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-use crate::terminal::{EXIT, MOST_CONTENT, OUTPUT, Parser, message};
 use crate::{Attachment, Driver, Error, Exec, Exit, Handle, Phase, Spec, Stats, Status, output::Spooled};
 
 /// Runs nothing: a started dyno is `Running` until a test ends it.
