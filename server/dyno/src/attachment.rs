@@ -52,7 +52,7 @@ impl AttachedOutput {
     pub async fn next(&mut self) -> io::Result<Option<FromProcess>> {
         let mut buffer = vec![0; 16 << 10];
         loop {
-            while let Some((kind, content)) = self.parser.next()? {
+            while let Some((kind, content)) = self.parser.take()? {
                 match kind {
                     OUTPUT => return Ok(Some(FromProcess::Output(content))),
                     ERRORS => return Ok(Some(FromProcess::Errors(content))),

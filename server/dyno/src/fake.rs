@@ -316,7 +316,7 @@ impl FakeTerminal {
     pub async fn next(&mut self) -> std::io::Result<Option<(char, Vec<u8>)>> {
         let mut buffer = [0; 4096];
         loop {
-            if let Some((kind, content)) = self.parser.next()? {
+            if let Some((kind, content)) = self.parser.take()? {
                 return Ok(Some((char::from(kind), content)));
             }
             match self.stream.read(&mut buffer).await? {

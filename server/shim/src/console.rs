@@ -341,7 +341,7 @@ impl Session {
             Err(e) => return matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
         }
         loop {
-            match self.parser.next() {
+            match self.parser.take() {
                 Ok(Some((INPUT, content))) => self.incoming.extend(content),
                 Ok(Some((END_OF_INPUT, _))) => self.end_input(),
                 Ok(Some((RESIZE, content))) => {

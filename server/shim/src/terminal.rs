@@ -92,7 +92,7 @@ impl Parser {
     }
 
     /// The next complete message: kind and content. An error if the other side does not follow the protocol.
-    pub fn next(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+    pub fn take(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
         let [kind, a, b, c, d, rest @ ..] = self.buffer.as_slice() else { return Ok(None) };
         let (kind, length) = (*kind, u32::from_be_bytes([*a, *b, *c, *d]) as usize);
         if length > self.most {
@@ -127,18 +127,18 @@ mod tests {
         let mut found = Vec::new();
         for byte in sent {
             parser.push(&[byte]);
-            found.extend(parser.next().unwrap());
+            found.extend(parser.take().unwrap());
         }
         let expected = [(INPUT, b"ls\n".to_vec()), (END_OF_INPUT, vec![]), (RESIZE, vec![0, 80, 0, 24])];
         assert_eq!(found, expected);
-        assert_eq!(parser.next().unwrap(), None);
+        assert_eq!(parser.take().unwrap(), None);
     }
 
     #[test]
     fn long_messages_are_rejected_before_they_are_buffered() {
         let mut parser = Parser::new(3);
         parser.push(&message(INPUT, b"1234")[..5]);
-        assert_eq!(parser.next().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(parser.take().unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]
