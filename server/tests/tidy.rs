@@ -100,7 +100,8 @@ const ALLOWED: &str = "
     addons: dyno api
     router: api spool
     logs: api spool trees
-    dyno: api spool trees
+    dyno: shim api spool trees
+    shim: spool
     monitor: api trees
     fileserver: globs
     tools:
