@@ -35,7 +35,7 @@ fn installed() -> (tempfile::TempDir, Installed) {
 fn a_runtime_is_installed_for_everybody_to_read() {
     let (_dir, installed) = installed();
     let folder = installed.folder(Runtime::Npm, "10.9.0");
-    assert_eq!(installed.folders().unwrap(), [folder.clone()]);
+    assert_eq!(installed.folders().unwrap(), std::slice::from_ref(&folder));
     let mode = |name: &str| fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!([mode(""), mode("bin"), mode("bin/npm-cli.js"), mode("package.json")], [0o755, 0o755, 0o755, 0o644]);
     assert!(!folder.join("docs").exists());

@@ -41,7 +41,7 @@ pub async fn mail_queue(tx: &mut Change, actor: &Actor, about: About, recipient:
     let id = MailId::now_v7();
     let new = New { id, about, sent_by: actor.payer, recipient: &recipient.email, now };
     store::mails::mail_create(&mut **tx, &new).await?;
-    background::enqueue(&mut **tx, &SendMail { mail: id }).await?;
+    background::enqueue(tx, &SendMail { mail: id }).await?;
     let data = serde_json::json!({ "mail": id, "kind": about.kind(), "account": recipient.id });
     tx.record("mail.create", format!("Queued an e-mail to {}.", recipient.email), data);
     Ok(())

@@ -89,6 +89,9 @@ async fn gone(platform: &Platform, row: Row, exit: &Exit) -> anyhow::Result<Opti
     }
     if row.state != DynoState::Crashed {
         platform.supervisor_said(row.app_id, &row.name, &exit_sentence(exit));
+    } else if exit.error.as_deref() != Some(plan::GONE) {
+        // It was stopped before its last lines were read, and so before its crash was logged.
+        say_crash(platform, &row, exit, state_before(platform, &row));
     }
     remove(platform, &row).await?;
     store::dynos::dyno_delete(platform.db(), row.id).await?;
@@ -136,10 +139,13 @@ async fn after_crash(platform: &Platform, row: &Row, exit: &Exit) -> anyhow::Res
     if !ingest::read_out(platform, row.app_id, row.run_id).await? {
         return Ok(());
     }
-    // After a restart of the server, its previous state is not known.
-    let was = platform.ingest().noted_state(row.run_id).unwrap_or(DynoState::Up);
-    say_crash(platform, row, exit, was);
+    say_crash(platform, row, exit, state_before(platform, row));
     remove(platform, row).await
+}
+
+/// The state of a dyno before it crashed, which is not known after a restart of the server.
+fn state_before(platform: &Platform, row: &Row) -> DynoState {
+    platform.ingest().noted_state(row.run_id).unwrap_or(DynoState::Up)
 }
 
 /// Logs a crash, after the last line of the dyno's output.
