@@ -28,10 +28,11 @@ pub fn UserPage() -> impl IntoView {
         move |user: String, after| first.user_identity_page(&user, after),
     );
     let second = client();
-    let can_sign_in: LiveData<NextStep> = refetched(
+    // For a user that does not exist, the list of sign-in methods is the message.
+    let can_sign_in: LiveData<Option<NextStep>> = refetched(
         &["identity", "identity_provider", "password", "password_policy", "account"],
         move || user.get(),
-        move |user: String| second.user_next_step(&user),
+        move |user: String| second.user_next_step(&user).or(|err| err.status == 404, "null"),
     );
     let crumbs = Signal::derive(move || vec![Crumb::to("Sign-in", "/sign-in"), Crumb::here(user.get())]);
     view! {
@@ -44,7 +45,7 @@ pub fn UserPage() -> impl IntoView {
                 />
                 <section class="sec" id="identities" aria-labelledby="identities-h">
                     <div class="sec-h"><h2 id="identities-h">"Sign-in methods"</h2><span class="meta">"accounts with identity providers that this user can sign in with"</span></div>
-                    {can_sign_in.show(1, |step| view! { <p class="small">{move || step.with(|s| s.message.clone())}</p> })}
+                    {can_sign_in.show(1, |step| view! { <p class="small">{move || step.with(|s| s.as_ref().map(|s| s.message.clone()))}</p> })}
                     {identities.show(2, move |list| view! {
                         <div class="card"><ul class="list small">
                             <Each each=move || list.with(|p| p.items.clone()) key=|i| (i.id, i.last_used_at) let:identity>

@@ -90,10 +90,10 @@ fn choices(typed: &str, apps: &[String], here: Option<&str>, is_admin: bool) -> 
     for app in apps.iter().filter(|app| Some(app.as_str()) != here) {
         all.push(go("apps", app.clone(), format!("/apps/{app}")));
         if !typed.trim().is_empty() {
+            // Its overview is already there.
+            let pages = PAGES.iter().filter(|(.., page)| !page.is_empty());
             all.extend(
-                PAGES[..5]
-                    .iter()
-                    .map(|(icon, word, page)| go(icon, format!("{app}, {word}"), format!("/apps/{app}{page}"))),
+                pages.map(|(icon, word, page)| go(icon, format!("{app}, {word}"), format!("/apps/{app}{page}"))),
             );
         }
     }
@@ -378,5 +378,10 @@ mod tests {
     fn every_word_has_to_match() {
         let found = choices("shop log", &[], Some("shop"), false);
         assert_eq!(found.iter().map(|c| c.text.as_str()).collect::<Vec<_>>(), ["shop, logs"]);
+        // Each page of another app, too.
+        for (_, word, _) in PAGES.iter().filter(|(.., page)| !page.is_empty()) {
+            let found = choices(&format!("shop {word}"), &["shop".to_owned()], None, false);
+            assert_eq!(found.iter().map(|c| c.text.clone()).collect::<Vec<_>>(), [format!("shop, {word}")]);
+        }
     }
 }
