@@ -11,7 +11,7 @@ const oneOffs = async () => (await api<Dyno[]>("GET", `/apps/${name}/dynos`)).fi
 test("a shell runs in a new dyno, with the config vars, and its end is shown", async ({ page }) => {
   await api("PATCH", `/apps/${name}/config-vars`, { GREETING: "ahoy" });
   await open(page, `/apps/${name}/terminal`);
-  await page.getByRole("button", { name: "Run" }).click();
+  await page.getByRole("button", { name: "Run", exact: true }).click();
   const terminal = page.getByRole("group", { name: "Terminal" });
   await expect(terminal).toHaveAttribute("data-state", "attached", { timeout: 60_000 });
   await expect.poll(async () => (await oneOffs()).map((dyno) => dyno.state)).toEqual(["up"]);
@@ -32,8 +32,8 @@ test("a shell runs in a new dyno, with the config vars, and its end is shown", a
 test("a command runs inside a dyno that is up", async ({ page }) => {
   await open(page, `/apps/${name}/terminal`);
   await page.getByLabel("Run in").selectOption("web.1");
-  await page.getByLabel("Command").fill("echo inside $DYNO; ls serve.py");
-  await page.getByRole("button", { name: "Run" }).click();
+  await page.getByRole("textbox", { name: "Command" }).fill("echo inside $DYNO; ls serve.py");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
   const terminal = page.getByRole("group", { name: "Terminal" });
   await expect(terminal).toContainText("inside web.1", { timeout: 60_000 });
   await expect(terminal).toContainText("serve.py");
@@ -50,7 +50,7 @@ test("a one-off dyno is listed beside the others, and can be stopped", async ({ 
 
 test("leaving the page ends the command", async ({ page }) => {
   await open(page, `/apps/${name}/terminal`);
-  await page.getByRole("button", { name: "Run" }).click();
+  await page.getByRole("button", { name: "Run", exact: true }).click();
   const terminal = page.getByRole("group", { name: "Terminal" });
   await expect(terminal).toHaveAttribute("data-state", "attached", { timeout: 60_000 });
   await page.getByRole("navigation", { name: "App" }).getByRole("link", { name: "Overview" }).click();
@@ -72,7 +72,7 @@ test("axe finds nothing, and the content security policy holds", async ({ page }
   });
   await open(page, `/apps/${name}/terminal`);
   await accessible(page);
-  await page.getByRole("button", { name: "Run" }).click();
+  await page.getByRole("button", { name: "Run", exact: true }).click();
   const terminal = page.getByRole("group", { name: "Terminal" });
   await expect(terminal).toHaveAttribute("data-state", "attached", { timeout: 60_000 });
   await page.keyboard.type("echo $((40 + 2))\n");
