@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, anyhow};
-use api::ids::{AppId, ReleaseId};
+use anyhow::anyhow;
+use api::ids::AppId;
 use chrono::SecondsFormat;
 use uuid::Uuid;
 
@@ -22,29 +22,18 @@ pub struct Process<'a> {
     pub slug: &'a store::slugs::Row,
 }
 
-/// The config vars of a release with the metadata, for a process of this app and dyno.
-///
-/// # Errors
-/// If the release is gone or has no slug, or its config vars cannot be read.
-pub async fn of_release(
-    platform: &Platform,
-    (app, app_name): (AppId, &str),
-    release: ReleaseId,
-    dyno: Uuid,
-) -> anyhow::Result<Vars> {
-    let release = store::releases::release_info(platform.db(), release).await?.context("read the release")?;
-    let slug = release.slug_id.context("the release has no slug")?;
-    let slug = store::slugs::slug_info(platform.db(), slug).await?.context("read the slug")?;
-    let vars = config_values::of_release(platform.secrets(), platform.db(), app, release.id)
-        .await
-        .map_err(|err| anyhow!("{err}"))?;
-    Ok(with_metadata(platform, vars, &Process { app, app_name, dyno, release: &release, slug: &slug }))
-}
-
-/// The config vars with the metadata.
-pub fn with_metadata(platform: &Platform, vars: Vars, of: &Process<'_>) -> Vars {
-    let host = format!("{}.{}", of.app_name, platform.settings().apps_domain);
-    added(vars, &metadata(of, host))
+impl Process<'_> {
+    /// The config vars of its release, with the metadata.
+    ///
+    /// # Errors
+    /// If the config vars cannot be read.
+    pub async fn vars(&self, platform: &Platform) -> anyhow::Result<Vars> {
+        let vars = config_values::of_release(platform.secrets(), platform.db(), self.app, self.release.id)
+            .await
+            .map_err(|err| anyhow!("{err}"))?;
+        let host = format!("{}.{}", self.app_name, platform.settings().apps_domain);
+        Ok(added(vars, &metadata(self, host)))
+    }
 }
 
 fn added(mut vars: Vars, metadata: &BTreeMap<&str, String>) -> Vars {

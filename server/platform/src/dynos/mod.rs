@@ -14,7 +14,11 @@ mod world;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use api::{dynos::DynoState, ids::RunId};
+use anyhow::Context as _;
+use api::{
+    dynos::DynoState,
+    ids::{ReleaseId, RunId},
+};
 
 pub(crate) use self::stop::stop_all;
 pub use self::{
@@ -87,6 +91,20 @@ pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
         _ => "",
     };
     format!("Process exited with status {status}{why}")
+}
+
+/// A release with its slug, for a process that runs it.
+///
+/// # Errors
+/// If the release is gone or has no slug.
+pub(crate) async fn code(
+    platform: &Platform,
+    release: ReleaseId,
+) -> anyhow::Result<(store::releases::Row, store::slugs::Row)> {
+    let release = store::releases::release_info(platform.db(), release).await?.context("read the release")?;
+    let slug = release.slug_id.context("the release has no slug")?;
+    let slug = store::slugs::slug_info(platform.db(), slug).await?.context("read the slug")?;
+    Ok((release, slug))
 }
 
 /// The dyno as it appears in responses.

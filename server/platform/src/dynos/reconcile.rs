@@ -29,7 +29,7 @@ use super::{
     watch::Watch,
     world::{Ended, World},
 };
-use crate::{Platform, config_values, dyno_metadata, ingest};
+use crate::{Platform, dyno_metadata, ingest};
 
 /// How long to wait before the next run after one that did something: short at first, since that has changed the state.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
@@ -248,20 +248,14 @@ impl Reconcile {
 
     async fn run(&self, app: &store::apps::Served, row: &Row) -> anyhow::Result<()> {
         let platform = &self.platform;
-        let release =
-            store::releases::release_info(platform.db(), row.release_id).await?.context("read the release")?;
-        let slug_id = release.slug_id.context("the release has no slug")?;
-        let slug = store::slugs::slug_info(platform.db(), slug_id).await?.context("read the slug")?;
+        let (release, slug) = super::code(platform, row.release_id).await?;
         let Some(root) = platform.slug_files().unpacked(app.id, slug.id).await? else {
             let why = slug.fault.unwrap_or_else(|| "it will be unpacked soon".to_owned());
             return Err(anyhow!("the slug is not unpacked: {why}"));
         };
-        let vars = config_values::of_release(platform.secrets(), platform.db(), app.id, release.id)
-            .await
-            .map_err(|err| anyhow!("{err}"))?;
         let (app_name, dyno) = (app.name.as_str(), row.id.get());
         let of = dyno_metadata::Process { app: app.id, app_name, dyno, release: &release, slug: &slug };
-        let vars = dyno_metadata::with_metadata(platform, vars, &of);
+        let vars = of.vars(platform).await?;
         let size = dyno_sizes::size(&row.size).with_context(|| format!("{} is not a size", row.size))?;
         let web = row.kind == "web";
         let disk = platform.config().dyno_disk;

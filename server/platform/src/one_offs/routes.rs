@@ -137,8 +137,10 @@ pub async fn dyno_exec(
     let env = call::env(exec.env)?;
     let terminal = call::terminal(exec.force_no_tty.unwrap_or(false), exec.window, &env)?;
     let size = dyno_sizes::size(&running.shown.size).ok_or_else(|| anyhow!("the dyno has an unknown size"))?;
-    let mut vars =
-        dyno_metadata::of_release(&platform, (app.id, &app.name), running.release, running.shown.id.get()).await?;
+    let (release, slug) = dynos::code(&platform, running.release).await?;
+    let (app_name, dyno) = (app.name.as_str(), running.shown.id.get());
+    let of = dyno_metadata::Process { app: app.id, app_name, dyno, release: &release, slug: &slug };
+    let mut vars = of.vars(&platform).await?;
     vars.extend(env);
     if running.shown.kind == "web" {
         vars.insert("PORT".into(), dynos::PORT.to_string());

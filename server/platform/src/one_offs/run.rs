@@ -48,14 +48,12 @@ pub(super) async fn prepare(
         return never("Stopped before it was started");
     }
     let Some(app) = app else { return never("The app is being destroyed") };
-    let release = store::releases::release_info(platform.db(), row.release_id).await?.context("read the release")?;
-    let slug = release.slug_id.context("the release has no slug")?;
-    let root = match platform.slug_files().unpacked(row.app_id, slug).await? {
+    let (release, slug) = dynos::code(platform, row.release_id).await?;
+    let root = match platform.slug_files().unpacked(row.app_id, slug.id).await? {
         Some(root) => root,
         // It runs already, so this is not used.
         None if is_known => std::path::PathBuf::new(),
         None => {
-            let slug = store::slugs::slug_info(platform.db(), slug).await?.context("read the slug")?;
             if let Some(fault) = slug.fault {
                 return never(&format!("The slug cannot be unpacked: {fault}"));
             }
@@ -66,7 +64,14 @@ pub(super) async fn prepare(
             return Ok(Ready::Not);
         }
     };
-    let mut vars = dyno_metadata::of_release(platform, (row.app_id, &app.name), row.release_id, row.id.get()).await?;
+    let of = dyno_metadata::Process {
+        app: row.app_id,
+        app_name: &app.name,
+        dyno: row.id.get(),
+        release: &release,
+        slug: &slug,
+    };
+    let mut vars = of.vars(platform).await?;
     let env = store::one_offs::one_off_env(platform.db(), row.id).await.context("read the environment")?;
     vars.extend(call::open(platform.secrets(), row.id, env.as_deref()).context("decrypt the environment")?);
     let mut spec = dynos::spec(dynos::Wanted {

@@ -16,7 +16,7 @@ use super::{
     output::{Copy, forget_place},
     run::Run,
 };
-use crate::{Platform, config_values, destroy, dyno_metadata, dynos, released};
+use crate::{Platform, destroy, dyno_metadata, dynos, released};
 
 /// The time limit of a release phase.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -141,12 +141,9 @@ impl Run {
             Ok(root) => root,
             Err(why) => return Ok(Err(format!("the slug cannot be unpacked: {why}"))),
         };
-        let vars = config_values::of_release(platform.secrets(), platform.db(), app.id, release.id)
-            .await
-            .map_err(|err| anyhow!("{err}"))?;
         let (app_name, dyno) = (app.name.as_str(), release.id.get());
         let of = dyno_metadata::Process { app: app.id, app_name, dyno, release, slug: &slug };
-        let vars = dyno_metadata::with_metadata(platform, vars, &of);
+        let vars = of.vars(platform).await?;
         let size = dyno_sizes::size("Standard-1X").ok_or_else(|| anyhow!("Standard-1X is a size"))?;
         Ok(Ok(dynos::spec(dynos::Wanted {
             run: release.id.into(),
