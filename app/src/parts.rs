@@ -13,6 +13,7 @@ mod dialog;
 pub mod dom;
 mod each;
 mod error_panel;
+mod field;
 mod frame;
 mod icon;
 mod live_mark;
@@ -42,6 +43,7 @@ pub use self::{
     dialog::Dialog,
     each::Each,
     error_panel::{ErrorPanel, ErrorPanelProps},
+    field::field,
     frame::{Crumb, Deck, Frame, PageHead},
     icon::{Glyph, Icon},
     live_mark::LiveMark,

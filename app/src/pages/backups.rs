@@ -9,7 +9,7 @@ use leptos::{either::Either, prelude::*};
 use crate::{
     clock::Clock,
     data::{LiveData, client, paged, refetched},
-    parts::{ActButton, Ago, Each, Pager, Show, Status, Toasts, Tone, act},
+    parts::{ActButton, Ago, Each, Pager, Show, Status, Toasts, Tone, act, field},
     words,
 };
 
@@ -27,26 +27,6 @@ pub fn Backups() -> impl IntoView {
             {policy.show(4, move |now| view! { <Settings policy now/> })}
             {backups.show(3, move |list| view! { <List list/> })}
         </section>
-    }
-    .into_any()
-}
-
-/// A field with its label.
-fn field(
-    id: &'static str,
-    label: &'static str,
-    kind: &'static str,
-    value: RwSignal<String>,
-    hint: &'static str,
-) -> AnyView {
-    view! {
-        <div class="field" style="flex:1 1 220px">
-            <label for=id>{label}</label>
-            <input class="input" id=id type=kind autocomplete="off" autocapitalize="none" spellcheck="false"
-                aria-describedby=format!("{id}-hint")
-                prop:value=move || value.get() value=value.get_untracked() on:input=move |ev| value.set(event_target_value(&ev))/>
-            <span class="hint" id=format!("{id}-hint")>{hint}</span>
-        </div>
     }
     .into_any()
 }

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::{
     data::{LiveData, client, refetched},
-    parts::{ConfirmDialog, Glyph, Show, Toasts, act},
+    parts::{ConfirmDialog, Glyph, Show, Toasts, act, field},
 };
 
 /// The encryptions with their labels.
@@ -30,26 +30,6 @@ pub fn MailServerSection() -> impl IntoView {
                 </div>
             })}
         </section>
-    }
-    .into_any()
-}
-
-/// A field with its label and hint.
-fn field(
-    id: &'static str,
-    label: &'static str,
-    kind: &'static str,
-    hint: &'static str,
-    value: RwSignal<String>,
-) -> AnyView {
-    let described = format!("{id}-hint");
-    view! {
-        <div class="field" style="flex:1 1 220px">
-            <label for=id>{label}</label>
-            <input class="input" id=id type=kind autocomplete="off" autocapitalize="none" spellcheck="false" aria-describedby=described.clone()
-                prop:value=move || value.get() value=value.get_untracked() on:input=move |ev| value.set(event_target_value(&ev))/>
-            <span class="hint" id=described>{hint}</span>
-        </div>
     }
     .into_any()
 }
@@ -92,16 +72,16 @@ fn Fields(server: LiveData<MailServer>, now: Signal<MailServer>) -> impl IntoVie
     };
     view! {
         <form class="in row wrap g4" style="align-items:flex-start" aria-label="Mail server" on:submit=save>
-            {field("smtp-host", "SMTP server", "text", "Its name or address. It can be in your own network.", host)}
-            {field("smtp-port", "SMTP port", "text", "Empty: the usual one.", port)}
+            {field("smtp-host", "SMTP server", "text", host, "Its name or address. It can be in your own network.")}
+            {field("smtp-port", "SMTP port", "text", port, "Empty: the usual one.")}
             <div class="field" style="flex:1 1 220px">
                 <label for="smtp-tls">"Encryption"</label>
                 <select class="select" style="width:100%" id="smtp-tls" on:change=move |ev| tls.set(event_target_value(&ev))>
                     {TLS.into_iter().map(|(value, word)| view! { <option value=value.as_str() selected=tls.get_untracked() == value.as_str()>{word}</option> }).collect_view()}
                 </select>
             </div>
-            {field("smtp-sender", "Sender address", "email", "Messages come from this address.", sender)}
-            {field("smtp-user", "SMTP user", "text", "Empty: without signing in to the server.", user)}
+            {field("smtp-sender", "Sender address", "email", sender, "Messages come from this address.")}
+            {field("smtp-user", "SMTP user", "text", user, "Empty: without signing in to the server.")}
             <div class="field" style="flex:1 1 220px">
                 <label for="smtp-password">"SMTP password"</label>
                 <input class="input" id="smtp-password" type="password" autocomplete="new-password" aria-describedby="smtp-password-hint"

@@ -46,7 +46,7 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
                             prop:value=move || name.get() value=app.name.get_untracked() on:input=move |ev| name.set(event_target_value(&ev))/>
                         <span class="hint" id="name-hint" aria-live="polite">{move || match wrong.get() {
                             Some(why) => Either::Left(view! { <span class="t-bad">{why}</span> }),
-                            None if manages.get() => Either::Right("Renaming changes the URL and the git remote; the old ones stop working."),
+                            None if manages.get() => Either::Right("Renaming changes the URL, and the old one stops working. Git and the API accept the old name for 30 days."),
                             None => Either::Right("Read-only: renaming requires manage access."),
                         }}</span>
                     </div>
