@@ -2,15 +2,17 @@
 
 use api::{
     builds::{Build, BuildStatus},
+    ids::RunId,
     releases::{Release, ReleaseStatus, Rollout},
 };
 use dyno::fake::Reaction;
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::{
     builds::{build, ended, source},
     dynos::{long_ago, routes},
-    world::{World, path, until},
+    world::{LONG, World, path, until},
 };
 
 /// An app that serves with v2, and whose next releases are watched until the test lets them pass.
@@ -34,6 +36,15 @@ async fn has(t: &World, version: &str, rollout: Rollout) -> Release {
         other => Err(format!("{other:?}")),
     })
     .await
+}
+
+/// The process of this command, once it has been started.
+async fn started(t: &World, command: &str) -> RunId {
+    until(&format!("{command} runs"), async || {
+        t.driver.started().into_iter().find(|spec| spec.command == command).ok_or_else(String::new)
+    })
+    .await
+    .id
 }
 
 async fn routed(t: &World, to: &dyno::Handle) {
@@ -138,11 +149,7 @@ async fn a_release_that_does_not_listen_in_time_has_failed() {
     served(&t).await;
     t.driver.react(|_| Reaction::Deaf);
     t.deploy("dusk", &[("web", "./two")]).await;
-    let run = until("it runs", async || {
-        t.driver.started().into_iter().find(|spec| spec.command == "./two").ok_or_else(String::new)
-    })
-    .await
-    .id;
+    let run = started(&t, "./two").await;
     assert_eq!(release(&t, "v3").await.rollout, Rollout::Waiting);
     long_ago(&t, "started_at", || t.driver.signals().contains(&(run, 9))).await;
     let failed = has(&t, "v3", Rollout::Failed).await;
@@ -193,11 +200,7 @@ async fn a_release_that_is_replaced_before_it_is_up_was_never_good() {
     served(&t).await;
     t.driver.react(|_| Reaction::Deaf);
     t.deploy("dusk", &[("web", "./two")]).await;
-    until("the new web process runs", async || match t.driver.started().iter().any(|spec| spec.command == "./two") {
-        true => Ok(()),
-        false => Err("it does not".to_owned()),
-    })
-    .await;
+    started(&t, "./two").await;
     t.dynos("dusk", &["web.1 up v2", "worker.1 up v2"]).await;
     // The same code with other config vars.
     t.driver.react(|_| Reaction::Run);
@@ -269,6 +272,17 @@ fn react(t: &World, web: Reaction) {
     });
 }
 
+/// Follows the output of a build until it contains a part.
+async fn prints(t: &World, build: &Build, part: &str) {
+    let address = path(&build.output_stream_url);
+    let mut output = t.anonymous.ask("GET", &address).open().await.into_body().into_data_stream();
+    let mut text = String::new();
+    while !text.contains(part) {
+        let chunk = tokio::time::timeout(LONG, output.next()).await.expect("more comes");
+        text.push_str(std::str::from_utf8(&chunk.expect(part).unwrap()).unwrap());
+    }
+}
+
 #[tokio::test]
 async fn a_build_ends_as_its_release_does() {
     let t = World::start().await;
@@ -289,6 +303,7 @@ async fn a_build_ends_as_its_release_does() {
     react(&t, Reaction::Run);
     let made = build(&t, "dusk", &source(&t).await).await;
     has(&t, "v4", Rollout::Watching).await;
+    prints(&t, &made, "; watching it for 600 s\n").await;
     assert_eq!(t.owner.build_info("dusk", "2").await.unwrap().status, BuildStatus::Pending);
     // It waits without a slot, and is not forgotten by a server that is stopped.
     t.platform.stop(false).await;
@@ -402,11 +417,7 @@ async fn a_server_that_is_killed_while_it_starts_a_dyno_makes_no_release_fail() 
     served(&t).await;
     t.driver.react(|_| Reaction::Deaf);
     t.deploy("dusk", &[("web", "./two")]).await;
-    let run = until("it runs", async || {
-        t.driver.started().into_iter().find(|spec| spec.command == "./two").ok_or_else(String::new)
-    })
-    .await
-    .id;
+    let run = started(&t, "./two").await;
     t.platform.stop(false).await;
     // As if it had written the row, and nothing else.
     dyno::Driver::remove(&*t.driver, run).await.unwrap();
