@@ -7,9 +7,10 @@
 
 use leptos::prelude::*;
 use leptos_router::{Lazy, LazyRoute, hooks::use_location};
+use ui::parts::Skeleton;
 use wasm_split_helpers::{SplitLoaderError, wasm_split};
 
-use crate::{pages, parts::Skeleton};
+use crate::pages;
 
 /// Declares them: bundle: pages. Each page becomes a view for the routes.
 macro_rules! bundles {

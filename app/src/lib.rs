@@ -5,22 +5,15 @@
 //! the context, and in the browser also the connection of [`live`].
 #![recursion_limit = "512"]
 
-mod answer;
 mod app;
 pub mod bundles;
-pub mod clock;
-pub mod data;
-pub mod live;
-mod nouns;
-mod pace;
 mod pages;
-mod parts;
 pub mod prefetch;
 mod shell;
-mod words;
+
+pub use ui::{Answer, live};
 
 pub use crate::{
-    answer::Answer,
     app::App,
     shell::{Assets, shell},
 };

@@ -20,7 +20,6 @@ mod logs;
 mod mails;
 mod metrics;
 mod next_steps;
-mod not_found;
 mod oauth_clients;
 mod one_offs;
 mod overview;
@@ -54,7 +53,6 @@ pub use self::{
     login::LoginPage,
     logs::{LogsPage, newest_lines},
     metrics::MetricsPage,
-    not_found::NotFoundPage,
     oauth_clients::ConsentPage,
     overview::{OverviewPage, RECENT},
     parts::PartsPage,

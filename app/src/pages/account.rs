@@ -2,22 +2,22 @@
 
 use api::{authorizations::Authorization, client::Page, passwords::Password, quotas::Quota, sessions::Session};
 use leptos::{either::Either, prelude::*};
-
-use crate::{
+use ui::{
     data::{LiveData, client, paged, refetched},
     nouns,
-    pages::{
-        identities::Identities,
-        oauth_clients::OauthClients,
-        passwords::Passwords,
-        quotas::{QuotaTable, page_of},
-        token_fields::{Chosen, TokenFields},
-    },
     parts::{
         ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, Visitor, act, dom,
         theme,
     },
     words,
+};
+
+use crate::pages::{
+    identities::Identities,
+    oauth_clients::OauthClients,
+    passwords::Passwords,
+    quotas::{QuotaTable, page_of},
+    token_fields::{Chosen, TokenFields},
 };
 
 /// `/account`
@@ -110,7 +110,7 @@ fn MadeToken(token: Authorization, made: RwSignal<Option<Authorization>>) -> imp
 
 #[component]
 fn TokenRow(token: Authorization, tokens: LiveData<Page<Authorization>>) -> impl IntoView {
-    let clock = crate::clock::Clock::of_page();
+    let clock = ui::clock::Clock::of_page();
     let busy = RwSignal::new(false);
     let client = client();
     let toasts = Toasts::of_page();

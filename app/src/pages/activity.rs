@@ -12,6 +12,12 @@ use leptos_router::{
     NavigateOptions,
     hooks::{use_navigate, use_query_map},
 };
+use ui::{
+    clock::Clock,
+    data::{LiveData, client, cursor, fetched},
+    parts::{Ago, Avatar, Each, Icon, LiveMark, Show, dom},
+    words,
+};
 
 use super::{
     app_frame::ThisApp,
@@ -19,12 +25,6 @@ use super::{
     create::build_title,
     release_phase::{CancelPhase, outcome_text},
     rollback::RollbackButton,
-};
-use crate::{
-    clock::Clock,
-    data::{LiveData, client, cursor, fetched},
-    parts::{Ago, Avatar, Each, Icon, LiveMark, Show, dom},
-    words,
 };
 
 /// The start of the timeline from the query: before this release and this build, `?older=12.40`.

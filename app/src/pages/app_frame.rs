@@ -9,8 +9,7 @@ use leptos_router::{
     components::Outlet,
     hooks::{use_location, use_params_map},
 };
-
-use crate::{
+use ui::{
     data::{LiveData, client},
     parts::{ActButton, Ago, Crumb, Deck, Glyph, Icon, PageHead, Show, Status, Toasts, act, condition},
 };

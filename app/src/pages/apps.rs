@@ -9,8 +9,7 @@ use api::{
     statuses::{AppSummary, Condition},
 };
 use leptos::{either::Either, prelude::*};
-
-use crate::{
+use ui::{
     data::{LiveData, client, cursor, fetched},
     live::{Live, Message},
     parts::{Ago, Avatar, Crumb, Deck, Each, Glyph, Icon, LiveMark, PageHead, Pager, Spark, Status, Tone, condition},

@@ -7,8 +7,7 @@ use api::{
 };
 use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_query_map;
-
-use crate::{
+use ui::{
     clock::Clock,
     data::{client, refetched},
     nouns,

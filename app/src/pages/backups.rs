@@ -5,8 +5,7 @@ use api::{
     client::Page,
 };
 use leptos::{either::Either, prelude::*};
-
-use crate::{
+use ui::{
     clock::Clock,
     data::{LiveData, client, paged, refetched},
     parts::{ActButton, Ago, Each, Pager, Show, Status, Toasts, Tone, act},

@@ -6,14 +6,14 @@ use api::{
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-
-use super::{app_frame::ThisApp, create::build_title};
-use crate::{
+use ui::{
     clock::Clock,
     data::{client, fetched},
     parts::{ActButton, Avatar, BuildOutput, Crumb, Deck, Icon, PageHead, Show, Status, Toasts, Tone, act},
     words,
 };
+
+use super::{app_frame::ThisApp, create::build_title};
 
 /// `/apps/:app/builds/:n`, a number per app.
 #[component]
@@ -97,7 +97,7 @@ fn OneBuild(app: ThisApp, id: BuildId, found: Memo<Build>) -> impl IntoView {
         {move || error.get().map(|why| view! {
             <section class="notes" aria-label="Why it failed">
                 <div class="note bad" style="overflow-wrap:anywhere">
-                    <crate::parts::Glyph name="bad"/>
+                    <ui::parts::Glyph name="bad"/>
                     <span><b>{if released.get() { how_the_release_ended(&why) } else { how_it_ended(&why) }}"."</b>{move || match released.get() {
                         true => " The release that was up before serves, if there is one.",
                         false => " Nothing was released; the previous release keeps running.",

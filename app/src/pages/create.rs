@@ -7,13 +7,13 @@ use api::{
     statuses::AppStatus,
 };
 use leptos::{either::Either, prelude::*};
-
-use self::form::NameForm;
-use super::app_frame::{ThisApp, is_deployed};
-use crate::{
+use ui::{
     data::{client, fetched},
     parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, Show, act},
 };
+
+use self::form::NameForm;
+use super::app_frame::{ThisApp, is_deployed};
 
 /// `/apps/new`
 #[component]
@@ -245,7 +245,7 @@ fn Waiting() -> impl IntoView {
 /// The label for the state of a build.
 #[component]
 pub fn BuildWord(state: BuildStatus) -> impl IntoView {
-    use crate::parts::{Status, Tone};
+    use ui::parts::{Status, Tone};
     let (tone, word) = match state {
         BuildStatus::Pending => (Tone::Busy, "Building"),
         BuildStatus::Succeeded => (Tone::Ok, "Built"),
@@ -261,6 +261,6 @@ pub fn build_title(build: &Build) -> String {
         .source_blob
         .version_description
         .clone()
-        .or_else(|| build.source_blob.version.as_deref().map(crate::words::short_commit))
+        .or_else(|| build.source_blob.version.as_deref().map(ui::words::short_commit))
         .unwrap_or_else(|| "from an archive".into())
 }

@@ -6,14 +6,14 @@ use api::{
     statuses::AppStatus,
 };
 use leptos::prelude::*;
-
-use super::app_frame::ThisApp;
-use crate::{
+use ui::{
     clock::Clock,
     data::client,
     parts::{ActButton, Ago, Each, Glyph, Icon, Meter, Show, Toasts, Tone, act, ansi},
     words,
 };
+
+use super::app_frame::ThisApp;
 
 /// The tone and the label for the state of a dyno.
 pub fn dyno_state(state: DynoState) -> (Tone, &'static str) {

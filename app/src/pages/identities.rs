@@ -8,14 +8,14 @@ use api::{
 };
 use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_query_map;
-
-use crate::{
+use ui::{
     clock::Clock,
     data::{LiveData, client, fetched, paged, refetched},
-    pages::refusals::message,
     parts::{Ago, ConfirmDialog, Each, Glyph, Icon, Pager, Show, Toasts, act},
     words,
 };
+
+use crate::pages::refusals::message;
 
 type List = LiveData<Page<Identity>>;
 

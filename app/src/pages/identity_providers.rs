@@ -5,13 +5,13 @@ mod rules;
 
 use api::identity_providers::{IdentityProvider, IdentityProviderCreate, IdentityProviderUpdate, IdentityRule};
 use leptos::prelude::*;
-
-use super::{invitation_policy::InvitationPolicySection, users::Users};
-use crate::{
+use ui::{
     data::{LiveData, client, refetched},
-    pages::{mails::MailServerSection, passwords::PasswordSwitch},
     parts::{ActButton, Cmd, ConfirmDialog, Crumb, Deck, Each, PageHead, Toasts, act},
 };
+
+use super::{invitation_policy::InvitationPolicySection, users::Users};
+use crate::pages::{mails::MailServerSection, passwords::PasswordSwitch};
 
 use details::Details;
 use rules::NewRule;

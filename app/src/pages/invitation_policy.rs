@@ -2,8 +2,7 @@
 
 use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate, Inviters};
 use leptos::prelude::*;
-
-use crate::{
+use ui::{
     data::{LiveData, client, refetched},
     parts::{Toasts, act},
 };

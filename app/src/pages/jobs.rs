@@ -10,15 +10,15 @@ use api::{
 use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_query_map;
 use serde::Deserialize;
-
-use self::schedules::Schedules;
-use crate::{
+use ui::{
     clock::Clock,
     data::{LiveData, client, paged},
     live::{Changes, Live, Message},
     parts::{ActButton, Ago, Crumb, Deck, Each, LiveMark, PageHead, Pager, Show, Status, Toasts, Tone, act},
     words,
 };
+
+use self::schedules::Schedules;
 
 /// The states to show: the value in the query, and the label.
 const CHOICES: [(&str, &str); 5] = [

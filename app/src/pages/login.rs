@@ -8,14 +8,14 @@ use api::{
 use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
-
-use crate::{
+use ui::{
     data::{client, fetched},
-    pages::{
-        passwords::{PasswordForm, REFUSED},
-        refusals::message,
-    },
     parts::{Cmd, Glyph, Icon},
+};
+
+use crate::pages::{
+    passwords::{PasswordForm, REFUSED},
+    refusals::message,
 };
 
 /// The description of `next`; `None` if it is not a page of the console. Links to this page can come from

@@ -2,8 +2,7 @@
 
 use api::mails::{MailServer, MailServerUpdate, MailTest, MailTested, MailTls};
 use leptos::prelude::*;
-
-use crate::{
+use ui::{
     data::{LiveData, client, refetched},
     parts::{ConfirmDialog, Glyph, Show, Toasts, act},
 };

@@ -12,9 +12,7 @@ use leptos_router::{
     NavigateOptions,
     hooks::{use_navigate, use_query_map},
 };
-
-use super::{app_frame::ThisApp, codes};
-use crate::{
+use ui::{
     clock::Clock,
     data::{LiveData, client, fetched},
     live::{Live, Message},
@@ -24,6 +22,8 @@ use crate::{
     },
     words,
 };
+
+use super::{app_frame::ThisApp, codes};
 
 const RANGES: [(i64, &str); 4] = [(1, "1 h"), (24, "24 h"), (168, "7 days"), (720, "30 days")];
 

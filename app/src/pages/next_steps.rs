@@ -6,8 +6,7 @@ use api::{
     next_steps::NextStep,
 };
 use leptos::prelude::*;
-
-use crate::parts::{CopyButton, Glyph};
+use ui::parts::{CopyButton, Glyph};
 
 /// Fetches `request` into `step`. What it is about has been done already, so a failure shows nothing.
 pub fn ask(request: Asked<NextStep>, step: RwSignal<Option<NextStep>>) {

@@ -7,8 +7,7 @@ use api::{
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
-
-use crate::{
+use ui::{
     data::{LiveData, client, fetched, paged},
     parts::{ActButton, CopyButton, Each, Icon, Pager, act},
 };

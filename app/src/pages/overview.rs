@@ -9,19 +9,19 @@ use api::{
 };
 use chrono::{DateTime, Utc};
 use leptos::{either::Either, prelude::*};
+use ui::{
+    clock::Clock,
+    data::{client, fetched, refetched},
+    nouns,
+    parts::{Ago, Avatar, Each, LiveMark, Rail, Show, Spark, Status, Tone},
+    words,
+};
 
 use super::{
     app_frame::{ThisApp, is_deployed},
     create::FirstPush,
     dynos::{CrashCards, dyno_of, dyno_state, usage_cells},
     rollback::RollbackButton,
-};
-use crate::{
-    clock::Clock,
-    data::{client, fetched, refetched},
-    nouns,
-    parts::{Ago, Avatar, Each, LiveMark, Rail, Show, Spark, Status, Tone},
-    words,
 };
 
 /// `/apps/:app`

@@ -6,9 +6,8 @@ use api::{
 };
 use chrono::Duration;
 use leptos::{either::Either, prelude::*};
-
-use super::NotFoundPage;
-use crate::{
+use ui::{
+    NotFoundPage,
     clock::Clock,
     parts::{
         ActButton, Ago, Avatar, Board, Cmd, ConfirmDialog, Crumb, Deck, Dialog, ErrorPanel, Glyph, Icon, LiveMark,

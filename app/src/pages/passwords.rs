@@ -5,8 +5,7 @@ use api::passwords::{
     PasswordUpdate,
 };
 use leptos::{html, prelude::*};
-
-use crate::{
+use ui::{
     data::{LiveData, client, refetched},
     parts::{ActButton, Ago, CopyButton, Glyph, Icon, Show, Toasts, act, dom},
     words,

@@ -6,14 +6,14 @@ use api::{
     platform::{JobInfo, PlatformInfo, ReconcilerInfo},
 };
 use leptos::{either::Either, prelude::*};
-
-use super::backups::Backups;
-use crate::{
+use ui::{
     clock::Clock,
     data::{LiveData, client},
     parts::{Ago, Crumb, Deck, Each, LiveMark, Meter, PageHead, Show, Status, Tone},
     words,
 };
+
+use super::backups::Backups;
 
 /// `/platform`
 #[component]

@@ -6,14 +6,14 @@ mod table;
 use api::quotas::Quota;
 use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_query_map;
-
-use self::change::ChangeQuotas;
-pub use self::table::QuotaTable;
-use crate::{
+use ui::{
     data::{LiveData, client, refetched},
     nouns,
     parts::{Cmd, Crumb, Deck, Icon, PageHead},
 };
+
+use self::change::ChangeQuotas;
+pub use self::table::QuotaTable;
 
 /// The owner of the quotas.
 #[derive(Clone, Debug, PartialEq, Eq)]

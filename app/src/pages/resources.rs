@@ -8,17 +8,17 @@ use api::{
     statuses::AppStatus,
 };
 use leptos::prelude::*;
+use ui::{
+    clock::Clock,
+    data::{client, fetched},
+    parts::{ActButton, Each, LiveMark, Show, Status, Toasts, Tone, act},
+    words,
+};
 
 use super::{
     app_frame::{ThisApp, may},
     dynos::{CrashCards, RestartButton, dyno_of, dyno_state, usage_cells},
     one_offs::OneOffs,
-};
-use crate::{
-    clock::Clock,
-    data::{client, fetched},
-    parts::{ActButton, Each, LiveMark, Show, Status, Toasts, Tone, act},
-    words,
 };
 
 /// Pending changes by process type: quantity and size.

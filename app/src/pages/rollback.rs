@@ -2,12 +2,12 @@
 
 use api::releases::{ReleaseCreate, RollbackEffects};
 use leptos::prelude::*;
-
-use super::app_frame::ThisApp;
-use crate::{
+use ui::{
     data::{client, fetched},
     parts::{ActButton, Dialog, Icon, Show, Toasts, act},
 };
+
+use super::app_frame::ThisApp;
 
 /// Opens the confirmation dialog.
 #[component]

@@ -6,8 +6,8 @@ mod deploys;
 mod destroy;
 mod general;
 
-use crate::parts::Show;
 use leptos::prelude::*;
+use ui::parts::Show;
 
 use super::app_frame::{ThisApp, may};
 use access::AccessSection;

@@ -6,8 +6,7 @@ use api::{client::segment, sessions::SignInLinkInfo};
 use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
-
-use crate::{
+use ui::{
     Answer,
     data::{LiveData, client, fetched},
     parts::{Glyph, Icon},

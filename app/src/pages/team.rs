@@ -14,8 +14,7 @@ use api::{
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-
-use crate::{
+use ui::{
     data::{LiveData, client, paged, refetched},
     nouns,
     parts::{Crumb, Deck, Icon, PageHead, Show},

@@ -8,13 +8,13 @@ use api::{
 };
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
-
-use crate::{
+use ui::{
     data::{LiveData, client, paged, refetched},
     nouns,
-    pages::next_steps::{self, NextSteps},
     parts::{ActButton, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
+
+use crate::pages::next_steps::{self, NextSteps};
 
 /// `/teams`
 #[component]
@@ -162,7 +162,7 @@ fn Invitation(
 fn Offer(transfer: AppTransfer, transfers: LiveData<Page<AppTransfer>>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, toasts) = (client(), Toasts::of_page());
-    let crate::parts::Visitor(account) = expect_context();
+    let ui::parts::Visitor(account) = expect_context();
     let recipient = transfer.recipient.id;
     let is_mine = move || account.get().is_some_and(|a| a.id.get() == recipient);
     let (id, app) = (StoredValue::new(transfer.id.to_string()), StoredValue::new(transfer.app.name.clone()));

@@ -3,12 +3,12 @@
 use api::{client::Page, identities::Identity, next_steps::NextStep};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-
-use super::{identities::IdentityRow, quotas::page_of};
-use crate::{
+use ui::{
     data::{LiveData, client, paged, refetched},
     parts::{ConfirmDialog, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
+
+use super::{identities::IdentityRow, quotas::page_of};
 
 /// The URL of a user's page.
 pub fn page_of_user(email: &str) -> String {

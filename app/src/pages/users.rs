@@ -5,13 +5,13 @@ use api::{
     client::Page,
 };
 use leptos::{either::Either, prelude::*};
-
-use super::user::page_of_user;
-use crate::{
+use ui::{
     data::{LiveData, client, paged, refetched},
     parts::{ActButton, Ago, Avatar, ConfirmDialog, Each, Pager, Toasts, act},
     words,
 };
+
+use super::user::page_of_user;
 
 /// The accounts of people: administrators, last seen, and suspensions.
 #[component]

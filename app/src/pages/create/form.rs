@@ -12,8 +12,7 @@ use leptos_router::{
     NavigateOptions,
     hooks::{use_navigate, use_query_map},
 };
-
-use crate::{
+use ui::{
     data::{LiveData, client, fetched},
     parts::{Glyph, Icon, Toasts, dom},
 };

@@ -2,12 +2,12 @@
 
 use api::identity_providers::{IdentityProviderUpdate, IdentityRule};
 use leptos::prelude::*;
-
-use super::Providers;
-use crate::{
+use ui::{
     data::client,
     parts::{Icon, Toasts},
 };
+
+use super::Providers;
 
 /// The form below a provider's rules.
 #[component]

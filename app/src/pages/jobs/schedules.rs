@@ -2,8 +2,7 @@
 
 use api::{client::Page, jobs::JobState, schedules::Schedule};
 use leptos::{either::Either, prelude::*};
-
-use crate::{
+use ui::{
     clock::Clock,
     data::{LiveData, client, paged},
     parts::{ActButton, Ago, Each, Pager, Toasts, act},

@@ -1,14 +1,14 @@
 //! One complete line: its fields, its link, and related views.
 
 use leptos::prelude::*;
-
-use super::{Position, viewer::Viewer};
-use crate::{
+use ui::{
     clock::Clock,
-    pages::{app_frame::ThisApp, codes},
     parts::{Icon, ansi, dom, log::fields},
     words,
 };
+
+use super::{Position, viewer::Viewer};
+use crate::pages::{app_frame::ThisApp, codes};
 
 /// The panel of the selected line, if any.
 #[component]

@@ -8,19 +8,19 @@ use api::{
 };
 use leptos::{ev, html, prelude::*};
 use send_wrapper::SendWrapper;
-
-use super::{Position, Reading, page_at};
-use crate::{
+use ui::{
     clock::Clock,
     data::client,
     live::{Live, Message, Subscription},
-    pages::app_frame::ThisApp,
     parts::{
         Icon, Show,
         log::{ROW_HEIGHT, Ring, Rows, Search, html as markup, rows},
     },
     words,
 };
+
+use super::{Position, Reading, page_at};
+use crate::pages::app_frame::ThisApp;
 
 /// Lines per request of history.
 const PAGE: u32 = 500;

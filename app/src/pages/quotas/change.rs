@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use api::quotas::{Quota, QuotaUpdate, amount, bytes, written};
 use leptos::{either::Either, prelude::*};
+use ui::{
+    data::{LiveData, client},
+    parts::{ActButton, Each, Toasts, act, dom},
+};
 
 use super::{
     Whose,
     table::{Use, counted, title},
-};
-use crate::{
-    data::{LiveData, client},
-    parts::{ActButton, Each, Toasts, act, dom},
 };
 
 /// Unsaved input by quota name.

@@ -2,8 +2,7 @@
 
 use api::quotas::{Quota, bytes};
 use leptos::{either::Either, prelude::*};
-
-use crate::{
+use ui::{
     parts::{Each, Meter},
     words,
 };

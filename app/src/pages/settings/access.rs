@@ -7,16 +7,16 @@ use api::{
     teams::TeamAppUpdate,
 };
 use leptos::prelude::*;
-
-use crate::{
+use ui::{
     data::{LiveData, client, paged},
     nouns,
-    pages::{
-        app_frame::{ThisApp, may},
-        next_steps::{self, NextSteps},
-        team::access::{Level, LevelSelect, in_full, level, permissions},
-    },
     parts::{ActButton, Avatar, Each, Icon, Pager, Show, Toasts, act},
+};
+
+use crate::pages::{
+    app_frame::{ThisApp, may},
+    next_steps::{self, NextSteps},
+    team::access::{Level, LevelSelect, in_full, level, permissions},
 };
 
 /// The collaborators of the app, editable with the permission.

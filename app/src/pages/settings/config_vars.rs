@@ -7,13 +7,13 @@ use api::{
     dotenv,
 };
 use leptos::{either::Either, prelude::*};
-
-use crate::{
+use ui::{
     data::{client, refetched},
-    pages::app_frame::ThisApp,
     parts::{ActButton, Each, Icon, Show, Toasts, act, dom},
     words,
 };
+
+use crate::pages::app_frame::ThisApp;
 
 /// Unsaved edits: a value sets, `None` unsets.
 type Edits = RwSignal<ConfigVarsUpdate>;
@@ -252,7 +252,7 @@ fn AddRow(editor: Editor) -> impl IntoView {
         editor.edit(&name, Some(value.get_untracked()));
         key.set(String::new());
         value.set(String::new());
-        crate::parts::dom::focus_in("config", "#new-key");
+        ui::parts::dom::focus_in("config", "#new-key");
     };
     let pasted = move |ev: leptos::ev::Event| {
         let text = event_target_value(&ev);

@@ -2,12 +2,12 @@
 
 use api::{apps::AppUpdate, builds::MOST_WATCH_SECONDS, statuses::AppStatus};
 use leptos::prelude::*;
-
-use crate::{
+use ui::{
     data::client,
-    pages::app_frame::ThisApp,
     parts::{Show, Toasts, act},
 };
+
+use crate::pages::app_frame::ThisApp;
 
 /// The setting, and what it means.
 #[component]

@@ -3,13 +3,13 @@
 use api::statuses::AppStatus;
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
-
-use crate::{
+use ui::{
     data::client,
-    pages::app_frame::ThisApp,
     parts::{ActButton, Dialog, Icon, Toasts, act},
     words,
 };
+
+use crate::pages::app_frame::ThisApp;
 
 /// The section with the button and its confirmation.
 #[component]
@@ -22,7 +22,7 @@ pub fn DestroySection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
     let name = app.name;
     let destroy = Callback::new(move |()| {
         if typed.with_untracked(|t| name.with_untracked(|n| t.trim() != n)) {
-            crate::parts::dom::focus_in("main", "#cf");
+            ui::parts::dom::focus_in("main", "#cf");
             return;
         }
         let navigate = navigate.clone();

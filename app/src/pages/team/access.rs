@@ -2,13 +2,13 @@
 
 use api::{collaborators::CollaboratorUpdate, teams::TeamAccess};
 use leptos::{either::Either, prelude::*};
-
-use super::ThisTeam;
-use crate::{
+use ui::{
     data::client,
     parts::{Icon, Pager, Show, Toasts},
     words,
 };
+
+use super::ThisTeam;
 
 /// The levels: name and permissions.
 pub const LEVELS: [(&str, &[&str]); 4] = [

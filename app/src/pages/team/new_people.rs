@@ -5,12 +5,12 @@ use api::{
     teams::{Team, TeamUpdate},
 };
 use leptos::prelude::*;
-
-use super::ThisTeam;
-use crate::{
+use ui::{
     data::{LiveData, client, refetched},
     parts::{ActButton, Show, Visitor, act},
 };
+
+use super::ThisTeam;
 
 /// For the team's admins; administrators of the platform change it.
 #[component]

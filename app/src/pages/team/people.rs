@@ -7,14 +7,14 @@ use api::{
 };
 use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_query_map;
-
-use super::ThisTeam;
-use crate::{
+use ui::{
     data::client,
-    pages::next_steps::{self, NextSteps},
     parts::{ActButton, Ago, Avatar, ConfirmDialog, Each, Icon, Pager, Show, Toasts, act},
     words,
 };
+
+use super::ThisTeam;
+use crate::pages::next_steps::{self, NextSteps};
 
 /// The roles, with what each allows.
 pub const ROLES: [(Role, &str); 3] = [(Role::Admin, "Admin"), (Role::Member, "Member"), (Role::Viewer, "Viewer")];

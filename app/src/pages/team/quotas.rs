@@ -2,14 +2,14 @@
 
 use api::quotas::Quota;
 use leptos::prelude::*;
-
-use super::ThisTeam;
-use crate::{
+use ui::{
     data::{LiveData, client, refetched},
     nouns,
-    pages::quotas::{QuotaTable, page_of},
     parts::{Show, Visitor},
 };
+
+use super::ThisTeam;
+use crate::pages::quotas::{QuotaTable, page_of};
 
 /// For all members; platform administrators change them on another page.
 #[component]

@@ -6,13 +6,13 @@ use api::{
     service_accounts::{ServiceAccount, ServiceAccountCreate},
 };
 use leptos::{either::Either, prelude::*};
-
-use super::ThisTeam;
-use crate::{
+use ui::{
     data::{LiveData, client, paged},
-    pages::token_fields::{Chosen, TokenFields},
     parts::{ActButton, Ago, ConfirmDialog, CopyButton, Each, Icon, Pager, Show, Toasts, act},
 };
+
+use super::ThisTeam;
+use crate::pages::token_fields::{Chosen, TokenFields};
 
 /// The service accounts of the team.
 #[component]

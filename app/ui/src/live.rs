@@ -88,7 +88,7 @@ pub struct Live {
 
 impl Live {
     /// Provides the connection through the context; takes the [`Socket`] from there if there is one.
-    pub(crate) fn provide() {
+    pub fn provide() {
         let state = LinkState {
             link: RwSignal::new(Link::Opening),
             lost_at: RwSignal::new(0),

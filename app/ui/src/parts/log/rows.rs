@@ -81,6 +81,11 @@ impl Rows {
         self.0.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Invalidates all rows, so that the next drawing rewrites them.
     pub fn invalidate(&mut self) {
         self.0.iter_mut().for_each(|row| row.shows = None);

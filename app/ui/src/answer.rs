@@ -15,7 +15,7 @@ impl Answer {
     }
 
     /// Sets the HTTP status of this page. Does nothing in the browser.
-    pub(crate) fn with(status: u16) {
+    pub fn with(status: u16) {
         if let Some(answer) = use_context::<Self>() {
             (answer.0)(status);
         }

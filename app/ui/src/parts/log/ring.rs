@@ -69,6 +69,11 @@ impl Ring {
         self.lines.len()
     }
 
+    /// Whether it has no lines.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// Whether it is full.
     pub fn is_full(&self) -> bool {
         self.lines.len() >= CAPACITY

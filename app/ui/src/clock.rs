@@ -17,7 +17,7 @@ pub struct Clock {
 
 impl Clock {
     /// Creates the page's clock and provides it through the context.
-    pub(crate) fn provide() {
+    pub fn provide() {
         let start = SharedValue::new(|| Utc::now().timestamp_millis()).into_inner();
         let clock = Self { now: RwSignal::new(start), offset: RwSignal::new(0) };
         // Effects run in the browser only, after hydration.
