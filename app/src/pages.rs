@@ -2,15 +2,12 @@
 
 mod account;
 mod activity;
-mod app_frame;
 mod apps;
 mod audit;
 mod backups;
 mod build;
-mod codes;
 mod compare;
 mod create;
-mod dynos;
 mod identities;
 mod identity_providers;
 mod invitation_policy;
@@ -30,7 +27,6 @@ mod quotas;
 mod refusals;
 mod release_phase;
 mod resources;
-mod rollback;
 mod settings;
 mod sign_in_link;
 mod team;
@@ -40,10 +36,11 @@ mod token_fields;
 mod user;
 mod users;
 
+pub use pages_app::AppFrame;
+
 pub use self::{
     account::AccountPage,
     activity::ActivityPage,
-    app_frame::AppFrame,
     apps::AppsPage,
     audit::AuditPage,
     build::BuildPage,

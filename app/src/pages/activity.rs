@@ -12,6 +12,7 @@ use leptos_router::{
     NavigateOptions,
     hooks::{use_navigate, use_query_map},
 };
+use pages_app::{app_frame::ThisApp, builds::build_title, rollback::RollbackButton};
 use ui::{
     clock::Clock,
     data::{LiveData, client, cursor, fetched},
@@ -20,11 +21,8 @@ use ui::{
 };
 
 use super::{
-    app_frame::ThisApp,
     compare::{Compare, pair},
-    create::build_title,
     release_phase::{CancelPhase, outcome_text},
-    rollback::RollbackButton,
 };
 
 /// The start of the timeline from the query: before this release and this build, `?older=12.40`.

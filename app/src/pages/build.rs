@@ -6,14 +6,13 @@ use api::{
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
+use pages_app::{app_frame::ThisApp, builds::build_title};
 use ui::{
     clock::Clock,
     data::{client, fetched},
     parts::{ActButton, Avatar, BuildOutput, Crumb, Deck, Icon, PageHead, Show, Status, Toasts, Tone, act},
     words,
 };
-
-use super::{app_frame::ThisApp, create::build_title};
 
 /// `/apps/:app/builds/:n`, a number per app.
 #[component]

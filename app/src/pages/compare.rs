@@ -3,13 +3,12 @@
 use api::releases::{Changed, Commit, Impact, ReleaseChanges, ReleaseChangesQuery};
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
+use pages_app::app_frame::ThisApp;
 use ui::{
     data::{client, fetched},
     parts::{Avatar, Icon},
     words,
 };
-
-use super::app_frame::ThisApp;
 
 /// Parses `v214..v218`, in either order.
 pub fn pair(text: &str) -> Option<(i32, i32)> {

@@ -2,18 +2,15 @@
 
 mod form;
 
-use api::{
-    builds::{Build, BuildStatus},
-    statuses::AppStatus,
-};
+use api::{builds::BuildStatus, statuses::AppStatus};
 use leptos::{either::Either, prelude::*};
+use pages_app::app_frame::{ThisApp, is_deployed};
 use ui::{
     data::{client, fetched},
     parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, Show, act},
 };
 
 use self::form::NameForm;
-use super::app_frame::{ThisApp, is_deployed};
 
 /// `/apps/new`
 #[component]
@@ -253,14 +250,4 @@ pub fn BuildWord(state: BuildStatus) -> impl IntoView {
         BuildStatus::Unknown => (Tone::Idle, "Unknown"),
     };
     view! { <Status tone=tone word=word.to_owned()/> }
-}
-
-/// `Build 12` in a list: commit and who.
-pub fn build_title(build: &Build) -> String {
-    build
-        .source_blob
-        .version_description
-        .clone()
-        .or_else(|| build.source_blob.version.as_deref().map(ui::words::short_commit))
-        .unwrap_or_else(|| "from an archive".into())
 }

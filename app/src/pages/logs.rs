@@ -9,9 +9,9 @@ use api::log_lines::{LogFilter, LogLevel, LogLine, LogLinesQuery};
 use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
+use pages_app::app_frame::ThisApp;
 use ui::data::{client, fetched};
 
-use super::app_frame::ThisApp;
 use detail::Detail;
 use histogram::Histogram;
 use toolbar::Toolbar;

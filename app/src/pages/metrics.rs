@@ -2,20 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use api::{
-    live::Topic,
-    metrics::{MetricPoint, Metrics, MetricsQuery, ProcessPoint},
-};
+use api::metrics::{MetricPoint, Metrics, ProcessPoint};
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use leptos::prelude::*;
 use leptos_router::{
     NavigateOptions,
     hooks::{use_navigate, use_query_map},
 };
+use pages_app::{
+    app_frame::ThisApp,
+    codes,
+    metrics::{Range, refresh},
+};
 use ui::{
     clock::Clock,
-    data::{LiveData, client, fetched},
-    live::{Live, Message},
+    data::{client, fetched},
     parts::{
         Icon, LiveMark, Rail, Show, Spark,
         chart::{Chart, Frame, Series, grid},
@@ -23,27 +24,7 @@ use ui::{
     words,
 };
 
-use super::{app_frame::ThisApp, codes};
-
 const RANGES: [(i64, &str); 4] = [(1, "1 h"), (24, "24 h"), (168, "7 days"), (720, "30 days")];
-
-/// The time range.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Range {
-    /// The last hours, live.
-    Last(i64),
-    Between(DateTime<Utc>, DateTime<Utc>),
-}
-
-impl Range {
-    fn query(self, now: DateTime<Utc>) -> MetricsQuery {
-        let (from, to) = match self {
-            Self::Last(hours) => (now - Duration::hours(hours), now),
-            Self::Between(from, to) => (from, to),
-        };
-        MetricsQuery { from: Some(from), to: Some(to), step: None }
-    }
-}
 
 /// `/apps/:app/metrics`
 #[component]
@@ -100,30 +81,6 @@ fn nothing(app: ThisApp) -> AnyView {
 
 fn range_key(range: Range) -> String {
     format!("{range:?}")
-}
-
-/// Updates the right edge: on every point for an hour, less often for longer ranges.
-pub fn refresh(app: ThisApp, range: RwSignal<Range>, metrics: LiveData<Metrics>, client: api::Client) {
-    let live = Live::of_page();
-    Effect::new(move |_| {
-        let (name, range) = (app.name.get(), range.get());
-        let Range::Last(hours) = range else { return };
-        let client = client.clone();
-        let received = std::cell::Cell::new(0u32);
-        live.subscribe(Topic::Metrics { app: name.clone() }, move |message| {
-            let Message::Lines(_) = message else { return };
-            received.set(received.get() + 1);
-            if hours > 1 && !received.get().is_multiple_of(6) {
-                return;
-            }
-            let request = client.metrics_info(&name, &range.query(Utc::now()));
-            leptos::task::spawn_local(async move {
-                if let Ok(new) = request.await {
-                    metrics.put(new);
-                }
-            });
-        });
-    });
 }
 
 /// A series with one value per point.

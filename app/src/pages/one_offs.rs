@@ -2,14 +2,13 @@
 
 use api::{dynos::Dyno, statuses::AppStatus};
 use leptos::prelude::*;
+use pages_app::{app_frame::ThisApp, dynos::dyno_state};
 use ui::{
     clock::Clock,
     data::client,
     parts::{ActButton, Each, Show, Status, Toasts, Tone, act},
     words,
 };
-
-use super::{app_frame::ThisApp, dynos::dyno_state};
 
 /// Commands that somebody runs; hidden while there are none.
 #[component]

@@ -9,6 +9,12 @@ use api::{
 };
 use chrono::{DateTime, Utc};
 use leptos::{either::Either, prelude::*};
+use pages_app::{
+    app_frame::{ThisApp, is_deployed},
+    dynos::{CrashCards, dyno_of, dyno_state, usage_cells},
+    metrics::{Range, refresh},
+    rollback::RollbackButton,
+};
 use ui::{
     clock::Clock,
     data::{client, fetched, refetched},
@@ -17,12 +23,7 @@ use ui::{
     words,
 };
 
-use super::{
-    app_frame::{ThisApp, is_deployed},
-    create::FirstPush,
-    dynos::{CrashCards, dyno_of, dyno_state, usage_cells},
-    rollback::RollbackButton,
-};
+use super::create::FirstPush;
 
 /// `/apps/:app`
 #[component]
@@ -109,7 +110,7 @@ fn Figures(app: ThisApp) -> impl IntoView {
     let refresh_client = client.clone();
     let metrics =
         fetched(move || app.name.get(), move |name: String| client.metrics_info(&name, &MetricsQuery::default()));
-    super::metrics::refresh(app, RwSignal::new(super::metrics::Range::Last(1)), metrics, refresh_client);
+    refresh(app, RwSignal::new(Range::Last(1)), metrics, refresh_client);
     view! {
         <section class="sec" aria-label="Traffic">
             {metrics.show(2, move |metrics| {

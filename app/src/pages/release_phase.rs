@@ -2,13 +2,12 @@
 
 use api::releases::{Release, ReleaseStatus, Rollout};
 use leptos::prelude::*;
+use pages_app::app_frame::ThisApp;
 use ui::{
     data::client,
     parts::{ActButton, Icon, Show, Toasts, act},
     words,
 };
-
-use super::app_frame::ThisApp;
 
 /// Describes what became of a release, or how far it is. `None` if it is current and all is well, or if that is not known.
 pub fn outcome_text(release: &Release) -> Option<String> {

@@ -8,6 +8,10 @@ use api::{
     statuses::AppStatus,
 };
 use leptos::prelude::*;
+use pages_app::{
+    app_frame::{ThisApp, may},
+    dynos::{CrashCards, RestartButton, dyno_of, dyno_state, usage_cells},
+};
 use ui::{
     clock::Clock,
     data::{client, fetched},
@@ -15,11 +19,7 @@ use ui::{
     words,
 };
 
-use super::{
-    app_frame::{ThisApp, may},
-    dynos::{CrashCards, RestartButton, dyno_of, dyno_state, usage_cells},
-    one_offs::OneOffs,
-};
+use super::one_offs::OneOffs;
 
 /// Pending changes by process type: quantity and size.
 type Changes = BTreeMap<String, (Option<i32>, Option<String>)>;

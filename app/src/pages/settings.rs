@@ -7,9 +7,9 @@ mod destroy;
 mod general;
 
 use leptos::prelude::*;
+use pages_app::app_frame::{ThisApp, may};
 use ui::parts::Show;
 
-use super::app_frame::{ThisApp, may};
 use access::AccessSection;
 use config_vars::ConfigVarsSection;
 use deploys::DeploysSection;

@@ -10,12 +10,11 @@ use api::{
     statuses::AppStatus,
 };
 use leptos::prelude::*;
+use pages_app::app_frame::{ThisApp, may};
 use ui::{
     data::client,
     parts::{Each, Icon, Show, act},
 };
-
-use super::app_frame::{ThisApp, may};
 
 /// Until the script knows how much fits into the page.
 const WINDOW: Window = Window { columns: 80, rows: 24 };

@@ -1,6 +1,7 @@
 //! One complete line: its fields, its link, and related views.
 
 use leptos::prelude::*;
+use pages_app::{app_frame::ThisApp, codes};
 use ui::{
     clock::Clock,
     parts::{Icon, ansi, dom, log::fields},
@@ -8,7 +9,6 @@ use ui::{
 };
 
 use super::{Position, viewer::Viewer};
-use crate::pages::{app_frame::ThisApp, codes};
 
 /// The panel of the selected line, if any.
 #[component]

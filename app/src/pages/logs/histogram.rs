@@ -6,6 +6,7 @@ use api::{
 };
 use chrono::{DateTime, Duration};
 use leptos::{ev, html, prelude::*};
+use pages_app::app_frame::ThisApp;
 use ui::{
     clock::Clock,
     data::{client, fetched},
@@ -14,7 +15,6 @@ use ui::{
 };
 
 use super::{Position, Reading, toolbar::lines};
-use crate::pages::app_frame::ThisApp;
 
 /// Selectable time ranges, in minutes.
 const RANGES: [(i64, &str); 5] = [(15, "15 min"), (60, "1 h"), (360, "6 h"), (1440, "24 h"), (10_080, "7 d")];

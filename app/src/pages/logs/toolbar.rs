@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use api::log_lines::{LogFilter, LogLevel};
 use leptos::{leptos_dom::helpers::debounce, prelude::*};
+use pages_app::app_frame::ThisApp;
 use ui::{
     parts::{Glyph, Icon, LiveMark, Show, dom},
     words,
 };
 
 use super::{Reading, viewer::Viewer};
-use crate::pages::app_frame::ThisApp;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Source {

@@ -7,6 +7,7 @@ use api::{
     log_lines::{LogFilter, LogLine, LogLinesQuery},
 };
 use leptos::{ev, html, prelude::*};
+use pages_app::app_frame::ThisApp;
 use send_wrapper::SendWrapper;
 use ui::{
     clock::Clock,
@@ -20,7 +21,6 @@ use ui::{
 };
 
 use super::{Position, Reading, page_at};
-use crate::pages::app_frame::ThisApp;
 
 /// Lines per request of history.
 const PAGE: u32 = 500;

@@ -7,6 +7,7 @@ use api::{
     teams::TeamAppUpdate,
 };
 use leptos::prelude::*;
+use pages_app::app_frame::{ThisApp, may};
 use ui::{
     data::{LiveData, client, paged},
     nouns,
@@ -14,7 +15,6 @@ use ui::{
 };
 
 use crate::pages::{
-    app_frame::{ThisApp, may},
     next_steps::{self, NextSteps},
     team::access::{Level, LevelSelect, in_full, level, permissions},
 };

@@ -7,13 +7,12 @@ use api::{
     dotenv,
 };
 use leptos::{either::Either, prelude::*};
+use pages_app::app_frame::ThisApp;
 use ui::{
     data::{client, refetched},
     parts::{ActButton, Each, Icon, Show, Toasts, act, dom},
     words,
 };
-
-use crate::pages::app_frame::ThisApp;
 
 /// Unsaved edits: a value sets, `None` unsets.
 type Edits = RwSignal<ConfigVarsUpdate>;

@@ -2,12 +2,11 @@
 
 use api::{apps::AppUpdate, builds::MOST_WATCH_SECONDS, statuses::AppStatus};
 use leptos::prelude::*;
+use pages_app::app_frame::ThisApp;
 use ui::{
     data::client,
     parts::{Show, Toasts, act},
 };
-
-use crate::pages::app_frame::ThisApp;
 
 /// The setting, and what it means.
 #[component]

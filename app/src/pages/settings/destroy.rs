@@ -3,13 +3,12 @@
 use api::statuses::AppStatus;
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
+use pages_app::app_frame::ThisApp;
 use ui::{
     data::client,
     parts::{ActButton, Dialog, Icon, Toasts, act},
     words,
 };
-
-use crate::pages::app_frame::ThisApp;
 
 /// The section with the button and its confirmation.
 #[component]

@@ -3,13 +3,12 @@
 use api::{apps::AppUpdate, buildpack_installations::BuildpackInstallation, ids::AppName, statuses::AppStatus};
 use leptos::{either::Either, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
+use pages_app::app_frame::{ThisApp, may};
 use ui::{
     data::{client, refetched},
     parts::{ActButton, Ago, Cmd, Each, Icon, Show, Toasts, act},
     words,
 };
-
-use crate::pages::app_frame::{ThisApp, may};
 
 /// The app's name and facts that do not change.
 #[component]
