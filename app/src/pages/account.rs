@@ -1,5 +1,11 @@
 //! The user's own account: tokens, sessions and appearance.
 
+use accounts::{
+    identities::Identities,
+    passwords::Passwords,
+    quotas::{QuotaTable, page_of},
+    token_fields::{Chosen, TokenFields},
+};
 use api::{authorizations::Authorization, client::Page, passwords::Password, quotas::Quota, sessions::Session};
 use leptos::{either::Either, prelude::*};
 use ui::{
@@ -12,13 +18,7 @@ use ui::{
     words,
 };
 
-use crate::pages::{
-    identities::Identities,
-    oauth_clients::OauthClients,
-    passwords::Passwords,
-    quotas::{QuotaTable, page_of},
-    token_fields::{Chosen, TokenFields},
-};
+use crate::pages::oauth_clients::OauthClients;
 
 /// `/account`
 #[component]

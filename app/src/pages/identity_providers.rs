@@ -3,6 +3,7 @@
 mod details;
 mod rules;
 
+use accounts::passwords::PasswordSwitch;
 use api::identity_providers::{IdentityProvider, IdentityProviderCreate, IdentityProviderUpdate, IdentityRule};
 use leptos::prelude::*;
 use ui::{
@@ -11,7 +12,7 @@ use ui::{
 };
 
 use super::{invitation_policy::InvitationPolicySection, users::Users};
-use crate::pages::{mails::MailServerSection, passwords::PasswordSwitch};
+use crate::pages::mails::MailServerSection;
 
 use details::Details;
 use rules::NewRule;

@@ -1,5 +1,9 @@
 //! Sign in: through a provider, with password and code, or with a one-time link. Works without scripts.
 
+use accounts::{
+    passwords::{PasswordForm, REFUSED},
+    refusals::message,
+};
 use api::{
     client::segment,
     identity_providers::ProviderKind,
@@ -11,11 +15,6 @@ use leptos_router::hooks::use_query_map;
 use ui::{
     data::{client, fetched},
     parts::{Cmd, Glyph, Icon},
-};
-
-use crate::pages::{
-    passwords::{PasswordForm, REFUSED},
-    refusals::message,
 };
 
 /// The description of `next`; `None` if it is not a page of the console. Links to this page can come from

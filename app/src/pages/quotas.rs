@@ -1,7 +1,6 @@
 //! Quotas, for administrators: the defaults, and those of one account or team.
 
 mod change;
-mod table;
 
 use api::quotas::Quota;
 use leptos::{either::Either, prelude::*};
@@ -13,7 +12,6 @@ use ui::{
 };
 
 use self::change::ChangeQuotas;
-pub use self::table::QuotaTable;
 
 /// The owner of the quotas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +34,6 @@ impl Whose {
             false => Some(Self::Team(text)),
         }
     }
-}
-
-/// The URL of the quotas of `whose`: an email address or team name.
-pub fn page_of(whose: &str) -> String {
-    format!("/quotas?of={}#of", api::client::segment(whose))
 }
 
 /// `/quotas`, and with those of one account or team: `/quotas?of=…`
@@ -121,6 +114,5 @@ mod tests {
         assert_eq!(Whose::named(" ada@acme.test "), Some(Whose::User("ada@acme.test".into())));
         assert_eq!(Whose::named("crew"), Some(Whose::Team("crew".into())));
         assert_eq!(Whose::named("  "), None);
-        assert_eq!(page_of("ada+x@acme.test"), "/quotas?of=ada%2Bx%40acme.test#of");
     }
 }

@@ -1,5 +1,6 @@
 //! The user's teams, and what awaits a response: invitations and app transfers.
 
+use accounts::next_steps::{self, NextSteps};
 use api::{
     app_transfers::{AppTransfer, AppTransferUpdate, TransferState},
     client::Page,
@@ -13,8 +14,6 @@ use ui::{
     nouns,
     parts::{ActButton, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
-
-use crate::pages::next_steps::{self, NextSteps};
 
 /// `/teams`
 #[component]

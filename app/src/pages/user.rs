@@ -1,5 +1,6 @@
 //! A user's account, for administrators: sign-in methods, and a link to its quotas.
 
+use accounts::{identities::IdentityRow, quotas::page_of};
 use api::{client::Page, identities::Identity, next_steps::NextStep};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
@@ -7,8 +8,6 @@ use ui::{
     data::{LiveData, client, paged, refetched},
     parts::{ConfirmDialog, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
-
-use super::{identities::IdentityRow, quotas::page_of};
 
 /// The URL of a user's page.
 pub fn page_of_user(email: &str) -> String {

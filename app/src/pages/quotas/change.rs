@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use accounts::quotas::{Use, counted, title};
 use api::quotas::{Quota, QuotaUpdate, amount, bytes, written};
 use leptos::{either::Either, prelude::*};
 use ui::{
@@ -9,10 +10,7 @@ use ui::{
     parts::{ActButton, Each, Toasts, act, dom},
 };
 
-use super::{
-    Whose,
-    table::{Use, counted, title},
-};
+use super::Whose;
 
 /// Unsaved input by quota name.
 type Typed = RwSignal<BTreeMap<String, String>>;

@@ -1,5 +1,9 @@
 //! Collaborators of the app: adding and removing them.
 
+use accounts::{
+    access::{Level, LevelSelect, in_full, level, permissions},
+    next_steps::{self, NextSteps},
+};
 use api::{
     client::Page,
     collaborators::{Collaborator, CollaboratorCreate, CollaboratorRole, CollaboratorUpdate},
@@ -12,11 +16,6 @@ use ui::{
     data::{LiveData, client, paged},
     nouns,
     parts::{ActButton, Avatar, Each, Icon, Pager, Show, Toasts, act},
-};
-
-use crate::pages::{
-    next_steps::{self, NextSteps},
-    team::access::{Level, LevelSelect, in_full, level, permissions},
 };
 
 /// The collaborators of the app, editable with the permission.

@@ -1,5 +1,9 @@
 //! The people of a team: roles and invitations.
 
+use accounts::{
+    access,
+    next_steps::{self, NextSteps},
+};
 use api::{
     team_invitations::TeamInvitation,
     team_members::{Role, TeamMember, TeamMemberSave},
@@ -14,7 +18,6 @@ use ui::{
 };
 
 use super::ThisTeam;
-use crate::pages::next_steps::{self, NextSteps};
 
 /// The roles, with what each allows.
 pub const ROLES: [(Role, &str); 3] = [(Role::Admin, "Admin"), (Role::Member, "Member"), (Role::Viewer, "Viewer")];
@@ -54,7 +57,7 @@ fn describe(access: &[TeamAccess], email: &str, role: Role) -> String {
     }
     let own = access.iter().filter(|a| a.user.email == email);
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for level in own.map(|a| super::access::level(&a.permissions)) {
+    for level in own.map(|a| access::level(&a.permissions)) {
         match counts.iter_mut().find(|(l, _)| *l == level) {
             Some((_, n)) => *n += 1,
             None => counts.push((level, 1)),
@@ -64,8 +67,7 @@ fn describe(access: &[TeamAccess], email: &str, role: Role) -> String {
     if counts.is_empty() {
         return "no apps".into();
     }
-    let parts =
-        counts.iter().map(|(level, n)| format!("{} {}", super::access::verb(level), words::count(*n, "app", "apps")));
+    let parts = counts.iter().map(|(level, n)| format!("{} {}", access::verb(level), words::count(*n, "app", "apps")));
     parts.collect::<Vec<_>>().join(", ")
 }
 

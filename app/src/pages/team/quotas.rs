@@ -1,5 +1,6 @@
 //! The quotas of the team and their usage.
 
+use accounts::quotas::{QuotaTable, page_of};
 use api::quotas::Quota;
 use leptos::prelude::*;
 use ui::{
@@ -9,7 +10,6 @@ use ui::{
 };
 
 use super::ThisTeam;
-use crate::pages::quotas::{QuotaTable, page_of};
 
 /// For all members; platform administrators change them on another page.
 #[component]

@@ -1,5 +1,6 @@
 //! Service accounts: programs in the team, and their tokens.
 
+use accounts::token_fields::{Chosen, TokenFields};
 use api::{
     authorizations::Authorization,
     client::Page,
@@ -12,7 +13,6 @@ use ui::{
 };
 
 use super::ThisTeam;
-use crate::pages::token_fields::{Chosen, TokenFields};
 
 /// The service accounts of the team.
 #[component]

@@ -1,4 +1,4 @@
-//! Quotas with their usage, as bars.
+//! Quotas with their usage, as bars; and the address of the page that changes them.
 
 use api::quotas::{Quota, bytes};
 use leptos::{either::Either, prelude::*};
@@ -6,6 +6,11 @@ use ui::{
     parts::{Each, Meter},
     words,
 };
+
+/// The URL of the quotas of `whose`: an email address or team name.
+pub fn page_of(whose: &str) -> String {
+    format!("/quotas?of={}#of", api::client::segment(whose))
+}
 
 /// The title of a quota; its name if a newer platform added it.
 pub fn title(name: &str) -> String {
@@ -117,6 +122,11 @@ mod tests {
         assert_eq!(counted(&quota("memory_mb", 0, None)), "memory of all dynos");
         let apps = Quota { description: "apps".into(), ..quota("apps", 0, None) };
         assert_eq!(counted(&apps), "");
+    }
+
+    #[test]
+    fn addresses_are_encoded_in_urls() {
+        assert_eq!(page_of("ada+x@acme.test"), "/quotas?of=ada%2Bx%40acme.test#of");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use ui::{
     words,
 };
 
-use crate::pages::refusals::message;
+use crate::refusals::message;
 
 type List = LiveData<Page<Identity>>;
 
