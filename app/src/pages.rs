@@ -11,7 +11,6 @@ mod create;
 mod identity_providers;
 mod invitation_policy;
 mod jobs;
-mod login;
 mod logs;
 mod mails;
 mod metrics;
@@ -24,7 +23,6 @@ mod quotas;
 mod release_phase;
 mod resources;
 mod settings;
-mod sign_in_link;
 mod team;
 mod teams;
 mod terminal;
@@ -32,6 +30,7 @@ mod user;
 mod users;
 
 pub use pages_app::AppFrame;
+pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
 
 pub use self::{
     account::AccountPage,
@@ -42,17 +41,14 @@ pub use self::{
     create::NewAppPage,
     identity_providers::IdentityProvidersPage,
     jobs::JobsPage,
-    login::LoginPage,
     logs::{LogsPage, newest_lines},
     metrics::MetricsPage,
-    oauth_clients::ConsentPage,
     overview::{OverviewPage, RECENT},
     parts::PartsPage,
     platform::PlatformPage,
     quotas::QuotasPage,
     resources::ResourcesPage,
     settings::SettingsPage,
-    sign_in_link::SignInLinkPage,
     team::TeamPage,
     teams::TeamsPage,
     terminal::TerminalPage,

@@ -1,6 +1,6 @@
 //! A team: its people, their access to apps, its invitations and service accounts.
 
-pub mod access;
+mod access;
 mod new_people;
 mod people;
 mod quotas;
