@@ -2,7 +2,6 @@
 
 mod account;
 mod activity;
-mod apps;
 mod audit;
 mod backups;
 mod build;
@@ -30,12 +29,12 @@ mod user;
 mod users;
 
 pub use pages_app::AppFrame;
+pub use pages_apps::AppsPage;
 pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
 
 pub use self::{
     account::AccountPage,
     activity::ActivityPage,
-    apps::AppsPage,
     audit::AuditPage,
     build::BuildPage,
     create::NewAppPage,

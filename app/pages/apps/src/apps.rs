@@ -16,6 +16,8 @@ use ui::{
     words,
 };
 
+use super::first_run::FirstRun;
+
 /// `/apps`
 #[component]
 pub fn AppsPage() -> impl IntoView {
@@ -71,7 +73,7 @@ fn Apps(apps: Signal<Vec<AppSummary>>, is_part: Memo<bool>, next: Signal<Option<
     let none = Memo::new(move |_| apps.with(Vec::is_empty) && !is_part.get());
     move || {
         if none.get() {
-            Either::Left(view! { <super::create::FirstRun/> })
+            Either::Left(view! { <FirstRun/> })
         } else {
             Either::Right(view! { <List apps is_part next/> })
         }
