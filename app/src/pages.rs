@@ -6,7 +6,6 @@ mod audit;
 mod backups;
 mod build;
 mod compare;
-mod create;
 mod identity_providers;
 mod invitation_policy;
 mod jobs;
@@ -30,6 +29,7 @@ mod users;
 
 pub use pages_app::AppFrame;
 pub use pages_apps::AppsPage;
+pub use pages_create::NewAppPage;
 pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
 
 pub use self::{
@@ -37,7 +37,6 @@ pub use self::{
     activity::ActivityPage,
     audit::AuditPage,
     build::BuildPage,
-    create::NewAppPage,
     identity_providers::IdentityProvidersPage,
     jobs::JobsPage,
     logs::{LogsPage, newest_lines},

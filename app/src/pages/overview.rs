@@ -15,6 +15,7 @@ use pages_app::{
     metrics::{Range, refresh},
     rollback::RollbackButton,
 };
+use pages_create::FirstPush;
 use ui::{
     clock::Clock,
     data::{client, fetched, refetched},
@@ -22,8 +23,6 @@ use ui::{
     parts::{Ago, Avatar, Each, LiveMark, Rail, Show, Spark, Status, Tone},
     words,
 };
-
-use super::create::FirstPush;
 
 /// `/apps/:app`
 #[component]
