@@ -4,7 +4,6 @@ mod account;
 mod activity;
 mod audit;
 mod backups;
-mod build;
 mod compare;
 mod identity_providers;
 mod invitation_policy;
@@ -29,6 +28,7 @@ mod users;
 
 pub use pages_app::AppFrame;
 pub use pages_apps::AppsPage;
+pub use pages_build::BuildPage;
 pub use pages_create::NewAppPage;
 pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
 
@@ -36,7 +36,6 @@ pub use self::{
     account::AccountPage,
     activity::ActivityPage,
     audit::AuditPage,
-    build::BuildPage,
     identity_providers::IdentityProvidersPage,
     jobs::JobsPage,
     logs::{LogsPage, newest_lines},
