@@ -13,7 +13,6 @@ mod mails;
 mod metrics;
 mod oauth_clients;
 mod one_offs;
-mod overview;
 mod parts;
 mod platform;
 mod quotas;
@@ -27,6 +26,7 @@ mod user;
 mod users;
 
 pub use pages_app::AppFrame;
+pub use pages_app_overview::{OverviewPage, RECENT};
 pub use pages_apps::AppsPage;
 pub use pages_build::BuildPage;
 pub use pages_create::NewAppPage;
@@ -40,7 +40,6 @@ pub use self::{
     jobs::JobsPage,
     logs::{LogsPage, newest_lines},
     metrics::MetricsPage,
-    overview::{OverviewPage, RECENT},
     parts::PartsPage,
     platform::PlatformPage,
     quotas::QuotasPage,
