@@ -1,10 +1,8 @@
 //! The pages, one per file.
 
 mod account;
-mod activity;
 mod audit;
 mod backups;
-mod compare;
 mod identity_providers;
 mod invitation_policy;
 mod jobs;
@@ -16,7 +14,6 @@ mod one_offs;
 mod parts;
 mod platform;
 mod quotas;
-mod release_phase;
 mod resources;
 mod settings;
 mod team;
@@ -26,6 +23,7 @@ mod user;
 mod users;
 
 pub use pages_app::AppFrame;
+pub use pages_app_activity::ActivityPage;
 pub use pages_app_overview::{OverviewPage, RECENT};
 pub use pages_apps::AppsPage;
 pub use pages_build::BuildPage;
@@ -34,7 +32,6 @@ pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
 
 pub use self::{
     account::AccountPage,
-    activity::ActivityPage,
     audit::AuditPage,
     identity_providers::IdentityProvidersPage,
     jobs::JobsPage,
