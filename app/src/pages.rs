@@ -10,11 +10,9 @@ mod logs;
 mod mails;
 mod metrics;
 mod oauth_clients;
-mod one_offs;
 mod parts;
 mod platform;
 mod quotas;
-mod resources;
 mod settings;
 mod team;
 mod teams;
@@ -25,6 +23,7 @@ mod users;
 pub use pages_app::AppFrame;
 pub use pages_app_activity::ActivityPage;
 pub use pages_app_overview::{OverviewPage, RECENT};
+pub use pages_app_resources::ResourcesPage;
 pub use pages_apps::AppsPage;
 pub use pages_build::BuildPage;
 pub use pages_create::NewAppPage;
@@ -40,7 +39,6 @@ pub use self::{
     parts::PartsPage,
     platform::PlatformPage,
     quotas::QuotasPage,
-    resources::ResourcesPage,
     settings::SettingsPage,
     team::TeamPage,
     teams::TeamsPage,
