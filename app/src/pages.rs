@@ -7,7 +7,6 @@ mod identity_providers;
 mod invitation_policy;
 mod jobs;
 mod mails;
-mod metrics;
 mod oauth_clients;
 mod parts;
 mod platform;
@@ -22,6 +21,7 @@ mod users;
 pub use pages_app::AppFrame;
 pub use pages_app_activity::ActivityPage;
 pub use pages_app_logs::{LogsPage, newest_lines};
+pub use pages_app_metrics::MetricsPage;
 pub use pages_app_overview::{OverviewPage, RECENT};
 pub use pages_app_resources::ResourcesPage;
 pub use pages_apps::AppsPage;
@@ -31,6 +31,6 @@ pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
 
 pub use self::{
     account::AccountPage, audit::AuditPage, identity_providers::IdentityProvidersPage, jobs::JobsPage,
-    metrics::MetricsPage, parts::PartsPage, platform::PlatformPage, quotas::QuotasPage, settings::SettingsPage,
-    team::TeamPage, teams::TeamsPage, terminal::TerminalPage, user::UserPage,
+    parts::PartsPage, platform::PlatformPage, quotas::QuotasPage, settings::SettingsPage, team::TeamPage,
+    teams::TeamsPage, terminal::TerminalPage, user::UserPage,
 };
