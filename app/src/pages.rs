@@ -13,7 +13,6 @@ mod platform;
 mod quotas;
 mod team;
 mod teams;
-mod terminal;
 mod user;
 mod users;
 
@@ -24,6 +23,7 @@ pub use pages_app_metrics::MetricsPage;
 pub use pages_app_overview::{OverviewPage, RECENT};
 pub use pages_app_resources::ResourcesPage;
 pub use pages_app_settings::SettingsPage;
+pub use pages_app_terminal::TerminalPage;
 pub use pages_apps::AppsPage;
 pub use pages_build::BuildPage;
 pub use pages_create::NewAppPage;
@@ -31,6 +31,5 @@ pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
 
 pub use self::{
     account::AccountPage, audit::AuditPage, identity_providers::IdentityProvidersPage, jobs::JobsPage,
-    parts::PartsPage, platform::PlatformPage, quotas::QuotasPage, team::TeamPage, teams::TeamsPage,
-    terminal::TerminalPage, user::UserPage,
+    parts::PartsPage, platform::PlatformPage, quotas::QuotasPage, team::TeamPage, teams::TeamsPage, user::UserPage,
 };
