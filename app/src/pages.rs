@@ -11,8 +11,6 @@ mod oauth_clients;
 mod parts;
 mod platform;
 mod quotas;
-mod team;
-mod teams;
 mod user;
 mod users;
 
@@ -28,8 +26,9 @@ pub use pages_apps::AppsPage;
 pub use pages_build::BuildPage;
 pub use pages_create::NewAppPage;
 pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
+pub use pages_teams::{TeamPage, TeamsPage};
 
 pub use self::{
     account::AccountPage, audit::AuditPage, identity_providers::IdentityProvidersPage, jobs::JobsPage,
-    parts::PartsPage, platform::PlatformPage, quotas::QuotasPage, team::TeamPage, teams::TeamsPage, user::UserPage,
+    parts::PartsPage, platform::PlatformPage, quotas::QuotasPage, user::UserPage,
 };
