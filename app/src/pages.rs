@@ -1,18 +1,9 @@
 //! The pages, one per file.
 
 mod account;
-mod audit;
-mod backups;
-mod identity_providers;
-mod invitation_policy;
-mod jobs;
-mod mails;
 mod oauth_clients;
 mod parts;
-mod platform;
 mod quotas;
-mod user;
-mod users;
 
 pub use pages_app::AppFrame;
 pub use pages_app_activity::ActivityPage;
@@ -26,9 +17,7 @@ pub use pages_apps::AppsPage;
 pub use pages_build::BuildPage;
 pub use pages_create::NewAppPage;
 pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
+pub use pages_platform::{AuditPage, IdentityProvidersPage, JobsPage, PlatformPage, UserPage};
 pub use pages_teams::{TeamPage, TeamsPage};
 
-pub use self::{
-    account::AccountPage, audit::AuditPage, identity_providers::IdentityProvidersPage, jobs::JobsPage,
-    parts::PartsPage, platform::PlatformPage, quotas::QuotasPage, user::UserPage,
-};
+pub use self::{account::AccountPage, parts::PartsPage, quotas::QuotasPage};

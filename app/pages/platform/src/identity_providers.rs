@@ -12,7 +12,7 @@ use ui::{
 };
 
 use super::{invitation_policy::InvitationPolicySection, users::Users};
-use crate::pages::mails::MailServerSection;
+use crate::mails::MailServerSection;
 
 use details::Details;
 use rules::NewRule;
