@@ -3,7 +3,6 @@
 mod account;
 mod oauth_clients;
 mod parts;
-mod quotas;
 
 pub use pages_app::AppFrame;
 pub use pages_app_activity::ActivityPage;
@@ -18,6 +17,7 @@ pub use pages_build::BuildPage;
 pub use pages_create::NewAppPage;
 pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
 pub use pages_platform::{AuditPage, IdentityProvidersPage, JobsPage, PlatformPage, UserPage};
+pub use pages_quotas::QuotasPage;
 pub use pages_teams::{TeamPage, TeamsPage};
 
-pub use self::{account::AccountPage, parts::PartsPage, quotas::QuotasPage};
+pub use self::{account::AccountPage, parts::PartsPage};
