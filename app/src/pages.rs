@@ -1,9 +1,8 @@
 //! The pages, one per file.
 
-mod account;
-mod oauth_clients;
 mod parts;
 
+pub use pages_account::AccountPage;
 pub use pages_app::AppFrame;
 pub use pages_app_activity::ActivityPage;
 pub use pages_app_logs::{LogsPage, newest_lines};
@@ -20,4 +19,4 @@ pub use pages_platform::{AuditPage, IdentityProvidersPage, JobsPage, PlatformPag
 pub use pages_quotas::QuotasPage;
 pub use pages_teams::{TeamPage, TeamsPage};
 
-pub use self::{account::AccountPage, parts::PartsPage};
+pub use self::parts::PartsPage;

@@ -18,7 +18,7 @@ use ui::{
     words,
 };
 
-use crate::pages::oauth_clients::OauthClients;
+use crate::oauth_clients::OauthClients;
 
 /// `/account`
 #[component]
