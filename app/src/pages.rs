@@ -1,6 +1,4 @@
-//! The pages, one per file.
-
-mod parts;
+//! The pages and what is prefetched for them, from the crates of their bundles.
 
 pub use pages_account::AccountPage;
 pub use pages_app::AppFrame;
@@ -15,8 +13,7 @@ pub use pages_apps::AppsPage;
 pub use pages_build::BuildPage;
 pub use pages_create::NewAppPage;
 pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
+pub use pages_parts::PartsPage;
 pub use pages_platform::{AuditPage, IdentityProvidersPage, JobsPage, PlatformPage, UserPage};
 pub use pages_quotas::QuotasPage;
 pub use pages_teams::{TeamPage, TeamsPage};
-
-pub use self::parts::PartsPage;
