@@ -11,8 +11,7 @@ use ui::{
     parts::{ActButton, Cmd, ConfirmDialog, Crumb, Deck, Each, PageHead, Toasts, act},
 };
 
-use super::{invitation_policy::InvitationPolicySection, users::Users};
-use crate::mails::MailServerSection;
+use super::{invitation_policy::InvitationPolicySection, mails::MailServerSection, users::Users};
 
 use details::Details;
 use rules::NewRule;
