@@ -1,7 +1,9 @@
 //! Bundles: pages whose code the browser loads together, when it first needs one of them.
 //!
 //! Code outside the bundles is loaded with every page. [`wasm_split`] marks where `style/build.sh`
-//! splits the module; on the server the same functions are ordinary ones. No page is shown
+//! splits the module; on the server the same functions are ordinary ones. All split points are in this
+//! crate, because their symbols are unique only within one; what a bundle contains is what they reach,
+//! in the crate of the bundle and in others. No page is shown
 //! before its code is loaded: the server lists a page's bundles in its head, the browser waits for
 //! them before hydration, and the router before it leaves the current page.
 
