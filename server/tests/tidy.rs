@@ -434,6 +434,16 @@ fn the_console_does_not_know_where_it_runs() {
     none("the console has no cfg and no server function", wrong);
 }
 
+/// The symbols of split points are unique only within a crate.
+#[test]
+fn the_console_is_split_only_in_app() {
+    let elsewhere = sources().into_iter().filter(|(file, text)| {
+        let splits = ["#[wasm_split", "#[lazy"].iter().any(|mark| text.contains(mark));
+        is_of_console(file) && !file.starts_with("app/src/") && splits
+    });
+    none("split points are in the crate app", elsewhere.map(|(file, _)| file).collect());
+}
+
 /// Names of the files and folders of a layer.
 fn nouns(layer: &str) -> BTreeSet<String> {
     let names = fs::read_dir(root().join(layer)).unwrap().flatten();
