@@ -40,7 +40,7 @@ pub use crate::{
     branches::DEPLOYED,
     folders::prepare,
     handle::{Apps, Repositories, Writing},
-    inspection::STALE,
+    inspection::{Pushed, STALE},
     limits::GitLimits,
 };
 
@@ -50,6 +50,8 @@ pub fn tasks(tasks: worker::Tasks) -> worker::Tasks {
         .with::<inside::Tip>()
         .with::<inside::Inspect>()
         .with::<inside::Move>()
+        .with::<inside::Stale>()
+        .with::<inside::Contains>()
         .with::<inside::Commits>()
         .with::<sweep::Sweep>()
 }
