@@ -16,7 +16,8 @@ type Answer<T> = Result<T, String>;
 /// The kernel's limit; longer paths cannot be checked out.
 const MOST_PATH_BYTES: u64 = 4096;
 
-fn git(args: &[&str]) -> Command {
+/// A git that reads no configuration except ours, without input.
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut git = Command::new("git");
     git.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").envs(ENVIRONMENT);
     git.args(settings()).args(args).stdin(Stdio::null());
@@ -25,7 +26,7 @@ fn git(args: &[&str]) -> Command {
 
 /// Runs git; returns its output if it succeeds.
 pub(crate) fn run(args: &[&str]) -> Answer<String> {
-    let done = git(args).output().map_err(|e| format!("{e}. Is the Debian package git installed?"))?;
+    let done = command(args).output().map_err(|e| format!("{e}. Is the Debian package git installed?"))?;
     match done.status.success() {
         true => Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned()),
         false => Err(String::from_utf8_lossy(&done.stderr).chars().take(500).collect::<String>().trim().to_owned()),
@@ -61,7 +62,7 @@ fn is_tip(tip: Option<&str>, id: &str) -> bool {
 
 /// Whether the history of the commit `new` contains the commit `old`.
 fn contains(new: &str, old: &str) -> bool {
-    let mut git = git(&["merge-base", "--is-ancestor", old, new]);
+    let mut git = command(&["merge-base", "--is-ancestor", old, new]);
     git.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
@@ -188,7 +189,7 @@ impl Inspect {
     /// Counts what a checkout would write, and stops at the limits: a tree that contains the same tree ten times, nine
     /// levels deep, has a billion files and few bytes.
     fn is_too_much(&self, commit: &str) -> Answer<Option<Found>> {
-        let mut list = git(&["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit]);
+        let mut list = command(&["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit]);
         let mut list = list.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(|e| e.to_string())?;
         let mut entries = BufReader::new(list.stdout.take().ok_or("git has no output")?);
         let (mut files, mut bytes, mut entry) = (0, 0u64, Vec::new());

@@ -14,11 +14,12 @@
 //! push, how much space a push has ([`SpaceLimit`]) and what happens afterwards.
 
 mod answer;
-mod archives;
 mod body;
 mod branches;
+mod checkout;
 mod commands;
 mod commits;
+mod fetching;
 mod files;
 mod folders;
 mod handle;
@@ -38,10 +39,13 @@ pub use crate::{
     answer::{ClientSlot, GitProcess, clone_refused, push_refused},
     body::{Bounds, Incoming, Refusal, SpaceLimit},
     branches::DEPLOYED,
+    checkout::{Contents, Submodule},
+    fetching::{Remote, fetch_files},
     folders::prepare,
     handle::{Apps, Repositories, Writing},
     inspection::{Pushed, STALE},
     limits::GitLimits,
+    plumbing::REPOSITORY,
 };
 
 /// The tasks of this crate.
@@ -53,5 +57,6 @@ pub fn tasks(tasks: worker::Tasks) -> worker::Tasks {
         .with::<inside::Stale>()
         .with::<inside::Contains>()
         .with::<inside::Commits>()
+        .with::<checkout::Checkout>()
         .with::<sweep::Sweep>()
 }

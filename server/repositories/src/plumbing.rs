@@ -7,8 +7,9 @@ use worker::{Limits, Lines, Network, Order, Program, Shown, Task, Work};
 
 use crate::{handle::Repositories, paths};
 
-/// Where a worker sees the repository and the hooks.
-pub(crate) const REPOSITORY: &str = "/repository";
+/// Where a worker sees the repository.
+pub const REPOSITORY: &str = "/repository";
+/// Where it sees the hooks.
 const HOOKS: &str = "/hooks";
 
 /// The environment of git.
