@@ -6,7 +6,10 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Read, Seek, SeekFrom},
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt as _, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     pin::Pin,
     process::{Command, Stdio},
@@ -56,18 +59,9 @@ impl Archive {
             bail!("{reference} is not a commit of this folder's git repository. See: git log");
         };
         let commit = commit.trim().to_owned();
-        let file = temporary()?;
-        let top = git::ask(&["rev-parse", "--show-toplevel"])?.unwrap_or_default();
-        // With `./`, the platform does not take a single folder for the whole source.
-        let mut git = Command::new("git");
-        git.args(["archive", "--format=tar.gz", "--prefix=./", &commit]).stdin(Stdio::null());
-        if !top.trim().is_empty() {
-            git.current_dir(top.trim());
-        }
-        let done = git.stdout(file.try_clone().context("write the archive")?).output().context("start git")?;
-        if !done.status.success() {
-            bail!("git archive failed: {}", String::from_utf8_lossy(&done.stderr).trim());
-        }
+        let checkout = Checkout::of(Path::new("."), &commit)?;
+        let files = checkout.files();
+        let file = packed(&files, &walked(&files)?)?;
         let description = subject(".", &commit)?;
         Self::of_file(file, Some((commit, description)))
     }
@@ -82,6 +76,42 @@ impl Archive {
     /// Its size in bytes, until it is sent.
     pub fn size(&self) -> u64 {
         self.left
+    }
+}
+
+/// The files of a commit in a temporary folder, as a clone would have them: `git archive` would leave out those that are
+/// not meant for the archives of releases, and change others.
+struct Checkout(PathBuf);
+
+impl Checkout {
+    /// Of the repository of `folder`.
+    fn of(folder: &Path, commit: &str) -> Result<Self> {
+        let path = temporary_path();
+        let says = || format!("create {}", path.display());
+        fs::DirBuilder::new().mode(0o700).create(&path).with_context(says)?;
+        let checkout = Self(path);
+        fs::create_dir(checkout.files()).with_context(|| format!("create {}", checkout.files().display()))?;
+        let tree = format!("--work-tree={}", checkout.files().display());
+        for args in [&["read-tree", commit][..], &[tree.as_str(), "checkout-index", "--all", "--force"]] {
+            // An index of its own: the repository's stays as it is.
+            let mut git = Command::new("git");
+            git.arg("-C").arg(folder).args(args).env("GIT_INDEX_FILE", checkout.0.join("index")).stdin(Stdio::null());
+            let done = git.output().context("start git")?;
+            if !done.status.success() {
+                bail!("git could not check out {commit}: {}", String::from_utf8_lossy(&done.stderr).trim());
+            }
+        }
+        Ok(checkout)
+    }
+
+    fn files(&self) -> PathBuf {
+        self.0.join("files")
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -202,15 +232,20 @@ fn packed(folder: &Path, names: &[PathBuf]) -> Result<File> {
 
 /// A file without a name, which is gone when it is closed.
 fn temporary() -> Result<File> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("wharf-source-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let path = std::env::temp_dir().join(name);
+    let path = temporary_path();
     let says = || format!("create {}", path.display());
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600);
     let file = options.open(&path).with_context(says)?;
     fs::remove_file(&path).with_context(says)?;
     Ok(file)
+}
+
+/// A path that nothing else of this process uses.
+fn temporary_path() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("wharf-source-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    std::env::temp_dir().join(name)
 }
 
 #[cfg(test)]
@@ -269,6 +304,16 @@ mod tests {
         git(&dir, &["commit", "-q", "-m", "Second"]);
         let archive = Archive::of_path(&dir).unwrap();
         assert_eq!((archive.version.unwrap().len(), archive.description.as_deref()), (40, Some("Second")));
+        // A commit is sent as a clone would have it.
+        fs::write(dir.join(".gitattributes"), "app export-ignore\nProcfile export-subst\n").unwrap();
+        git(&dir, &["add", "."]);
+        git(&dir, &["commit", "-q", "-m", "Third"]);
+        let checkout = Checkout::of(&dir.join("app"), "HEAD").unwrap();
+        let files = checkout.files();
+        assert_eq!(walked(&files).unwrap().len(), 5, "{:?}", walked(&files));
+        assert_eq!(fs::read_to_string(files.join("app/deep/file")).unwrap(), "deep");
+        drop(checkout);
+        assert!(!files.exists());
         // A folder inside, and one that is ignored as a whole.
         assert_eq!(names(Archive::of_path(&dir.join("app")).unwrap()), ["./", "deep/file"]);
         fs::write(dir.join(".gitignore"), "app\n").unwrap();
