@@ -28,6 +28,8 @@ use crate::{
 const ATTRIBUTES: &str = "* -export-ignore -export-subst\n";
 /// The maximum number of submodules of one repository that are reported.
 const MOST_SUBMODULES: usize = 1000;
+/// Bytes of an entry in a list. Longer paths cannot be checked out.
+const MOST_LINE: u64 = 8 << 10;
 /// The mode of a submodule in a tree.
 const SUBMODULE: &str = "160000";
 /// The beginning of a Git LFS pointer, and the possible sizes of one, which differ in the digits of a number.
@@ -118,17 +120,17 @@ pub(crate) fn write(commit: &str, prefix: &str, file: File) -> Result<(), String
 
 /// Finds the submodules and the Git LFS pointers of a commit.
 pub(crate) fn contents(commit: &str) -> Result<Contents, String> {
-    let listed = run(&["ls-tree", "-r", "-l", "-z", "--full-tree", commit])?;
     let (mut found, mut small, mut urls) = (Contents::default(), Vec::new(), None);
-    for entry in listed.split('\0').filter_map(Entry::read) {
+    let listed = each_entry(commit, |entry| {
         if entry.mode == SUBMODULE && found.submodules.len() < MOST_SUBMODULES {
             let urls = urls.get_or_insert_with(|| urls_of(commit));
-            let (path, commit) = (entry.path.to_owned(), entry.id.to_owned());
-            found.submodules.push(Submodule { url: urls.get(entry.path).cloned(), path, commit });
+            let url = urls.get(entry.path).cloned();
+            found.submodules.push(Submodule { path: entry.path.to_owned(), commit: entry.id.to_owned(), url });
         } else if entry.size.is_some_and(|size| POINTER_BYTES.contains(&size)) && small.len() < MOST_POINTERS {
-            small.push((entry.id, entry.path));
+            small.push((entry.id.to_owned(), entry.path.to_owned()));
         }
-    }
+    });
+    listed.map_err(|e| format!("ls-tree: {e}"))?;
     for path in pointers(&small).map_err(|e| format!("cat-file: {e}"))? {
         found.pointers += 1;
         if found.pointers <= NAMED {
@@ -136,6 +138,24 @@ pub(crate) fn contents(commit: &str) -> Result<Contents, String> {
         }
     }
     Ok(found)
+}
+
+/// Reads the entries of a commit one by one: all of them may not fit into memory.
+fn each_entry(commit: &str, mut read: impl FnMut(Entry<'_>)) -> std::io::Result<()> {
+    let mut git = command(&["ls-tree", "-r", "-l", "-z", "--full-tree", commit]);
+    let mut git = git.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut entries = BufReader::new(git.stdout.take().ok_or(std::io::ErrorKind::BrokenPipe)?);
+    let mut line = Vec::new();
+    while (&mut entries).take(MOST_LINE).read_until(0, &mut line)? > 0 {
+        if let Some(entry) = Entry::read(String::from_utf8_lossy(&line).trim_end_matches('\0')) {
+            read(entry);
+        }
+        line.clear();
+    }
+    match git.wait()?.success() {
+        true => Ok(()),
+        false => Err(std::io::Error::other("git could not list the files")),
+    }
 }
 
 /// An entry of a tree.
@@ -180,7 +200,7 @@ fn urls_in(config: &str) -> BTreeMap<String, String> {
 }
 
 /// The paths of those of these files that are Git LFS pointers.
-fn pointers<'a>(files: &[(&str, &'a str)]) -> std::io::Result<Vec<&'a str>> {
+fn pointers(files: &[(String, String)]) -> std::io::Result<Vec<&str>> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
@@ -199,7 +219,7 @@ fn pointers<'a>(files: &[(&str, &'a str)]) -> std::io::Result<Vec<&'a str>> {
         // A line break follows.
         (&mut output).take(size + 1).read_to_end(&mut body)?;
         if body.starts_with(POINTER) {
-            found.push(*path);
+            found.push(path.as_str());
         }
     }
     let _ = git.kill();
