@@ -34,6 +34,28 @@ finish() {
     rm -rf "$work"
 }
 
+# Sets $bwrap and $runc to commands that run this program in the peers' usual sandboxes: all namespaces, no network.
+# runc's has limits on memory and processes; neither has a network with internet access, nor a disk with a quota.
+sandboxes() { # PROGRAM ARGUMENT...
+    local link
+    bwrap="bwrap --unshare-all --die-with-parent --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp $(printf '%q ' "$@")"
+    mkdir -p "$work/bundle/rootfs/usr"
+    for link in bin lib lib64; do ln -s "usr/$link" "$work/bundle/rootfs/$link"; done
+    (cd "$work/bundle" && runc spec)
+    python3 - "$work/bundle/config.json" "$@" <<'PY'
+import json, sys
+path, *program = sys.argv[1:]
+config = json.load(open(path))
+config["process"]["args"] = program
+config["process"]["terminal"] = False
+config["mounts"] = [m for m in config["mounts"] if m["type"] != "cgroup"]
+config["mounts"].append({"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"]})
+config["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"}], "memory": {"limit": 1 << 29}, "pids": {"limit": 256}}
+json.dump(config, open(path, "w"))
+PY
+    runc="runc --root $work/runc run --bundle $work/bundle bench-\$\$"
+}
+
 # Prints as many free ports.
 free_ports() { # NUMBER
     python3 - "$1" <<'PY'

@@ -10,22 +10,7 @@ must_have "bubblewrap runc python3" bwrap runc python3
 starts=$(example dyno starts)
 workspace
 
-# The same program in the peers' usual sandbox: all namespaces, no network. runc's has limits on memory and processes; neither has a network with internet access, nor a disk with a quota.
-bwrap="bwrap --unshare-all --die-with-parent --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp bash -c 'exec true'"
-mkdir -p "$work/bundle/rootfs/usr"
-for link in bin lib lib64; do ln -s "usr/$link" "$work/bundle/rootfs/$link"; done
-(cd "$work/bundle" && runc spec)
-python3 - "$work/bundle/config.json" <<'PY'
-import json, sys
-config = json.load(open(sys.argv[1]))
-config["process"]["args"] = ["bash", "-c", "exec true"]
-config["process"]["terminal"] = False
-config["mounts"] = [m for m in config["mounts"] if m["type"] != "cgroup"]
-config["mounts"].append({"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"]})
-config["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"}], "memory": {"limit": 1 << 29}, "pids": {"limit": 256}}
-json.dump(config, open(sys.argv[1], "w"))
-PY
-runc="runc --root $work/runc run --bundle $work/bundle bench-\$\$"
+sandboxes bash -c 'exec true'
 peers=("bubblewrap=$bwrap")
 if sh -c "$runc" >/dev/null 2>"$work/runc.log"; then
     peers+=("runc=$runc")

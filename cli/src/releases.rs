@@ -64,10 +64,10 @@ impl List {
 
 fn status(release: &Release) -> (&'static str, &'static str) {
     match release.status {
-        ReleaseStatus::Pending if release.queued => ("release command queued", YELLOW),
-        ReleaseStatus::Pending => ("release command executing", YELLOW),
-        ReleaseStatus::Failed if release.cancellation().is_some() => ("release command cancelled", RED),
-        ReleaseStatus::Failed if release.failed_dyno.is_none() => ("release command failed", RED),
+        ReleaseStatus::Pending if release.queued => ("release phase queued", YELLOW),
+        ReleaseStatus::Pending => ("release phase running", YELLOW),
+        ReleaseStatus::Failed if release.cancellation().is_some() => ("release phase cancelled", RED),
+        ReleaseStatus::Failed if release.failed_dyno.is_none() => ("release phase failed", RED),
         ReleaseStatus::Failed if release.up_at.is_none() => ("never came up", RED),
         ReleaseStatus::Failed => ("did not stay up", RED),
         ReleaseStatus::Expired => ("release expired", DIM),
@@ -350,7 +350,7 @@ impl Retry {
             );
         };
         if release.status.is_pending() {
-            bail!("The release command of v{version} has not ended. To cancel it: wharf releases:cancel v{version}");
+            bail!("The release phase of v{version} has not ended. To cancel it: wharf releases:cancel v{version}");
         }
         let action = Action::start(format!("Retrying v{version} of {}", named(&name)));
         let description = Some(format!("Retry of v{version}: {}", release.description));

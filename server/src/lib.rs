@@ -53,9 +53,6 @@ enum Command {
     Server(Settings),
     /// Proxy requests to dynos (started by `up`)
     Router(Settings),
-    /// Supervise a dyno (started by the server)
-    #[command(hide = true)]
-    Dyno { state: OsString },
     /// Process untrusted data in isolation (started by the server)
     #[command(hide = true)]
     Worker { name: OsString },
@@ -69,11 +66,8 @@ pub fn main(site: Embedded) -> ExitCode {
     console::embed(site);
     // Files created by any role are private to its user, from the first one on.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    // Shims and workers fork into namespaces, which has to happen before any thread exists.
+    // Workers fork into namespaces, which has to happen before any thread exists.
     let args: Vec<OsString> = std::env::args_os().collect();
-    if args.get(1).is_some_and(|role| role == "dyno") {
-        dyno::shim_main(&args[2..]);
-    }
     if args.get(1).is_some_and(|role| role == "worker") {
         worker::main(&builds::tasks());
     }
@@ -95,7 +89,6 @@ pub fn main(site: Embedded) -> ExitCode {
         }
         Command::Server(settings) => roles::run(Role::Server, &settings.clone(), || Ok(roles::server::run(settings))),
         Command::Router(settings) => roles::run(Role::Router, &settings.clone(), || roles::router::begin(settings)),
-        Command::Dyno { state } => dyno::shim_main(&[state]),
         Command::Worker { .. } => worker::main(&builds::tasks()),
         Command::GitHook { hook } => match repositories::hook::main(&[hook]) {
             0 => ExitCode::SUCCESS,

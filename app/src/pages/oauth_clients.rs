@@ -10,7 +10,7 @@ use leptos_router::hooks::use_query_map;
 
 use crate::{
     data::{LiveData, client, fetched, paged},
-    parts::{ActButton, CopyButton, Each, Icon, Pager, act},
+    parts::{ActButton, CopyButton, Each, Icon, Missing, Pager, act},
 };
 
 /// The description of a scope.
@@ -47,8 +47,9 @@ fn consent_query() -> ConsentQuery {
 pub fn ConsentPage() -> impl IntoView {
     let client = client();
     let consent = fetched(consent_query, move |query| client.consent_info(&query));
+    let missing = Missing::of_page();
     view! {
-        <Title text="Authorize a program"/>
+        <Title text=move || missing.or(|| "Authorize a program".to_owned())/>
         <div class="login"><main id="main"><div class="lbox">
             {consent.show(6, |consent| view! { <Question consent=consent.get_untracked()/> })}
         </div></main></div>

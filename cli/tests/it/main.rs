@@ -137,7 +137,9 @@ fn a_token_comes_from_either_variable() {
     for set in [&["WHARF_API_KEY"][..], &["WHARF_TOKEN"], &["WHARF_API_KEY", "WHARF_TOKEN"]] {
         let mut helper = home.command(WHARF);
         helper.args(["git:credentials", "get"]).env("WHARF_URL", &url).stdin(Stdio::piped()).stdout(Stdio::piped());
-        set.iter().for_each(|name| drop(helper.env(name, name.to_lowercase())));
+        for name in set {
+            helper.env(name, name.to_lowercase());
+        }
         let mut child = helper.spawn().unwrap();
         let question = format!("protocol=http\nhost={}\n\n", url.trim_start_matches("http://"));
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), question.as_bytes()).unwrap();

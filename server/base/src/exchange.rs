@@ -17,7 +17,7 @@ use crate::{
     ends::{Ends, Reader},
     kinds::Kind,
     recorded::Recorded,
-    servers,
+    server_hold,
 };
 
 /// How long changes without a transaction are collected before they are sent to other servers.
@@ -73,7 +73,7 @@ impl Base {
 pub async fn run(base: Base) {
     let waiting = base.bus().waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(waiting) = waiting else { return };
-    tokio::join!(listen(&base), send(&base, waiting), servers::keep(&base));
+    tokio::join!(listen(&base), send(&base, waiting), server_hold::keep(&base));
 }
 
 async fn listen(base: &Base) {

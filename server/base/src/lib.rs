@@ -25,6 +25,7 @@ pub mod recent;
 pub mod recorded;
 pub mod routes;
 pub mod secrets;
+mod server_hold;
 mod servers;
 pub mod settings;
 pub mod slots;

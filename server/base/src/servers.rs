@@ -12,14 +12,12 @@ use api::ids::ServerId;
 use sqlx::PgPool;
 use store::servers::{ServerHold, server_hold};
 
-use crate::{Base, secrets::write_private};
+use crate::secrets::write_private;
 
 /// How often, and with which pause, the id is tried: Postgres may take a moment to notice that the previous process has
 /// ended.
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often it is checked that the id is still held.
-const CHECK: Duration = Duration::from_secs(10);
 
 /// The id in `file`, held until the second value is dropped. If another process holds it, or if there is none, a new one is
 /// written: what has the old one is then taken over when its lease has expired.
@@ -52,33 +50,6 @@ fn create(file: &Path) -> anyhow::Result<ServerId> {
     let id = ServerId::now_v7();
     write_private(file, &id.to_string())?;
     Ok(id)
-}
-
-impl Base {
-    /// Lets go of the id of this server, which has stopped its work: a process that starts with it then takes over what is
-    /// left.
-    pub async fn let_go_of_server_id(&self) {
-        if let Some(hold) = self.server_hold().lock().await.take()
-            && let Err(err) = hold.server_let_go().await
-        {
-            tracing::warn!("could not close the connection that holds the server's id: {err}");
-        }
-    }
-}
-
-/// Holds the id again whenever the database was restarted, until it is let go of.
-pub(crate) async fn keep(base: &Base) {
-    loop {
-        tokio::time::sleep(CHECK).await;
-        let mut hold = base.server_hold().lock().await;
-        let Some(hold) = hold.as_mut() else { return };
-        match hold.server_hold_on(base.db()).await {
-            Ok(true) => {}
-            // It may have taken over what this server is doing, and this server may do the same at its next start.
-            Ok(false) => tracing::error!("another server now has the id of this one; restart this one"),
-            Err(err) => tracing::warn!("could not hold the server's id in the database, retrying: {err}"),
-        }
-    }
 }
 
 #[cfg(test)]

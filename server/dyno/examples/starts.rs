@@ -14,8 +14,6 @@ use std::{
 use api::ids::RunId;
 use dyno::{Artifact, Driver, Host, Limits, Mounts, ProcessDriver, Spec};
 
-dyno::shim_before_main!();
-
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 #[tokio::main]

@@ -9,8 +9,6 @@ use std::time::Instant;
 use api::ids::RunId;
 use dyno::{Artifact, Driver, Host, Limits, Mounts, ProcessDriver, Spec};
 
-dyno::shim_before_main!();
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().collect();

@@ -2,12 +2,12 @@
 
 use std::io;
 
+use shim::terminal::{END_OF_INPUT, ERRORS, EXIT, INPUT, MOST_CONTENT, OUTPUT, Parser, RESIZE, WindowSize, message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::Exit;
-use crate::terminal::{END_OF_INPUT, ERRORS, EXIT, INPUT, MOST_CONTENT, OUTPUT, Parser, RESIZE, WindowSize, message};
 
 /// A connection to an attached process. If it is dropped before the process has ended, the process gets SIGHUP, and is
 /// killed if it does not end within 30 seconds.
@@ -52,7 +52,7 @@ impl AttachedOutput {
     pub async fn next(&mut self) -> io::Result<Option<FromProcess>> {
         let mut buffer = vec![0; 16 << 10];
         loop {
-            while let Some((kind, content)) = self.parser.next()? {
+            while let Some((kind, content)) = self.parser.take()? {
                 match kind {
                     OUTPUT => return Ok(Some(FromProcess::Output(content))),
                     ERRORS => return Ok(Some(FromProcess::Errors(content))),

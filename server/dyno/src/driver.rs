@@ -63,6 +63,15 @@ pub enum Error {
     },
 }
 
+impl From<shim::Error> for Error {
+    fn from(error: shim::Error) -> Error {
+        match error {
+            shim::Error::Host(sentence) => Error::Host(sentence),
+            shim::Error::Io { doing, source } => Error::Io { doing, source },
+        }
+    }
+}
+
 impl Error {
     /// For `map_err`: an IO error with the failed operation.
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use api::ids::RunId;
 use async_trait::async_trait;
 use chrono::Utc;
+use shim::terminal::{EXIT, MOST_CONTENT, OUTPUT, Parser, message};
 use spool::{Cursor, Source};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-use crate::terminal::{EXIT, MOST_CONTENT, OUTPUT, Parser, message};
 use crate::{Attachment, Driver, Error, Exec, Exit, Handle, Phase, Spec, Stats, Status, output::Spooled};
 
 /// Runs nothing: a started dyno is `Running` until a test ends it.
@@ -316,7 +316,7 @@ impl FakeTerminal {
     pub async fn next(&mut self) -> std::io::Result<Option<(char, Vec<u8>)>> {
         let mut buffer = [0; 4096];
         loop {
-            if let Some((kind, content)) = self.parser.next()? {
+            if let Some((kind, content)) = self.parser.take()? {
                 return Ok(Some((char::from(kind), content)));
             }
             match self.stream.read(&mut buffer).await? {

@@ -2,11 +2,11 @@
 
 use std::fs;
 
+use shim::cgroups::{Cgroups, WHARF};
+use shim::{Budget, Network};
+
 use crate::Error;
-use crate::addresses::Network;
-use crate::budget::Budget;
 use crate::caller::Caller;
-use crate::cgroups::{Cgroups, WHARF};
 use crate::ranges::Range;
 
 /// Settings for all dynos of a host.

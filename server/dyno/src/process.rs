@@ -14,16 +14,17 @@ use std::time::{Duration, Instant};
 use api::ids::RunId;
 use async_trait::async_trait;
 use chrono::Utc;
+use shim::TAKEN_OVER;
+use shim::cgroups::Cgroups;
+use shim::terminal::{message, socket_in};
 use spool::{Cursor, Source};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncWriteExt as _, Interest};
 
-use crate::cgroups::Cgroups;
+use crate::order::{exec_order, order};
 use crate::output::Spooled;
-use crate::shim::TAKEN_OVER;
-use crate::state::{self, ExecOrder, Order, StateDir};
-use crate::terminal::{self, message};
-use crate::{Attachment, Driver, Error, Exec, Exit, Handle, Host, Phase, Spec, Stats, Status, disks, network};
+use crate::state::{self, StateDir};
+use crate::{Attachment, Driver, Error, Exec, Exit, Handle, Host, Phase, Spec, Stats, Status, disks, network, program};
 
 /// Time limit for a shim to start a command, or to exit when all processes inside are dead.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,16 +36,13 @@ pub struct ProcessDriver {
     dynos: PathBuf,
     host: Host,
     cgroups: Cgroups,
-    executable: PathBuf,
+    program: PathBuf,
     has_disks: bool,
 }
 
 impl ProcessDriver {
     /// Prepares this host (directories, cgroups, forwarding and rules for the network) for dynos whose state is in
     /// `data`/dynos. An error names what the host lacks. `host` replaces earlier settings, also for running dynos.
-    ///
-    /// Shims are started as `/proc/self/exe dyno STATE_DIR`; that must lead to [`shim_main`](crate::shim_main) before
-    /// any thread exists.
     pub fn new(data: &Path, host: &Host) -> Result<Self, Error> {
         if !nix::unistd::geteuid().is_root() {
             return Err(Error::Host(
@@ -53,7 +51,9 @@ impl ProcessDriver {
         }
         let cgroups = Cgroups::of_dynos(&host.group)?;
         cgroups.prepare()?;
-        cgroups.limit(&host.budget()?);
+        if let Err(why) = cgroups.limit(&host.budget()?) {
+            tracing::warn!("the total limit of dynos is missing or differs from the settings: {why}");
+        }
         network::prepare(host)?;
         raise_open_files();
         let dynos = data.join("dynos");
@@ -66,16 +66,13 @@ impl ProcessDriver {
                 false
             }
         };
-        let executable = PathBuf::from("/proc/self/exe");
-        let driver = ProcessDriver { dynos, host: host.clone(), cgroups, executable, has_disks };
+        let folder = data.join("shim");
+        make_private(&folder).map_err(Error::io(format!("create {}", folder.display())))?;
+        let program = program::install(&folder).map_err(Error::io("write the program of shims"))?;
+        let program = program.canonicalize().map_err(Error::io("resolve the program of shims"))?;
+        let driver = ProcessDriver { dynos, host: host.clone(), cgroups, program, has_disks };
         driver.sweep().map_err(Error::io("remove the remains of old dynos"))?;
         Ok(driver)
-    }
-
-    /// Starts shims from another executable.
-    pub fn with_executable(mut self, executable: &Path) -> Self {
-        self.executable = executable.to_owned();
-        self
     }
 
     fn state(&self, id: RunId) -> StateDir {
@@ -122,21 +119,19 @@ impl ProcessDriver {
             let _ = fs::remove_file(state.image());
             disks::make(&self.dynos, &state.image(), spec.limits.disk).map_err(Error::io("create the dyno's disk"))?;
         }
-        let order = Order { spec: spec.clone(), network: self.host.network, group: self.host.group.clone() };
-        state.create(&order, Utc::now()).map_err(Error::io("write the dyno's record"))?;
+        state.create(spec, &order(spec, &self.host)?, Utc::now()).map_err(Error::io("write the dyno's record"))?;
         let log = OpenOptions::new().create(true).append(true).open(state.log()).map_err(Error::io("open shim.log"))?;
-        let mut child = Command::new(&self.executable)
+        let mut child = Command::new(&self.program)
             .arg0("wharfd")
             .arg("dyno")
-            .arg(&state.path)
+            .arg(state.path())
             .env_clear()
-            .env("RUST_BACKTRACE", "1")
             .current_dir("/")
             .stdin(Stdio::from(lock))
             .stdout(Stdio::piped())
             .stderr(Stdio::from(log))
             .spawn()
-            .map_err(Error::io("start a shim"))?;
+            .map_err(|e| self.not_started(e))?;
         let line = child.stdout.take().expect("its stdout is piped");
         // The child forks and exits; the grandchild is the shim.
         child.wait().map_err(Error::io("wait for the shim to detach"))?;
@@ -151,10 +146,20 @@ impl ProcessDriver {
         handle.ok_or(Error::Unknown(spec.id))
     }
 
+    fn not_started(&self, error: io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::PermissionDenied => Error::Host(format!(
+                "{} cannot be executed. The folder must be on a file system that is not mounted with `noexec`.",
+                self.program.display()
+            )),
+            _ => Error::io("start a shim")(error),
+        }
+    }
+
     /// Connects to the terminal of a process, if it waits for that.
     fn attach_now(&self, id: RunId) -> Result<Option<std::os::unix::net::UnixStream>, Error> {
-        let connected = File::open(&self.state(id).path)
-            .and_then(|dir| std::os::unix::net::UnixStream::connect(terminal::socket_in(&dir)))
+        let connected = File::open(self.state(id).path())
+            .and_then(|dir| std::os::unix::net::UnixStream::connect(socket_in(&dir)))
             .and_then(|stream| stream.set_nonblocking(true).map(|()| stream));
         match connected {
             Ok(stream) => Ok(Some(stream)),
@@ -166,14 +171,14 @@ impl ProcessDriver {
     /// Starts the supervisor of a further process. Returns the stream to it.
     fn exec_now(&self, id: RunId) -> Result<std::os::unix::net::UnixStream, Error> {
         let state = self.state(id);
-        if !state.path.exists() || state.has_ended() {
+        if !state.path().exists() || state.has_ended() {
             return Err(Error::Unknown(id));
         }
         let start = || {
             let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
             ours.set_nonblocking(true)?;
             let log = OpenOptions::new().create(true).append(true).open(state.log())?;
-            let mut child = Command::new(&self.executable)
+            let mut child = Command::new(&self.program)
                 .arg0("wharfd")
                 .args(["dyno", "exec"])
                 .env_clear()
@@ -191,17 +196,17 @@ impl ProcessDriver {
 
     fn remove_now(&self, id: RunId) -> Result<(), Error> {
         let state = self.state(id);
-        if !state.path.exists() {
+        if !state.path().exists() {
             return self.cgroups.remove(id).map_err(Error::io("remove the dyno's cgroups"));
         }
         // While the lock is held, nobody can start it again during the removal.
         let _lock = self.kill(&state, id).map_err(Error::io("end the dyno"))?;
         self.cgroups.remove(id).map_err(Error::io("remove the dyno's cgroups"))?;
         if let Some(lease) = state.lease().map_err(Error::io("read the dyno's address"))? {
-            network::release(&lease, &state).map_err(Error::io("release the dyno's address"))?;
+            shim::network::release(&lease, &state).map_err(Error::io("release the dyno's address"))?;
         }
         let gone = self.dynos.join(format!("{GONE}{id}"));
-        fs::rename(&state.path, &gone).map_err(Error::io("remove the dyno's directory"))?;
+        fs::rename(state.path(), &gone).map_err(Error::io("remove the dyno's directory"))?;
         discard(gone);
         Ok(())
     }
@@ -271,7 +276,7 @@ impl Driver for ProcessDriver {
 
     async fn signal(&self, id: RunId, signal: i32) -> Result<(), Error> {
         self.apart(move |driver| {
-            if !driver.state(id).path.exists() {
+            if !driver.state(id).path().exists() {
                 return Err(Error::Unknown(id));
             }
             if signal == libc::SIGTERM {
@@ -304,7 +309,7 @@ impl Driver for ProcessDriver {
     }
 
     async fn exec(&self, id: RunId, exec: &Exec) -> Result<Attachment, Error> {
-        let order = ExecOrder { id, group: self.host.group.clone(), exec: exec.clone() };
+        let order = exec_order(id, exec, &self.host)?;
         let stream = self.apart(move |driver| driver.exec_now(id)).await?;
         let start = async {
             let mut stream = tokio::net::UnixStream::from_std(stream)?;

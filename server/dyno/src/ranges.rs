@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
+use shim::mask;
+
 use crate::Error;
 
 /// Addresses that dynos cannot reach unless the operator opens them: private, of this machine or link, reserved, and
@@ -60,11 +62,6 @@ impl FromStr for Range {
             ))),
         }
     }
-}
-
-/// The bits that all addresses of the range have in common.
-pub(crate) fn mask(prefix: u8) -> u32 {
-    u32::MAX << (32 - u32::from(prefix))
 }
 
 #[cfg(test)]

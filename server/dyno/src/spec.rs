@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use api::ids::RunId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use shim::terminal::Terminal;
 
-use crate::disks;
-use crate::terminal::Terminal;
+use crate::{Limits, Mounts};
 
 /// The specification of a dyno.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -59,67 +58,6 @@ pub struct Exec {
     pub memory_bytes: u64,
     /// Its terminal or pipes.
     pub terminal: Terminal,
-}
-
-/// The directories of a dyno besides the stack's.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Mounts {
-    /// What to run.
-    pub artifact: Artifact,
-    /// Further mounts, in this order.
-    pub binds: Vec<Bind>,
-}
-
-/// What a dyno runs. /app is always private to the dyno and writable.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Artifact {
-    /// An unpacked slug in /app, shared and unmodified: the dyno writes to a layer above it.
-    Slug(PathBuf),
-    /// The stack alone, with an empty /app.
-    Empty,
-}
-
-/// A file or directory of the host shown inside the dyno.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Bind {
-    /// Path on the host; it must exist.
-    pub from: PathBuf,
-    /// Absolute path inside the dyno; created if missing.
-    pub to: PathBuf,
-    /// Whether the dyno can write to it (its user needs the permission, too).
-    pub writable: bool,
-}
-
-/// The resource limits of a dyno.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Limits {
-    /// The quota in bytes. Exceeding it has no effect here; readers of [`Stats`] compare.
-    pub memory_bytes: u64,
-    /// Hard limit in bytes: above it the kernel kills a process of the dyno.
-    pub memory_max_bytes: u64,
-    /// CPU weight; 1024 is the default.
-    pub cpu_shares: u64,
-    /// Microseconds of CPU time per 100 ms; 0 for no limit.
-    pub cpu_quota_us: u64,
-    /// Maximum number of processes and threads.
-    pub pids: u64,
-    /// The disk for /app and /tmp.
-    #[serde(default)]
-    pub disk: disks::Size,
-}
-
-impl Default for Limits {
-    /// A small dyno: 512 MB, killed at five times that, 256 processes and threads, 10 GB of disk.
-    fn default() -> Self {
-        Limits {
-            memory_bytes: 512 << 20,
-            memory_max_bytes: 5 * (512 << 20),
-            cpu_shares: 1024,
-            cpu_quota_us: 0,
-            pids: 256,
-            disk: disks::Size::default(),
-        }
-    }
 }
 
 /// The phases of a dyno: `Starting → Running → Exited`, or from the first to the last.
@@ -187,21 +125,4 @@ pub struct Status {
     pub handle: Handle,
     /// Its phase.
     pub phase: Phase,
-}
-
-/// The resource usage of a running dyno.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub struct Stats {
-    /// Anonymous memory, in bytes.
-    pub memory_rss: u64,
-    /// Page cache, in bytes; reclaimable.
-    pub memory_cache: u64,
-    /// Swapped out, in bytes.
-    pub memory_swap: u64,
-    /// CPU time since the start, in nanoseconds.
-    pub cpu_ns: u64,
-    /// Current processes and threads.
-    pub pids: u64,
-    /// Processes killed since the start because memory ran out.
-    pub oom_kills: u64,
 }

@@ -10,7 +10,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use base::{Base, Result, secrets};
+use base::{Base, secrets};
 use chrono::{DateTime, Utc};
 use tower_sessions::{
     Expiry, Session, SessionManagerLayer, SessionStore,
@@ -19,7 +19,7 @@ use tower_sessions::{
     session_store,
 };
 
-use crate::{actor::Actor, cookie_guard, request, row_limits};
+use crate::{cookie_guard, request};
 
 const ACCOUNT: &str = "account";
 const SESSION: &str = "session";
@@ -140,20 +140,9 @@ pub async fn touch(session: &Session) {
     }
 }
 
-/// Signs `session` in to `account`, under a new cookie value, which prevents session fixation. If the account has too
-/// many sessions, those that have been unused for longest end. `id` is that of the session in the audit log.
-pub async fn sign_in(
-    base: &Base,
-    session: &Session,
-    account: AccountId,
-    id: SessionId,
-    headers: &HeaderMap,
-) -> Result<()> {
-    begin(session, account, id, headers).await?;
-    end_unused(base, account, id, headers).await
-}
-
-async fn begin(session: &Session, account: AccountId, id: SessionId, headers: &HeaderMap) -> anyhow::Result<()> {
+/// Signs `session` in to `account`, under a new cookie value, which prevents session fixation. `id` is that of the session in
+/// the audit log.
+pub async fn begin(session: &Session, account: AccountId, id: SessionId, headers: &HeaderMap) -> anyhow::Result<()> {
     // Earlier contents are removed, too: those of another person, or of an unfinished sign-in.
     session.clear().await;
     session.cycle_id().await?;
@@ -164,21 +153,6 @@ async fn begin(session: &Session, account: AccountId, id: SessionId, headers: &H
     session.insert(AGENT, agent.chars().take(300).collect::<String>()).await?;
     session.insert(ADDRESS, request::address(headers)).await?;
     Ok(session.save().await?)
-}
-
-/// Ends the sessions of an account beyond the limit, because it has signed in with the session `id`.
-async fn end_unused(base: &Base, account: AccountId, id: SessionId, headers: &HeaderMap) -> Result<()> {
-    let Some(account) = store::accounts::account_info(base.db(), account).await? else { return Ok(()) };
-    let actor = Actor::signed_in(base, account, id, request::address(headers));
-    let mut tx = base.change(actor.originator(), actor.subject()).await?;
-    let ended = store::sessions::session_trim(&mut *tx, actor.account.id, row_limits::MOST_KEPT).await?;
-    if ended.is_empty() {
-        return Ok(());
-    }
-    let most = row_limits::MOST_KEPT;
-    let summary = format!("Ended the console sessions beyond the limit of {most}, unused for longest.");
-    tx.record("session.delete", summary, serde_json::json!({ "sessions": ended }));
-    Ok(tx.commit().await?)
 }
 
 /// The value that binds a sign-in in progress to this browser, for 15 minutes.

@@ -1,4 +1,4 @@
-//! Console sessions: signing out, listing and ending them.
+//! Console sessions: signing in and out, listing and ending them.
 
 use api::ids::{AccountId, SessionId};
 use axum::{
@@ -12,7 +12,39 @@ use chrono::Utc;
 use store::sessions::LIST;
 use tower_sessions::Session;
 
-use crate::{actor::Actor, request, session_cookies::signed_in};
+use crate::{
+    actor::Actor,
+    request, row_limits,
+    session_cookies::{self, signed_in},
+};
+
+/// Signs `session` in to `account`, under a new cookie value, which prevents session fixation. If the account has too
+/// many sessions, those that have been unused for longest end. `id` is that of the session in the audit log.
+pub async fn sign_in(
+    base: &Base,
+    session: &Session,
+    account: AccountId,
+    id: SessionId,
+    headers: &HeaderMap,
+) -> Result<()> {
+    session_cookies::begin(session, account, id, headers).await?;
+    end_unused(base, account, id, headers).await
+}
+
+/// Ends the sessions of an account beyond the limit, because it has signed in with the session `id`.
+async fn end_unused(base: &Base, account: AccountId, id: SessionId, headers: &HeaderMap) -> Result<()> {
+    let Some(account) = store::accounts::account_info(base.db(), account).await? else { return Ok(()) };
+    let actor = Actor::signed_in(base, account, id, request::address(headers));
+    let mut tx = base.change(actor.originator(), actor.subject()).await?;
+    let ended = store::sessions::session_trim(&mut *tx, actor.account.id, row_limits::MOST_KEPT).await?;
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let most = row_limits::MOST_KEPT;
+    let summary = format!("Ended the console sessions beyond the limit of {most}, unused for longest.");
+    tx.record("session.delete", summary, serde_json::json!({ "sessions": ended }));
+    Ok(tx.commit().await?)
+}
 
 /// `POST /logout`: ends this browser's session. A plain form, so that it works without scripts.
 pub async fn sign_out(State(base): State<Base>, session: Session, headers: HeaderMap) -> Result<Response> {

@@ -15,7 +15,7 @@ use base::{Base, Error, Result, Subject, SubjectKind, events::EventActor, secret
 use chrono::{Duration, Utc};
 use tower_sessions::Session;
 
-use crate::{actor::Actor, request, row_limits, session_cookies};
+use crate::{actor::Actor, request, row_limits, session_cookies, sessions};
 
 /// Validity of a link.
 const LIFE: Duration = Duration::minutes(30);
@@ -86,6 +86,6 @@ pub async fn sign_in_link_use(
     tx.on_behalf_of(actor.originator());
     tx.record_of(actor.subject(), "session.create", "Signed in with a one-time link.", serde_json::json!({}));
     tx.commit().await?;
-    session_cookies::sign_in(&base, &session, actor.account.id, id, &headers).await?;
+    sessions::sign_in(&base, &session, actor.account.id, id, &headers).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, "/apps"), (header::CACHE_CONTROL, "no-store")]).into_response())
 }

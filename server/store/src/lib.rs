@@ -52,6 +52,7 @@ mod of_platform {
     pub mod one_offs;
     pub mod queues;
     pub mod releases;
+    #[path = "releases/rollouts.rs"]
     pub mod rollouts;
     pub mod schedules;
     pub mod slugs;

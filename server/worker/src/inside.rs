@@ -51,7 +51,7 @@ pub(crate) struct Lines {
 /// Everything that the order needs, prepared while errors are still easy to report.
 struct Plan<'a> {
     order: &'a Order,
-    filters: Filters,
+    filters: &'static Filters,
     stricter: BpfProgram,
     /// For a program: the paths to try, arguments and environment.
     paths: Vec<CString>,
@@ -59,8 +59,8 @@ struct Plan<'a> {
     environment: Vec<CString>,
 }
 
-impl Plan<'_> {
-    fn new(order: &Order, filters: Filters) -> Result<Plan<'_>, Sentence> {
+impl<'a> Plan<'a> {
+    fn new(order: &'a Order, filters: &'static Filters) -> Result<Plan<'a>, Sentence> {
         let (mut paths, mut arguments, mut environment) = (Vec::new(), Vec::new(), Vec::new());
         if let Work::Program(program) = &order.work {
             paths = c_strings(PATH.iter().map(|folder| format!("{folder}/{}", program.name)))?;
@@ -94,7 +94,7 @@ fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Se
 
 /// Runs as PID 1 of the new namespaces and never returns: prepares what needs no order, waits for one, and executes it.
 pub(crate) fn run(lines: Lines, procs: &[PathBuf], tasks: &Tasks) -> ! {
-    let ready = enter_groups(procs).and_then(|()| Filters::new());
+    let ready = enter_groups(procs).and_then(|()| confine::filters());
     // Nothing arrives if the supervisor or the server has exited.
     let Ok((order, files)) = message::receive(&lines.orders) else { exit(1) };
     drop(lines.orders);

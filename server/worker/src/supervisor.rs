@@ -92,7 +92,7 @@ impl Inside {
     /// Creates the group and the namespaces, with init in them.
     fn start(control: &UnixStream, cgroups: &Cgroups, name: &str, tasks: &Tasks) -> Result<Inside, Error> {
         let procs =
-            cgroups.create(name, &dyno::Limits::default()).map_err(Error::host("create the worker's groups"))?;
+            cgroups.create(name, &dyno::Limits::default()).map_err(Error::host("create the worker's groups"))?.files();
         let network = File::open("/proc/self/ns/net").map_err(Error::host("open the host's network namespace"))?;
         let pipe = || io::pipe().map_err(Error::host("create a pipe"));
         let ((reader, report), (alive, held)) = (pipe()?, pipe()?);

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dyno::confine::{Cgroups, WHARF};
+use dyno::confine::{Cgroups, HostError, WHARF};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
@@ -85,7 +85,7 @@ impl Workers {
 
     /// Like [`Workers::new`], with another name for the control group of dynos and workers. For tests.
     pub fn in_group(group: &str) -> Result<Workers, Error> {
-        let host_error = |e: dyno::Error| Error::Host(e.to_string());
+        let host_error = |e: HostError| Error::Host(e.to_string());
         let cgroups = Cgroups::of_workers(group).map_err(host_error)?;
         cgroups.prepare().map_err(host_error)?;
         cgroups.remove_lost(is_lost).map_err(Error::host("remove the groups of old workers"))?;

@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-dyno::shim_before_main!();
 worker::worker_before_main!(|| builder::tasks(worker::Tasks::default()));
 
 mod builds;

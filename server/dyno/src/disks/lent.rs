@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
+use shim::fill::Fill;
+use shim::image::{is_loop_of, mount};
 
-use super::{Fill, Size, is_loop_of, make, mount};
+use super::{Size, make};
 
 /// Time limit for flushing an unmounted disk.
 const PATIENCE: Duration = Duration::from_secs(20);

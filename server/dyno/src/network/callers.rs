@@ -2,9 +2,10 @@
 //!
 //! Even a compromised process of that user cannot connect to the host's own services, private networks or dynos.
 
+use shim::PREFIX;
+
 use super::nft::{list, set, to_ports};
 use crate::Caller;
-use crate::addresses::PREFIX;
 
 /// The chains and sets that restrict `caller`. `servers` are the host's name servers, as its own programs see them.
 pub(super) fn chains(caller: &Caller, ports: &[u16], servers: &[String]) -> String {

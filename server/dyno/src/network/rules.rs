@@ -4,9 +4,10 @@ use std::io::{ErrorKind, Write};
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 
+use shim::PREFIX;
+
 use super::shares::{LINGER, LISTS, Shares};
 use super::{callers, nft};
-use crate::addresses::PREFIX;
 use crate::ranges::{CLOSED, Range};
 use crate::{Caller, Error};
 

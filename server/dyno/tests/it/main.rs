@@ -10,5 +10,3 @@ mod life;
 mod limits;
 mod network;
 mod world;
-
-dyno::shim_before_main!();

@@ -15,7 +15,7 @@ use super::{
     codes::{self, Code},
     devices, hashing, in_force, policy,
 };
-use crate::{Identity, actor::Actor, request, session_cookies, sign_in::local};
+use crate::{Identity, actor::Actor, request, sessions, sign_in::local};
 use api::{
     ids::{AccountId, SessionId},
     passwords::{PasswordSignIn, SignedIn},
@@ -98,7 +98,7 @@ pub async fn password_sign_in(
     // Runs to its end even if the browser disconnects: the attempt has to be counted.
     let judged = tokio::spawn(async move { attempt.judge(is_from_here).await });
     let account = judged.await.map_err(anyhow::Error::new)??;
-    session_cookies::sign_in(&identity, &session, account, id, &headers).await?;
+    sessions::sign_in(&identity, &session, account, id, &headers).await?;
     Ok((devices::cookie(&identity, account)?, Json(SignedIn { next })))
 }
 

@@ -23,7 +23,9 @@ use self::{
     admit::Arrival,
     refusal::{Refusal, Stop, refuse},
 };
-use crate::{identity_providers as providers, identity_providers::person::PendingSignIn, request, session_cookies};
+use crate::{
+    identity_providers as providers, identity_providers::person::PendingSignIn, request, session_cookies, sessions,
+};
 
 /// Time limit for an attempt.
 const LIFE: Duration = Duration::minutes(10);
@@ -234,7 +236,7 @@ async fn finish(
         None => {
             let id = SessionId::now_v7();
             let account = arrival.admit(id).await?;
-            session_cookies::sign_in(base, session, account, id, headers).await?;
+            sessions::sign_in(base, session, account, id, headers).await?;
             Ok(attempt.next)
         }
         // The user has signed out or signed in as somebody else since: the current user did not request this.

@@ -34,7 +34,10 @@ async fn world() -> World {
     t.platform.leave_jobs();
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "serve")]).await;
-    assert_eq!(t.owner.post("/apps/dusk/samples/node", json!({})).await.status, 201);
+    let build = t.owner.post("/apps/dusk/samples/node", json!({})).await.json();
+    // Its build, which would move the branch, is not run.
+    let repository = t.data().join("git").join(format!("{}.git", build["app"]["id"].as_str().unwrap()));
+    git(&repository, &["update-ref", "refs/heads/main", build["source_blob"]["version"].as_str().unwrap()]);
     t
 }
 
@@ -70,9 +73,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// The commit of the main branch.
 fn tip(repository: &Path) -> String {
+    git(repository, &["rev-parse", "--verify", "main^{commit}"])
+}
+
+fn git(repository: &Path, args: &[&str]) -> String {
     let mut git = Command::new("git");
-    git.args(["-c", "safe.directory=*", "--git-dir"]).arg(repository).args(["rev-parse", "--verify", "main^{commit}"]);
-    let done = git.output().unwrap();
+    let done = git.args(["-c", "safe.directory=*", "--git-dir"]).arg(repository).args(args).output().unwrap();
     assert!(done.status.success(), "{done:?}");
     String::from_utf8(done.stdout).unwrap()
 }

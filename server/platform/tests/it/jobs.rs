@@ -232,7 +232,7 @@ async fn retention() {
         },
     )
     .await;
-    assert_eq!(points, 30);
+    assert_eq!(points, 33);
 }
 
 #[tokio::test]

@@ -249,6 +249,7 @@ fn rows_of_apps_come_from_the_check() {
         "access.rs",
         "ingest.rs",
         "job.rs",
+        "launch.rs",
         "reconcile.rs",
         "unpack.rs",
         "push.rs",

@@ -29,9 +29,9 @@ async fn release(t: &World, version: &str) -> Release {
 }
 
 async fn has(t: &World, version: &str, rollout: Rollout) -> Release {
-    until(&format!("{version} is {rollout}"), async || {
-        let now = release(t, version).await;
-        if now.rollout == rollout { Ok(now) } else { Err(format!("{now:?}")) }
+    until(&format!("{version} is {rollout}"), async || match t.owner.release_info("dusk", version).await {
+        Ok(now) if now.rollout == rollout => Ok(now),
+        other => Err(format!("{other:?}")),
     })
     .await
 }
@@ -193,6 +193,11 @@ async fn a_release_that_is_replaced_before_it_is_up_was_never_good() {
     served(&t).await;
     t.driver.react(|_| Reaction::Deaf);
     t.deploy("dusk", &[("web", "./two")]).await;
+    until("the new web process runs", async || match t.driver.started().iter().any(|spec| spec.command == "./two") {
+        true => Ok(()),
+        false => Err("it does not".to_owned()),
+    })
+    .await;
     t.dynos("dusk", &["web.1 up v2", "worker.1 up v2"]).await;
     // The same code with other config vars.
     t.driver.react(|_| Reaction::Run);

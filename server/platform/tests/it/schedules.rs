@@ -70,7 +70,7 @@ async fn what_is_due_at_the_start_is_begun_and_due_again_within_the_hour() {
     let job = t.jobs("?kind=retention.run").await.pop().unwrap();
     assert_eq!((job.schedule.as_deref(), job.about.as_deref()), (Some("retention"), Some("the platform")));
     let job = t.owner.job_info(&job.id.to_string()).await.unwrap();
-    assert_eq!((job.steps.len(), job.steps[0].name.as_str(), job.can_cancel), (10, "encrypt old URLs", false));
+    assert_eq!((job.steps.len(), job.steps[0].name.as_str(), job.can_cancel), (11, "encrypt old URLs", false));
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn a_lost_right_is_reported() {
     let mut socket = open(&host, &bearer(bob.token.as_ref().unwrap())).await.unwrap_or_else(|s| panic!("{s}"));
     socket.subscribe(1, Topic::Logs { app: "dusk".into(), filter: Default::default(), after: None, lines: None }).await;
     socket.subscribe(2, Topic::App { app: "dusk".into() }).await;
-    socket.value(2, |status| status["permissions"].as_array().unwrap().len() == 6).await;
+    socket.value(2, |status| status["permissions"].as_array().unwrap().len() == 7).await;
     ada.patch("/teams/apps/dusk/collaborators/bob@example.com", json!({ "permissions": ["status"] })).await;
     let (mut failed, mut less) = (false, false);
     while !failed || !less {

@@ -85,10 +85,14 @@ async fn what_cannot_be_read_is_explained() {
     let (status, id, message) = post("{").await;
     assert_eq!((status, id.as_str()), (400, "bad_request"));
     assert!(message.starts_with("The request body is not valid JSON: "), "{message}");
-    for body in ["[1]", "\"x\"", "{\"name\": {}}"] {
+    for (body, why) in [
+        ("[1]", "The request body is not a JSON object."),
+        ("\"x\"", "The request body is not a JSON object."),
+        ("{\"name\": {}}", "The request body does not have the expected fields: "),
+    ] {
         let (status, id, message) = post(body).await;
         assert_eq!((status, id.as_str()), (422, "invalid_params"));
-        assert!(message.starts_with("The request body does not have the expected fields: "), "{message}");
+        assert!(message.starts_with(why), "{message}");
     }
     assert_eq!(post("\u{0}").await.0, 400);
     // A missing body counts as an empty one.

@@ -269,7 +269,9 @@ async fn h21_a_dyno_that_refuses_and_others_that_do_not() {
 
 #[tokio::test]
 async fn dynos_on_standby_answer_what_all_others_refuse() {
-    let (new, old) = (Dyno::saying("new").await, Dyno::saying("old").await);
+    // It ends its connections, as one that has exited does.
+    let reply = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\nnew";
+    let (new, old) = (Dyno::answering(move |_, _| reply.to_owned()).await, Dyno::saying("old").await);
     let world = World::start().await;
     let mut routes = shop(Up, &[new.addr]);
     routes.apps[0].standby = vec![Backend { dyno: "web.1".into(), addr: old.addr }];

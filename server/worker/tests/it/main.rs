@@ -7,5 +7,4 @@ mod life;
 mod tasks;
 mod world;
 
-dyno::shim_before_main!();
 worker::worker_before_main!(tasks::list);

@@ -146,6 +146,7 @@ async fn every_change_is_recorded_with_actor_and_credential() {
             Some("dusk") if path.starts_with("/teams/") => json!({ "owner": "acme" }),
             Some("config-vars") => json!({ "A": "1" }),
             Some("account" | "acme") => json!({ "name": "ada" }),
+            Some("mail-server") => json!({ "host": "192.0.2.9", "tls": "none", "sender": "ops@acme.test" }),
             _ => body.clone(),
         };
         let answer = t.owner.ask(method, path).header("x-forwarded-for", "192.0.2.7").body(said.to_string()).await;

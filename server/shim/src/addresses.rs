@@ -5,10 +5,9 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::ranges::mask;
 
 /// The name prefix of the host's ends of veth pairs.
-pub(crate) const PREFIX: &str = "wharf-";
+pub const PREFIX: &str = "wharf-";
 
 /// The longest prefix of a range whose addresses are not reused soon: 1023 starts later at the earliest.
 const LONGEST_PREFIX: u8 = 20;
@@ -57,17 +56,20 @@ impl std::str::FromStr for Network {
 
 /// A dyno's slot in the range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Lease {
+pub struct Lease {
+    /// Its number.
     pub slot: u32,
     /// The name of the veth pair's end on the host.
     pub interface: String,
+    /// The host's end.
     pub gateway: Ipv4Addr,
+    /// The dyno's end.
     pub address: Ipv4Addr,
 }
 
 impl Network {
     /// Fails if the range is so small that addresses would be reused too soon.
-    pub(crate) fn check_size(&self) -> Result<(), Error> {
+    pub fn check_size(&self) -> Result<(), Error> {
         match self.prefix {
             ..=LONGEST_PREFIX => Ok(()),
             _ => Err(Error::Host(format!(
@@ -78,12 +80,12 @@ impl Network {
     }
 
     /// The number of slots.
-    pub(crate) fn slots(&self) -> u32 {
+    pub fn slots(&self) -> u32 {
         1 << (30 - u32::from(self.prefix))
     }
 
     /// The slot with this number.
-    pub(crate) fn slot(&self, slot: u32) -> Lease {
+    pub fn slot(&self, slot: u32) -> Lease {
         let base = u32::from(self.base) + slot * 4;
         Lease {
             slot,
@@ -94,7 +96,7 @@ impl Network {
     }
 
     /// The interface in a line of /proc/net/route, if it is not ours and its route overlaps the range.
-    pub(crate) fn foreign_route<'a>(&self, line: &'a str) -> Option<&'a str> {
+    pub fn foreign_route<'a>(&self, line: &'a str) -> Option<&'a str> {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let hex = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::from_be);
         let (target, netmask) = (hex(fields.get(1)?)?, hex(fields.get(7)?)?);
@@ -102,6 +104,11 @@ impl Network {
         let overlaps = netmask != 0 && (target & common) == (u32::from(self.base) & common);
         (overlaps && !fields[0].starts_with(PREFIX)).then_some(fields[0])
     }
+}
+
+/// The bits that all addresses with a prefix of this length have in common.
+pub fn mask(prefix: u8) -> u32 {
+    u32::MAX << (32 - u32::from(prefix))
 }
 
 #[cfg(test)]

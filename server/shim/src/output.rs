@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use spool::{Entry, Writer};
 
-use super::{Sentence, doing};
-use crate::disks::Fill;
-use crate::state::StateDir;
+use crate::fill::Fill;
+use crate::sentence::{Sentence, doing};
+use crate::{StateDir, exit, memory};
 
+/// The most that is read at once. The memory is not touched before it is needed.
+const READ_BYTES: usize = 64 * 1024;
 /// Longer lines are cut into pieces of this many bytes.
 const LINE_BYTES: usize = 10_000;
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -23,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
 /// The conditions that are checked while the dyno runs.
-pub(super) struct Watched<'a> {
+pub(crate) struct Watched<'a> {
     /// Its disk.
     pub disk: Option<File>,
     pub deadline: Option<Deadline>,
@@ -34,14 +35,14 @@ pub(super) struct Watched<'a> {
 }
 
 /// The deadline of a dyno.
-pub(super) struct Deadline {
+pub(crate) struct Deadline {
     pub time: Duration,
 }
 
 /// Spools all output until no writer is left inside, reports a full disk, and kills the dyno at its deadline. What is left
 /// when the command ends is killed, too, unless the dyno is being stopped: then it may end by itself, until the driver
 /// kills it. A server that finishes its requests may be the child of a shell or of npm, which end at once.
-pub(super) fn spool(
+pub(crate) fn spool(
     state: &StateDir,
     stdout: &OwnedFd,
     stderr: &OwnedFd,
@@ -56,7 +57,9 @@ pub(super) fn spool(
         unsafe { libc::kill(watched.init, libc::SIGKILL) };
     };
     let mut ended = watched.ended.as_raw_fd();
-    let mut buffer = vec![0; 64 * 1024];
+    // First, so that the buffer gets memory that has not been used before.
+    memory::release();
+    let mut buffer = Vec::with_capacity(READ_BYTES);
     while ended >= 0 || streams.iter().any(|stream| stream.fd >= 0) {
         let [out, err] = streams.each_ref().map(|stream| stream.fd);
         // poll ignores negative descriptors.
@@ -110,7 +113,7 @@ impl Deadline {
 }
 
 /// The dyno's disk, and whether it was reported as full.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     place: File,
     looked: Instant,
     reported: bool,
@@ -139,7 +142,7 @@ impl Disk {
 
 /// The destination of lines. On a full disk, lines are lost, but the dyno keeps running; their number is written as
 /// soon as possible.
-pub(super) struct Sink {
+pub(crate) struct Sink {
     writer: Writer,
     dropped: u64,
 }
@@ -166,7 +169,7 @@ impl Sink {
     }
 
     fn append(&mut self, kind: u8, text: &[u8]) -> bool {
-        let entry = Entry { at_us: Utc::now().timestamp_micros(), kind, text: text.to_vec() };
+        let entry = Entry { at_us: exit::since_epoch().as_micros() as i64, kind, text: text.to_vec() };
         self.writer.append(&entry).is_ok()
     }
 
@@ -190,11 +193,15 @@ impl Stream {
         Stream { kind, fd: fd.as_raw_fd(), begun: Vec::new() }
     }
 
-    fn read(&mut self, buffer: &mut [u8], sink: &mut Sink) {
-        // SAFETY: the length is that of the buffer.
-        let read = unsafe { libc::read(self.fd, buffer.as_mut_ptr().cast(), buffer.len()) };
+    fn read(&mut self, buffer: &mut Vec<u8>, sink: &mut Sink) {
+        // SAFETY: the length is that of the allocation, of which the kernel has filled as many bytes as it says.
+        let read = unsafe {
+            let read = libc::read(self.fd, buffer.as_mut_ptr().cast(), buffer.capacity());
+            buffer.set_len(read.max(0) as usize);
+            read
+        };
         match read {
-            1.. => self.take(&buffer[..read as usize], sink),
+            1.. => self.take(buffer, sink),
             -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             _ => {
                 if !self.begun.is_empty() {

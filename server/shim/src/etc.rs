@@ -53,7 +53,7 @@ const ETC: [&str; 41] = [
 ];
 
 /// The listed files of the machine's /etc that exist.
-pub(super) fn shown() -> io::Result<Vec<PathBuf>> {
+pub(crate) fn shown() -> io::Result<Vec<PathBuf>> {
     let names: Vec<String> =
         fs::read_dir("/etc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     let mut shown = Vec::new();
@@ -67,7 +67,7 @@ pub(super) fn shown() -> io::Result<Vec<PathBuf>> {
 }
 
 /// The files of /etc that are written for the dyno.
-pub(super) fn files(uid: u32, address: Ipv4Addr, hostname: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn files(uid: u32, address: Ipv4Addr, hostname: &str) -> Vec<(&'static str, String)> {
     vec![
         (
             "passwd",

@@ -6,6 +6,7 @@
 //! them. The group `wharf` has limits of its own ([`whole`]). In a v1 hierarchy that schedules disks, dynos are in
 //! `wharf` itself.
 
+mod doors;
 mod limits;
 mod shortage;
 #[cfg(test)]
@@ -19,9 +20,10 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+pub use self::doors::Doors;
+pub(crate) use self::doors::{Forked, OpenDoors};
 pub use self::shortage::{MemoryWatch, Shortage};
-use crate::budget::Budget;
-use crate::{Error, Limits, Stats};
+use crate::{Budget, Error, Limits, Stats};
 
 /// The name of the group of all dynos and workers.
 pub const WHARF: &str = "wharf";
@@ -69,7 +71,7 @@ impl Cgroups {
     }
 
     /// The groups of dynos.
-    pub(crate) fn of_dynos(name: &str) -> Result<Cgroups, Error> {
+    pub fn of_dynos(name: &str) -> Result<Cgroups, Error> {
         Cgroups::find(name, true)
     }
 
@@ -126,11 +128,9 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Sets the limits of all dynos and workers together. Logs what the kernel rejects.
-    pub(crate) fn limit(&self, budget: &Budget) {
-        if let Err(why) = whole::limit(self, budget) {
-            tracing::warn!("the total limit of dynos is missing or differs from the settings: {why}");
-        }
+    /// Sets the limits of all dynos and workers together. Fails if the kernel rejects one; the others are set anyway.
+    pub fn limit(&self, budget: &Budget) -> io::Result<()> {
+        whole::limit(self, budget)
     }
 
     /// The limits on memory and on processes of all dynos together, if there are any.
@@ -138,28 +138,28 @@ impl Cgroups {
         whole::limits(self)
     }
 
-    /// Moves this process out of the group that it was started in.
-    pub fn enter_shims(&self) -> io::Result<()> {
+    /// The ways into the groups of all shims, which are created if they are missing.
+    pub(crate) fn shims(&self) -> io::Result<Doors> {
+        let mut doors = Doors::default();
         for hierarchy in &self.hierarchies {
             let group = self.parent(hierarchy).join("shims");
             make(&group)?;
-            fs::write(group.join("cgroup.procs"), "0")?;
+            doors.add(hierarchy, group);
         }
-        Ok(())
+        Ok(doors)
     }
 
-    /// Creates a dyno's groups with their limits and returns the files for entering them.
-    pub fn create(&self, id: impl Display, limits: &Limits) -> io::Result<Vec<PathBuf>> {
-        let mut procs = Vec::new();
+    /// Creates a dyno's groups with their limits and returns the ways into them.
+    pub fn create(&self, id: impl Display, limits: &Limits) -> io::Result<Doors> {
+        let mut doors = Doors::default();
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
             let group = self.group_in(hierarchy, &id);
             make(&group)?;
             limits::limit(hierarchy, &group, limits)?;
-            procs.push(group.join("cgroup.procs"));
+            doors.add(hierarchy, group);
         }
-        let as_a_whole = self.hierarchies.iter().filter(|h| h.is_for_all());
-        procs.extend(as_a_whole.map(|h| self.parent(h).join("cgroup.procs")));
-        Ok(procs)
+        self.hierarchies.iter().filter(|h| h.is_for_all()).for_each(|h| doors.add(h, self.parent(h)));
+        Ok(doors)
     }
 
     /// The files for entering the existing groups of a dyno.

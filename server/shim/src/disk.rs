@@ -11,18 +11,18 @@ use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 
 use nix::mount::{MsFlags, mount};
 
-use super::{Pipe, places, reap};
-use crate::disks;
-use crate::state::StateDir;
+use crate::pipe::Pipe;
+use crate::reap::reap;
+use crate::{StateDir, image, places};
 
 /// A disk that is being mounted.
-pub(super) struct Making {
+pub(crate) struct Making {
     process: i32,
     word: Pipe,
 }
 
 /// Starts to mount the disk of the dyno of `state`, if it has one. To be called while there is one thread.
-pub(super) fn begin(state: &StateDir) -> io::Result<Option<Making>> {
+pub(crate) fn begin(state: &StateDir) -> io::Result<Option<Making>> {
     if !state.image().exists() {
         return Ok(None);
     }
@@ -66,6 +66,6 @@ fn mount_apart(state: &StateDir) -> io::Result<OwnedFd> {
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
     let at = state.disk();
     fs::create_dir_all(&at)?;
-    disks::mount(&state.image(), &at)?;
+    image::mount(&state.image(), &at)?;
     places::detached(&places::host(&at)?)
 }

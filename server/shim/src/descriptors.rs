@@ -1,17 +1,30 @@
-//! Open files on their way to another process, through a Unix socket.
+//! Open files on their way to another process: at its start, or through a Unix socket.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::{mem, ptr};
+
+/// Moves a standard descriptor to a number that is not inherited, and replaces it with /dev/null.
+pub(crate) fn take(number: RawFd) -> io::Result<File> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    // SAFETY: both are open; the copy is owned by nobody else.
+    unsafe {
+        let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
+        if copy < 0 || libc::dup2(null.as_raw_fd(), number) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(File::from_raw_fd(copy))
+    }
+}
 
 /// The space for one descriptor in a message, aligned as the kernel expects it.
 #[repr(C, align(8))]
 struct Control([u8; 64]);
 
 /// Sends an open file to the process at the other end.
-pub(super) fn send(line: &UnixStream, file: &File) -> io::Result<()> {
+pub(crate) fn send(line: &UnixStream, file: &File) -> io::Result<()> {
     let mut byte = [0u8];
     let mut data = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
     let mut control = Control([0; 64]);
@@ -35,7 +48,7 @@ pub(super) fn send(line: &UnixStream, file: &File) -> io::Result<()> {
 }
 
 /// Receives the file that [`send`] has sent.
-pub(super) fn receive(line: &UnixStream) -> io::Result<OwnedFd> {
+pub(crate) fn receive(line: &UnixStream) -> io::Result<OwnedFd> {
     let mut byte = [0u8];
     let mut data = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
     let mut control = Control([0; 64]);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::state::StateDir;
+use crate::StateDir;
 
 const LEDGER: &str = "/run/wharf/network";
 /// Time limit for the lock, which is held for a few milliseconds.
@@ -26,7 +26,7 @@ pub(super) struct Ledger {
 
 /// Creates the ledger, for root alone. An existing one that others can open is closed to them, and its lock, which they
 /// may hold, is replaced.
-pub(super) fn prepare() -> io::Result<()> {
+pub fn prepare() -> io::Result<()> {
     prepare_at(Path::new(LEDGER))
 }
 
@@ -76,7 +76,7 @@ impl Ledger {
 
     /// Records that the dyno of `state` has a slot.
     pub fn note(&self, slot: u32, state: &StateDir) -> io::Result<()> {
-        fs::write(self.entry(slot), state.path.as_os_str().as_encoded_bytes())
+        fs::write(self.entry(slot), state.path().as_os_str().as_encoded_bytes())
     }
 
     /// A free slot, in rotation, so that addresses are not reused soon. Slot 0 is left out: it contains the range's own
@@ -95,7 +95,7 @@ impl Ledger {
 
     /// Whether the slot is that of the dyno of `state`.
     pub fn belongs_to(&self, slot: u32, state: &StateDir) -> bool {
-        fs::read(self.entry(slot)).is_ok_and(|owner| owner == state.path.as_os_str().as_encoded_bytes())
+        fs::read(self.entry(slot)).is_ok_and(|owner| owner == state.path().as_os_str().as_encoded_bytes())
     }
 
     /// Releases a slot.

@@ -11,12 +11,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MntFlags, MsFlags, umount2};
 
-use super::places::{self, SAFE, Tree, by_descriptor, mount_new};
-use super::{Sentence, doing, etc};
-use crate::state::StateDir;
-use crate::{Artifact, Bind, Mounts};
+use crate::places::{self, SAFE, Tree, by_descriptor, mount_new, mount_on};
+use crate::sentence::{Sentence, doing};
+use crate::{Artifact, Bind, Mounts, StateDir, etc};
 
 /// The stack's directories on the machine; symbolic links stay links.
 pub const STACK: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
@@ -36,11 +35,10 @@ const TERMINALS: u32 = 64;
 const READ_ONLY: u64 = SAFE | libc::MOUNT_ATTR_RDONLY;
 
 /// The parameters of the file system.
-pub(super) struct Root {
+pub(crate) struct Root {
     point: PathBuf,
-    /// The mount point of the disk, and its mount; without one, a directory.
+    /// The mount point of the disk; without one, a directory.
     disk: PathBuf,
-    mount: Option<OwnedFd>,
     mounts: Mounts,
     uid: u32,
     files: Vec<(&'static str, String)>,
@@ -50,16 +48,14 @@ impl Root {
     /// Prepares the directories on the host.
     pub fn new(
         state: &StateDir,
-        mount: Option<OwnedFd>,
         mounts: Mounts,
         uid: u32,
         address: Ipv4Addr,
         hostname: &str,
     ) -> Result<Root, Sentence> {
         let root = Root {
-            point: state.path.join("root"),
+            point: state.path().join("root"),
             disk: state.disk(),
-            mount,
             mounts,
             uid,
             files: etc::files(uid, address, hostname),
@@ -70,28 +66,29 @@ impl Root {
         Ok(root)
     }
 
-    /// Sets it up as the root of this process, which must be PID 1 of its own namespaces.
-    pub fn enter(&self) -> Result<(), Sentence> {
+    /// Sets it up as the root of this process, which must be PID 1 of its own namespaces. `mount` waits for the mount of
+    /// the dyno's own disk, if it has one; until that is needed, the rest is set up.
+    pub fn enter(&self, mount: impl FnOnce() -> Result<Option<OwnedFd>, Sentence>) -> Result<(), Sentence> {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
-            .map_err(|e| doing("detach from the host's mounts")(e.into()))?;
-        let disk = self.make_disk().map_err(doing("create the dyno's disk"))?;
+        mount_on("/", None, None, private, None).map_err(doing("detach from the host's mounts"))?;
         let new = self.make_top().map_err(doing("mount the root"))?;
         for name in STACK {
             self.show(&new, Path::new(name)).map_err(doing(format!("mount /{name}")))?;
         }
         self.make_etc(&new).map_err(doing("create /etc"))?;
-        self.make_places(&new, &disk).map_err(doing("create the directories of the root"))?;
-        self.make_app(&new, &disk)?;
+        self.make_places().map_err(doing("create the directories of the root"))?;
         self.make_proc(&new).map_err(doing("create /proc"))?;
         self.make_dev(&new).map_err(doing("create /dev"))?;
+        let disk = self.make_disk(mount()?).map_err(doing("create the dyno's disk"))?;
+        self.make_tmp(&new, &disk).map_err(doing("mount /tmp"))?;
+        self.make_app(&new, &disk)?;
         self.pivot()
     }
 
     /// The disk that /app and /tmp are on.
-    fn make_disk(&self) -> io::Result<Tree> {
-        if let Some(mount) = &self.mount {
-            places::put(mount, &places::host(&self.disk)?)?;
+    fn make_disk(&self, mount: Option<OwnedFd>) -> io::Result<Tree> {
+        if let Some(mount) = mount {
+            places::put(&mount, &places::host(&self.disk)?)?;
         }
         for (name, mode) in [("app", 0o755), ("work", 0o700), ("tmp", 0o1777)] {
             let dir = self.disk.join(name);
@@ -151,12 +148,15 @@ impl Root {
         Ok(())
     }
 
-    fn make_places(&self, new: &Tree, disk: &Tree) -> io::Result<()> {
+    fn make_places(&self) -> io::Result<()> {
         for path in ["app", "dev", "proc", "run", "tmp", "var", "var/cache", "var/lib", "var/log"] {
             fs::create_dir(self.at(path))?;
         }
         symlink("/run", self.at("var/run"))?;
-        symlink("/tmp", self.at("var/tmp"))?;
+        symlink("/tmp", self.at("var/tmp"))
+    }
+
+    fn make_tmp(&self, new: &Tree, disk: &Tree) -> io::Result<()> {
         places::attach(&disk.dir(Path::new("tmp"))?, &new.dir(Path::new("tmp"))?, SAFE)
     }
 
@@ -243,8 +243,7 @@ impl Root {
         std::env::set_current_dir("/").map_err(doing("enter the root"))?;
         let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
         let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
-            .map_err(|e| doing("make the root read-only")(e.into()))
+        mount_on("/", None, None, flags, None).map_err(doing("make the root read-only"))
     }
 
     /// Bind-mounts a file or directory; a missing target is created. New directories in /app and /tmp belong to the

@@ -1,4 +1,4 @@
-//! A further process in a running dyno: `wharfd dyno exec`, with the stream to the server as standard input.
+//! A further process in a running dyno: `wharf-shim dyno exec`, with the stream to the server as standard input.
 //!
 //! ```text
 //! server ──spawns──→ this ──forks──→ inside (enters the namespaces) ──forks──→ the command
@@ -8,47 +8,43 @@
 //! The command runs with the user, namespaces, control groups and filters of the dyno, and counts towards its limits.
 //! This program and `inside` stay outside, where the dyno's processes do not see them.
 
-use std::ffi::{CString, OsString};
+use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use chrono::Utc;
-
-use super::console::{Console, Inside, Session, Surroundings};
-use super::{Pipe, Sentence, confine, doing, exit_of, init, reap, take_descriptor};
 use crate::cgroups::Cgroups;
-use crate::state::ExecOrder;
+use crate::console::{Console, Inside, Session, Surroundings};
+use crate::pipe::Pipe;
+use crate::reap::reap;
+use crate::sentence::{Sentence, doing, fail};
 use crate::terminal::{EXIT, message};
-use crate::{Exit, Worth};
+use crate::{Ended, ExecOrder, Worth, confine, descriptors, init, memory};
 
 /// The size limit of an order: config vars are far smaller.
 const MOST_ORDER: usize = 16 << 20;
 /// Seconds until the command has to run. The dyno's processes can stop the one that becomes it (SIGSTOP).
 const START: u32 = 60;
 
-/// Runs it to its end. To be called before any thread exists; `args` is empty.
-pub(super) fn main(args: &[OsString]) -> ! {
+/// Runs it to its end. To be called before any thread exists.
+pub(crate) fn main() -> ! {
     // SAFETY: plain system calls: only the three standard descriptors are for us.
     unsafe {
         libc::umask(0o077);
         libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0);
     }
-    if !args.is_empty() {
-        super::fail("Usage: wharfd dyno exec. It is started by the server, not manually.");
-    }
-    let stream = take_descriptor(0).map(|file| UnixStream::from(OwnedFd::from(file)));
-    let Ok(mut stream) = stream else { super::fail("Could not take over the stream to the server.") };
+    let stream = descriptors::take(0).map(|file| UnixStream::from(OwnedFd::from(file)));
+    let Ok(mut stream) = stream else { fail("Could not take over the stream to the server.") };
     // SAFETY: this process has one thread. The parent ends, so that the server need not wait for this process.
     match unsafe { libc::fork() } {
-        -1 => super::fail("Could not detach from the server."),
+        -1 => fail("Could not detach from the server."),
         0 => unsafe { libc::setsid() },
         _ => init::exit(0),
     };
     if let Err(sentence) = run(&stream) {
-        let exit = serde_json::to_vec(&Exit::of_error(sentence, Utc::now())).unwrap_or_default();
+        let exit = serde_json::to_vec(&Ended::of_error(sentence)).unwrap_or_default();
         let _ = stream.set_nonblocking(false).and_then(|()| stream.write_all(&message(EXIT, &exit)));
     }
     init::exit(0)
@@ -58,30 +54,28 @@ fn run(stream: &UnixStream) -> Result<(), Sentence> {
     let order = read_order(stream).map_err(doing("read what to run"))?;
     let cgroups = Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?;
     Worth::Shim.claim();
-    cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
+    cgroups.shims().and_then(|doors| doors.enter()).map_err(doing("enter the shims' cgroup"))?;
     // The limit applies to forks, and not to processes that enter the group.
-    if cgroups.is_full(order.id) {
+    if cgroups.is_full(&order.id) {
         return Err("The dyno already has as many processes as it may have.".to_owned());
     }
     // SAFETY: plain system call. Its signal ends this process, and with it `inside`.
     unsafe { libc::alarm(START) };
-    let exec = order.exec;
-    let stdout = Pipe::for_output(exec.uid).map_err(doing("create a pipe"))?;
-    let stderr = Pipe::for_output(exec.uid).map_err(doing("create a pipe"))?;
+    let stdout = Pipe::for_output(order.uid).map_err(doing("create a pipe"))?;
+    let stderr = Pipe::for_output(order.uid).map_err(doing("create a pipe"))?;
     let ready = Pipe::new().map_err(doing("create a pipe"))?;
     let ended = Pipe::new().map_err(doing("create a pipe"))?;
     let stream = stream.try_clone().map_err(doing("duplicate the stream to the server"))?;
-    let console = Console::of_client(stream, exec.terminal, exec.uid).map_err(doing("open a terminal"))?;
+    let console = Console::of_client(stream, order.terminal, order.uid).map_err(doing("open a terminal"))?;
     let (console, inside) = console;
-    let environment = init::environment(exec.env, &exec.name, None, exec.memory_bytes >> 20);
-    let entries = cgroups.entries(order.id).into_iter().map(|file| OpenOptions::new().write(true).open(file));
+    let entries = cgroups.entries(&order.id).into_iter().map(|file| OpenOptions::new().write(true).open(file));
     let plan = Plan {
-        dyno: open_dyno(&cgroups, &order.id.to_string())?,
+        dyno: open_dyno(&cgroups, &order.id)?,
         entries: entries.collect::<Result<_, _>>().map_err(doing("open the dyno's cgroups"))?,
-        uid: exec.uid,
-        arguments: init::c_strings(init::launch(&exec.command))?,
-        environment: init::c_strings(environment.into_iter().map(|(k, v)| format!("{k}={v}")))?,
-        filters: confine::Filters::new()?,
+        uid: order.uid,
+        arguments: init::c_strings(order.arguments)?,
+        environment: init::c_strings(order.environment)?,
+        filters: order.filters,
         inside,
         outputs: [stdout.writer, stderr.writer],
         ready: File::from(ready.writer),
@@ -106,6 +100,7 @@ fn run(stream: &UnixStream) -> Result<(), Sentence> {
     let session: Session = console.open(stdout.reader, stderr.reader).map_err(doing("open a terminal"))?;
     // SAFETY: plain system call.
     unsafe { libc::alarm(0) };
+    memory::release();
     let mut around = Around { child, ended: &ended.reader, exit: None };
     session.serve(&mut around, &ended.reader).map_err(doing("serve the terminal"))
 }
@@ -183,6 +178,7 @@ fn enter(mut plan: Plan) -> ! {
         command => {
             let Plan { mut ended, ready, outputs, inside, entries, dyno, .. } = plan;
             drop((ready, outputs, inside, entries, dyno));
+            memory::release();
             let mut status = 0;
             // SAFETY: plain system call.
             while unsafe { libc::waitpid(command, &mut status, 0) } < 0
@@ -255,7 +251,7 @@ impl Surroundings for Around<'_> {
         let (child, ended) = (self.child, self.ended);
         let exit = self.exit.get_or_insert_with(|| {
             reap(child);
-            serde_json::to_vec(&exit_of(ended, None)).unwrap_or_default()
+            serde_json::to_vec(&Ended::of_command(ended, None)).unwrap_or_default()
         });
         exit.clone()
     }

@@ -13,8 +13,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::descriptors::{receive, send};
-use super::{Pipe, Sentence, doing};
+use crate::descriptors::{receive, send};
+use crate::pipe::Pipe;
+use crate::sentence::{Sentence, doing};
 use crate::terminal::{
     self, END_OF_INPUT, ERRORS, EXIT, INPUT, MOST_CONTENT, OUTPUT, Parser, RESIZE, Terminal, WindowSize, message,
 };
@@ -39,7 +40,7 @@ const NOT_ENDING: &str = "Error R16 (Detached) -> An attached process is not res
 const NOBODY: &str = "Error R13 (Attach error) -> Failed to attach to process";
 
 /// The end of a console that becomes the command's input and output.
-pub(super) enum Inside {
+pub(crate) enum Inside {
     /// The command opens a terminal inside the dyno, and sends its other end here.
     Window(WindowSize, UnixStream),
     /// The command's input; its output goes to the pipes that every command has.
@@ -47,7 +48,7 @@ pub(super) enum Inside {
 }
 
 /// A console before its command runs.
-pub(super) struct Console {
+pub(crate) struct Console {
     client: Client,
     outside: Outside,
 }
@@ -179,7 +180,7 @@ fn do_not_block(file: &File) -> io::Result<()> {
 }
 
 /// What a session needs of its surroundings.
-pub(super) trait Surroundings {
+pub(crate) trait Surroundings {
     /// Sends SIGHUP to the processes of the session.
     fn hang_up(&mut self);
     /// Kills them.
@@ -195,7 +196,7 @@ pub(super) trait Surroundings {
 }
 
 /// A running console.
-pub(super) struct Session {
+pub(crate) struct Session {
     client: Client,
     parser: Parser,
     input: Option<File>,
@@ -340,7 +341,7 @@ impl Session {
             Err(e) => return matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
         }
         loop {
-            match self.parser.next() {
+            match self.parser.take() {
                 Ok(Some((INPUT, content))) => self.incoming.extend(content),
                 Ok(Some((END_OF_INPUT, _))) => self.end_input(),
                 Ok(Some((RESIZE, content))) => {

@@ -3,15 +3,15 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use super::console::{Session, Surroundings};
-use super::output::{Deadline, Disk, Sink, Watched};
-use super::{Sentence, doing, exit_of, reap};
-use crate::Exit;
 use crate::cgroups::{Cgroups, MemoryWatch};
-use crate::state::StateDir;
+use crate::console::{Session, Surroundings};
+use crate::output::{Deadline, Disk, Sink, Watched};
+use crate::reap::reap;
+use crate::sentence::{Sentence, doing};
+use crate::{Ended, StateDir, memory};
 
 /// The shim of an attached command.
-pub(super) struct Attached<'a> {
+pub(crate) struct Attached<'a> {
     state: &'a StateDir,
     cgroups: &'a Cgroups,
     sink: Sink,
@@ -21,7 +21,7 @@ pub(super) struct Attached<'a> {
     init: i32,
     ended: &'a OwnedFd,
     memory: Option<&'a MemoryWatch>,
-    exit: Option<Exit>,
+    exit: Option<Ended>,
 }
 
 impl<'a> Attached<'a> {
@@ -38,8 +38,9 @@ impl<'a> Attached<'a> {
     }
 
     /// Serves its client until both have ended. Returns how the command ended.
-    pub fn serve(mut self, session: Session) -> Result<Exit, Sentence> {
+    pub fn serve(mut self, session: Session) -> Result<Ended, Sentence> {
         let ended = self.ended;
+        memory::release();
         let served = session.serve(&mut self, ended).map_err(doing("serve the dyno's terminal"));
         if served.is_err() {
             self.kill();
@@ -48,10 +49,10 @@ impl<'a> Attached<'a> {
         served.map(|()| exit)
     }
 
-    fn wait(&mut self) -> Exit {
+    fn wait(&mut self) -> Ended {
         let exit = self.exit.take().unwrap_or_else(|| {
             reap(self.init);
-            exit_of(self.ended, self.memory.and_then(MemoryWatch::shortage))
+            Ended::of_command(self.ended, self.memory.and_then(MemoryWatch::shortage))
         });
         self.exit.insert(exit).clone()
     }
@@ -60,7 +61,7 @@ impl<'a> Attached<'a> {
 impl Surroundings for Attached<'_> {
     fn hang_up(&mut self) {
         // The dyno may be ending at this moment, in which case there is nobody to tell.
-        let _ = self.cgroups.signal(self.state.id().unwrap_or_default(), libc::SIGHUP);
+        let _ = self.cgroups.signal(self.state.name(), libc::SIGHUP);
     }
 
     fn kill(&mut self) {

@@ -16,10 +16,10 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, fstat, mkdirat};
 
 /// Attributes of every mount.
-pub(super) const SAFE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+pub(crate) const SAFE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 
 /// A directory below which paths are looked up.
-pub(super) struct Tree(OwnedFd);
+pub(crate) struct Tree(OwnedFd);
 
 impl Tree {
     /// The tree of a path on the host.
@@ -68,7 +68,7 @@ impl Tree {
 }
 
 /// Opens the host's `path`. No part of it may be a link.
-pub(super) fn host(path: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn host(path: &Path) -> io::Result<OwnedFd> {
     Tree::open(Path::new("/"))?.place(path.strip_prefix("/").map_err(|_| not_plain())?)
 }
 
@@ -105,12 +105,12 @@ fn own(dir: &OwnedFd, uid: u32) -> io::Result<()> {
 }
 
 /// Whether it is a directory.
-pub(super) fn is_dir(place: &OwnedFd) -> io::Result<bool> {
+pub(crate) fn is_dir(place: &OwnedFd) -> io::Result<bool> {
     Ok(fstat(place)?.st_mode & libc::S_IFMT == libc::S_IFDIR)
 }
 
 /// Mounts `source` on `target`, with these attributes (`MOUNT_ATTR_…`) from the start.
-pub(super) fn attach(source: &OwnedFd, target: &OwnedFd, attributes: u64) -> io::Result<()> {
+pub(crate) fn attach(source: &OwnedFd, target: &OwnedFd, attributes: u64) -> io::Result<()> {
     let tree = detached(source)?;
     let wanted = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let (size, at) = (size_of::<libc::mount_attr>(), libc::AT_EMPTY_PATH);
@@ -142,7 +142,7 @@ pub fn mount_on(
 }
 
 /// A detached mount of `source`.
-pub(super) fn detached(source: &OwnedFd) -> io::Result<OwnedFd> {
+pub(crate) fn detached(source: &OwnedFd) -> io::Result<OwnedFd> {
     let flags = libc::OPEN_TREE_CLONE | libc::O_CLOEXEC as u32 | libc::AT_EMPTY_PATH as u32;
     // SAFETY: plain system call on an open descriptor; the returned descriptor is new and owned by nobody else.
     unsafe {
@@ -152,7 +152,7 @@ pub(super) fn detached(source: &OwnedFd) -> io::Result<OwnedFd> {
 }
 
 /// Attaches a detached mount to `target`.
-pub(super) fn put(tree: &OwnedFd, target: &OwnedFd) -> io::Result<()> {
+pub(crate) fn put(tree: &OwnedFd, target: &OwnedFd) -> io::Result<()> {
     let (empty, how) = (c"".as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH);
     // SAFETY: plain system call on open descriptors.
     check(unsafe { libc::syscall(libc::SYS_move_mount, tree.as_raw_fd(), empty, target.as_raw_fd(), empty, how) })
@@ -167,7 +167,7 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
 }
 
 /// Mounts a new file system on `target`. Needs a visible /proc.
-pub(super) fn mount_new(
+pub(crate) fn mount_new(
     kind: &str,
     source: &str,
     target: &OwnedFd,
@@ -178,7 +178,7 @@ pub(super) fn mount_new(
 }
 
 /// A path that leads to an open descriptor.
-pub(super) fn by_descriptor(place: &OwnedFd) -> String {
+pub(crate) fn by_descriptor(place: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", place.as_raw_fd())
 }
 

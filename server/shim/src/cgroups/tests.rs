@@ -42,7 +42,7 @@ fn version_two_has_the_groups_and_limits() {
     let group = dir.path().join("wharf/dynos/one");
     fs::create_dir(&group).unwrap();
     fs::write(group.join("memory.swap.max"), "max").unwrap();
-    assert_eq!(dynos.create("one", &limits).unwrap(), [group.join("cgroup.procs")]);
+    assert_eq!(dynos.create("one", &limits).unwrap().files(), [group.join("cgroup.procs")]);
     let wanted = [
         ("memory.max", "67108864"),
         ("memory.swap.max", "0"),
@@ -60,11 +60,11 @@ fn version_two_has_the_groups_and_limits() {
     fs::write(group.join("pids.max"), "max").unwrap();
     assert!(!dynos.is_full("one"));
     // A worker is beside all dynos, so that their processes leave it its own.
-    let procs = workers.create("worker-1", &limits).unwrap();
+    let procs = workers.create("worker-1", &limits).unwrap().files();
     assert_eq!(procs, [dir.path().join("wharf/worker-1/cgroup.procs")]);
 
     let budget = Budget { memory: 1 << 30, pids: 8000 };
-    dynos.limit(&budget);
+    dynos.limit(&budget).unwrap();
     assert_eq!((get("wharf/pids.max"), get("wharf/dynos/pids.max")), ("8000".to_owned(), "7000".to_owned()));
     assert_eq!(dynos.limits(), (Some(1 << 30), Some(8000)));
 }
@@ -129,7 +129,7 @@ fn a_real_group_of_version_two_is_entered_and_cleared() {
     let name = format!("wharf-test-{}", std::process::id());
     let cgroups = Cgroups { hierarchies: vec![real.clone()], name, of_dynos: false };
     make(&cgroups.parent(&real)).unwrap();
-    let [door] = &cgroups.create("one", &Limits::default()).unwrap()[..] else { panic!("one door") };
+    let [door] = &cgroups.create("one", &Limits::default()).unwrap().files()[..] else { panic!("one door") };
     let mut sleeper = Command::new("sleep").arg("1000").spawn().unwrap();
     fs::write(door, sleeper.id().to_string()).unwrap();
     assert_eq!(processes(door.parent().unwrap()).unwrap(), [sleeper.id() as i32]);
@@ -138,5 +138,35 @@ fn a_real_group_of_version_two_is_entered_and_cleared() {
     cgroups.remove("one").unwrap();
     assert_eq!(reaping.join().unwrap().signal(), Some(libc::SIGKILL));
     assert!(!door.exists());
+    fs::remove_dir(cgroups.parent(&real)).unwrap();
+}
+
+/// In the hierarchy of version 2 that this machine has, as above.
+#[test]
+fn a_child_is_in_its_group_of_version_two_from_the_start() {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let Some(mut real) = mounts.lines().filter_map(hierarchy).find(|h| h.v2) else { return };
+    real.controllers = vec!["freezer".to_owned()];
+    let name = format!("wharf-test-fork-{}", std::process::id());
+    let cgroups = Cgroups { hierarchies: vec![real.clone()], name, of_dynos: false };
+    make(&cgroups.parent(&real)).unwrap();
+    let doors = cgroups.create("one", &Limits::default()).unwrap();
+    let pid = match doors.open().unwrap().fork().unwrap() {
+        // Other threads may hold locks, so the child calls nothing that takes one.
+        Forked::Child(_) => loop {
+            // SAFETY: plain system call.
+            unsafe { libc::pause() };
+        },
+        Forked::Parent(pid) => pid,
+    };
+    assert_eq!(processes(doors.files()[0].parent().unwrap()).unwrap(), [pid]);
+    let reaping = std::thread::spawn(move || {
+        let mut status = 0;
+        // SAFETY: plain system call; the child is ours.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+        status
+    });
+    cgroups.remove("one").unwrap();
+    assert_eq!(libc::WTERMSIG(reaping.join().unwrap()), libc::SIGKILL);
     fs::remove_dir(cgroups.parent(&real)).unwrap();
 }

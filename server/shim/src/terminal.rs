@@ -15,17 +15,17 @@ use serde::{Deserialize, Serialize};
 pub const MOST_CONTENT: usize = 64 << 10;
 
 /// To the process: input.
-pub(crate) const INPUT: u8 = b'i';
+pub const INPUT: u8 = b'i';
 /// To the process: there will be no more input.
-pub(crate) const END_OF_INPUT: u8 = b'd';
+pub const END_OF_INPUT: u8 = b'd';
 /// To the process: the new [`WindowSize`], as columns and rows of two bytes each.
-pub(crate) const RESIZE: u8 = b'z';
+pub const RESIZE: u8 = b'z';
 /// From the process: output, of the terminal or of stdout.
-pub(crate) const OUTPUT: u8 = b'o';
+pub const OUTPUT: u8 = b'o';
 /// From the process: output of stderr. Only without a terminal.
-pub(crate) const ERRORS: u8 = b'e';
+pub const ERRORS: u8 = b'e';
 /// From the process: how it ended, as JSON. The last message.
-pub(crate) const EXIT: u8 = b'x';
+pub const EXIT: u8 = b'x';
 
 /// The file name of the socket in the dyno's state directory.
 const SOCKET: &str = "terminal.sock";
@@ -42,7 +42,9 @@ pub enum Terminal {
 /// The size of a terminal window, in characters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WindowSize {
+    /// The width.
     pub columns: u16,
+    /// The height.
     pub rows: u16,
 }
 
@@ -53,25 +55,27 @@ impl Default for WindowSize {
 }
 
 impl WindowSize {
-    pub(crate) fn to_bytes(self) -> [u8; 4] {
+    /// The content of a message with it.
+    pub fn to_bytes(self) -> [u8; 4] {
         let ([a, b], [c, d]) = (self.columns.to_be_bytes(), self.rows.to_be_bytes());
         [a, b, c, d]
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// From the content of a message; `None` if that has another length.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let &[a, b, c, d] = bytes else { return None };
         Some(Self { columns: u16::from_be_bytes([a, b]), rows: u16::from_be_bytes([c, d]) })
     }
 }
 
 /// A message, as it is sent.
-pub(crate) fn message(kind: u8, content: &[u8]) -> Vec<u8> {
+pub fn message(kind: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
     [&[kind][..], &length.to_be_bytes(), content].concat()
 }
 
 /// Divides a stream into messages.
-pub(crate) struct Parser {
+pub struct Parser {
     buffer: Vec<u8>,
     most: usize,
 }
@@ -88,7 +92,7 @@ impl Parser {
     }
 
     /// The next complete message: kind and content. An error if the other side does not follow the protocol.
-    pub fn next(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+    pub fn take(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
         let [kind, a, b, c, d, rest @ ..] = self.buffer.as_slice() else { return Ok(None) };
         let (kind, length) = (*kind, u32::from_be_bytes([*a, *b, *c, *d]) as usize);
         if length > self.most {
@@ -108,7 +112,7 @@ impl Parser {
 
 /// The socket in an open state directory, by a path that is short however long that of the directory is. The path is
 /// valid in this process, while the directory is open.
-pub(crate) fn socket_in(dir: &File) -> PathBuf {
+pub fn socket_in(dir: &File) -> PathBuf {
     Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(SOCKET)
 }
 
@@ -123,18 +127,18 @@ mod tests {
         let mut found = Vec::new();
         for byte in sent {
             parser.push(&[byte]);
-            found.extend(parser.next().unwrap());
+            found.extend(parser.take().unwrap());
         }
         let expected = [(INPUT, b"ls\n".to_vec()), (END_OF_INPUT, vec![]), (RESIZE, vec![0, 80, 0, 24])];
         assert_eq!(found, expected);
-        assert_eq!(parser.next().unwrap(), None);
+        assert_eq!(parser.take().unwrap(), None);
     }
 
     #[test]
     fn long_messages_are_rejected_before_they_are_buffered() {
         let mut parser = Parser::new(3);
         parser.push(&message(INPUT, b"1234")[..5]);
-        assert_eq!(parser.next().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(parser.take().unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

@@ -4,45 +4,36 @@
 //! left when the command ends, unless the dyno is being stopped. It forwards no signals: the driver sends them
 //! to every process of the dyno itself. Because the command is not PID 1, an unhandled signal has its default effect.
 
-use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
 use std::ptr;
 
-use super::{Sentence, confine, console, doing, root};
-use crate::Worth;
-use crate::addresses::Lease;
-use crate::state::{Order, StateDir};
+use crate::cgroups::{Doors, Forked, OpenDoors};
+use crate::sentence::{Sentence, doing};
+use crate::{Order, StateDir, Worth, confine, console, memory, root};
 
 /// The namespaces that init is cloned into. The network namespace is the shim's; the cgroup namespace is created once
 /// the command has entered its groups.
-pub(super) const NAMESPACES: i32 =
+pub(crate) const NAMESPACES: i32 =
     libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::SIGCHLD;
 
-/// Sources the profile scripts and becomes bash with the command. The command is kept in a variable
-/// because a sourced script may change the positional parameters.
-const LAUNCH: &str = r#"__command=$1
-for __script in .profile.d/*.sh; do [ -r "$__script" ] && . "$__script"; done
-[ -r .profile ] && . ./.profile
-unset __script
-exec bash --noprofile --norc -c "$__command""#;
-
 /// Everything that init needs, prepared while errors are still easy to report.
-pub(super) struct Plan {
+pub(crate) struct Plan {
     root: root::Root,
     hostname: String,
     uid: u32,
-    cgroups: Vec<PathBuf>,
+    doors: Doors,
     arguments: Vec<CString>,
     environment: Vec<CString>,
     filters: confine::Filters,
 }
 
 /// The ends of the pipes that are used inside.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
     /// Reports why the command could not be started; closed without data if it was.
@@ -53,62 +44,27 @@ pub(super) struct Lines {
     pub alive: OwnedFd,
     /// The terminal or the input of an attached command.
     pub console: Option<console::Inside>,
+    /// Says where the dyno's disk is, when it is mounted and the network is set up.
+    pub complete: OwnedFd,
 }
 
 impl Plan {
-    /// `disk` is the mount of the dyno's own disk, if it has one.
-    pub fn new(
-        state: &StateDir,
-        order: Order,
-        lease: Lease,
-        cgroups: Vec<PathBuf>,
-        disk: Option<OwnedFd>,
-    ) -> Result<Plan, Sentence> {
-        let spec = order.spec;
-        let hostname = spec.id.to_string();
-        let words = match spec.raw {
-            true => ["/bin/sh", "-c", &spec.command].map(str::to_owned).to_vec(),
-            false => launch(&spec.command),
-        };
-        let memory = spec.limits.memory_bytes >> 20;
-        let environment = environment(spec.env, &spec.name, spec.port, memory);
+    /// Prepares it for a dyno with this address.
+    pub fn new(state: &StateDir, order: Order, address: Ipv4Addr, doors: Doors) -> Result<Plan, Sentence> {
         Ok(Plan {
-            root: root::Root::new(state, disk, spec.root, spec.uid, lease.address, &hostname)?,
-            hostname,
-            uid: spec.uid,
-            cgroups,
-            arguments: c_strings(words)?,
-            environment: c_strings(environment.into_iter().map(|(k, v)| format!("{k}={v}")))?,
-            filters: confine::Filters::new()?,
+            root: root::Root::new(state, order.root, order.uid, address, &order.id)?,
+            hostname: order.id,
+            uid: order.uid,
+            doors,
+            arguments: c_strings(order.arguments)?,
+            environment: c_strings(order.environment)?,
+            filters: order.filters,
         })
     }
 }
 
-/// The arguments that run a command as in a dyno: after the profile scripts.
-pub(super) fn launch(command: &str) -> Vec<String> {
-    ["/bin/bash", "--noprofile", "--norc", "-c", LAUNCH, "bash", command].map(str::to_owned).to_vec()
-}
-
-/// `memory` is the quota in MB. The hard limit, which a program could read, is far above it.
-pub(super) fn environment(
-    mut env: BTreeMap<String, String>,
-    name: &str,
-    port: Option<u16>,
-    memory: u64,
-) -> BTreeMap<String, String> {
-    let defaults = [("HOME", "/app"), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("USER", "wharf"), ("LANG", "C.UTF-8")];
-    for (key, value) in defaults {
-        env.entry(key.to_owned()).or_insert_with(|| value.to_owned());
-    }
-    env.entry("MEMORY_AVAILABLE".to_owned()).or_insert_with(|| memory.to_string());
-    env.insert("DYNO".to_owned(), name.to_owned());
-    if let Some(port) = port {
-        env.insert("PORT".to_owned(), port.to_string());
-    }
-    env
-}
-
-pub(super) fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Sentence> {
+/// For the kernel.
+pub(crate) fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Sentence> {
     let words = words.into_iter().map(CString::new);
     words
         .collect::<Result<_, _>>()
@@ -116,15 +72,12 @@ pub(super) fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<C
 }
 
 /// Runs as PID 1 of the new namespaces and never returns.
-pub(super) fn run(plan: Plan, lines: Lines) -> ! {
+pub(crate) fn run(plan: Plan, lines: Lines) -> ! {
     let mut ready = File::from(lines.ready.try_clone().unwrap_or_else(|_| exit(1)));
-    let command = prepare(&plan).and_then(|cgroups| {
-        // SAFETY: this process has one thread.
-        match unsafe { libc::fork() } {
-            -1 => Err(doing("fork the command")(io::Error::last_os_error())),
-            0 => become_command(&plan, &lines, &cgroups, &mut ready),
-            pid => Ok(pid),
-        }
+    let command = prepare(&plan, &lines.complete).and_then(|doors| match doors.fork() {
+        Err(e) => Err(doing("fork the command")(e)),
+        Ok(Forked::Child(entered)) => become_command(&plan, &lines, entered, &mut ready),
+        Ok(Forked::Parent(pid)) => Ok(pid),
     });
     let confined = command.and_then(|pid| {
         confine::drop_rights(plan.uid)?;
@@ -134,8 +87,9 @@ pub(super) fn run(plan: Plan, lines: Lines) -> ! {
     });
     match confined {
         Ok(pid) => {
-            drop((ready, lines.ready, lines.stdout, lines.stderr, lines.console));
+            drop((ready, lines.ready, lines.stdout, lines.stderr, lines.console, lines.complete, plan));
             close_others(lines.ended.as_raw_fd());
+            memory::release();
             wait_for(pid, File::from(lines.ended))
         }
         Err(sentence) => {
@@ -145,20 +99,36 @@ pub(super) fn run(plan: Plan, lines: Lines) -> ! {
     }
 }
 
-/// Sets up the file system and opens the entry files of the command's groups, which are not visible afterwards.
-fn prepare(plan: &Plan) -> Result<Vec<File>, Sentence> {
+/// Sets up the file system and opens the ways into the command's groups, which are not visible afterwards.
+fn prepare(plan: &Plan, complete: &OwnedFd) -> Result<OpenDoors, Sentence> {
     // SAFETY: plain system call. Files created from here on must be visible to the dyno's user.
     unsafe { libc::umask(0o022) };
-    let cgroups: Result<Vec<File>, _> =
-        plan.cgroups.iter().map(|file| OpenOptions::new().write(true).open(file)).collect();
-    let cgroups = cgroups.map_err(doing("open the dyno's cgroups"))?;
-    plan.root.enter()?;
+    let doors = plan.doors.open().map_err(doing("open the dyno's cgroups"))?;
+    plan.root.enter(|| take_disk(complete))?;
     nix::unistd::sethostname(&plan.hostname).map_err(|e| doing("set the host name")(e.into()))?;
-    Ok(cgroups)
+    Ok(doors)
 }
 
-fn become_command(plan: &Plan, lines: &Lines, cgroups: &[File], ready: &mut File) -> ! {
-    let sentence = match execute(plan, lines, cgroups) {
+/// What the shim says when a dyno without a disk is complete.
+pub(crate) const NO_DISK: &str = "no disk";
+
+/// Waits until the shim has set up the rest, and opens the mount of the dyno's disk, if it has one.
+fn take_disk(complete: &OwnedFd) -> Result<Option<OwnedFd>, Sentence> {
+    let mut place = String::new();
+    let mut complete = File::from(complete.try_clone().map_err(doing("wait for the shim"))?);
+    complete.read_to_string(&mut place).map_err(doing("wait for the shim"))?;
+    match place.as_str() {
+        "" => Err("The supervisor of this dyno has failed.".to_owned()),
+        NO_DISK => Ok(None),
+        place => {
+            let disk = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(place);
+            disk.map(|disk| Some(disk.into())).map_err(doing("open the dyno's disk"))
+        }
+    }
+}
+
+fn become_command(plan: &Plan, lines: &Lines, entered: io::Result<()>, ready: &mut File) -> ! {
+    let sentence = match execute(plan, lines, entered) {
         Ok(never) => match never {},
         Err(sentence) => sentence,
     };
@@ -167,12 +137,10 @@ fn become_command(plan: &Plan, lines: &Lines, cgroups: &[File], ready: &mut File
 }
 
 /// The type has no values.
-pub(super) enum Never {}
+pub(crate) enum Never {}
 
-fn execute(plan: &Plan, lines: &Lines, cgroups: &[File]) -> Result<Never, Sentence> {
-    for mut file in cgroups {
-        file.write_all(b"0").map_err(doing("enter the dyno's cgroups"))?;
-    }
+fn execute(plan: &Plan, lines: &Lines, entered: io::Result<()>) -> Result<Never, Sentence> {
+    entered.map_err(doing("enter the dyno's cgroups"))?;
     // SAFETY: plain system calls on open descriptors.
     unsafe {
         libc::unshare(libc::CLONE_NEWCGROUP);
@@ -191,7 +159,7 @@ fn execute(plan: &Plan, lines: &Lines, cgroups: &[File]) -> Result<Never, Senten
 }
 
 /// Replaces this process, which has the rights of the app's user, with a program in /app.
-pub(super) fn become_program(
+pub(crate) fn become_program(
     arguments: &[CString],
     environment: &[CString],
     filters: &confine::Filters,
@@ -235,7 +203,7 @@ fn wait_for(command: i32, mut ended: File) -> ! {
 }
 
 /// Exits without running the exit handlers inherited from the shim.
-pub(super) fn exit(code: i32) -> ! {
+pub(crate) fn exit(code: i32) -> ! {
     // SAFETY: plain system call.
     unsafe { libc::_exit(code) }
 }

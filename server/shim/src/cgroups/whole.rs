@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Cgroups, DYNOS, Hierarchy, limits::limit_memory, number, read};
-use crate::budget::Budget;
+use crate::Budget;
 
 /// The disk weight, compared with the default of 100, where the kernel schedules disks.
 const IO_WEIGHT: &str = "50";
