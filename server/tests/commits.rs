@@ -101,7 +101,7 @@ fn submodules_are_fetched_and_what_cannot_be_fetched_is_said() {
     let build = "cat lib/words/words.txt revision > made; ls -A lib/gone lib/inside | wc -w >> made";
     for (path, text) in [
         (".gitmodules", text.as_str()),
-        ("model.bin", &pointer),
+        ("model.bin", pointer.as_str()),
         (".gitattributes", attributes),
         ("revision", "$Format:%H$\n"),
         ("build", build),
