@@ -59,9 +59,7 @@ impl Archive {
             bail!("{reference} is not a commit of this folder's git repository. See: git log");
         };
         let commit = commit.trim().to_owned();
-        let checkout = Checkout::of(Path::new("."), &commit)?;
-        let files = checkout.files();
-        let file = packed(&files, &walked(&files)?)?;
+        let file = Objects::of(Path::new("."))?.archive(&commit)?;
         let description = subject(".", &commit)?;
         Self::of_file(file, Some((commit, description)))
     }
@@ -79,39 +77,61 @@ impl Archive {
     }
 }
 
-/// The files of a commit in a temporary folder, as a clone would have them: `git archive` would leave out those that are
-/// not meant for the archives of releases, and change others.
-struct Checkout(PathBuf);
+/// A git directory with the objects of a repository, whose attributes take precedence over those of its commits: what is
+/// left out of the archives of releases, or rewritten in them, is needed as it is.
+struct Objects(PathBuf);
 
-impl Checkout {
-    /// Of the repository of `folder`.
-    fn of(folder: &Path, commit: &str) -> Result<Self> {
-        let path = temporary_path();
-        let says = || format!("create {}", path.display());
-        fs::DirBuilder::new().mode(0o700).create(&path).with_context(says)?;
-        let checkout = Self(path);
-        fs::create_dir(checkout.files()).with_context(|| format!("create {}", checkout.files().display()))?;
-        let tree = format!("--work-tree={}", checkout.files().display());
-        for args in [&["read-tree", commit][..], &[tree.as_str(), "checkout-index", "--all", "--force"]] {
-            // An index of its own: the repository's stays as it is.
-            let mut git = Command::new("git");
-            git.arg("-C").arg(folder).args(args).env("GIT_INDEX_FILE", checkout.0.join("index")).stdin(Stdio::null());
-            let done = git.output().context("start git")?;
-            if !done.status.success() {
-                bail!("git could not check out {commit}: {}", String::from_utf8_lossy(&done.stderr).trim());
-            }
+impl Objects {
+    const FOLDERS: [&'static str; 4] = ["info", "refs", "objects", "objects/info"];
+    const FILES: [&'static str; 4] = ["HEAD", "config", "info/attributes", "objects/info/alternates"];
+
+    /// The objects of the repository of `folder`.
+    fn of(folder: &Path) -> Result<Self> {
+        let at = folder.to_string_lossy();
+        let path = git::ask(&["-C", &at, "rev-parse", "--path-format=absolute", "--git-path", "objects"])?;
+        let path = path.context("this version of git is too old; it has to be 2.31 or newer")?;
+        let format = git::ask(&["-C", &at, "rev-parse", "--show-object-format"])?.unwrap_or_default();
+        let config = match format.trim() {
+            "sha256" => "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectFormat = sha256\n",
+            _ => "[core]\n\trepositoryformatversion = 0\n",
+        };
+        let objects = Self(temporary_path());
+        let says = || format!("create {}", objects.0.display());
+        fs::DirBuilder::new().mode(0o700).create(&objects.0).with_context(says)?;
+        for name in Self::FOLDERS {
+            fs::create_dir(objects.0.join(name)).with_context(says)?;
         }
-        Ok(checkout)
+        let texts = ["ref: refs/heads/main\n", config, "* -export-ignore -export-subst\n", &path];
+        for (name, text) in Self::FILES.iter().zip(texts) {
+            fs::write(objects.0.join(name), text).with_context(says)?;
+        }
+        Ok(objects)
     }
 
-    fn files(&self) -> PathBuf {
-        self.0.join("files")
+    /// The archive of a commit.
+    fn archive(&self, commit: &str) -> Result<File> {
+        let file = temporary()?;
+        let mut git = Command::new("git");
+        // With `./`, the platform does not take a single folder for the whole source.
+        git.arg("--git-dir").arg(&self.0).args(["archive", "--format=tar.gz", "--prefix=./", commit]);
+        let copy = file.try_clone().context("write the archive")?;
+        let done = git.stdin(Stdio::null()).stdout(copy).output().context("start git")?;
+        if !done.status.success() {
+            bail!("git archive failed: {}", String::from_utf8_lossy(&done.stderr).trim());
+        }
+        Ok(file)
     }
 }
 
-impl Drop for Checkout {
+impl Drop for Objects {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        for name in Self::FILES {
+            let _ = fs::remove_file(self.0.join(name));
+        }
+        for name in Self::FOLDERS.iter().rev() {
+            let _ = fs::remove_dir(self.0.join(name));
+        }
+        let _ = fs::remove_dir(&self.0);
     }
 }
 
@@ -308,12 +328,16 @@ mod tests {
         fs::write(dir.join(".gitattributes"), "app export-ignore\nProcfile export-subst\n").unwrap();
         git(&dir, &["add", "."]);
         git(&dir, &["commit", "-q", "-m", "Third"]);
-        let checkout = Checkout::of(&dir.join("app"), "HEAD").unwrap();
-        let files = checkout.files();
-        assert_eq!(walked(&files).unwrap().len(), 5, "{:?}", walked(&files));
-        assert_eq!(fs::read_to_string(files.join("app/deep/file")).unwrap(), "deep");
-        drop(checkout);
-        assert!(!files.exists());
+        let objects = Objects::of(&dir.join("app")).unwrap();
+        let commit = git::ask(&["-C", &dir.to_string_lossy(), "rev-parse", "HEAD"]).unwrap().unwrap();
+        let archive = Archive::of_file(objects.archive(commit.trim()).unwrap(), None).unwrap();
+        let found = names(archive);
+        for name in [".gitattributes", "Procfile", "app/deep/file", "link"] {
+            assert!(found.iter().any(|found| found.trim_start_matches("./") == name), "{name}: {found:?}");
+        }
+        let path = objects.0.clone();
+        drop(objects);
+        assert!(!path.exists());
         // A folder inside, and one that is ignored as a whole.
         assert_eq!(names(Archive::of_path(&dir.join("app")).unwrap()), ["./", "deep/file"]);
         fs::write(dir.join(".gitignore"), "app\n").unwrap();
