@@ -87,8 +87,8 @@ fn reason(complaint: &str, commit: &str) -> String {
     if has("could not read Username") || has("could not read Password") || has("Authentication failed") {
         return "its repository does not exist or needs a user and a password, which can be part of the URL".to_owned();
     }
-    if has("unable to update url base from redirection") || has("The requested URL returned error: 30") {
-        return "its URL redirects elsewhere".to_owned();
+    if has("The requested URL returned error: 30") {
+        return "its URL redirects elsewhere; use the one that it leads to in .gitmodules".to_owned();
     }
     if has("shallow capabilities") {
         return "its server does not support git's smart protocol".to_owned();
