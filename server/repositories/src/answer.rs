@@ -212,8 +212,8 @@ impl GitProcess {
             (Some(writing), None) => {
                 writing.ended_well();
                 let is_shallow = self.body_result.lock().is_ok_and(|result| result.is_shallow);
-                match is_shallow && self.shallow.is_found && held == END && self.cut.rest == 0 {
-                    true => Ok([&UNSHALLOW.map(remark).concat()[..], END].concat().into()),
+                match is_shallow && self.shallow.is_found && &held[..] == END && self.cut.rest == 0 {
+                    true => Ok(unshallow()),
                     false => Ok(held.freeze()),
                 }
             }
@@ -279,6 +279,14 @@ fn refusal((held, cut): (&[u8], &Cut), Refusal { why, refs }: &Refusal) -> Bytes
         let report = if refs.is_empty() { error(why) } else { rejections(why, refs) };
         report.chunks(MOST_OF_LINE).for_each(|part| line(&mut out, Some(1), part));
     }
+    out.put_slice(END);
+    out.freeze()
+}
+
+/// The end of the response to a push that git has rejected because the clone is shallow.
+fn unshallow() -> Bytes {
+    let mut out = BytesMut::new();
+    UNSHALLOW.iter().for_each(|line| out.put_slice(&remark(line)));
     out.put_slice(END);
     out.freeze()
 }
