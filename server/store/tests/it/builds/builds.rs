@@ -45,7 +45,7 @@ async fn builds() {
     assert_eq!(build_at(&w.db, app, 2).await.unwrap().unwrap().id, second);
     assert_eq!(build_status(&w.db, second).await.unwrap(), Some(BuildStatus::Pending));
     let pushed = build_of_branch(&w.db, app, "refs/heads/main").await.unwrap();
-    assert_eq!(pushed, Some((1, "ada@example.com".to_owned())));
+    assert_eq!(pushed, Some(BuildOfBranch { number: 1, email: "ada@example.com".into(), commit: "1".into() }));
 
     let slug = w.slug(app).await;
     build_slug(&w.db, first, slug).await.unwrap();
