@@ -33,8 +33,12 @@ const OUT: &str = "/tmp/out";
 /// The disk image of an app's cache, in the cache's directory.
 const CACHE_IMAGE: &str = "cache.img";
 
-/// The script that runs the buildpacks inside the dyno.
-const DRIVE: &str = include_str!("drive.sh");
+/// The script that runs the buildpacks inside the dyno, and those that it uses.
+const SCRIPTS: [(&str, &str); 3] = [
+    ("drive.sh", include_str!("drive.sh")),
+    ("encodings.sh", include_str!("encodings.sh")),
+    ("same.sh", include_str!("same.sh")),
+];
 
 /// The directories of a build, below a common one, and the app's cache. Both are on disks of a fixed size, if the
 /// machine supports that.
@@ -144,9 +148,7 @@ impl Workspace {
         }
         self.open_cache()?;
         self.write_env(&request.env)?;
-        fs::write(self.root.join("builder/drive.sh"), DRIVE)?;
         let git = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n[advice]\n\tdetachedHead = false\n";
-        fs::write(self.root.join("builder/gitconfig"), git)?;
         let mut list = String::new();
         for (n, (name, pack)) in packs.iter().enumerate() {
             let (kind, url, reference) = match pack {
@@ -161,9 +163,10 @@ impl Workspace {
             // The separator is not white space, so that empty fields are preserved.
             list.push_str(&format!("{n}|{kind}|{}|{reference}|{url}\n", label(name).replace('|', "")));
         }
-        fs::write(self.root.join("builder/list"), list)?;
-        for name in ["drive.sh", "gitconfig", "list"] {
-            files::own(&self.root.join("builder").join(name), self.uid)?;
+        for (name, text) in SCRIPTS.into_iter().chain([("gitconfig", git), ("list", list.as_str())]) {
+            let path = self.root.join("builder").join(name);
+            fs::write(&path, text)?;
+            files::own(&path, self.uid)?;
         }
         Ok(())
     }
