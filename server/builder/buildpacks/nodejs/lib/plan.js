@@ -32,6 +32,43 @@ function isComplete(manifest, build, locks) {
   });
 }
 
+// The manifests of the app's packages besides its own. Which of them are workspaces is up to the package manager.
+function others(folder, depth = 0) {
+  const found = [];
+  for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+    const at = path.join(folder, entry.name);
+    if (entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules' && depth < 8) found.push(...others(at, depth + 1));
+    else if (entry.isFile() && entry.name === 'package.json' && depth > 0) found.push(at);
+  }
+  return found;
+}
+
+function read(file) {
+  try {
+    return Object(JSON.parse(fs.readFileSync(file, 'utf8').replace(/^\ufeff/, '')));
+  } catch {
+    return {};
+  }
+}
+
+// Whether an installation reads nothing of the app but manifests, lock files and settings: no package is a folder or
+// an archive in it, and none of its own scripts is run.
+function isReusable(manifests, build) {
+  const isLocal = (spec) => /^(file|link|portal|exec):|^[./~]/.test(String(spec));
+  const specs = manifests.flatMap((manifest) =>
+    [...PACKAGES, 'resolutions', 'overrides'].filter((name) => name !== 'workspaces').flatMap((name) => Object.values(Object(manifest[name]))));
+  if (specs.some(isLocal)) return false;
+  if (manifests.some((manifest) => SCRIPTS.some((name) => name in Object(manifest.scripts)))) return false;
+  return !['binding.gyp', 'node_modules', '.pnpmfile.cjs', '.pnpmfile.mjs'].some((name) => fs.existsSync(path.join(build, name)));
+}
+
+// Folders below the app that package.json wants kept between builds.
+function cacheDirectories(manifest) {
+  const list = [].concat(manifest.cacheDirectories ?? manifest.cache_directories ?? []);
+  const isInside = (name) => typeof name === 'string' && /^[^\s/][^\r\n]*$/.test(name) && !name.split('/').includes('..');
+  return list.filter(isInside).map((name) => path.normalize(name)).filter((name) => !/^(\.|node_modules)\/?$/.test(name));
+}
+
 function describe(build) {
   const has = (name) => fs.existsSync(path.join(build, name));
   let manifest;
@@ -50,9 +87,15 @@ function describe(build) {
   if (has('yarn.lock')) tool = 'yarn';
   else if (has('pnpm-lock.yaml')) tool = 'pnpm';
   else if (!has('package-lock.json') && !has('npm-shrinkwrap.json') && ['yarn', 'pnpm'].includes(manager)) tool = manager;
-  const locks = ['package-lock.json', 'npm-shrinkwrap.json', 'yarn.lock', 'pnpm-lock.yaml'].filter(has);
+  const locks = ['npm-shrinkwrap.json', 'package-lock.json', 'yarn.lock', 'pnpm-lock.yaml'].filter(has)
+    // npm does not read the other one then.
+    .filter((name) => name !== 'package-lock.json' || !has('npm-shrinkwrap.json'));
+  const isWorkspace = 'workspaces' in manifest || has('pnpm-workspace.yaml');
+  const manifests = [manifest, ...(isWorkspace ? others(build).map(read) : [])];
   const wanted = (name) => text(engines[name]) || (manager === name ? version ?? '' : '');
   const script = (name) => (text(scripts[name]) ? 'yes' : '');
+  const isBerry = tool === 'yarn' && (has('.yarnrc.yml') || /^[2-9]/.test(wanted('yarn')));
+  const linker = has('.yarnrc.yml') && /^nodeLinker:\s*["']?([a-z-]+)/m.exec(fs.readFileSync(path.join(build, '.yarnrc.yml'), 'utf8'));
   return {
     engines_node: text(engines.node),
     range_node: ['', '*', 'x', 'latest', 'lts/*', 'lts', 'node'].includes(text(engines.node)) ? DEFAULT_NODE : text(engines.node),
@@ -62,9 +105,12 @@ function describe(build) {
     tool,
     locks: locks.join(' '),
     // Yarn 2 and later write another kind of lock file.
-    berry: tool === 'yarn' && (has('.yarnrc.yml') || /^[2-9]/.test(wanted('yarn'))) ? 'yes' : '',
+    berry: isBerry ? 'yes' : '',
+    pnp: isBerry && (process.env.YARN_NODE_LINKER ?? (linker ? linker[1] : 'pnp')) === 'pnp' ? 'yes' : '',
     is_complete: tool === 'npm' && isComplete(manifest, build, locks) ? 'yes' : '',
-    dev_dependencies: Object.keys(manifest.devDependencies ?? {}).length ? 'yes' : '',
+    dev_dependencies: manifests.some((one) => Object.keys(Object(one.devDependencies)).length) ? 'yes' : '',
+    is_reusable: locks.length > 0 && isReusable(manifests, build) ? 'yes' : '',
+    cache_directories: cacheDirectories(manifest).join(':'),
     has_start: script('start'),
     has_prebuild: script('heroku-prebuild'),
     has_postbuild: script('heroku-postbuild'),
