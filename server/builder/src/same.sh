@@ -11,7 +11,7 @@ fi
 { said=$(LC_ALL=C command -p "$program" "$@" 2>&1 >&3); } 3>&1
 code=$?
 # The build directory itself cannot be removed, but is empty afterwards.
-rest=$(grep -vE " are the same file$|^rm: cannot remove '/app/?': Device or resource busy$" <<<"$said")
+rest=$(grep -vE " are the same file$|^rm: cannot remove '/app/?': (Device or resource busy|Permission denied|Read-only file system)$" <<<"$said")
 [ -z "$rest" ] || printf '%s\n' "$rest" >&2
 [ -n "$rest" ] || [ -z "$said" ] || exit 0
 exit "$code"

@@ -1,5 +1,6 @@
 // Reads package.json and says, as shell assignments, what there is to do.
 //   node plan.js package BUILD_DIR
+//   node plan.js scripted BUILD_DIR
 //   node plan.js newest RANGE < JSON list of versions
 'use strict';
 const fs = require('node:fs');
@@ -60,6 +61,32 @@ function isReusable(manifests, build) {
   if (specs.some(isLocal)) return false;
   if (manifests.some((manifest) => SCRIPTS.some((name) => name in Object(manifest.scripts)))) return false;
   return !['binding.gyp', 'node_modules', '.pnpmfile.cjs', '.pnpmfile.mjs'].some((name) => fs.existsSync(path.join(build, name)));
+}
+
+// Packages whose install scripts compile or fetch a part of themselves, and do not look at the app.
+const SELF_CONTAINED = new Set(['@parcel/watcher', '@swc/core', 'argon2', 'bcrypt', 'better-sqlite3', 'bufferutil', 'canvas', 'core-js',
+  'core-js-pure', 'es5-ext', 'esbuild', 'fsevents', 'lmdb', 'msgpackr-extract', 'protobufjs', 'sharp', 'sqlite3', 'unrs-resolver',
+  'utf-8-validate']);
+
+// The folders of the packages in a folder node_modules.
+function packages(modules) {
+  const list = (folder) => fs.existsSync(folder) ? fs.readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()) : [];
+  return list(modules).flatMap((entry) => {
+    const at = path.join(modules, entry.name);
+    if (entry.name === '.pnpm') return list(at).flatMap((one) => packages(path.join(at, one.name, 'node_modules')));
+    const found = entry.name.startsWith('@') ? list(at).map((one) => path.join(at, one.name)) : entry.name.startsWith('.') ? [] : [at];
+    return found.flatMap((folder) => [folder, ...packages(path.join(folder, 'node_modules'))]);
+  });
+}
+
+// The first installed package with an install script that may read files of the app, such as a schema.
+function scripted(build) {
+  const roots = [build, ...others(build).map(path.dirname)];
+  const has = (manifest) => ['preinstall', 'install', 'postinstall'].some((name) => name in Object(manifest.scripts));
+  const found = roots.flatMap((root) => packages(path.join(root, 'node_modules')))
+    .map((folder) => read(path.join(folder, 'package.json')))
+    .find((manifest) => has(manifest) && !SELF_CONTAINED.has(manifest.name));
+  return found ? found.name : '';
 }
 
 // Folders below the app that package.json wants kept between builds.
@@ -123,6 +150,8 @@ function describe(build) {
 const [, , verb, argument] = process.argv;
 if (verb === 'package') {
   for (const [name, value] of Object.entries(describe(argument))) console.log(`${name}=${quote(value)}`);
+} else if (verb === 'scripted') {
+  console.log(scripted(argument));
 } else {
   const list = JSON.parse(fs.readFileSync(0, 'utf8'));
   const found = semver.newest([].concat(list), argument);

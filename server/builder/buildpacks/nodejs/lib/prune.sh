@@ -38,6 +38,6 @@ prune_dependencies() {
       fi
       ;;
     # `pnpm prune` knows only the packages of the root, and removes those of all workspaces.
-    pnpm) pnpm_install --prod --offline --ignore-scripts ;;
+    pnpm) pnpm_install --prod --offline --ignore-scripts --config.modules-cache-max-age=0 ;;
   esac 2>&1 | indent || fail "$tool could not prune the development dependencies. The reason is above."
 }

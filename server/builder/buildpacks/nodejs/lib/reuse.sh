@@ -22,7 +22,7 @@ restore_modules() {
 
 keep_modules() {
   rm -rf "$cache/modules" "$cache/modules.key"
-  [ -n "$modules_key" ] || return 0
+  [ -n "$modules_key" ] && [ -z "$(node "$here/lib/plan.js" scripted .)" ] || return 0
   mkdir -p "$cache/modules"
   find . -path ./.heroku -prune -o -type d -name node_modules -prune -print0 |
     xargs -0 -r cp -a --parents --target-directory="$cache/modules" && printf '%s\n' "$modules_key" >"$cache/modules.key"
