@@ -237,3 +237,10 @@ fn ranges_of_node_versions() {
     let output = Command::new("node").arg(script).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
+
+#[test]
+fn versions_of_python_and_what_pip_reads() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/buildpacks/python/lib/python.test.py");
+    let output = Command::new("python3").arg(script).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

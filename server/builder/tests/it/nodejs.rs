@@ -83,6 +83,25 @@ async fn pruning_leaves_the_workspaces_their_packages() {
     }
 }
 
+/// Yarn 4, with packages in archives and with node_modules.
+#[tokio::test]
+async fn yarn_4_with_and_without_node_modules() {
+    const YARN: &str = r#""workspaces": ["packages/*"],"#;
+    for (settings, start) in [("enableScripts: false\n", "yarn start"), ("nodeLinker: node-modules\n", "npm start")] {
+        let mut host = monorepo("yarn@4.5.0", YARN, "workspace:*");
+        let lock = include_str!("nodejs/yarn.lock");
+        write_files(&host.request.source, &[("yarn.lock", lock), (".yarnrc.yml", settings)]);
+        let mut slug = host.build().await.slug();
+        assert_eq!(slug.process_types["web"], start);
+        // As a Procfile may have it.
+        for command in [start, "node packages/api/server.js"] {
+            slug.process_types.insert("web".into(), command.into());
+            let answer = host.visit(&slug).await;
+            assert!(answer.ends_with("7 is odd, true, tools false"), "{command}: {answer}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn node_modules_are_reused_until_something_changes() {
     let mut host = monorepo("pnpm@10.12.1", "", "workspace:*");
