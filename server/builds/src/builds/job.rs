@@ -164,7 +164,6 @@ impl Run {
         let who = store::accounts::account_info(db, build.account_id).await.map_err(anyhow::Error::from);
         let may_use_host = who.map_err(builder::Error::Other)?.is_some_and(|who| who.admin);
         let request = builder::Request {
-            app_id: app.id,
             build_id: self.build,
             uid: app.uid as u32,
             stack: build.stack.clone(),
