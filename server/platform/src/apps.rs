@@ -255,6 +255,13 @@ pub async fn app_update(
 /// while.
 pub async fn app_delete(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
     let row = actor.app(&app, Can::Manage).await?;
+    // A script that cleans up by an old name means an app that is no longer there.
+    if app != row.name && app.parse::<AppId>().is_err() {
+        return Err(Error::invalid(format!(
+            "{app} was renamed to {name}. To destroy it, use {name}.",
+            name = row.name
+        )));
+    }
     let mut tx = actor.change(Subject::app(row.id, &row.name)).await?;
     app_refs::concern_everybody(&mut tx, row.id).await?;
     let now = Utc::now();
