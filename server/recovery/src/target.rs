@@ -36,6 +36,13 @@ impl Place {
     /// A sentence that says what is wrong.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let text = text.trim();
+        if text.contains("://") && text.contains('@') {
+            // Not repeated: errors are logged.
+            bail!(
+                "A target cannot contain credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or enter them on \
+                 the page Platform."
+            );
+        }
         let Some(rest) = text.strip_prefix("s3://") else {
             let path = PathBuf::from(text);
             let is_plain = path.components().all(|part| !matches!(part, std::path::Component::ParentDir));
@@ -275,6 +282,8 @@ mod tests {
         ] {
             assert!(Place::parse(bad).is_err(), "{bad}");
         }
+        let secret = Place::parse("s3://AKIA:swordfish@acme/wharf").unwrap_err().to_string();
+        assert!(secret.contains("cannot contain credentials") && !secret.contains("swordfish"), "{secret}");
     }
     #[test]
     fn a_folder_is_inside_through_links_and_before_it_exists() {
