@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use dyno::{Driver, Exec, FromProcess, Terminal, WindowSize};
 
-use super::{Attempt, check, host, identity, prepared};
+use super::{Attempt, check, files, host, identity, prepared};
 use crate::world::{UID, World, within};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ async fn run(world: &World, dyno: &dyno::Spec, exec: &Exec) -> (Option<i32>, Vec
 
 #[tokio::test]
 async fn an_exec_has_the_limits_of_its_dyno() {
-    for attempts in [host::KERNEL, host::PROCESSES, identity::USERS] {
+    for attempts in [host::KERNEL, host::PROCESSES, identity::USERS, files::FILES, files::DEVICES] {
         all_fail_in_exec(Terminal::Pipes, attempts).await;
     }
 }
