@@ -120,6 +120,42 @@ fn dynos_outlive_the_platform_when_they_shall() {
 }
 
 #[test]
+fn a_database_that_is_killed_comes_back_and_nothing_is_half_done() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let app = world.deploy();
+    wait_until("its program runs", || world.sleeper().is_some());
+    let dyno = world.sleeper().unwrap();
+    let postgres = || -> i32 {
+        let file = fs::read_to_string(world.data().join("postgres/postmaster.pid")).unwrap();
+        file.lines().next().unwrap().trim().parse().unwrap()
+    };
+    let vars = format!("/apps/{app}/config-vars");
+    let set = |n: usize| world.ask_api("PATCH", &vars, json!({ "ROUND": n.to_string() })).map(|answer| answer.status);
+    let killed = postgres();
+    kill(Pid::from_raw(killed), Signal::SIGKILL).unwrap();
+    // Changes in the middle of it: each is done or rejected.
+    let during: Vec<_> = (1..=20).map(set).collect();
+    assert!(during.iter().flatten().all(|status| *status == 200 || *status >= 500), "{during:?}");
+    up.wait_for("the Postgres was killed by signal 9; restarting it");
+    wait_until("the API answers", || world.ask_api("GET", &vars, Value::Null).is_some_and(|a| a.status == 200));
+    assert_ne!(postgres(), killed);
+    if during.iter().all(|status| *status != Some(200)) {
+        assert_eq!(world.sleeper(), Some(dyno), "no dyno was affected");
+    }
+    wait_until("changes are made", || set(21) == Some(200));
+    assert_eq!(world.api("GET", &vars, Value::Null)["ROUND"], "21");
+    // Each change has its release, and is in the audit log.
+    let releases = world.api("GET", &format!("/apps/{app}/releases"), Value::Null);
+    let mut versions: Vec<_> = releases.as_array().unwrap().iter().map(|one| one["version"].as_u64()).collect();
+    versions.sort();
+    assert_eq!(versions, (1..=versions.len() as u64).map(Some).collect::<Vec<_>>());
+    assert!(world.api("GET", "/events/verify", Value::Null)["broken_at"].is_null());
+    wait_until("the dyno is up", || world.dyno_is_up(&app));
+    assert!(up.stop().success());
+}
+
+#[test]
 fn unusable_settings_have_a_message() {
     let world = World::new();
     let check = |command: &mut Command, words: &str| {

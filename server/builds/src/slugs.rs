@@ -25,7 +25,7 @@ use identity::{
     row_limits, signed_urls,
     watch::Watch,
 };
-use platform::{Platform, slugs::archives, stacks};
+use platform::{Platform, formation, slugs::archives, stacks};
 use sha2::{Digest as _, Sha256};
 use sqlx::types::Json as SqlJson;
 use store::slugs::Row;
@@ -117,8 +117,6 @@ pub async fn slug_create(
 const MOST_TYPES: usize = 50;
 const COMMAND: usize = 4096;
 const MOST_TYPES_BYTES: usize = 32 << 10;
-/// Names of other log sources, which process types must not imitate.
-const RESERVED: [&str; 6] = ["api", "app", "heroku", "logplex", "router", "wharf"];
 
 /// Rejects process types that are invalid, or too many.
 pub(crate) fn check_types(types: &std::collections::BTreeMap<String, String>) -> Result<()> {
@@ -144,10 +142,7 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
         let rule = "use up to 30 letters, digits, dashes and underscores";
         return Err(Error::invalid(format!("Invalid process type {kind:?}: {rule}.")));
     }
-    if RESERVED.contains(&kind.to_ascii_lowercase().as_str()) {
-        let taken = RESERVED.join(", ");
-        return Err(Error::invalid(format!("Invalid process type {kind}: {taken} is reserved for log sources.")));
-    }
+    formation::check_reserved(kind)?;
     if command.trim().is_empty() || command.contains(['\n', '\r']) || command.len() > COMMAND {
         let rule = format!("must be a single non-empty line of at most {COMMAND} bytes");
         return Err(Error::invalid(format!("Command of {kind} {rule}.")));

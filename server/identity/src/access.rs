@@ -20,7 +20,7 @@ use crate::{
     actor::Actor,
     admissions::Admission,
     owned::{Checked, Owned, rights_on},
-    rights::{Can, Owner, Role, seeing},
+    rights::{Can, Owner, Role, rights, seeing},
 };
 
 /// An app, and the caller's rights on it. Routes have no other access to an app's row.
@@ -104,8 +104,8 @@ impl Team {
     }
 }
 
-/// How long an app is found by a name that it had before.
-const FORMER: Duration = Duration::days(30);
+/// How long an app is found by a name that it had before, and the names of a destroyed app are reserved for its owner.
+pub(crate) const FORMER: Duration = Duration::days(30);
 
 async fn by_name(base: &Base, name: &str) -> Result<Option<apps::Row>> {
     if let Some(row) = store::apps::app_by_name(base.db(), name).await? {
@@ -134,16 +134,32 @@ impl Actor {
 
     /// Takes a name for an app, in the transaction in which the app has got it. Returns `false` if another app has given
     /// it up lately, and the caller cannot manage that one: its clients still use the name, and would send code and
-    /// secrets to whoever has it.
+    /// secrets to whoever has it. If that app was destroyed, its owner and the admins of its team can take the name.
     pub async fn take_app_name(&self, db: &mut PgConnection, name: &str) -> Result<bool> {
-        if let Some(row) = apps::app_by_former_name(&mut *db, name, Utc::now() - FORMER).await? {
+        let since = Utc::now() - FORMER;
+        if let Some(row) = apps::app_by_former_name(&mut *db, name, since).await? {
             let access = store::collaborators::access_info(&mut *db, self.account.id, row.id).await?;
             if !self.checked(row, &access).may(Can::Manage) {
                 return Ok(false);
             }
         }
+        let reserved = apps::app_name_reservation(&mut *db, name, self.account.id, since).await?;
+        if reserved.is_some_and(|reserved| !self.could_manage(&reserved)) {
+            return Ok(false);
+        }
         apps::app_name_claim(db, name).await?;
         Ok(true)
+    }
+
+    /// Whether the caller could manage the destroyed app that had a name. What was granted on it is gone, and whether it
+    /// was locked is unknown.
+    fn could_manage(&self, reserved: &apps::Reservation) -> bool {
+        let owner = match (reserved.team_id, reserved.owner_id) {
+            (Some(team), _) => Owner::Team(team),
+            (None, account) => Owner::Account(account.unwrap_or_default()),
+        };
+        let role = reserved.team_role.and_then(Role::known);
+        rights(&self.account, owner, None, role, true).has(Can::Manage)
     }
 
     /// Remembers what a change has to check again that had to wait.

@@ -3,9 +3,9 @@
 use base::Base;
 use chrono::{DateTime, Duration, Utc};
 
-use crate::{invitation_policy, passwords};
+use crate::{access, invitation_policy, passwords};
 
-/// Deletes expired sessions, sign-ins, passwords and codes. Returns what could not be deleted.
+/// Deletes expired sessions, sign-ins, passwords, codes and former names. Returns what could not be deleted.
 pub async fn forget_old(base: &Base, now: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
     let db = base.db();
     store::sessions::session_sweep(db, now).await?;
@@ -14,6 +14,7 @@ pub async fn forget_old(base: &Base, now: DateTime<Utc>) -> anyhow::Result<Vec<S
     store::passwords::password_sweep(db, now - passwords::PATIENCE).await?;
     store::oauth_clients::oauth_code_sweep(db, now - Duration::days(1)).await?;
     store::accounts::account_sweep_retired(db, now - Duration::days(1)).await?;
+    store::apps::app_name_sweep(db, now - access::FORMER).await?;
     store::mails::mail_sweep(db, now - Duration::days(30)).await?;
     // A failure for one account must not stop the rest.
     let failed = invitation_policy::sweep(base).await.err();

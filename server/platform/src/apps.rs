@@ -68,6 +68,8 @@ pub fn shown(row: &Row, links: &Links) -> api::apps::App {
 
 /// How many former names of an app are kept, by which clients find it for a while.
 const FORMER_NAMES: i64 = 10;
+/// How many names of destroyed apps are reserved for their owner, so that nobody reserves all.
+const RESERVED_NAMES: i64 = 200;
 
 /// Adjectives and nouns of generated names: short, friendly, easy to say on the phone.
 const FIRST: [&str; 24] = [
@@ -251,15 +253,25 @@ pub async fn app_update(
     app_info(actor, Path(row.id.to_string())).await
 }
 
-/// `DELETE /apps/{app}`: hides it immediately; a job removes its resources.
+/// `DELETE /apps/{app}`: hides it immediately; a job removes its resources. Its names stay reserved for its owner for a
+/// while.
 pub async fn app_delete(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
     let row = actor.app(&app, Can::Manage).await?;
+    // A script that cleans up by an old name means an app that is no longer there.
+    if app != row.name && app.parse::<AppId>().is_err() {
+        return Err(Error::invalid(format!(
+            "{app} was renamed to {name}. To destroy it, use {name}.",
+            name = row.name
+        )));
+    }
     let mut tx = actor.change(Subject::app(row.id, &row.name)).await?;
     app_refs::concern_everybody(&mut tx, row.id).await?;
-    if !store::apps::app_mark_deleted(&mut *tx, row.id, Utc::now()).await? {
+    let now = Utc::now();
+    store::apps::app_name_reserve(&mut tx, row.id, RESERVED_NAMES, now).await?;
+    if !store::apps::app_mark_deleted(&mut *tx, row.id, now).await? {
         return Err(Error::no_app());
     }
-    store::releases::release_cancel_all(&mut *tx, row.id, Utc::now()).await?;
+    store::releases::release_cancel_all(&mut *tx, row.id, now).await?;
     tx.record("app.delete", format!("Destroyed the app {}.", row.name), serde_json::json!({}));
     background::enqueue(&mut tx, &Destroy { app: row.id }).await?;
     tx.commit().await?;

@@ -19,6 +19,18 @@ use crate::{Platform, app_refs};
 /// Dynos of one type. (Heroku's limit, devcenter "limits".)
 const MOST: i32 = 100;
 
+/// Names of other log sources, which process types must not imitate, also not those of one-off dynos.
+const RESERVED: [&str; 6] = ["api", "app", "heroku", "logplex", "router", "wharf"];
+
+/// Rejects a process type that could be taken for another log source.
+pub fn check_reserved(kind: &str) -> Result<()> {
+    if !RESERVED.contains(&kind.to_ascii_lowercase().as_str()) {
+        return Ok(());
+    }
+    let taken = RESERVED.join(", ");
+    Err(Error::invalid(format!("Invalid process type {kind}: {taken} is reserved for log sources.")))
+}
+
 /// A size may be given, since clients set one for all types.
 const RELEASE: &str = "The release phase cannot be scaled: its command runs once per release, before the release takes \
                        effect. Use another name in the Procfile for processes that run continuously.";

@@ -13,7 +13,7 @@ use store::backups::{LIST, Policy, Row};
 
 use crate::{
     plan::{Plan, Progress},
-    s3::Access,
+    s3::{self, Access},
     target::{Place, Target},
 };
 
@@ -135,9 +135,7 @@ fn apply(base: &Base, row: &mut Policy, update: &BackupPolicyUpdate) -> Result<(
     }
     if let Some(endpoint) = given(update.endpoint.as_ref()) {
         if let Some(url) = &endpoint {
-            let unusable =
-                |err: outbound::Error| Error::invalid(format!("The endpoint {url:.200} cannot be used: {err}."));
-            base.outbound().check(url).map_err(unusable)?;
+            s3::check_endpoint(url, base.outbound()).map_err(invalid)?;
         }
         row.endpoint = endpoint;
     }
@@ -167,9 +165,8 @@ fn apply(base: &Base, row: &mut Policy, update: &BackupPolicyUpdate) -> Result<(
 fn check(base: &Base, row: &Policy) -> Result<()> {
     let Some(place) = place(row)? else { return Ok(()) };
     match place {
-        Place::Folder(path) if path.starts_with(&base.settings().data) => Err(Error::invalid(format!(
-            "{} is in the data directory, and would be lost with it. Choose another disk, or s3://bucket/prefix.",
-            path.display()
+        place if place.is_inside(&base.settings().data) => Err(Error::invalid(format!(
+            "{place} is in the data directory, and would be lost with it. Choose another disk, or s3://bucket/prefix."
         ))),
         Place::Folder(path) if path == Path::new("/") => Err(Error::invalid("Choose a folder of its own for backups.")),
         Place::Folder(_) => Ok(()),

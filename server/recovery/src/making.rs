@@ -18,9 +18,7 @@ use crate::{
     files::{self, Content, Refs},
     manifest::{self, Entry, Header, Manifest},
     plan::Plan,
-    postgres, retention,
-    target::Place,
-    verifying,
+    postgres, retention, verifying,
 };
 
 /// Rows about backups that are kept.
@@ -72,13 +70,13 @@ pub async fn back_up(plan: &Plan) -> anyhow::Result<Row> {
 
 /// A backup of itself would never end.
 fn refuse_inside(plan: &Plan) -> anyhow::Result<()> {
-    match plan.target.place() {
-        Place::Folder(path) if path.starts_with(&plan.base.settings().data) => bail!(
-            "{} is in the data directory, and would be lost with it. Choose another disk, or s3://bucket/prefix.",
-            path.display()
-        ),
-        _ => Ok(()),
+    let place = plan.target.place();
+    if place.is_inside(&plan.base.settings().data) {
+        bail!(
+            "{place} is in the data directory, and would be lost with it. Choose another disk, or s3://bucket/prefix."
+        );
     }
+    Ok(())
 }
 
 async fn make_and_verify(plan: &Plan, lock: &mut PgConnection, row: &mut Row) -> anyhow::Result<()> {

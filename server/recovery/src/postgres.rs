@@ -64,14 +64,35 @@ fn with_database(command: &mut Command, url: &str) {
     }
 }
 
+/// A URL without its password, and the password, which can be in two places.
 fn without_password(url: &str) -> (String, Option<String>) {
+    let (url, of_query) = without_parameter(url);
+    let (url, of_user) = without_user_password(&url);
+    // The parameter takes precedence, as everywhere.
+    (url, of_query.or(of_user))
+}
+
+fn without_user_password(url: &str) -> (String, Option<String>) {
     let whole = || (url.to_owned(), None);
     let Some((scheme, rest)) = url.split_once("://") else { return whole() };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let Some((who, host)) = rest[..end].rsplit_once('@') else { return whole() };
     let Some((user, password)) = who.split_once(':') else { return whole() };
-    let password = percent_encoding::percent_decode_str(password).decode_utf8_lossy().into_owned();
-    (format!("{scheme}://{user}@{host}{}", &rest[end..]), Some(password))
+    (format!("{scheme}://{user}@{host}{}", &rest[end..]), Some(decoded(password)))
+}
+
+fn without_parameter(url: &str) -> (String, Option<String>) {
+    let Some((head, query)) = url.split_once('?') else { return (url.to_owned(), None) };
+    let (found, others): (Vec<&str>, Vec<&str>) = query.split('&').partition(|part| part.starts_with("password="));
+    let password = found.last().and_then(|part| part.strip_prefix("password=")).map(decoded);
+    match others.is_empty() {
+        true => (head.to_owned(), password),
+        false => (format!("{head}?{}", others.join("&")), password),
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// Dumps the database as the given snapshot sees it, in the custom format of `pg_dump`: compressed, and independent of
@@ -253,6 +274,9 @@ mod tests {
         let of = |url: &str| without_password(url);
         let secret = ("postgres://wharf@db:5433/wharf?sslmode=require".to_owned(), Some("p@ss".to_owned()));
         assert_eq!(of("postgres://wharf:p%40ss@db:5433/wharf?sslmode=require"), secret);
+        assert_eq!(of("postgres://wharf@db:5433/wharf?password=p%40ss&sslmode=require"), secret);
+        let bare = ("postgres://wharf@db/wharf".to_owned(), Some("p".to_owned()));
+        assert_eq!(of("postgres://wharf:q@db/wharf?password=p"), bare);
         for plain in ["postgres:///wharf?host=/run/pg&user=postgres", "postgres://wharf@db/wharf", "nonsense"] {
             assert_eq!(of(plain), (plain.to_owned(), None));
         }

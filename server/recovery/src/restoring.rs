@@ -184,7 +184,13 @@ fn unpack(mut archive: File, folder: &Path, is_repository: bool) -> std::io::Res
     let mut archive = tar::Archive::new(archive);
     // Its times say nothing; what is old is found by the time of the restore.
     archive.set_preserve_mtime(false);
-    archive.unpack(folder)?;
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        // Backups consist of files. A link could lead what is written after it to another place.
+        if !entry.header().entry_type().is_file() || !entry.unpack_in(folder)? {
+            return Err(std::io::Error::other(format!("{} is not a file of a backup", entry.path()?.display())));
+        }
+    }
     // Git requires these, and archives have no empty folders.
     for required in ["objects", "refs"].iter().filter(|_| is_repository) {
         fs::create_dir_all(folder.join(required))?;
@@ -202,6 +208,39 @@ mod tests {
         assert_eq!(below(folder, "git/a.git").unwrap(), Path::new("/data/git/a.git"));
         for bad in ["/etc/passwd", "../x", "git/../../x"] {
             assert!(below(folder, bad).is_err(), "{bad}");
+        }
+    }
+    #[test]
+    fn an_archive_holds_files_and_nothing_else() {
+        let archive = |kind: tar::EntryType, name: &str| {
+            let mut archive = tar::Builder::new(tempfile::tempfile().unwrap());
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_mode(0o600);
+            // As a hostile program writes it: the library refuses such names.
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_link_name("/etc").unwrap();
+            header.set_size(0);
+            header.set_cksum();
+            archive.append(&header, std::io::empty()).unwrap();
+            archive.into_inner().unwrap()
+        };
+        let unpacked = |archive: File| {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = dir.path().join("inside/git");
+            let outcome = unpack(archive, &folder, true);
+            let all: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(all, ["inside"]);
+            outcome
+                .map(|()| folder.join("HEAD").is_file() && folder.join("refs").is_dir())
+                .map_err(|err| err.to_string())
+        };
+        assert_eq!(unpacked(archive(tar::EntryType::Regular, "HEAD")), Ok(true));
+        for (kind, name) in
+            [(tar::EntryType::Symlink, "objects"), (tar::EntryType::Link, "x"), (tar::EntryType::Regular, "../../x")]
+        {
+            let refused = unpacked(archive(kind, name)).unwrap_err();
+            assert!(refused.contains("is not a file of a backup"), "{refused}");
         }
     }
 }

@@ -59,10 +59,26 @@ pub fn bucket(name: &str, access: &Access, client: &outbound::Client) -> anyhow:
         .with_retry(retry)
         .with_http_connector(Connector(client.clone()));
     if let Some(endpoint) = &access.endpoint {
-        client.check(endpoint)?;
+        check_endpoint(endpoint, client)?;
         builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
     }
     Ok(builder.build()?)
+}
+
+/// Rejects an endpoint that requests cannot be sent to. One with a password, or with parameters, is rejected too, since an
+/// endpoint is displayed, logged and signed as it is.
+///
+/// # Errors
+/// What is wrong with it, without the part that may be secret.
+pub fn check_endpoint(text: &str, client: &outbound::Client) -> anyhow::Result<()> {
+    let url = client.check(text).map_err(|err| anyhow::anyhow!("The endpoint cannot be used: {err}."))?;
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        anyhow::bail!(
+            "The endpoint cannot contain a user, a password or parameters. Credentials are access_key_id and \
+             secret_access_key (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment)."
+        );
+    }
+    Ok(())
 }
 
 struct Connector(outbound::Client);
@@ -98,4 +114,23 @@ fn failed(err: outbound::Error) -> HttpError {
         _ => HttpErrorKind::Unknown,
     };
     HttpError::new(kind, err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_has_no_credentials() {
+        let client = outbound::Client::new(outbound::Rules::default()).unwrap();
+        assert!(check_endpoint("https://s3.example.com/path", &client).is_ok());
+        for secret in
+            ["https://AKIA:swordfish@s3.example.com", "https://s3.example.com?key=swordfish", "https://AKIA@x.test"]
+        {
+            let refused = check_endpoint(secret, &client).unwrap_err().to_string();
+            assert!(refused.contains("cannot contain a user") && !refused.contains("swordfish"), "{refused}");
+        }
+        let inside = check_endpoint("http://169.254.169.254", &client).unwrap_err().to_string();
+        assert!(inside.contains("cannot be used"), "{inside}");
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! An object appears when it is complete, in both. The leftovers of a killed process are removed by [`Target::tidy`].
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, os::unix::fs::MetadataExt as _, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, anyhow, bail};
 use base::Network;
@@ -16,6 +16,9 @@ use crate::s3::{self, Access};
 
 /// Bytes of one read.
 const READ: u64 = 8 << 20;
+/// The most bytes of a small object: far more than the manifest of a large platform has. The target may belong to somebody
+/// else, who should not decide how much memory reading it takes.
+const MOST_READ: u64 = 256 << 20;
 /// Bytes of one part of an upload; S3 takes 10,000 parts.
 const PART: usize = 16 << 20;
 
@@ -33,6 +36,13 @@ impl Place {
     /// A sentence that says what is wrong.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let text = text.trim();
+        if text.contains("://") && text.contains('@') {
+            // Not repeated: errors are logged.
+            bail!(
+                "A target cannot contain credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or enter them on \
+                 the page Platform."
+            );
+        }
         let Some(rest) = text.strip_prefix("s3://") else {
             let path = PathBuf::from(text);
             let is_plain = path.components().all(|part| !matches!(part, std::path::Component::ParentDir));
@@ -49,6 +59,16 @@ impl Place {
             bail!("{text:?} is not s3://bucket/prefix; names contain letters, digits, and the characters - . _ only.");
         }
         Ok(Self::Bucket { name: name.to_owned(), prefix: prefix.to_owned() })
+    }
+
+    /// Whether it is a folder in `folder`, or that folder itself, whatever links and mounts lead there.
+    pub fn is_inside(&self, folder: &std::path::Path) -> bool {
+        let Self::Folder(path) = self else { return false };
+        let identity = |path: &std::path::Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+        let is_it = |path: &std::path::Path| identity(path).is_some_and(|found| identity(folder) == Some(found));
+        // What does not exist yet is created in the part that does.
+        let real = path.ancestors().find_map(|part| part.canonicalize().ok());
+        path.starts_with(folder) || real.is_some_and(|real| real.ancestors().any(is_it))
     }
 }
 
@@ -123,8 +143,14 @@ impl Target {
     }
 
     /// A small object; nothing if there is none.
+    ///
+    /// # Errors
+    /// Also if it is larger than anything that was written as such.
     pub async fn read(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let Some(size) = self.size(name).await? else { return Ok(None) };
+        if size > MOST_READ {
+            bail!("{name} in {} has {size} bytes, so Wharf has not written it.", self.place);
+        }
         let mut content = Vec::new();
         let mut at = 0;
         while at < size {
@@ -256,5 +282,39 @@ mod tests {
         ] {
             assert!(Place::parse(bad).is_err(), "{bad}");
         }
+        let secret = Place::parse("s3://AKIA:swordfish@acme/wharf").unwrap_err().to_string();
+        assert!(secret.contains("cannot contain credentials") && !secret.contains("swordfish"), "{secret}");
+    }
+    #[test]
+    fn a_folder_is_inside_through_links_and_before_it_exists() {
+        let dir = tempfile::tempdir().unwrap();
+        let (data, other) = (dir.path().join("data"), dir.path().join("other"));
+        std::fs::create_dir_all(data.join("git")).unwrap();
+        std::fs::create_dir(&other).unwrap();
+        for (link, to) in [("whole", &data), ("part", &data.join("git"))] {
+            std::os::unix::fs::symlink(to, other.join(link)).unwrap();
+        }
+        let is_inside = |path: PathBuf| Place::Folder(path).is_inside(&data);
+        for path in ["data", "data/new/one", "other/whole", "other/whole/new", "other/part", "other/part/new/one"] {
+            assert!(is_inside(dir.path().join(path)), "{path}");
+        }
+        for path in ["", "other", "other/new", "database"] {
+            assert!(!is_inside(dir.path().join(path)), "{path}");
+        }
+        // The data directory may be a link, too.
+        assert!(Place::Folder(data.join("x")).is_inside(&other.join("whole")));
+        assert!(!Place::parse("s3://acme").unwrap().is_inside(&data));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_not_read_into_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::of_operator(&dir.path().display().to_string(), Vec::new(), false).unwrap();
+        let file = std::fs::File::create(dir.path().join("small")).unwrap();
+        file.set_len(MOST_READ + 1).unwrap();
+        let refused = target.read("small").await.unwrap_err().to_string();
+        assert!(refused.contains("268435457 bytes"), "{refused}");
+        file.set_len(3).unwrap();
+        assert_eq!(target.read("small").await.unwrap(), Some(vec![0; 3]));
     }
 }

@@ -1,4 +1,4 @@
-//! Attempts to put markup into the console's pages by their URLs.
+//! Attempts to put markup into the console's pages by their URLs, and to send its forms from elsewhere or broken.
 
 use serde_json::json;
 
@@ -44,6 +44,42 @@ fn sign_in(world: &World) -> String {
     answer.headers["set-cookie"].split(';').next().unwrap().to_owned()
 }
 
+/// The paths of all forms, as declared by the console, with markup as their parameters.
+fn forms() -> Vec<String> {
+    let declared = include_str!("../../src/console/forms.rs").split(".route(\"").skip(1);
+    let paths = declared.filter_map(|rest| rest.split('"').next()).filter(|path| path.starts_with("/forms/"));
+    let part = |part: &str| if part.starts_with('{') { ENCODED.to_owned() } else { part.to_owned() };
+    paths.map(|path| path.split('/').map(part).collect::<Vec<_>>().join("/")).collect()
+}
+
+/// Bodies that no form sends.
+const BODIES: [&str; 6] = [
+    "",
+    "name=%3C%2Ftitle%3E%3Ci%3E&key=%3C%2Ftitle%3E%3Ci%3E&email=%3C%2Ftitle%3E%3Ci%3E&next=%2F%2Fevil.example",
+    "name=%00%FF&key=%00%FF&value=%0D%0Aset-cookie%3A%20a%3Db&email=%FF&password=%00&code=%00",
+    "name=..%2F..&sample=..%2F..%2F..%2Fetc&team=..%2Fx&key=A&key=B&name=twice",
+    "{\"name\": 1}",
+    "%%%&&&===",
+];
+
+/// Sends every form with every body from `origin`; the status of none is an error of the platform.
+fn send_forms(world: &World, cookie: &str, origin: Option<&str>) {
+    let forms = forms();
+    assert!(forms.len() >= 5, "{forms:?}");
+    for (path, body) in forms.iter().flat_map(|path| BODIES.iter().map(move |body| (path, *body))) {
+        let mut headers = vec![("Accept", "text/html"), ("Content-Type", "application/x-www-form-urlencoded")];
+        headers.extend(Some(cookie).filter(|cookie| !cookie.is_empty()).map(|cookie| ("Cookie", cookie)));
+        headers.extend(origin.map(|origin| ("Origin", origin)));
+        let answer = world.ask("POST", path, &headers, body.as_bytes()).unwrap();
+        let says = format!("{path} {body:?} from {origin:?}: {} {}", answer.status, answer.body);
+        assert!(answer.status == 303 || (400..500).contains(&answer.status), "{says}");
+        let is_planted = answer.headers.get("set-cookie").is_some_and(|cookie| cookie.contains("a=b"));
+        assert!(!answer.body.contains(MARKUP) && !is_planted, "{says}");
+        let to = answer.headers.get("location").map_or("/", String::as_str);
+        assert!(to.starts_with('/') && !to.starts_with("//") && !to.contains(MARKUP), "{says}: {to}");
+    }
+}
+
 #[test]
 fn text_in_a_url_does_not_become_markup() {
     let world = World::new();
@@ -73,5 +109,16 @@ fn text_in_a_url_does_not_become_markup() {
     let build = page(&world, &format!("/apps/dawn/builds/{ENCODED}"), &cookie);
     assert!(build.status == 404 && !build.body.contains(MARKUP), "{}", build.body);
     assert!(page(&world, "/apps/dawn/logs", &cookie).body.contains("<title>Logs of dawn · Wharf</title>"));
+    // Forms: nothing happens for a visitor whom another site, or an app, has sent.
+    let apps = || world.api("GET", "/apps", serde_json::Value::Null).as_array().unwrap().len();
+    let (before, own) = (apps(), format!("http://localhost:{}", world.port));
+    for origin in [None, Some("null"), Some("http://evil.example"), Some("http://dawn.localhost")] {
+        send_forms(&world, &cookie, origin);
+        send_forms(&world, "", origin);
+    }
+    assert_eq!(apps(), before);
+    send_forms(&world, "", Some(&own));
+    assert_eq!(apps(), before);
+    send_forms(&world, &cookie, Some(&own));
     assert!(up.stop().success());
 }

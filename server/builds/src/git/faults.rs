@@ -14,3 +14,21 @@ pub(super) fn message(cause: &anyhow::Error) -> &'static str {
         "Internal error. See the platform's log for details."
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named() {
+        // ENOSPC
+        let full = std::io::Error::from_raw_os_error(28);
+        for cause in [
+            anyhow::Error::new(full).context("receive a push"),
+            anyhow::anyhow!("git ended with 128: fatal: write error: No space left on device"),
+        ] {
+            assert!(message(&cause).contains("disk is full"), "{cause:#}");
+        }
+        assert!(message(&anyhow::anyhow!("nonsense")).starts_with("Internal error"));
+    }
+}

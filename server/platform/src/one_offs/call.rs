@@ -10,7 +10,7 @@ use base::{
 };
 use dyno::Terminal;
 
-use crate::{config_layers::Vars, config_vars, terminals::window_size};
+use crate::{config_layers::Vars, config_vars, formation, terminals::window_size};
 
 /// Bytes of a command.
 const MOST_COMMAND: usize = 10_000;
@@ -41,6 +41,7 @@ impl Call {
         if kind.is_empty() || kind.len() > 50 || !kind.chars().all(is_name) {
             return Err(Error::invalid(format!("Invalid process type {kind:.100?}: use letters, digits and dashes.")));
         }
+        formation::check_reserved(&kind)?;
         let time_limit = create.time_to_live.map_or(Some(MOST_TIME), |seconds| i32::try_from(seconds).ok());
         let time_limit = time_limit.filter(|seconds| (1..=MOST_TIME).contains(seconds));
         let env = env(create.env)?;
@@ -193,6 +194,8 @@ mod tests {
         let long = Some("x".repeat(MOST_COMMAND + 1));
         assert!(refused(DynoCreate { command: long, ..bash() }).contains("10001 bytes"));
         assert!(refused(DynoCreate { kind: Some("a.b".into()), ..bash() }).contains("a.b"));
+        // Its lines would look like those of the router.
+        assert!(refused(DynoCreate { kind: Some("Router".into()), ..bash() }).contains("reserved for log sources"));
         assert!(refused(DynoCreate { size: Some("huge".into()), ..bash() }).contains("Valid sizes"));
         for seconds in [0, -1, 86_401, i64::MAX] {
             let text = refused(DynoCreate { time_to_live: Some(seconds), ..bash() });

@@ -92,6 +92,8 @@ async fn a_former_name_leads_to_the_app_for_those_who_may_see_it() {
         let answer = t.stranger.get(&format!("/apps/{name}")).await;
         assert_eq!((answer.status, answer.json()), (404, expected), "{name}");
     }
+    let kept = t.owner.delete("/apps/noon").await.error();
+    assert_eq!((kept.0, kept.2), (422, "noon was renamed to dawn. To destroy it, use dawn.".to_owned()));
     sqlx::query("update app_former_names set created_at = created_at - interval '31 days' where name = 'dusk'")
         .execute(&t.db)
         .await

@@ -228,6 +228,10 @@ async fn a_target_belongs_to_one_platform_and_opens_with_its_key_only() {
     assert!(refused.contains("has the backups of another platform"), "{refused}");
     let inside = back_up(&plan(&t, &t.data().join("backups"))).await.unwrap_err().to_string();
     assert!(inside.contains("is in the data directory"), "{inside}");
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(t.data(), &link).unwrap();
+    let inside = back_up(&plan(&t, &link.join("backups"))).await.unwrap_err().to_string();
+    assert!(inside.contains("is in the data directory"), "{inside}");
 }
 
 #[tokio::test]
@@ -246,6 +250,7 @@ async fn the_policy_asks_for_the_key_and_hides_secrets() {
         (json!({ "target": t.data().join("x"), "passphrase": PASSPHRASE }), "is in the data directory"),
         (json!({ "target": "s3://acme", "passphrase": PASSPHRASE }), "access_key_id and secret_access_key"),
         (json!({ "endpoint": "http://169.254.169.254" }), "cannot be used"),
+        (json!({ "endpoint": "https://AKIA:swordfish@s3.example.com" }), "cannot contain a user, a password"),
         (json!({ "keep": 0 }), "between 1 and"),
         (json!({ "cron": "daily" }), "does not have five fields"),
     ] {

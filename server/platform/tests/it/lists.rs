@@ -9,11 +9,14 @@ use api::{
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 
-use crate::world::{Actor, Answer, World};
+use crate::{
+    permissions::filled,
+    world::{Actor, Answer, World},
+};
 
 /// A list, the orders that it has besides its own, and what adds the rows from `{from}` to `{to}`. Dynos are not
 /// among them: the supervisor would end those that nobody wants. Their pages are tested with their queries.
-const LISTS: [(&str, &[&str], &str); 24] = [
+const LISTS: [(&str, &[&str], &str); 27] = [
     (
         "/apps",
         &["id", "name", "created_at"],
@@ -84,6 +87,26 @@ const LISTS: [(&str, &[&str], &str); 24] = [
                 '{me}', now() + interval '1 day', now(), now()",
     ),
     (
+        "/teams/acme/service-accounts",
+        &["name", "id"],
+        "insert into service_accounts (id, team_id, name, created_at, updated_at)
+         select a.id, '{team}', 's' || n, now(), now() from generate_series({from}, {to}) n
+         join accounts a on a.email = 'a' || n || '@example.com'",
+    ),
+    (
+        "/teams/acme/service-accounts/s1/authorizations",
+        &["created_at", "id"],
+        "insert into oauth_authorizations (id, account_id, description, scope, token_hash, hint, created_at, updated_at)
+         select gen_random_uuid(), (select id from accounts where email = 'a1@example.com'), 'x', '{read}',
+                ('s' || n)::bytea, 'x', now(), now()",
+    ),
+    (
+        "/account/app-transfers",
+        &["created_at", "id"],
+        "insert into app_transfers (id, app_id, owner_id, recipient_id, state, created_at, updated_at)
+         select gen_random_uuid(), '{app}', '{me}', '{me}', 'declined', to_timestamp(n / 9), now()",
+    ),
+    (
         "/teams",
         &["name", "id"],
         "with made as (insert into teams (id, name, created_at, updated_at)
@@ -145,6 +168,10 @@ const LISTS: [(&str, &[&str], &str); 24] = [
          select gen_random_uuid(), '{me}', (select id from identity_providers limit 1), n::text, '{}', now(), now()",
     ),
 ];
+
+/// Lists that are not among them: events are a chain of hashes, dynos see above, and the identities of a user are those of
+/// the account.
+const OTHERS: [&str; 4] = ["/events", "/apps/{app}/events", "/apps/{app}/dynos", "/users/{user}/identities"];
 
 struct Ids {
     me: AccountId,
@@ -224,6 +251,34 @@ async fn every_list_has_each_row_once_and_asks_as_often_for_a_thousand_as_for_on
             assert_eq!((found.len(), once.len()), (all, all), "{path} {range}");
         }
     }
+}
+
+#[tokio::test]
+async fn no_list_is_forgotten() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.owner.post("/teams", json!({ "name": "acme" })).await;
+    t.owner.post("/teams/acme/service-accounts", json!({ "name": "s1" })).await;
+    let me = t.owner.get("/account").await.json()["email"].as_str().unwrap().to_owned();
+    let listed: HashSet<String> = LISTS
+        .iter()
+        .map(|(path, ..)| {
+            let path = path.split('?').next().unwrap().replace("/users/~", "/users/{user}");
+            let path = path.replace("/dusk", "/{app}").replace("/acme", "/{team}");
+            path.replace("/s1", "/{account}")
+        })
+        .collect();
+    let mut found = HashSet::new();
+    for route in areas::route_list().into_iter().filter(|route| route.method == "GET") {
+        let path = filled(&route.path.replace("{account}", "s1").replace("{user}", &me), "dusk");
+        if t.owner.get(&path).await.headers.contains_key("accept-ranges") {
+            found.insert(route.path);
+        }
+    }
+    let forgotten: Vec<_> =
+        found.iter().filter(|path| !listed.contains(*path) && !OTHERS.contains(&path.as_str())).collect();
+    assert!(forgotten.is_empty(), "{forgotten:?} are not tried with many rows");
+    assert!(listed.iter().all(|path| found.contains(path)), "{listed:?} of {found:?}");
 }
 
 #[tokio::test]

@@ -99,8 +99,8 @@ pub async fn quota_lock(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<(
     Ok(())
 }
 
-/// An owner's usage. `sizes` is the memory, in MB, of a dyno of each size. The cost does not grow with the number of
-/// releases: the newest one of each app has the sum of all.
+/// An owner's usage. `sizes` is the memory, in MB, of a dyno of each size. It includes that of the dynos that a rollout is
+/// about to replace. The cost does not grow with the number of releases: the newest one of each app has the sum of all.
 pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, i64)]) -> sqlx::Result<Usage> {
     let (names, memory): (Vec<&str>, Vec<i64>) = sizes.iter().copied().unzip();
     sqlx::query_as(
@@ -111,10 +111,19 @@ pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, 
                     union all
                     select 1, s.memory from one_offs o join mine on mine.id = o.app_id
                     left join unnest($3::text[], $4::bigint[]) s(name, memory) on s.name = o.size
-                    where o.ended_at is null)
+                    where o.ended_at is null),
+         -- Web dynos that run beside those of the formation until a new release has passed.
+         beside as (select s.memory from dynos d join mine on mine.id = d.app_id
+                    cross join lateral (
+                        select r.id from releases r where r.app_id = d.app_id and r.status = 'succeeded'
+                            and r.rollout <> 'superseded' order by r.version desc limit 1) newest
+                    left join unnest($3::text[], $4::bigint[]) s(name, memory) on s.name = d.size
+                    where d.type = 'web' and d.release_id <> newest.id and d.state in ('starting', 'up')
+                        and d.stopping_at is null)
          select (select count(*) from mine) as apps,
              (select coalesce(sum(quantity), 0)::bigint from wanted) as dynos,
-             (select coalesce(sum(quantity * memory), 0)::bigint from wanted) as memory_mb,
+             ((select coalesce(sum(quantity * memory), 0) from wanted)
+                 + (select coalesce(sum(memory), 0) from beside))::bigint as memory_mb,
              (select count(*) from builds b join mine on mine.id = b.app_id where b.status = 'pending')
                  as pending_builds,
              (sent.bytes + unused.bytes)::bigint as upload_bytes, repos.bytes as repository_bytes,

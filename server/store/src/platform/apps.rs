@@ -1,12 +1,16 @@
 //! Apps: rows and queries.
 
-use api::ids::{AccountId, AppId, TeamId};
+use api::{
+    ids::{AccountId, AppId, TeamId},
+    team_members::Role,
+};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
     collaborators::Access,
     pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range},
+    text::MaybeText,
 };
 
 /// The sort orders of apps.
@@ -154,7 +158,8 @@ pub async fn app_name_release(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into app_former_names (name, app_id, created_at) values ($1, $2, $3)
-         on conflict (name) do update set app_id = excluded.app_id, created_at = excluded.created_at",
+         on conflict (name) do update set app_id = excluded.app_id, created_at = excluded.created_at,
+             owner_id = null, team_id = null",
     )
     .bind(name)
     .bind(id)
@@ -169,6 +174,76 @@ pub async fn app_name_release(
     .bind(most)
     .execute(db)
     .await?;
+    Ok(())
+}
+
+/// Whose name it is, since its app was destroyed.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Reservation {
+    pub owner_id: Option<AccountId>,
+    pub team_id: Option<TeamId>,
+    /// The role in this team of the account that asks.
+    #[sqlx(try_from = "MaybeText<Role>")]
+    pub team_role: Option<Role>,
+}
+
+/// For whom a name is reserved that a destroyed app had after `since`, asked by `account`.
+pub async fn app_name_reservation(
+    db: impl PgExecutor<'_>,
+    name: &str,
+    account: AccountId,
+    since: DateTime<Utc>,
+) -> sqlx::Result<Option<Reservation>> {
+    sqlx::query_as(
+        "select f.owner_id, f.team_id, m.role as team_role from app_former_names f
+         left join team_members m on m.team_id = f.team_id and m.account_id = $2
+         where f.name = $1 and f.created_at > $3 and (f.owner_id is not null or f.team_id is not null)",
+    )
+    .bind(name)
+    .bind(account)
+    .bind(since)
+    .fetch_optional(db)
+    .await
+}
+
+/// Reserves the names of an app for its owner, in the transaction that marks it as destroyed: the name that it has, and
+/// those that it had before. Of each owner, the newest `most` stay reserved.
+pub async fn app_name_reserve(db: &mut PgConnection, id: AppId, most: i64, now: DateTime<Utc>) -> sqlx::Result<()> {
+    let owner: Option<(Option<AccountId>, Option<TeamId>)> = sqlx::query_as(
+        "with app as (select id, name, owner_id, team_id from apps where id = $1 and deleted_at is null for update)
+         insert into app_former_names (name, app_id, created_at, owner_id, team_id)
+             select name, id, $2, owner_id, team_id from app
+         on conflict (name) do update set app_id = excluded.app_id, created_at = excluded.created_at,
+             owner_id = excluded.owner_id, team_id = excluded.team_id
+         returning owner_id, team_id",
+    )
+    .bind(id)
+    .bind(now)
+    .fetch_optional(&mut *db)
+    .await?;
+    let Some((account, team)) = owner else { return Ok(()) };
+    sqlx::query("update app_former_names set owner_id = $2, team_id = $3 where app_id = $1")
+        .bind(id)
+        .bind(account)
+        .bind(team)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query(
+        "delete from app_former_names where name in (
+             select name from app_former_names where owner_id = $1 or team_id = $2
+             order by created_at desc, name offset $3)",
+    )
+    .bind(account)
+    .bind(team)
+    .bind(most)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Deletes former names that were given up before `before`.
+pub async fn app_name_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("delete from app_former_names where created_at < $1").bind(before).execute(db).await?;
     Ok(())
 }
 
@@ -319,7 +394,7 @@ pub async fn app_repo_size(db: impl PgExecutor<'_>, id: AppId, size: i64) -> sql
     Ok(())
 }
 
-/// Hides the app and frees its name. The job that destroys it deletes the row. Returns `false` if it is hidden already.
+/// Hides the app and frees its name (see [`app_name_reserve`]). The job that destroys it deletes the row. Returns `false` if it is hidden already.
 pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: AppId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let hidden = sqlx::query("update apps set deleted_at = $2, name = id::text where id = $1 and deleted_at is null")
         .bind(id)

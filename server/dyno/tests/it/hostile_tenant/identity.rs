@@ -2,44 +2,37 @@
 
 use dyno::Driver;
 
+use super::Attempt;
 use crate::world::{UID, World};
+
+/// Users, privileges and keys.
+pub(super) const USERS: &[Attempt] = &[
+    ("root is out of reach", "su -c true root </dev/null || sudo -n true"),
+    (
+        "another user cannot be become",
+        "/usr/bin/python3 -c 'import os; os.setuid(0)' || /usr/bin/python3 -c 'import os; os.setuid(1000)'",
+    ),
+    ("another group cannot be joined", "/usr/bin/python3 -c 'import os; os.setgroups([0])'"),
+    (
+        "a program of root's that was copied and marked is an ordinary one",
+        "cp /usr/bin/id /tmp/id && chmod 6755 /tmp/id && /tmp/id -u | grep -x 0",
+    ),
+    ("files cannot be given away", "touch /tmp/mine && chown 0 /tmp/mine"),
+    ("capabilities cannot be written on files", "cp /usr/bin/id /tmp/cap && setcap cap_sys_admin+ep /tmp/cap"),
+    (
+        "no capability is left to be had",
+        "grep -E 'Cap(Prm|Eff|Bnd|Amb|Inh)' /proc/self/status | grep -v 0000000000000000",
+    ),
+    ("what is forbidden stays so for programs that follow", "grep -E 'NoNewPrivs:.*0|Seccomp:.*0' /proc/self/status"),
+    ("the keys of others are not to be had", "/usr/bin/python3 -c \"$CALL\" 250 0 -3 1 || cat /proc/keys | grep ."),
+    ("no key can be added", "/usr/bin/python3 -c \"$CALL\" 248 user name value 5 -3"),
+    ("the server's environment is not the dyno's", "env | grep -E '^(WHARF_|RUST_|DATABASE_|PG)'"),
+    ("descriptors of the platform are not inherited", "ls /proc/self/fd | grep -v -x -E '[0-3]'"),
+];
 
 #[tokio::test]
 async fn a_tenant_cannot_become_another_user() {
-    let world = World::new();
-    super::all_fail(
-        &world,
-        &[
-            ("root is out of reach", "su -c true root </dev/null || sudo -n true"),
-            (
-                "another user cannot be become",
-                "/usr/bin/python3 -c 'import os; os.setuid(0)' || /usr/bin/python3 -c 'import os; os.setuid(1000)'",
-            ),
-            ("another group cannot be joined", "/usr/bin/python3 -c 'import os; os.setgroups([0])'"),
-            (
-                "a program of root's that was copied and marked is an ordinary one",
-                "cp /usr/bin/id /tmp/id && chmod 6755 /tmp/id && /tmp/id -u | grep -x 0",
-            ),
-            ("files cannot be given away", "touch /tmp/mine && chown 0 /tmp/mine"),
-            ("capabilities cannot be written on files", "cp /usr/bin/id /tmp/cap && setcap cap_sys_admin+ep /tmp/cap"),
-            (
-                "no capability is left to be had",
-                "grep -E 'Cap(Prm|Eff|Bnd|Amb|Inh)' /proc/self/status | grep -v 0000000000000000",
-            ),
-            (
-                "what is forbidden stays so for programs that follow",
-                "grep -E 'NoNewPrivs:.*0|Seccomp:.*0' /proc/self/status",
-            ),
-            (
-                "the keys of others are not to be had",
-                "/usr/bin/python3 -c \"$CALL\" 250 0 -3 1 || cat /proc/keys | grep .",
-            ),
-            ("no key can be added", "/usr/bin/python3 -c \"$CALL\" 248 user name value 5 -3"),
-            ("the server's environment is not the dyno's", "env | grep -E '^(WHARF_|RUST_|DATABASE_|PG)'"),
-            ("descriptors of the platform are not inherited", "ls /proc/self/fd | grep -v -x -E '[0-3]'"),
-        ],
-    )
-    .await;
+    super::all_fail(&World::new(), USERS).await;
 }
 
 #[tokio::test]

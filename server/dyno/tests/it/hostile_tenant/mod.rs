@@ -4,6 +4,7 @@
 //! it does not.
 
 mod disk;
+mod exec;
 mod files;
 mod host;
 mod identity;
@@ -13,6 +14,7 @@ mod other_apps;
 mod resources;
 mod slug;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use dyno::Spec;
@@ -29,21 +31,34 @@ async fn all_fail(world: &World, attempts: &[Attempt]) {
 
 /// Runs the attempts in the dyno of `spec`, whose command they replace.
 async fn all_fail_in(world: &World, mut spec: Spec, attempts: &[Attempt]) {
+    let (env, command) = prepared(attempts);
+    spec.env.extend(env);
+    spec.command = command;
+    let (exit, lines) = world.run(&spec).await;
+    assert_eq!(exit.code, Some(0), "{lines:?}");
+    check(attempts, &lines);
+}
+
+/// The variables and the command with which a process prints a line for each attempt.
+fn prepared(attempts: &[Attempt]) -> (BTreeMap<String, String>, String) {
+    let mut env = BTreeMap::new();
     let mut script =
         String::from("attempt() { if (eval \"$1\") >/dev/null 2>&1; then echo fell; else echo held; fi; }\n");
     // If every command fails, the attempts prove nothing.
     writeln!(script, "attempt true; attempt '/usr/bin/python3 -c \"import ctypes, socket\"'").unwrap();
     for (number, (_, command)) in attempts.iter().enumerate() {
-        spec.env.insert(format!("ATTEMPT_{number}"), (*command).to_owned());
+        env.insert(format!("ATTEMPT_{number}"), (*command).to_owned());
         writeln!(script, "attempt \"$ATTEMPT_{number}\"").unwrap();
     }
-    spec.env.insert("SCRIPT".to_owned(), script);
-    spec.env.insert("CALL".to_owned(), CALL.to_owned());
-    spec.command = "eval \"$SCRIPT\"".to_owned();
-    let (exit, lines) = world.run(&spec).await;
-    assert_eq!(exit.code, Some(0), "{lines:?}");
-    assert_eq!(lines[..2], ["fell", "fell"], "programs can be run: {lines:?}");
+    env.insert("SCRIPT".to_owned(), script);
+    env.insert("CALL".to_owned(), CALL.to_owned());
+    (env, "eval \"$SCRIPT\"".to_owned())
+}
+
+/// Fails with the statements that do not hold, according to the lines that the attempts have printed.
+fn check(attempts: &[Attempt], lines: &[String]) {
     assert_eq!(lines.len(), attempts.len() + 2, "{lines:?}");
+    assert_eq!(lines[..2], ["fell", "fell"], "programs can be run: {lines:?}");
     let untrue: Vec<&str> = attempts
         .iter()
         .zip(&lines[2..])

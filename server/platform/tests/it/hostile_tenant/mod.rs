@@ -15,6 +15,7 @@ mod identity;
 mod logs;
 mod machine;
 mod memory;
+mod names;
 mod other_apps;
 mod outside;
 mod release_phases;

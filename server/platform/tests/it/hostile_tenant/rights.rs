@@ -481,6 +481,13 @@ async fn a_deploy_token_deploys_its_apps_and_nothing_else() {
         let refused = bearer.ask(method, path).body("{}").await;
         assert!(is_out_of_scope(&refused), "{method} {path}: {refused:?}");
     }
+    // It is an administrator's, and the machine's folders are nevertheless not part of its apps.
+    let local =
+        json!({ "source_blob": { "url": "https://a.example/x.tgz" }, "buildpacks": [{ "url": "file:///srv/x" }] });
+    for by in [&bearer, &scoped(&t, "write").await] {
+        let refused = by.post("/apps/dusk/builds", local.clone()).await.error();
+        assert!(refused.0 == 403 && refused.2.contains("scope global"), "{refused:?}");
+    }
     t.owner.app_delete("dusk").await.unwrap();
     t.owner.app_delete("dawn").await.unwrap();
     assert_eq!(bearer.get("/apps/noon").await.status, 404, "a token without apps is for none");

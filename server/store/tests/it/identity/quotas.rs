@@ -1,10 +1,11 @@
 //! Quotas: every query.
 
 use api::{
-    ids::{AppId, QuotaId, SourceId, TeamId},
+    dynos::DynoState,
+    ids::{AppId, DynoId, QuotaId, RunId, SourceId, TeamId},
     quotas::QuotaKind,
 };
-use store::{quotas::*, sources};
+use store::{dynos, quotas::*, sources};
 use uuid::Uuid;
 
 use crate::world::{World, account, at};
@@ -115,4 +116,50 @@ async fn a_release_adds_its_config_and_a_slug_that_was_not_released_before() {
     assert_eq!(used().await, (0, 3 * 42 + config * 5 + b"new".len() as i64));
     store::apps::app_delete(&mut w.db.acquire().await.unwrap(), dusk).await.unwrap();
     assert_eq!(used().await, (0, 42 + config));
+}
+
+#[tokio::test]
+async fn dynos_that_a_rollout_replaces_count_beside_those_of_the_formation() {
+    let w = World::start().await;
+    let ada = Owner { account: Some(w.account.id), team: None };
+    let app = w.app("dusk").await;
+    let slug = w.slug(app).await;
+    let old = w.release(app, "succeeded", Some(slug)).await;
+    let row = |kind: &str, ordinal: i32| dynos::Row {
+        id: DynoId::now_v7(),
+        app_id: app,
+        name: format!("{kind}.{ordinal}"),
+        kind: kind.into(),
+        ordinal,
+        size: "Basic".into(),
+        command: "run".into(),
+        release_id: old,
+        version: 1,
+        state: DynoState::Up,
+        run_id: RunId::now_v7(),
+        addr: None,
+        started_at: Some(at(1)),
+        retiring_at: None,
+        stopping_at: None,
+        killed_at: None,
+        starts: 1,
+        crashes: 0,
+        next_start_at: None,
+        last_exit: None,
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    let rows = [row("web", 1), row("web", 2), row("worker", 1)];
+    for row in &rows {
+        dynos::dyno_save(&w.db, row).await.unwrap();
+    }
+    let memory = async || quota_usage(&w.db, ada, &[("Basic", 512)]).await.unwrap().memory_mb;
+    assert_eq!(memory().await, 0, "there is no formation, and no rollout");
+    // The worker is that of the formation until the release has passed.
+    w.release(app, "succeeded", Some(slug)).await;
+    assert_eq!(memory().await, 1024);
+    dynos::dyno_save(&w.db, &dynos::Row { state: DynoState::Crashed, ..rows[0].clone() }).await.unwrap();
+    assert_eq!(memory().await, 512);
+    dynos::dyno_save(&w.db, &dynos::Row { stopping_at: Some(at(9)), ..rows[1].clone() }).await.unwrap();
+    assert_eq!(memory().await, 0);
 }

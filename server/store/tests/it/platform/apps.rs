@@ -113,3 +113,37 @@ async fn former_names() {
     app_mark_deleted(&w.db, id, at(9)).await.unwrap();
     assert_eq!(found("second", 0).await, None);
 }
+
+#[tokio::test]
+async fn names_of_destroyed_apps_are_reserved_for_their_owner() {
+    let w = World::start().await;
+    let id = w.app("dusk").await;
+    let db = &mut w.db.acquire().await.unwrap();
+    app_name_release(db, id, "first", 10, at(1)).await.unwrap();
+    let found = async |name: &str, since: i64| {
+        app_name_reservation(&w.db, name, w.account.id, at(since)).await.unwrap().map(|reserved| reserved.owner_id)
+    };
+    assert_eq!(found("first", 0).await, None, "its app lives");
+    app_name_reserve(db, id, 2, at(5)).await.unwrap();
+    app_mark_deleted(&w.db, id, at(5)).await.unwrap();
+    app_delete(db, id).await.unwrap();
+    let own = Some(Some(w.account.id));
+    assert_eq!((found("dusk", 4).await, found("dusk", 5).await), (own, None));
+    assert_eq!(found("first", 0).await, own);
+    let reserved = app_name_reservation(&w.db, "dusk", AccountId::now_v7(), at(0)).await.unwrap().unwrap();
+    assert_eq!((reserved.team_id, reserved.team_role), (None, None));
+
+    // The newest two of this owner.
+    let other = w.app("dawn").await;
+    app_name_reserve(db, other, 2, at(6)).await.unwrap();
+    assert_eq!((found("dawn", 0).await, found("dusk", 0).await, found("first", 0).await), (own, own, None));
+    app_mark_deleted(&w.db, other, at(6)).await.unwrap();
+    // Once it is destroyed, there is nothing to reserve.
+    app_name_reserve(db, other, 2, at(7)).await.unwrap();
+    assert_eq!(found(&other.to_string(), 0).await, None);
+
+    app_name_sweep(&w.db, at(6)).await.unwrap();
+    assert_eq!((found("dawn", 0).await, found("dusk", 0).await), (own, None));
+    app_name_claim(&w.db, "dawn").await.unwrap();
+    assert_eq!(found("dawn", 0).await, None);
+}
