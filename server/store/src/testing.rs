@@ -1,9 +1,13 @@
-//! Databases for tests: one Postgres per test run, with a fresh database for each test.
+//! Databases for tests: one Postgres per test process, with a fresh database for each test.
 //!
-//! The Postgres is watched by a shell that waits for the end of its stdin. However the test run ends, stdin is
-//! closed; then the shell kills Postgres and removes its directory.
+//! Creating and migrating a cluster takes seconds of two processors, so it is done once, beside the test programs, and
+//! each process starts on a copy. The Postgres is watched by a shell that waits for the end of its stdin. However the
+//! test run ends, stdin is closed; then the shell kills Postgres and removes its directory.
 
 use std::{
+    fs::File,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -15,23 +19,28 @@ use std::{
 
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 
-/// Arguments: the directory of Postgres's programs, a data directory.
+/// Arguments: the directory of Postgres's programs, a directory of this cluster's own, and a cluster to copy, if any.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
-bin=$1 dir=$2 as=
+bin=$1 dir=$2 from=$3 as=
 if [ "$(id -u)" = 0 ]; then chown postgres "$dir" && as='setpriv --reuid=postgres --regid=postgres --init-groups'; fi
 cd "$dir" || exit 1
-$as "$bin/initdb" -D data -U postgres -A trust -N -E UTF8 --locale=C.UTF-8 >log 2>&1 || exit 1
-$as "$bin/postgres" -D data -k "$dir" -c listen_addresses= -c fsync=off -c full_page_writes=off \
+if [ -n "$from" ]; then cp -a --reflink=auto "$from" data
+else $as "$bin/initdb" -D data -U postgres -A trust -N -E UTF8 --locale=C.UTF-8 --wal-segsize=1
+fi >log 2>&1 || exit 1
+$as "$bin/postgres" -D data -k "$dir" -c listen_addresses= -c fsync=off -c full_page_writes=off -c min_wal_size=2MB \
     -c synchronous_commit=off -c max_connections=400 -c shared_buffers=64MB -c autovacuum=off >>log 2>&1 &
 pg=$!
-read -r _
+read -r order
+if [ "$order" = save ]; then kill -INT $pg; wait $pg; exit; fi
 kill -QUIT $pg
 wait $pg
 cd / && rm -rf "$dir"
 "#;
 /// Creating a cluster takes a second or two on an idle machine.
 const START: Duration = Duration::from_secs(120);
+/// Bytes for the clusters of a few tests that run at once.
+const ENOUGH: u64 = 2 << 30;
 const TEMPLATE: &str = "migrated";
 
 /// The address of a new, migrated database.
@@ -64,35 +73,77 @@ struct Cluster {
 }
 
 impl Cluster {
+    /// A copy of the cluster that all tests share.
     fn start() -> Self {
+        let from = Self::shared();
+        let mut cluster = Self::keep(Some(&from));
+        runtime().block_on(cluster.connect());
+        cluster
+    }
+
+    /// The directory of a cluster that has a migrated database. It is created by the first process that needs it.
+    fn shared() -> PathBuf {
+        let programs = std::env::current_exe().expect("find the test program");
+        let place = programs.parent().expect("the directory of test programs");
+        let shared = place.join(format!("postgres-{:016x}", version()));
+        let lock = File::create(place.join("postgres.lock")).expect("create the lock of the shared cluster");
+        lock.lock().expect("lock the shared cluster");
+        if !shared.exists() {
+            let mut cluster = Self::keep(None);
+            runtime().block_on(cluster.prepare());
+            cluster.save(&shared);
+        }
+        shared
+    }
+
+    fn keep(from: Option<&Path>) -> Self {
         // Process ids come again within one run of the tests, while the directory of a killed run may still be there.
-        let dir = PathBuf::from(format!("/tmp/wharf-pg-{}", uuid::Uuid::now_v7().simple()));
+        let dir = place().join(format!("wharf-pg-{}", uuid::Uuid::now_v7().simple()));
         std::fs::create_dir(&dir).expect("create the directory of Postgres");
         let keeper = Command::new("sh")
             .args(["-c", KEEPER, "sh"])
             .arg(programs())
             .arg(&dir)
+            .arg(from.unwrap_or(Path::new("")))
             .stdin(Stdio::piped())
             .spawn()
             .expect("run sh");
-        let mut cluster = Self { dir, keeper };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("create a runtime");
-        runtime.block_on(cluster.prepare());
-        cluster
+        Self { dir, keeper }
     }
 
-    async fn prepare(&mut self) {
+    async fn connect(&mut self) {
         let deadline = Instant::now() + START;
         while let Err(err) = PgConnection::connect(&self.url("postgres")).await {
             let gone = self.keeper.try_wait().expect("check the watchdog").is_some();
             let log = || std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
             assert!(!gone && Instant::now() < deadline, "Postgres does not start: {err}\n{}", log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    async fn prepare(&mut self) {
+        self.connect().await;
         self.create(TEMPLATE, "template1").await;
         let pool = PgPool::connect(&self.url(TEMPLATE)).await.expect("connect to the template");
         crate::migrate(&pool).await.expect("migrate the template");
         pool.close().await;
+    }
+
+    /// Stops Postgres and moves its files there.
+    fn save(mut self, place: &Path) {
+        let mut stdin = self.keeper.stdin.take().expect("the watchdog has a stdin");
+        stdin.write_all(b"save\n").expect("stop Postgres");
+        assert!(self.keeper.wait().expect("wait for Postgres").success(), "Postgres does not stop");
+        // Copied, since it may be on another file system, and renamed, so that it is whole.
+        let new = place.with_extension("new");
+        // What a killed run has left.
+        if new.exists() {
+            std::fs::remove_dir_all(&new).expect("remove an unfinished copy");
+        }
+        let copied = Command::new("cp").arg("-aT").arg(self.dir.join("data")).arg(&new).status();
+        assert!(copied.expect("run cp").success(), "cannot copy to {}", new.display());
+        std::fs::rename(&new, place).expect("publish the shared cluster");
+        std::fs::remove_dir_all(&self.dir).expect("remove the directory of Postgres");
     }
 
     async fn create(&self, name: &str, template: &str) {
@@ -105,6 +156,30 @@ impl Cluster {
     fn url(&self, database: &str) -> String {
         format!("postgres:///{database}?host={}&user=postgres", self.dir.display())
     }
+}
+
+/// Where clusters are: in memory if there is enough, since a cluster has 1,500 files, and tests sync theirs to the disk.
+fn place() -> &'static Path {
+    let memory = Path::new("/dev/shm");
+    // Free blocks and their size in bytes.
+    let free = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(memory).output().ok().and_then(|answer| {
+        let answer = String::from_utf8(answer.stdout).ok()?;
+        let (blocks, size) = answer.trim().split_once(' ')?;
+        Some(blocks.parse::<u64>().ok()? * size.parse::<u64>().ok()?)
+    });
+    if free.is_some_and(|free| free > ENOUGH) { memory } else { Path::new("/tmp") }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("create a runtime")
+}
+
+/// What the shared cluster depends on: the version of Postgres and all migrations.
+fn version() -> u64 {
+    let mut hash = DefaultHasher::new();
+    (KEEPER, programs()).hash(&mut hash);
+    crate::MIGRATIONS.iter().for_each(|migration| migration.checksum.hash(&mut hash));
+    hash.finish()
 }
 
 /// The programs of the newest Postgres on this machine.
