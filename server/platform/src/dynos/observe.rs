@@ -8,7 +8,7 @@ use futures::{StreamExt as _, stream};
 use nix::sys::signal::Signal;
 use store::dynos::Row;
 
-use super::{exit_sentence, plan, watch::Watch};
+use super::{OUT_OF_MEMORY, exit_sentence, plan, watch::Watch};
 use crate::{Platform, destroy, ingest};
 
 /// The number of dynos that are observed concurrently.
@@ -151,7 +151,7 @@ fn state_before(platform: &Platform, row: &Row) -> DynoState {
 /// Logs a crash, after the last line of the dyno's output.
 fn say_crash(platform: &Platform, row: &Row, exit: &Exit, was: DynoState) {
     if exit.oom {
-        platform.supervisor_said(row.app_id, &row.name, "Error R15 (Memory quota vastly exceeded)");
+        platform.supervisor_said(row.app_id, &row.name, OUT_OF_MEMORY);
     }
     platform.supervisor_said(row.app_id, &row.name, &exit_sentence(exit));
     platform.supervisor_said(row.app_id, &row.name, &format!("State changed from {was} to crashed"));

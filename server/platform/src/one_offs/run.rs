@@ -124,7 +124,7 @@ pub(super) async fn run(
         (Outcome::Cancelled, None) => "Stopped".to_owned(),
     };
     if exit.as_ref().is_some_and(|exit| exit.oom) {
-        platform.supervisor_said(row.app_id, &row.name, R15);
+        platform.supervisor_said(row.app_id, &row.name, dynos::OUT_OF_MEMORY);
     }
     end(platform, row, exit.map(|exit| exit.status()), &sentence).await
 }
