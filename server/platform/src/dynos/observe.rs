@@ -103,7 +103,7 @@ async fn gone(platform: &Platform, row: Row, exit: &Exit) -> anyhow::Result<Opti
 /// Removes the files of an exited dyno, whose output has been read.
 async fn remove(platform: &Platform, row: &Row) -> anyhow::Result<()> {
     platform.driver().remove(row.run_id).await?;
-    platform.ingest().forget(row.run_id);
+    platform.ingest().forget_dyno(row.run_id, row.release_id, &row.name);
     let _ = platform.history().forget(row.app_id, &row.run_id.to_string());
     Ok(())
 }
