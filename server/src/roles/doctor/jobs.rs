@@ -13,7 +13,8 @@ pub fn failed(settings: &Settings) -> Verdict {
         return Good("unknown while the server is not running".into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let info = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(socket::platform_info(settings)));
+    let info =
+        runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(socket::platform_info(settings)));
     match info {
         Ok(info) => verdict(&info.jobs),
         Err(err) => Warn(format!("could not be requested from the server: {err:#}")),
