@@ -207,20 +207,43 @@ async fn deploy_commit(
     Ok(Ok(()))
 }
 
-/// The unfinished build of another push to the same branch. If that build fails, this push is next; if it succeeds, it
-/// moves the branch, and this push will be rejected, so its client is warned.
-async fn under_way(platform: &Platform, app: AppId, name: &str) -> Result<Option<(i32, String)>> {
-    Ok(store::builds::build_of_branch(platform.db(), app, name).await?)
+/// The unfinished build of another push to the same branch.
+struct Earlier {
+    number: i32,
+    email: String,
+    /// The version of its release, once it has one: from then on, it cannot be cancelled.
+    version: Option<i32>,
 }
 
-fn waits_for((number, email): &(i32, String), app: &str) -> [String; 3] {
-    [
-        format!(
-            " !     {email} has pushed to this branch, and build {number} is still running. This push waits for it."
-        ),
-        " !     If that build succeeds, the branch has moved, and you have to fetch and push again.".into(),
-        format!(" !     To go first, cancel it: wharf builds:cancel {number} --app {app}"),
-    ]
+/// If the build of the other push fails, this push is next; if it succeeds, it moves the branch, and this push will be
+/// rejected, so its client is warned.
+async fn under_way(platform: &Platform, app: AppId, name: &str) -> Result<Option<Earlier>> {
+    let Some((number, email)) = store::builds::build_of_branch(platform.db(), app, name).await? else {
+        return Ok(None);
+    };
+    let released = store::builds::build_rolling_out(platform.db(), &[app]).await?;
+    let version = released.into_iter().find(|(_, other, _)| *other == number).map(|(.., version)| version);
+    Ok(Some(Earlier { number, email, version }))
+}
+
+fn waits_for(Earlier { number, email, version }: &Earlier, app: &str) -> Vec<String> {
+    let rejected = "the branch has moved, and you have to fetch and push again.";
+    match version {
+        Some(version) => vec![
+            format!(
+                " !     {email} has pushed to this branch, and its release v{version} has to stay up or fail first. This \
+                 push waits for it."
+            ),
+            format!(" !     If v{version} stays up, {rejected}"),
+        ],
+        None => vec![
+            format!(
+                " !     {email} has pushed to this branch, and build {number} is still running. This push waits for it."
+            ),
+            format!(" !     If that build succeeds, {rejected}"),
+            format!(" !     To go first, cancel it: wharf builds:cancel {number} --app {app}"),
+        ],
+    }
 }
 
 /// How long a push waits for its release, from its option `wait`.

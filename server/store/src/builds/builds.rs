@@ -200,6 +200,17 @@ pub async fn build_of_branch(db: impl PgExecutor<'_>, app: AppId, branch: &str) 
     .await
 }
 
+/// The builds of these apps that only wait for their release to stay up or fail: app, number, and version of the release.
+pub async fn build_rolling_out(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx::Result<Vec<(AppId, i32, i32)>> {
+    sqlx::query_as(
+        "select b.app_id, b.number, r.version from builds b join releases r on r.id = b.release_id
+         where b.status = 'pending' and b.app_id = any($1) order by b.app_id, b.number",
+    )
+    .bind(apps)
+    .fetch_all(db)
+    .await
+}
+
 /// The waiting builds, with their apps and queue positions; limited to the first ones.
 pub async fn build_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(BuildId, AppId, i64)>> {
     let waiting = sqlx::AssertSqlSafe(format!(

@@ -54,6 +54,8 @@ async fn builds() {
     let release = w.release(app, "succeeded", Some(slug)).await;
     assert!(build_releases(&w.db, first, release).await.unwrap());
     assert!(!build_cancel(&w.db, first, at(3)).await.unwrap());
+    let version = store::releases::release_info(&w.db, release).await.unwrap().unwrap().version;
+    assert_eq!(build_rolling_out(&w.db, &[app]).await.unwrap(), [(app, 1, version)]);
     // It waits for its release, and for nothing else: its slot is another's.
     assert!(build_released(&w.db).await.unwrap().is_empty());
     store::rollouts::rollout_watch(&w.db, release, at(3)).await.unwrap();
