@@ -58,9 +58,13 @@ async fn look(platform: &Platform, watch: &Watch, row: Row) -> anyhow::Result<Op
         }
         None => {
             watch.begin(platform, row.run_id);
-            match row.state == DynoState::Starting && row.stopping_at.is_none() {
-                true => booting(platform, watch, row).await.map(Some),
-                false => Ok(Some(row)),
+            match row.state {
+                DynoState::Starting if row.stopping_at.is_none() => booting(platform, watch, row).await.map(Some),
+                DynoState::Up => {
+                    let updated_at = watch.up_since(row.run_id, row.updated_at, Utc::now());
+                    Ok(Some(Row { updated_at, ..row }))
+                }
+                _ => Ok(Some(row)),
             }
         }
     }
