@@ -53,7 +53,7 @@ struct Running {
 
 impl Running {
     /// The dynos of all apps that have a process, and the one-off dynos.
-    async fn all(platform: &Platform) -> sqlx::Result<Vec<Self>> {
+    async fn all(platform: &Platform) -> anyhow::Result<Vec<Self>> {
         let mut all: Vec<Self> = Vec::new();
         let dynos = dynos::dyno_all(platform.db()).await?;
         all.extend(dynos.into_iter().filter(|row| row.state != DynoState::Crashed).map(|row| Self {

@@ -378,3 +378,21 @@ async fn follow_phase(platform: &Platform, app: AppId, release: ReleaseId, clien
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Earlier, waits_for};
+
+    #[test]
+    fn only_a_build_without_a_release_can_be_cancelled() {
+        let earlier = |version| Earlier { number: 4, email: "ada@example.com".to_owned(), version };
+        let said = waits_for(&earlier(None), "dusk").join("\n");
+        assert!(
+            said.contains("build 4 is still running") && said.contains("wharf builds:cancel 4 --app dusk"),
+            "{said}"
+        );
+        let said = waits_for(&earlier(Some(7)), "dusk").join("\n");
+        assert!(said.contains("v7 has to stay up or fail first") && !said.contains("cancel"), "{said}");
+        assert!(said.contains("If v7 stays up, the branch has moved"), "{said}");
+    }
+}

@@ -138,12 +138,15 @@ async fn one_that_uses_too_much_memory_says_so() {
     let t = deployed().await;
     let dyno = t.owner.dyno_create("dusk", &command("leak")).await.unwrap();
     let run = run_of(&t, &dyno).await;
-    let quota = if dyno.size == "Standard-2X" { 1024 } else { 512 };
-    let memory = (quota + 88) << 20;
+    assert_eq!(dyno.size, "Standard-1X");
+    let memory = 600 << 20;
     t.driver.set_stats(run, dyno::Stats { memory_rss: memory, ..dyno::Stats::default() });
     t.log_with("dusk", &format!("heroku[{}]: Error R14 (Memory quota exceeded)", dyno.name)).await;
-    let usage = t.owner.app_status("dusk").await.unwrap().one_offs[0].usage;
-    assert_eq!(usage.map(|usage| usage.memory), Some(memory));
+    until("its usage is shown", async || match t.owner.app_status("dusk").await.unwrap().one_offs[0].usage {
+        Some(usage) if usage.memory == memory => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
 
     let killed =
         dyno::Exit { at: chrono::Utc::now(), code: None, signal: Some(9), oom: true, crowded: false, error: None };
