@@ -7,8 +7,9 @@ use leptos_router::{
     components::{Outlet, ParentRoute, Redirect, Route, Router, Routes},
     path,
 };
+use ui::{NotFoundPage, clock::Clock, live::Live, parts};
 
-use crate::{bundles, clock::Clock, live::Live, pages, parts, prefetch};
+use crate::{bundles, prefetch};
 
 /// The whole console. Needs an [`api::Client`] in context; in the browser also an
 /// `Arc<dyn live::Socket>`.
@@ -30,7 +31,7 @@ pub fn App() -> impl IntoView {
         // For pages that consist of nothing but what was not found.
         <Title formatter=move |title: String| full_title(&title, is_html) text=move || missing.or(String::new)/>
         <Router>
-            <Routes fallback=pages::NotFoundPage>
+            <Routes fallback=NotFoundPage>
                 <Route path=path!("/login") view=bundles::LoginPage() ssr=SsrMode::Async/>
                 <Route path=path!("/login/:secret") view=bundles::SignInLinkPage() ssr=SsrMode::Async/>
                 <Route path=path!("/oauth/authorize") view=bundles::ConsentPage() ssr=SsrMode::Async/>

@@ -1,15 +1,18 @@
 //! Bundles: pages whose code the browser loads together, when it first needs one of them.
 //!
 //! Code outside the bundles is loaded with every page. [`wasm_split`] marks where `style/build.sh`
-//! splits the module; on the server the same functions are ordinary ones. No page is shown
+//! splits the module; on the server the same functions are ordinary ones. All split points are in this
+//! crate, because their symbols are unique only within one; what a bundle contains is what they reach,
+//! in the crate of the bundle and in others. No page is shown
 //! before its code is loaded: the server lists a page's bundles in its head, the browser waits for
 //! them before hydration, and the router before it leaves the current page.
 
 use leptos::prelude::*;
 use leptos_router::{Lazy, LazyRoute, hooks::use_location};
+use ui::parts::Skeleton;
 use wasm_split_helpers::{SplitLoaderError, wasm_split};
 
-use crate::{pages, parts::Skeleton};
+use crate::pages;
 
 /// Declares them: bundle: pages. Each page becomes a view for the routes.
 macro_rules! bundles {

@@ -1,70 +1,19 @@
-//! The pages, one per file.
+//! The pages and what is prefetched for them, from the crates of their bundles.
 
-mod account;
-mod activity;
-mod app_frame;
-mod apps;
-mod audit;
-mod backups;
-mod build;
-mod codes;
-mod compare;
-mod create;
-mod dynos;
-mod identities;
-mod identity_providers;
-mod invitation_policy;
-mod jobs;
-mod login;
-mod logs;
-mod mails;
-mod metrics;
-mod next_steps;
-mod not_found;
-mod oauth_clients;
-mod one_offs;
-mod overview;
-mod parts;
-mod passwords;
-mod platform;
-mod quotas;
-mod refusals;
-mod release_phase;
-mod resources;
-mod rollback;
-mod settings;
-mod sign_in_link;
-mod team;
-mod teams;
-mod terminal;
-mod token_fields;
-mod user;
-mod users;
-
-pub use self::{
-    account::AccountPage,
-    activity::ActivityPage,
-    app_frame::AppFrame,
-    apps::AppsPage,
-    audit::AuditPage,
-    build::BuildPage,
-    create::NewAppPage,
-    identity_providers::IdentityProvidersPage,
-    jobs::JobsPage,
-    login::LoginPage,
-    logs::{LogsPage, newest_lines},
-    metrics::MetricsPage,
-    not_found::NotFoundPage,
-    oauth_clients::ConsentPage,
-    overview::{OverviewPage, RECENT},
-    parts::PartsPage,
-    platform::PlatformPage,
-    quotas::QuotasPage,
-    resources::ResourcesPage,
-    settings::SettingsPage,
-    sign_in_link::SignInLinkPage,
-    team::TeamPage,
-    teams::TeamsPage,
-    terminal::TerminalPage,
-    user::UserPage,
-};
+pub use pages_account::AccountPage;
+pub use pages_app::AppFrame;
+pub use pages_app_activity::ActivityPage;
+pub use pages_app_logs::{LogsPage, newest_lines};
+pub use pages_app_metrics::MetricsPage;
+pub use pages_app_overview::{OverviewPage, RECENT};
+pub use pages_app_resources::ResourcesPage;
+pub use pages_app_settings::SettingsPage;
+pub use pages_app_terminal::TerminalPage;
+pub use pages_apps::AppsPage;
+pub use pages_build::BuildPage;
+pub use pages_create::NewAppPage;
+pub use pages_entry::{ConsentPage, LoginPage, SignInLinkPage};
+pub use pages_parts::PartsPage;
+pub use pages_platform::{AuditPage, IdentityProvidersPage, JobsPage, PlatformPage, UserPage};
+pub use pages_quotas::QuotasPage;
+pub use pages_teams::{TeamPage, TeamsPage};

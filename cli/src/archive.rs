@@ -6,7 +6,10 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Read, Seek, SeekFrom},
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt as _, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     pin::Pin,
     process::{Command, Stdio},
@@ -56,18 +59,7 @@ impl Archive {
             bail!("{reference} is not a commit of this folder's git repository. See: git log");
         };
         let commit = commit.trim().to_owned();
-        let file = temporary()?;
-        let top = git::ask(&["rev-parse", "--show-toplevel"])?.unwrap_or_default();
-        // With `./`, the platform does not take a single folder for the whole source.
-        let mut git = Command::new("git");
-        git.args(["archive", "--format=tar.gz", "--prefix=./", &commit]).stdin(Stdio::null());
-        if !top.trim().is_empty() {
-            git.current_dir(top.trim());
-        }
-        let done = git.stdout(file.try_clone().context("write the archive")?).output().context("start git")?;
-        if !done.status.success() {
-            bail!("git archive failed: {}", String::from_utf8_lossy(&done.stderr).trim());
-        }
+        let file = Objects::of(Path::new("."))?.archive(&commit)?;
         let description = subject(".", &commit)?;
         Self::of_file(file, Some((commit, description)))
     }
@@ -82,6 +74,64 @@ impl Archive {
     /// Its size in bytes, until it is sent.
     pub fn size(&self) -> u64 {
         self.left
+    }
+}
+
+/// A git directory with the objects of a repository, whose attributes take precedence over those of its commits: what is
+/// left out of the archives of releases, or rewritten in them, is needed as it is.
+struct Objects(PathBuf);
+
+impl Objects {
+    const FOLDERS: [&'static str; 4] = ["info", "refs", "objects", "objects/info"];
+    const FILES: [&'static str; 4] = ["HEAD", "config", "info/attributes", "objects/info/alternates"];
+
+    /// The objects of the repository of `folder`.
+    fn of(folder: &Path) -> Result<Self> {
+        let at = folder.to_string_lossy();
+        let path = git::ask(&["-C", &at, "rev-parse", "--path-format=absolute", "--git-path", "objects"])?;
+        let path = path.context("this version of git is too old; it has to be 2.31 or newer")?;
+        let format = git::ask(&["-C", &at, "rev-parse", "--show-object-format"])?.unwrap_or_default();
+        let config = match format.trim() {
+            "sha256" => "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectFormat = sha256\n",
+            _ => "[core]\n\trepositoryformatversion = 0\n",
+        };
+        let objects = Self(temporary_path());
+        let says = || format!("create {}", objects.0.display());
+        fs::DirBuilder::new().mode(0o700).create(&objects.0).with_context(says)?;
+        for name in Self::FOLDERS {
+            fs::create_dir(objects.0.join(name)).with_context(says)?;
+        }
+        let texts = ["ref: refs/heads/main\n", config, "* -export-ignore -export-subst\n", &path];
+        for (name, text) in Self::FILES.iter().zip(texts) {
+            fs::write(objects.0.join(name), text).with_context(says)?;
+        }
+        Ok(objects)
+    }
+
+    /// The archive of a commit.
+    fn archive(&self, commit: &str) -> Result<File> {
+        let file = temporary()?;
+        let mut git = Command::new("git");
+        // With `./`, the platform does not take a single folder for the whole source.
+        git.arg("--git-dir").arg(&self.0).args(["archive", "--format=tar.gz", "--prefix=./", commit]);
+        let copy = file.try_clone().context("write the archive")?;
+        let done = git.stdin(Stdio::null()).stdout(copy).output().context("start git")?;
+        if !done.status.success() {
+            bail!("git archive failed: {}", String::from_utf8_lossy(&done.stderr).trim());
+        }
+        Ok(file)
+    }
+}
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        for name in Self::FILES {
+            let _ = fs::remove_file(self.0.join(name));
+        }
+        for name in Self::FOLDERS.iter().rev() {
+            let _ = fs::remove_dir(self.0.join(name));
+        }
+        let _ = fs::remove_dir(&self.0);
     }
 }
 
@@ -202,15 +252,20 @@ fn packed(folder: &Path, names: &[PathBuf]) -> Result<File> {
 
 /// A file without a name, which is gone when it is closed.
 fn temporary() -> Result<File> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("wharf-source-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let path = std::env::temp_dir().join(name);
+    let path = temporary_path();
     let says = || format!("create {}", path.display());
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600);
     let file = options.open(&path).with_context(says)?;
     fs::remove_file(&path).with_context(says)?;
     Ok(file)
+}
+
+/// A path that nothing else of this process uses.
+fn temporary_path() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("wharf-source-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    std::env::temp_dir().join(name)
 }
 
 #[cfg(test)]
@@ -269,6 +324,20 @@ mod tests {
         git(&dir, &["commit", "-q", "-m", "Second"]);
         let archive = Archive::of_path(&dir).unwrap();
         assert_eq!((archive.version.unwrap().len(), archive.description.as_deref()), (40, Some("Second")));
+        // A commit is sent as a clone would have it.
+        fs::write(dir.join(".gitattributes"), "app export-ignore\nProcfile export-subst\n").unwrap();
+        git(&dir, &["add", "."]);
+        git(&dir, &["commit", "-q", "-m", "Third"]);
+        let objects = Objects::of(&dir.join("app")).unwrap();
+        let commit = git::ask(&["-C", &dir.to_string_lossy(), "rev-parse", "HEAD"]).unwrap().unwrap();
+        let archive = Archive::of_file(objects.archive(commit.trim()).unwrap(), None).unwrap();
+        let found = names(archive);
+        for name in [".gitattributes", "Procfile", "app/deep/file", "link"] {
+            assert!(found.iter().any(|found| found.trim_start_matches("./") == name), "{name}: {found:?}");
+        }
+        let path = objects.0.clone();
+        drop(objects);
+        assert!(!path.exists());
         // A folder inside, and one that is ignored as a whole.
         assert_eq!(names(Archive::of_path(&dir.join("app")).unwrap()), ["./", "deep/file"]);
         fs::write(dir.join(".gitignore"), "app\n").unwrap();

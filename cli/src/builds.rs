@@ -165,3 +165,21 @@ impl Cancel {
         action.finish(cx.json, &build)
     }
 }
+
+/// Empties the build cache of an app, so that the next build installs everything anew
+#[derive(Args)]
+pub struct CachePurge {
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl CachePurge {
+    /// `builds:cache:purge`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let client = cx.client()?;
+        let action = Action::start(format!("Emptying the build cache of {}", named(&name)));
+        let response = client.build_cache_delete(&name).await?;
+        action.finish(cx.json, &response)
+    }
+}

@@ -113,6 +113,7 @@ commands! {
         "builds:info" [] => builds::Info,
         "builds:output" [] => builds::Output,
         "builds:cancel" [] => builds::Cancel,
+        "builds:cache:purge" ["cache:purge"] => builds::CachePurge,
         "releases" [] => releases::List,
         "releases:info" [] => releases::Info,
         "releases:output" [] => releases::Output,

@@ -127,20 +127,66 @@ fn a_client_that_vanishes_leaves_nothing_half_done() {
     let world = World::new();
     let mut up = world.up(&[]);
     let repo = Repo::new(&world, "gone");
-    repo.commit("echo started; sleep 30");
+    repo.commit("echo started; sleep 100000");
     let url = repo.url();
     let mut push = repo.command(&repo.folder, &["push", &url, "main"]);
     let mut client = push.stderr(Stdio::null()).process_group(0).spawn().unwrap();
-    wait_until("it builds", || repo.last_build().is_some());
+    wait_until("it builds", || world.sleeper().is_some());
     killpg(Pid::from_raw(client.id() as i32), Signal::SIGKILL).unwrap();
     client.wait().unwrap();
     wait_until("the build is given up", || repo.last_build().as_deref() == Some("failed"));
     assert_eq!((repo.tip("main"), repo.releases().len()), (String::new(), 1));
+    assert_eq!(world.sleeper(), None);
 
     // The next one is not affected.
     repo.commit("true");
     let (ok, said) = repo.push(&["main"]);
     assert!(ok, "{said}");
+    assert!(up.stop().success());
+}
+
+#[test]
+fn a_build_ends_with_its_app() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let repo = Repo::new(&world, "doomed");
+    repo.commit("echo started; sleep 100000");
+    let url = repo.url();
+    let push = repo.command(&repo.folder, &["push", &url, "main"]).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("it builds", || world.sleeper().is_some());
+    world.api("DELETE", "/apps/doomed", Value::Null);
+    assert!(!push.wait_with_output().unwrap().status.success());
+    wait_until("nothing of it runs", || world.sleeper().is_none());
+    wait_until("its address is free", || {
+        world.ask_as("doomed.localhost", "GET", "/", b"").is_some_and(|page| page.status == 404)
+    });
+    // The next app of that name is known at once, and has nothing of the old one.
+    let repo = Repo::new(&world, "doomed");
+    let page = world.ask_as("doomed.localhost", "GET", "/", b"").unwrap();
+    assert!(page.status == 503 && page.body.contains("doomed is ready for your code"), "{}", page.body);
+    assert_eq!((repo.list("builds").len(), repo.releases().len()), (0, 1));
+    assert!(up.stop().success());
+}
+
+#[test]
+fn a_push_that_goes_on_from_one_that_is_built_is_built_after_it() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let repo = Repo::new(&world, "onwards");
+    repo.commit("true");
+    assert!(repo.push(&["main"]).0);
+    repo.commit("sleep 6; echo first > made");
+    let url = repo.url();
+    let first = repo.command(&repo.folder, &["push", &url, "main"]).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the first one builds", || repo.list("builds").len() == 2);
+    let last = repo.commit("echo last > made");
+    let second = repo.command(&repo.folder, &["push", &url, "main"]).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the second one waits", || repo.list("builds").len() == 3);
+    let (first, second) = (first.wait_with_output().unwrap(), second.wait_with_output().unwrap());
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(first.status.success() && second.status.success(), "{said}");
+    assert!(said.contains("Build 2, from which this push goes on, is still running"), "{said}");
+    assert_eq!((repo.tip("main"), world.ask_host("onwards", "/made").trim()), (last, "last"));
     assert!(up.stop().success());
 }
 

@@ -25,7 +25,11 @@ fn crates() -> BTreeMap<String, PathBuf> {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let list = manifest.split("members = [").nth(1).and_then(|rest| rest.split("\n]").next()).unwrap();
     let folders = list.lines().filter_map(|line| line.split('"').nth(1)).map(|folder| root().join(folder));
-    folders.map(|folder| (folder.file_name().unwrap().to_string_lossy().into_owned(), folder)).collect()
+    let name = |folder: &Path| {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"').map(String::from)).unwrap()
+    };
+    folders.map(|folder| (name(&folder), folder)).collect()
 }
 
 /// Every file below a folder, except built or downloaded ones.
@@ -70,6 +74,11 @@ fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text)
 }
 
+/// Whether a file is part of the console, on both sides; the entry point of the browser is not.
+fn is_of_console(file: &str) -> bool {
+    file.starts_with("app/") && !file.starts_with("app/browser/")
+}
+
 fn none(rule: &str, offenders: Vec<String>) {
     assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
 }
@@ -84,7 +93,28 @@ fn dependencies(manifest: &str) -> Vec<String> {
 /// Our crates that each crate may import.
 const ALLOWED: &str = "
     browser: app api
-    app: api
+    app: ui pages_entry pages_apps pages_create pages_build pages_app pages_app_overview pages_app_activity \
+        pages_app_resources pages_app_logs pages_app_metrics pages_app_settings pages_app_terminal pages_teams \
+        pages_platform pages_quotas pages_account pages_parts api
+    pages_entry: accounts ui api
+    pages_apps: ui api
+    pages_create: pages_app ui api
+    pages_build: pages_app ui api
+    pages_app: ui api
+    pages_app_overview: pages_create pages_app ui api
+    pages_app_activity: pages_app ui api
+    pages_app_resources: pages_app ui api
+    pages_app_logs: pages_app ui api
+    pages_app_metrics: pages_app ui api
+    pages_app_settings: pages_app accounts ui api
+    pages_app_terminal: pages_app ui api
+    pages_teams: accounts ui api
+    pages_platform: accounts ui api
+    pages_quotas: accounts ui api
+    pages_account: accounts ui api
+    pages_parts: ui api
+    accounts: ui api
+    ui: api
     cli: api
     server: app areas base builds identity platform recovery api repositories router dyno trees worker
     base: store outbound worker api
@@ -104,7 +134,7 @@ const ALLOWED: &str = "
     shim: spool
     monitor: api trees
     fileserver: globs
-    tools:
+    front_tools:
     outbound:
     mail: outbound
     store: api
@@ -148,29 +178,60 @@ fn files_are_short() {
     none("a file that is too long is two files", long.collect());
 }
 
-/// Lines of a crate of the server, without tests.
-const MOST_LINES: usize = 9000;
-/// One-off dynos and terminals are still part of `platform`; with an area of their own, it will be within the bound.
-const MOST_LINES_OF_PLATFORM: usize = 9600;
+/// Lines of a crate without tests, by its folder: the first that matches. Each change to a page compiles all pages of its
+/// bundle, and each change to what they share compiles all that depend on it. One-off dynos and terminals are still part of
+/// `platform`; with an area of their own, it will be within the bound of the server.
+const MOST_LINES: [(&str, usize); 4] =
+    [("server/platform/", 9600), ("server/", 9000), ("app/pages/", 2500), ("app/", 5000)];
 
 /// A change to a crate rebuilds all of it, and large crates are hard to navigate.
 #[test]
-fn crates_of_the_server_are_small() {
+fn crates_are_small() {
     let sources = sources();
     let mut large = Vec::new();
     for (name, folder) in crates() {
-        let top = folder.strip_prefix(root().join("server"));
-        let Ok(top) = top.map(|top| Path::new("server").join(top).join("src").display().to_string() + "/") else {
-            continue;
-        };
+        let top = folder.strip_prefix(root()).unwrap().join("src").display().to_string() + "/";
+        let Some((_, most)) = MOST_LINES.iter().find(|(prefix, _)| top.starts_with(prefix)) else { continue };
         let of_crate = sources.iter().filter(|(file, _)| file.starts_with(&top) && !is_test(file));
         let lines: usize = of_crate.map(|(_, text)| without_tests(text).lines().count()).sum();
-        let most = if name == "platform" { MOST_LINES_OF_PLATFORM } else { MOST_LINES };
-        if lines > most {
+        if lines > *most {
             large.push(format!("{name}: {lines} lines without tests, at most {most}"));
         }
     }
     none("a crate that is too large is two crates", large);
+}
+
+/// A crate of the console that does not pass them on is compiled twice, once for each set of features.
+#[test]
+fn crates_of_the_console_pass_on_the_side_for_which_they_are_built() {
+    let of_console =
+        |folder: &Path| folder.strip_prefix(root()).unwrap().starts_with("app") && !folder.ends_with("app/browser");
+    let crates: BTreeMap<String, PathBuf> = crates().into_iter().filter(|(_, folder)| of_console(folder)).collect();
+    let mut wrong = Vec::new();
+    for (name, folder) in &crates {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        for used in dependencies(&manifest).iter().filter(|used| crates.contains_key(*used)) {
+            let sides = ["ssr", "hydrate"].into_iter().map(|side| format!("\"{used}/{side}\""));
+            wrong.extend(sides.filter(|side| !manifest.contains(side)).map(|side| format!("{name} lacks {side}")));
+        }
+    }
+    none("`ssr` and `hydrate` are passed on to every crate of the console", wrong);
+}
+
+/// Test binaries of crates without tests are not linked.
+#[test]
+fn tests_are_compiled() {
+    let sources = sources();
+    let mut wrong = Vec::new();
+    for (name, folder) in crates() {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let top = folder.strip_prefix(root()).unwrap().join("src").display().to_string() + "/";
+        let mut of_crate = sources.iter().filter(|(file, _)| file.starts_with(&top));
+        if manifest.contains("\ntest = false") && of_crate.any(|(_, text)| text.contains("#[cfg(test)]")) {
+            wrong.push(format!("{name} has tests and `test = false`"));
+        }
+    }
+    none("tests are compiled", wrong);
 }
 
 #[test]
@@ -369,11 +430,21 @@ fn the_console_does_not_know_where_it_runs() {
         !line.starts_with("//") && (conditional || line.contains("#[server"))
     };
     let mut wrong = Vec::new();
-    for (file, text) in sources().into_iter().filter(|(file, _)| file.starts_with("app/src/") && !is_test(file)) {
+    for (file, text) in sources().into_iter().filter(|(file, _)| is_of_console(file) && !is_test(file)) {
         let lines = without_tests(&text).lines().enumerate().filter(|(_, line)| knows(line));
         wrong.extend(lines.map(|(at, line)| format!("{file}:{}: {}", at + 1, line.trim())));
     }
-    none("app has no cfg and no server function", wrong);
+    none("the console has no cfg and no server function", wrong);
+}
+
+/// The symbols of split points are unique only within a crate.
+#[test]
+fn the_console_is_split_only_in_app() {
+    let elsewhere = sources().into_iter().filter(|(file, text)| {
+        let splits = ["#[wasm_split", "#[lazy"].iter().any(|mark| text.contains(mark));
+        is_of_console(file) && !file.starts_with("app/src/") && splits
+    });
+    none("split points are in the crate app", elsewhere.map(|(file, _)| file).collect());
 }
 
 /// Names of the files and folders of a layer.

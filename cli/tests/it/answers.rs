@@ -177,6 +177,18 @@ fn the_release_phase_that_runs_is_cancelled() {
 }
 
 #[test]
+fn the_build_cache_is_emptied() {
+    let home = Home::new();
+    let platform = Platform::start(vec![("DELETE /apps/dusk/build-cache", 200, json!({}))]);
+    for command in ["builds:cache:purge", "cache:purge"] {
+        let said = at(&home, &platform, &[command]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(said.err.contains("Emptying the build cache of ⬢ dusk... done"), "{}", said.err);
+    }
+    assert_eq!(platform.changes(), ["DELETE /apps/dusk/build-cache"; 2]);
+}
+
+#[test]
 fn a_held_release_is_reported_with_dynos() {
     let home = Home::new();
     let platform = Platform::start(vec![

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use api::ids::{AppId, BuildId};
+use api::ids::BuildId;
 use dyno::{Driver, Outcome, Spec, Stop, run_to_end};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
@@ -54,7 +54,7 @@ pub async fn build(
     output: &UnboundedSender<String>,
     cancel: CancellationToken,
 ) -> Result<Slug, Error> {
-    let workspace = Workspace::new(config, request.build_id, request.app_id, request.uid, &request.cache);
+    let workspace = Workspace::new(config, request.build_id, request.uid, &request.cache);
     clear(driver, &workspace, request.build_id).await?;
     workspace.clear_slug().context("remove an earlier slug")?;
     let run = Run { driver, config, request, workspace, output, cancel };
@@ -72,7 +72,7 @@ pub async fn build(
 /// app's cache are lost. Does nothing if it does not exist. To be called when no task is running the build.
 pub async fn abandon(driver: &dyn Driver, config: &Config, build: BuildId) -> anyhow::Result<()> {
     // By now, another build may be using the app's cache.
-    let workspace = Workspace::new(config, build, AppId::nil(), 0, &config.tmp.join("no-cache"));
+    let workspace = Workspace::new(config, build, 0, &config.tmp.join("no-cache"));
     clear(driver, &workspace, build).await?;
     spawn_blocking(move || workspace.clear_slug())
         .await
@@ -199,7 +199,7 @@ impl Run<'_> {
             id: request.build_id.into(),
             name: dyno_name(request.build_id),
             uid: request.uid,
-            command: self.workspace.command(request.buildpacks.is_empty()),
+            command: workspace::command(request.buildpacks.is_empty()),
             root: self.workspace.mounts(packs, &env, supply.map(|supply| supply.installed().shared())),
             env,
             limits: self.config.limits,

@@ -15,6 +15,7 @@ use crate::masking::masked;
 #[derive(RustEmbed)]
 #[folder = "buildpacks/"]
 #[exclude = "*.test.js"]
+#[exclude = "*.test.py"]
 struct Scripts;
 
 /// Functions that they share; each one gets a copy in `lib`.

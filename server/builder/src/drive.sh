@@ -9,6 +9,9 @@
 
 mode=$1 build=$2 cache=$3 env_dir=$4 packs=$5 out=$6 builder=$7
 cache_limit_mb=6144
+# Where tools cache things by default. $HOME is the app's directory, as in dynos, but this does not belong in a slug.
+home_caches=(.npm/_cacache .npm/_logs .cache/pip .cache/uv .cache/pypoetry .cache/pipenv .cache/yarn .cache/pnpm .cache/node-gyp
+  .local/share/pnpm .yarn/berry .cargo/registry)
 export GIT_CONFIG_GLOBAL=$builder/gitconfig GIT_TERMINAL_PROMPT=0 GIT_ALLOW_PROTOCOL=https:http:file
 exec </dev/null
 # A cancelled build: everything in the dyno is asked to stop, and the dyno ends with this script. So it
@@ -23,6 +26,9 @@ fail() { # why, then lines that explain it
 }
 
 indent() { sed -u 's/^/       /'; }
+
+# shellcheck source=encodings.sh
+. "$builder/encodings.sh"
 
 # Remote repositories are kept as bare mirrors in the cache: a build fetches only what is new.
 mirror() { # url label: sets $mirror
@@ -76,10 +82,22 @@ detect() { # number: sets $name
   name=$(printf '%s\n' "$said" | head -n 1 | tr -d '\r|' | cut -c1-100)
 }
 
-compile() { # number
+# Buildpacks of others may copy from the build directory to /app.
+tolerate_copies() { # kind
+  local program
+  [ "$1" != built-in ] || return 0
+  mkdir -p /tmp/tolerant
+  for program in cp ln mv rm; do
+    printf '#!/bin/sh\nexec bash %s/same.sh %s "$@"\n' "$builder" $program >/tmp/tolerant/$program
+    chmod +x /tmp/tolerant/$program
+  done
+  PATH=/tmp/tolerant:$PATH
+}
+
+compile() { # number kind
   printf -- '-----> %s app detected\n' "${name:-Unnamed}"
   # What a buildpack leaves running must not keep the build from ending: wait for this alone.
-  (cd "$build" && exec "$packs/$1/bin/compile" "$build" "$cache" "$env_dir") || {
+  (cd "$build" && tolerate_copies "$2" && exec "$packs/$1/bin/compile" "$build" "$cache" "$env_dir") || {
     local code=$?
     [ $code -lt 126 ] || printf ' !     bin/compile ended with status %s\n' "$code"
     fail "failed to compile ${name:-the} app"
@@ -105,6 +123,23 @@ undetected() {
   fail 'no default language could be detected for this app'
 }
 
+# Removes what tools have cached in the app's directory, unless it is part of the app.
+find_home_caches() {
+  local place
+  for place in "${home_caches[@]}"; do [ -e "$build/$place" ] || unwanted+=("$place"); done
+}
+remove_home_caches() {
+  local place
+  cd "$build" || return
+  for place in "${unwanted[@]}"; do
+    [ -e "$place" ] || continue
+    rm -rf "$place" && rmdir -p "$(dirname "$place")" 2>/dev/null
+  done
+}
+
+unwanted=()
+find_home_caches
+convert_encodings "$build"
 if [ "$mode" = detect ]; then
   found=
   while IFS='|' read -r number kind label reference url <&3; do
@@ -115,7 +150,7 @@ if [ "$mode" = detect ]; then
     fi
   done 3<"$builder/list"
   [ -n "$found" ] || undetected
-  compile "$found"
+  compile "$found" built-in
 else
   while IFS='|' read -r number kind label reference url <&3; do
     fetch "$number" "$kind" "$reference" "$url" "$label"
@@ -124,13 +159,16 @@ else
     detect "$number" || fail "failed to detect set buildpack $label" \
       "The buildpack $label is set for this app, but says that the app is not of its kind." \
       "Check that the files it looks for are at the root of the repository, or set another buildpack."
-    compile "$number"
+    compile "$number" "$kind"
   done 3<"$builder/list"
 fi
 
+remove_home_caches
 used=$(du -sm "$cache" 2>/dev/null | cut -f1)
 if [ "${used:-0}" -gt $cache_limit_mb ]; then
   printf -- '-----> Clearing the build cache (%s MB, the limit is %s MB)\n' "$used" $cache_limit_mb
   find "$cache" -mindepth 1 -delete 2>/dev/null
+elif [ "${used:-0}" -gt $((cache_limit_mb * 3 / 4)) ]; then
+  printf -- '-----> The build cache has %s MB. Above %s MB, it is cleared. To clear it now: wharf builds:cache:purge\n' "$used" $cache_limit_mb
 fi
 exit 0

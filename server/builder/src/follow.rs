@@ -8,8 +8,9 @@ use dyno::Output;
 use spool::{Cursor, Entry};
 use tokio::sync::mpsc::UnboundedSender;
 
-/// The grace period between asking a build to stop and killing it.
-pub(crate) const GRACE: Duration = Duration::from_secs(10);
+/// The grace period between asking a build to stop and killing it. Short, because the next push to the app waits for it,
+/// and so does whoever destroys the app.
+pub(crate) const GRACE: Duration = Duration::from_secs(3);
 /// A line longer than this is truncated.
 const LINE_BYTES: usize = 32 << 10;
 

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use api::ids::{AppId, BuildId};
+use api::ids::BuildId;
 
 /// One build.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The app that the cache and the build directory belong to.
-    pub app_id: AppId,
     /// Also the id of the build dyno: a retry after a crash replaces what the first attempt left.
     pub build_id: BuildId,
     /// The app's user and group.

@@ -201,7 +201,10 @@ fn extract(file: File, to: impl Target, root: Root, limit: u64, bounds: Bounds) 
     let limit = allowed(file.metadata()?.len(), limit);
     let bytes = Metered::open(file, limit, LONGEST)?;
     let stop = bytes.stop.clone();
-    let done = Extractor::new(to, root, limit, bounds).run(tar::Archive::new(bytes));
+    let mut archive = tar::Archive::new(bytes);
+    // Those of a commit and of its submodules follow one another.
+    archive.set_ignore_zeros(root == Root::Tree);
+    let done = Extractor::new(to, root, limit, bounds).run(archive);
     done.map_err(|e| match stop.get() {
         Some(Stop::TooMuch) => Refused::TooLarge(limit).into(),
         Some(Stop::TooLong) => Refused::TooLong.into(),

@@ -8,10 +8,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use api::ids::{AppId, BuildId};
+use api::ids::BuildId;
 use dyno::disks::{self, Lent};
 use dyno::{Artifact, Bind, Mounts};
-use sha2::{Digest, Sha256};
 use trees::Dir;
 
 use crate::buildpacks::{Buildpack, BuiltIn, label};
@@ -21,8 +20,9 @@ use crate::files;
 use crate::request::Request;
 use crate::runtimes;
 
-/// Paths in the dyno. Only the build directory differs between apps; it is the same for all builds of an app, because
-/// compilers store absolute paths in their caches.
+/// Where an app is built: where it will run, because installers and compilers write absolute paths into their output.
+const BUILD_DIR: &str = "/app";
+/// Other paths in the dyno, the same for all builds, because compilers store absolute paths in their caches.
 const CACHE_DIR: &str = "/tmp/cache";
 const ENV_DIR: &str = "/tmp/env";
 const BUILDER: &str = "/tmp/builder";
@@ -33,8 +33,12 @@ const OUT: &str = "/tmp/out";
 /// The disk image of an app's cache, in the cache's directory.
 const CACHE_IMAGE: &str = "cache.img";
 
-/// The script that runs the buildpacks inside the dyno.
-const DRIVE: &str = include_str!("drive.sh");
+/// The script that runs the buildpacks inside the dyno, and those that it uses.
+const SCRIPTS: [(&str, &str); 3] = [
+    ("drive.sh", include_str!("drive.sh")),
+    ("encodings.sh", include_str!("encodings.sh")),
+    ("same.sh", include_str!("same.sh")),
+];
 
 /// The directories of a build, below a common one, and the app's cache. Both are on disks of a fixed size, if the
 /// machine supports that.
@@ -42,7 +46,6 @@ const DRIVE: &str = include_str!("drive.sh");
 pub(crate) struct Workspace {
     root: PathBuf,
     slug: PathBuf,
-    build_dir: String,
     uid: u32,
     /// The directory that is mounted as the cache.
     cache: PathBuf,
@@ -51,9 +54,8 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     /// The workspace of this build, with the cache in `kept` between builds. Creates nothing yet.
-    pub(crate) fn new(config: &Config, build: BuildId, app: AppId, uid: u32, kept: &Path) -> Workspace {
+    pub(crate) fn new(config: &Config, build: BuildId, uid: u32, kept: &Path) -> Workspace {
         let name = build.get().simple();
-        let app = hex::encode(Sha256::digest(app.get().as_bytes()));
         let root = config.tmp.join(format!("build-{name}"));
         let cache = config.tmp.join(format!("cache-{name}"));
         let disk = |image: PathBuf, at: &Path| Lent {
@@ -70,7 +72,6 @@ impl Workspace {
             disks,
             root,
             slug: config.tmp.join(format!("slug-{name}.tar.zst")),
-            build_dir: format!("/tmp/build_{}", &app[..8]),
             uid,
         }
     }
@@ -147,9 +148,7 @@ impl Workspace {
         }
         self.open_cache()?;
         self.write_env(&request.env)?;
-        fs::write(self.root.join("builder/drive.sh"), DRIVE)?;
         let git = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n[advice]\n\tdetachedHead = false\n";
-        fs::write(self.root.join("builder/gitconfig"), git)?;
         let mut list = String::new();
         for (n, (name, pack)) in packs.iter().enumerate() {
             let (kind, url, reference) = match pack {
@@ -164,9 +163,10 @@ impl Workspace {
             // The separator is not white space, so that empty fields are preserved.
             list.push_str(&format!("{n}|{kind}|{}|{reference}|{url}\n", label(name).replace('|', "")));
         }
-        fs::write(self.root.join("builder/list"), list)?;
-        for name in ["drive.sh", "gitconfig", "list"] {
-            files::own(&self.root.join("builder").join(name), self.uid)?;
+        for (name, text) in SCRIPTS.into_iter().chain([("gitconfig", git), ("list", list.as_str())]) {
+            let path = self.root.join("builder").join(name);
+            fs::write(&path, text)?;
+            files::own(&path, self.uid)?;
         }
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Workspace {
     ) -> Mounts {
         let bind = |from: PathBuf, to: String, writable| Bind { from, to: to.into(), writable };
         let mut binds = vec![
-            bind(self.source(), self.build_dir.clone(), true),
+            bind(self.source(), BUILD_DIR.into(), true),
             bind(self.cache.clone(), CACHE_DIR.into(), true),
             bind(self.root.join("packs"), PACKS.into(), true),
             bind(self.root.join("out"), OUT.into(), true),
@@ -234,12 +234,12 @@ impl Workspace {
         }
         Mounts { artifact: Artifact::Empty, binds }
     }
+}
 
-    /// The command of the dyno. With `detect`, only the first buildpack that detects the app is used.
-    pub(crate) fn command(&self, detect: bool) -> String {
-        let mode = if detect { "detect" } else { "given" };
-        format!("exec bash {BUILDER}/drive.sh {mode} {} {CACHE_DIR} {ENV_DIR} {PACKS} {OUT} {BUILDER}", self.build_dir)
-    }
+/// The command of the dyno. With `detect`, only the first buildpack that detects the app is used.
+pub(crate) fn command(detect: bool) -> String {
+    let mode = if detect { "detect" } else { "given" };
+    format!("exec bash {BUILDER}/drive.sh {mode} {BUILD_DIR} {CACHE_DIR} {ENV_DIR} {PACKS} {OUT} {BUILDER}")
 }
 
 /// The build of a file or directory with this name, next to the workspaces.

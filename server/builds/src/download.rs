@@ -36,7 +36,7 @@ const THREADS: usize = 4;
 const MOST_CHARS: usize = 1000;
 
 /// The variables with which the operator replaces the machine's certificate authorities, and their paths in the worker.
-const AUTHORITIES: [(&str, &str); 2] =
+pub(crate) const AUTHORITIES: [(&str, &str); 2] =
     [("SSL_CERT_FILE", "/authorities/file.pem"), ("SSL_CERT_DIR", "/authorities/folder")];
 
 /// Writes the content of a URL to the file that it gets.
@@ -103,7 +103,7 @@ pub(crate) async fn download(builds: &Builds, wanted: Wanted<'_>, file: &Path) -
         // Filled in by `Workers::send`.
         work: Work::Task { name: String::new(), words: serde_json::Value::Null },
         user: builds.config().downloads,
-        shows: AUTHORITIES.iter().filter_map(|(name, at)| Some(Shown::read(real(name)?, at))).collect(),
+        shows: authorities(),
         network: worker::Network::Host,
         limits: WORKER,
     };
@@ -120,6 +120,11 @@ pub(crate) async fn download(builds: &Builds, wanted: Wanted<'_>, file: &Path) -
         }
         Err(end) => Err(failed(&format!("the process that fetched it failed ({end})"))),
     }
+}
+
+/// The certificate authorities of the operator, for a worker that makes connections.
+pub(crate) fn authorities() -> Vec<Shown> {
+    AUTHORITIES.iter().filter_map(|(name, at)| Some(Shown::read(real(name)?, at))).collect()
 }
 
 /// The file or folder that an environment variable names, with links resolved.

@@ -19,6 +19,7 @@ mod samples;
 mod slugs;
 mod sources;
 mod start;
+mod submodules;
 mod uploads;
 #[cfg(feature = "testing")]
 pub mod testing {
@@ -43,5 +44,7 @@ pub use crate::{
 
 /// The list of tasks for [`worker::main`].
 pub fn tasks() -> worker::Tasks {
-    builder::tasks(repositories::tasks(worker::Tasks::default())).with::<download::Download>()
+    builder::tasks(repositories::tasks(worker::Tasks::default()))
+        .with::<download::Download>()
+        .with::<submodules::Fetch>()
 }

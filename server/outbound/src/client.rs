@@ -1,6 +1,6 @@
 //! Sends requests, follows redirects one by one, and bounds responses.
 
-use std::{path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -16,6 +16,17 @@ use crate::{
     hop::{self, Lookup},
     rules::{self, Rules},
 };
+
+/// Checks a URL like [`Client`], and returns it with the addresses at which its host may be reached: for a program that
+/// connects by itself, to one of them.
+///
+/// # Errors
+/// [`Error::Address`], [`Error::Refused`] or [`Error::Unknown`].
+pub async fn checked_addresses(rules: &Rules, url: &str) -> Result<(Url, Vec<SocketAddr>), Error> {
+    let url = rules::read(url)?;
+    let found = hop::addresses(rules, &hop::system(), &url, false).await?;
+    Ok((url, found))
+}
 
 /// The limits of one response.
 #[derive(Clone, Copy, Debug)]

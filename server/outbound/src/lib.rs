@@ -20,7 +20,7 @@ pub use reqwest::Url;
 
 pub use self::{
     addresses::{Kind, kind, not_public},
-    client::{Answer, Client, Limits},
+    client::{Answer, Client, Limits, checked_addresses},
     error::Error,
     hop::Lookup,
     network::Network,

@@ -137,6 +137,8 @@ pub(crate) async fn make(
         collaborators::join(actor, &mut tx, id, team.role()).await?;
     }
     tx.commit().await?;
+    // The app's page answers from now on.
+    platform.until_routed().await;
     platform.said(id, "api", &format!("Initial release by user {}", actor.account.email));
     let app = actor.app(&id.to_string(), Can::View).await?;
     Ok(shown(&app, &actor.links()))
@@ -239,8 +241,8 @@ pub async fn app_update(
     });
     tx.record("app.update", format!("{}.", said.join(". ")), data);
     tx.commit().await?;
-    if row.maintenance != old.maintenance {
-        // The next request gets the page, or no longer.
+    if row.maintenance != old.maintenance || row.name != old.name {
+        // The next request gets the page, or no longer, or is one to the new name.
         platform.until_routed().await;
     }
     for text in said {

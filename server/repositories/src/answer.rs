@@ -24,6 +24,8 @@ pub(crate) struct BodyResult {
     pub why: Option<String>,
     /// The refs of the push.
     pub refs: Vec<Vec<u8>>,
+    /// Whether the push comes from a shallow clone.
+    pub is_shallow: bool,
 }
 
 /// A [`BodyResult`] that the task reading the body fills in.
@@ -48,6 +50,29 @@ pub struct GitProcess {
     /// Whether the client has lost access.
     pub(crate) is_over: bool,
     pub(crate) cut: Cut,
+    pub(crate) shallow: Search,
+}
+
+/// Looks for git's rejection of a push that needs history which a shallow clone does not have.
+#[derive(Default)]
+pub(crate) struct Search {
+    /// The last bytes, with which the text may begin.
+    tail: Vec<u8>,
+    is_found: bool,
+}
+
+impl Search {
+    const TEXT: &'static [u8] = b"shallow update not allowed";
+
+    fn read(&mut self, part: &[u8]) {
+        if self.is_found {
+            return;
+        }
+        self.tail.extend_from_slice(part);
+        self.is_found = self.tail.windows(Self::TEXT.len()).any(|text| text == Self::TEXT);
+        let past = self.tail.len().saturating_sub(Self::TEXT.len() - 1);
+        self.tail.drain(..past);
+    }
 }
 
 /// The position at which git's response to a push was cut, tracked while reading it: inside a pkt-line, or between two.
@@ -104,6 +129,13 @@ pub struct ClientSlot {
     pub lost: BoxFuture<'static, ()>,
 }
 
+/// What to do about a push that git rejects because the clone is shallow.
+const UNSHALLOW: [&str; 3] = [
+    "This clone is shallow, and the repository of the app lacks the history that it leaves out.",
+    "Fetch the history, and push again: git fetch --unshallow",
+    "In CI, clone all of it: fetch-depth: 0 (GitHub Actions), GIT_DEPTH: 0 (GitLab CI).",
+];
+
 const OVER: &str = "Your token has expired, or you no longer have access to deploy this app.";
 
 impl GitProcess {
@@ -142,7 +174,9 @@ impl GitProcess {
                 read = self.output.read_buf(held) => read?,
             };
             if back > 0 {
-                self.cut.read(&held[held.len() - read..]);
+                let part = &held[held.len() - read..];
+                self.cut.read(part);
+                self.shallow.read(part);
             }
             if read == 0 {
                 return Ok(None);
@@ -177,7 +211,11 @@ impl GitProcess {
         let part = match (self.writing, why) {
             (Some(writing), None) => {
                 writing.ended_well();
-                Ok(held.freeze())
+                let is_shallow = self.body_result.lock().is_ok_and(|result| result.is_shallow);
+                match is_shallow && self.shallow.is_found && &held[..] == END && self.cut.rest == 0 {
+                    true => Ok(unshallow()),
+                    false => Ok(held.freeze()),
+                }
             }
             (Some(_), Some(why)) => {
                 let refs =
@@ -245,6 +283,14 @@ fn refusal((held, cut): (&[u8], &Cut), Refusal { why, refs }: &Refusal) -> Bytes
     out.freeze()
 }
 
+/// The end of the response to a push that git has rejected because the clone is shallow.
+fn unshallow() -> Bytes {
+    let mut out = BytesMut::new();
+    UNSHALLOW.iter().for_each(|line| out.put_slice(&remark(line)));
+    out.put_slice(END);
+    out.freeze()
+}
+
 fn error(why: &str) -> BytesMut {
     let mut report = BytesMut::new();
     line(&mut report, None, format!("ERR {why}").as_bytes());
@@ -304,6 +350,20 @@ mod tests {
             let at = if end <= END.len() { 0 } else { whole.len() };
             assert_eq!(&answer[at..at + remark.len()], remark, "{end}");
         }
+    }
+
+    #[test]
+    fn the_rejection_of_a_shallow_clone_is_found_wherever_it_is_cut() {
+        let text = b"001dunpack ok\n003ang refs/heads/main shallow update not allowed\n0000";
+        for cut in 1..text.len() {
+            let mut search = Search::default();
+            text.chunks(cut).for_each(|part| search.read(part));
+            assert!(search.is_found, "{cut}");
+        }
+        let mut search = Search::default();
+        search.read(b"ng refs/heads/main shallow update not");
+        search.read(b"ng refs/heads/main allowed");
+        assert!(!search.is_found);
     }
 
     #[test]

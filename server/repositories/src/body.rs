@@ -142,6 +142,11 @@ impl Incoming {
         self.commands.names()
     }
 
+    /// Whether a push comes from a shallow clone.
+    pub(crate) fn is_shallow(&self) -> bool {
+        self.commands.is_shallow()
+    }
+
     /// Limits the body to the available space.
     pub fn within(mut self, room: impl SpaceLimit + 'static) -> Self {
         self.room = Some(Box::new(room));

@@ -5,7 +5,7 @@ use api::ids::AppId;
 
 use crate::{
     handle::Repositories,
-    inside::{Move, Tip},
+    inside::{Contains, Move, Stale, Tip},
 };
 
 /// The branches that are deployed. Other refs never are, whatever their names.
@@ -15,13 +15,9 @@ pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-pub(crate) fn is_tip(tip: Option<&str>, id: &str) -> bool {
-    tip == Some(id).filter(|id| id.bytes().any(|b| b != b'0'))
-}
-
 impl Repositories {
-    /// Moves a branch from `old` to `new`; all zeros mean no commit. A branch that is already at `new` is unchanged, so
-    /// that a job can repeat this.
+    /// Moves a branch to `new`, from `old` or from any commit in the history of `new`; all zeros mean no commit. A branch
+    /// that is already at `new` is unchanged, so that a job can repeat this.
     pub async fn move_ref(&self, app: AppId, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
         let repository = self.ensure(app).await?;
         let writing = self.write(app).await?;
@@ -31,9 +27,19 @@ impl Repositories {
         Ok(())
     }
 
-    /// Whether a branch is at the commit `id`; all zeros mean that the branch does not exist.
-    pub async fn is_at(&self, app: AppId, name: &str, id: &str) -> anyhow::Result<bool> {
-        Ok(is_tip(self.tip(app, name).await?.as_deref(), id))
+    /// Whether a push that has seen a branch at `old` must not move it to `new`, because it has moved, and not to a commit
+    /// in the history of `new`. All zeros mean that there was no branch.
+    pub async fn is_stale(&self, app: AppId, name: &str, (old, new): (&str, &str)) -> anyhow::Result<bool> {
+        let repository = self.ensure(app).await?;
+        let task = Stale { name: name.into(), old: old.into(), new: new.into() };
+        self.ask(&repository, &task).await.context("compare the branch with the push")
+    }
+
+    /// Whether the history of the commit `new` contains the commit `old`.
+    pub async fn contains(&self, app: AppId, new: &str, old: &str) -> anyhow::Result<bool> {
+        let repository = self.ensure(app).await?;
+        let task = Contains { new: new.into(), old: old.into() };
+        self.ask(&repository, &task).await.context("compare two commits")
     }
 
     /// The commit of a branch; `name` is its full name.

@@ -21,12 +21,13 @@ pub(crate) struct Commands {
     rest: usize,
     are_over: bool,
     names: Vec<Vec<u8>>,
+    is_shallow: bool,
 }
 
 impl Commands {
     pub fn new(most: usize) -> Self {
         let (head, line, names) = (Vec::new(), Vec::new(), Vec::new());
-        Self { most, lines: 0, head, line, rest: 0, are_over: false, names }
+        Self { most, lines: 0, head, line, rest: 0, are_over: false, names, is_shallow: false }
     }
 
     /// Whether all commands were read, or the rest is not a command.
@@ -46,6 +47,11 @@ impl Commands {
     /// The refs so far; empty when there are more than are worth listing.
     pub fn names(&self) -> Vec<Vec<u8>> {
         if self.are_worth_reading() { self.names.clone() } else { Vec::new() }
+    }
+
+    /// Whether the client has a shallow clone, which it says before its commands.
+    pub fn is_shallow(&self) -> bool {
+        self.is_shallow
     }
 
     pub fn read(&mut self, mut part: &[u8]) {
@@ -86,6 +92,7 @@ impl Commands {
     /// follow.
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
+        self.is_shallow |= line.starts_with(b"shallow ");
         let command = line.split(|b| *b == 0 || *b == b'\n').next().unwrap_or_default();
         let name = command.splitn(3, |b| *b == b' ').nth(2).filter(|name| name.starts_with(b"refs/"));
         if let (Some(name), true) = (name, self.most < usize::MAX && self.are_worth_reading()) {
@@ -138,6 +145,7 @@ mod tests {
             let mut commands = Commands::new(5);
             text.as_bytes().chunks(cut).for_each(|part| commands.read(part));
             assert_eq!(commands.names(), [&b"refs/heads/main"[..], b"refs/tags/one two"], "{cut}");
+            assert!(commands.is_shallow());
         }
         // More refs than are useful to list.
         let many = line(&format!("{id} {id} refs/tags/x")).repeat(MOST_LISTED + 1);

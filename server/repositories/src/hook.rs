@@ -25,20 +25,21 @@ pub(crate) const EXECUTABLE: i32 = 4;
 const NAMED: usize = 10;
 
 /// A branch that is pushed.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Push {
     /// Its full name.
     pub name: String,
     /// Its commit before; zeros if it did not exist.
     pub old: String,
-    /// The commit to which it is to be moved.
+    /// The commit to which it is to be moved, or an annotated tag of it.
     pub new: String,
     /// The push option `wait`: `git push -o wait=no`.
     #[serde(default)]
     pub wait: Option<String>,
 }
 
-/// The prefix of the last line of the server's response; everything before it is output for the client.
+/// The prefix of the last line of the server's response; everything before it is output for the client. What follows is
+/// `ok` and the commit to which the branch has been moved, or the reason why it has not.
 pub const VERDICT: &str = "\u{1}wharf ";
 
 /// Runs the hook named in `args`; returns its exit code.
@@ -64,6 +65,11 @@ fn post_receive() -> io::Result<()> {
     for line in io::stdin().lock().lines() {
         let line = line?;
         let name = line.splitn(3, ' ').nth(2).unwrap_or_default();
+        // What git makes of `v1.0:main` if there is no branch main yet.
+        if let Some(branch @ ("main" | "master")) = name.strip_prefix("refs/tags/") {
+            eprintln!("-----> Stored the tag {branch}, which is not deployed. To deploy it as a branch:");
+            eprintln!("       git push wharf TAG:refs/heads/{branch}");
+        }
         if name.starts_with("refs/heads/") && !DEPLOYED.contains(&name) {
             kept.push(short(name));
         }
@@ -140,18 +146,23 @@ fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()
             eprintln!(" !     {} cannot be deleted: the app runs it.", name.trim_start_matches("refs/heads/"));
             Err("the deployed branch cannot be deleted".to_owned())
         } else {
-            ask(&Push { name: name.clone(), old, new, wait: wait.clone() })
+            ask(&Push { name: name.clone(), old, new: new.clone(), wait: wait.clone() })
         };
         match verdict {
-            Ok(()) => write(output, &format!("ok {name}"))?,
+            Ok(commit) => {
+                write(output, &format!("ok {name}"))?;
+                if commit != new {
+                    write(output, &format!("option new-oid {commit}"))?;
+                }
+            }
             Err(why) => write(output, &format!("ng {name} {why}"))?,
         }
     }
     flush(output)
 }
 
-/// Asks the server to deploy, and forwards its output.
-fn ask(push: &Push) -> Result<(), String> {
+/// Asks the server to deploy, and forwards its output. Returns the commit of the branch.
+fn ask(push: &Push) -> Result<String, String> {
     let away = |err: io::Error| format!("the platform is restarting ({err}); push again");
     let mut question = serde_json::to_vec(push).map_err(|err| err.to_string())?;
     question.push(b'\n');
@@ -164,8 +175,7 @@ fn ask(push: &Push) -> Result<(), String> {
         let line = line.map_err(away)?;
         let text = String::from_utf8_lossy(&line);
         match text.strip_prefix(VERDICT) {
-            Some("ok") => return Ok(()),
-            Some(why) => return Err(why.to_owned()),
+            Some(verdict) => return verdict.strip_prefix("ok ").map(str::to_owned).ok_or_else(|| verdict.to_owned()),
             // One write per line, or git splits lines.
             None => errors.write_all(&[line.as_slice(), b"\n"].concat()).map_err(away)?,
         }

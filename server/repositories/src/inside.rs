@@ -16,7 +16,8 @@ type Answer<T> = Result<T, String>;
 /// The kernel's limit; longer paths cannot be checked out.
 const MOST_PATH_BYTES: u64 = 4096;
 
-fn git(args: &[&str]) -> Command {
+/// A git that reads no configuration except ours, without input.
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut git = Command::new("git");
     git.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").envs(ENVIRONMENT);
     git.args(settings()).args(args).stdin(Stdio::null());
@@ -25,7 +26,7 @@ fn git(args: &[&str]) -> Command {
 
 /// Runs git; returns its output if it succeeds.
 pub(crate) fn run(args: &[&str]) -> Answer<String> {
-    let done = git(args).output().map_err(|e| format!("{e}. Is the Debian package git installed?"))?;
+    let done = command(args).output().map_err(|e| format!("{e}. Is the Debian package git installed?"))?;
     match done.status.success() {
         true => Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned()),
         false => Err(String::from_utf8_lossy(&done.stderr).chars().take(500).collect::<String>().trim().to_owned()),
@@ -54,7 +55,57 @@ impl Task for Tip {
     }
 }
 
-/// Moves a ref from `old` to `new`, and HEAD to it: a clone gets the branch that was deployed last.
+/// Whether a branch is at this commit; all zeros mean that it does not exist.
+fn is_tip(tip: Option<&str>, id: &str) -> bool {
+    tip == Some(id).filter(|id| id.bytes().any(|b| b != b'0'))
+}
+
+/// Whether the history of the commit `new` contains the commit `old`.
+fn contains(new: &str, old: &str) -> bool {
+    let mut git = command(&["merge-base", "--is-ancestor", old, new]);
+    git.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// Whether moving a branch to the commit `new` would lose commits that whoever has seen it at `old` does not know.
+fn is_stale(tip: Option<&str>, old: &str, new: &str) -> bool {
+    !is_tip(tip, old) && !tip.is_some_and(|tip| contains(new, tip))
+}
+
+/// Compares a branch with a push.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Stale {
+    pub name: String,
+    pub old: String,
+    pub new: String,
+}
+
+impl Task for Stale {
+    const NAME: &'static str = "git_stale";
+    type Answer = Answer<bool>;
+
+    fn run(self, _: TaskFiles) -> Self::Answer {
+        Ok(is_stale(tip(&self.name)?.as_deref(), &self.old, &self.new))
+    }
+}
+
+/// Compares two commits.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Contains {
+    pub new: String,
+    pub old: String,
+}
+
+impl Task for Contains {
+    const NAME: &'static str = "git_contains";
+    type Answer = Answer<bool>;
+
+    fn run(self, _: TaskFiles) -> Self::Answer {
+        Ok(contains(&self.new, &self.old))
+    }
+}
+
+/// Moves a ref to `new`, from `old` or from any commit in the history of `new`, and HEAD to it: a clone gets the branch
+/// that was deployed last.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Move {
     pub name: String,
@@ -67,17 +118,22 @@ impl Task for Move {
     type Answer = Answer<()>;
 
     fn run(self, _: TaskFiles) -> Self::Answer {
-        if tip(&self.name)?.as_deref() != Some(&self.new) {
-            run(&["update-ref", &self.name, &self.new, &self.old])?;
+        let tip = tip(&self.name)?;
+        if tip.as_deref() != Some(&self.new) {
+            // While the commit was built, another push from which it goes on may have moved the branch.
+            let old = tip.filter(|tip| contains(&self.new, tip)).unwrap_or(self.old);
+            run(&["update-ref", &self.name, &self.new, &old])?;
         }
         run(&["symbolic-ref", "HEAD", &self.name]).map(drop)
     }
 }
 
-/// Inspects a commit that was pushed to this branch.
+/// Inspects a commit, or an annotated tag of one, that was pushed to this branch.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Inspect {
     pub name: String,
+    /// The commit of the branch that the client has seen; zeros for none.
+    pub old: String,
     pub id: String,
     /// The maximum number of files and folders of a commit, and of bytes of files.
     pub most_files: u64,
@@ -87,16 +143,21 @@ pub(crate) struct Inspect {
 /// The pushed objects.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Inspected {
-    /// The commit of the branch before.
-    pub tip: Option<String>,
+    /// Whether the client has to fetch first.
+    pub is_stale: bool,
+    /// Whether the branch is at the commit already.
+    pub is_deployed: bool,
     pub found: Found,
 }
 
 #[derive(PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) enum Found {
     /// A commit that can be deployed, and the beginning of its message.
-    Commit(String),
-    /// Something else, such as a file or a tag.
+    Commit {
+        id: String,
+        subject: String,
+    },
+    /// Something else, such as a file.
     NoCommit,
     TooManyFiles,
     TooManyBytes,
@@ -111,22 +172,24 @@ impl Task for Inspect {
 
     fn run(self, _: TaskFiles) -> Self::Answer {
         let tip = tip(&self.name)?;
-        if run(&["cat-file", "-t", &self.id])? != "commit" {
-            return Ok(Inspected { tip, found: Found::NoCommit });
+        let Ok(id) = run(&["rev-parse", "--verify", "--quiet", &format!("{}^{{commit}}", self.id)]) else {
+            let is_stale = !is_tip(tip.as_deref(), &self.old);
+            return Ok(Inspected { is_stale, is_deployed: false, found: Found::NoCommit });
+        };
+        let (is_stale, is_deployed) = (is_stale(tip.as_deref(), &self.old, &id), tip.as_ref() == Some(&id));
+        if let Some(found) = self.is_too_much(&id)? {
+            return Ok(Inspected { is_stale, is_deployed, found });
         }
-        if let Some(why) = self.is_too_much()? {
-            return Ok(Inspected { tip, found: why });
-        }
-        let subject = run(&["log", "--no-walk", "--format=%<(400,trunc)%s", &self.id])?;
-        Ok(Inspected { tip, found: Found::Commit(subject) })
+        let subject = run(&["log", "--no-walk", "--format=%<(400,trunc)%s", &id])?;
+        Ok(Inspected { is_stale, is_deployed, found: Found::Commit { id, subject } })
     }
 }
 
 impl Inspect {
     /// Counts what a checkout would write, and stops at the limits: a tree that contains the same tree ten times, nine
     /// levels deep, has a billion files and few bytes.
-    fn is_too_much(&self) -> Answer<Option<Found>> {
-        let mut list = git(&["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", &self.id]);
+    fn is_too_much(&self, commit: &str) -> Answer<Option<Found>> {
+        let mut list = command(&["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit]);
         let mut list = list.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(|e| e.to_string())?;
         let mut entries = BufReader::new(list.stdout.take().ok_or("git has no output")?);
         let (mut files, mut bytes, mut entry) = (0, 0u64, Vec::new());

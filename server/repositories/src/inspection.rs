@@ -5,7 +5,7 @@ use anyhow::Result;
 use api::ids::AppId;
 
 use crate::{
-    branches::{DEPLOYED, is_id, is_tip},
+    branches::{DEPLOYED, is_id},
     commits,
     handle::Repositories,
     hook::Push,
@@ -16,20 +16,29 @@ use crate::{
 /// The message for a client whose push follows another one that the client had not seen.
 pub const STALE: &str = " !     Somebody else pushed to this branch at the same time. Fetch and push again.";
 
+/// A commit that can be deployed.
+pub struct Pushed {
+    /// Its id. That of an annotated tag is the commit's that it names.
+    pub commit: String,
+    /// The beginning of its message.
+    pub subject: String,
+    /// Whether the branch is at this commit already.
+    pub is_deployed: bool,
+}
+
 impl Repositories {
-    /// The subject of the pushed commit; or why it cannot be deployed: a message for the client, and the reason for
-    /// git.
+    /// What was pushed; or why it cannot be deployed: a message for the client, and the reason for git.
     pub async fn inspect(
         &self,
         app: AppId,
         push: &Push,
-    ) -> Result<std::result::Result<String, (String, &'static str)>> {
+    ) -> Result<std::result::Result<Pushed, (String, &'static str)>> {
         if !DEPLOYED.contains(&push.name.as_str()) || !is_id(&push.new) || !is_id(&push.old) {
             return Ok(Err((" !     Only main and master are deployed.".into(), "not a deployed branch")));
         }
         let most_bytes = self.limits().checkout_bytes;
-        let task =
-            Inspect { name: push.name.clone(), id: push.new.clone(), most_files: limits::MOST_FILES, most_bytes };
+        let (name, old, id) = (push.name.clone(), push.old.clone(), push.new.clone());
+        let task = Inspect { name, old, id, most_files: limits::MOST_FILES, most_bytes };
         let repository = self.ensure(app).await?;
         let inspected = match self.ask(&repository, &task).await {
             Ok(inspected) => inspected,
@@ -39,12 +48,17 @@ impl Repositories {
             }
             Err(err) => return Err(err),
         };
-        if !is_tip(inspected.tip.as_deref(), &push.old) {
+        if inspected.is_stale {
             return Ok(Err((STALE.into(), "stale: the branch has moved")));
         }
         let line = match inspected.found {
-            Found::Commit(subject) => return Ok(Ok(commits::line(&subject, commits::SUBJECT))),
-            Found::NoCommit => return Ok(Err((" !     Not a commit. Push a branch.".into(), "not a commit"))),
+            Found::Commit { id, subject } if is_id(&id) => {
+                let subject = commits::line(&subject, commits::SUBJECT);
+                return Ok(Ok(Pushed { commit: id, subject, is_deployed: inspected.is_deployed }));
+            }
+            Found::Commit { .. } | Found::NoCommit => {
+                return Ok(Err((" !     Not a commit. Push a branch.".into(), "not a commit")));
+            }
             Found::TooManyFiles => format!("more than {} files and folders", limits::MOST_FILES),
             Found::TooManyBytes => format!("more than {} MB of files", most_bytes >> 20),
             Found::TooLongPath => "a path that is too long".to_owned(),

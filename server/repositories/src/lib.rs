@@ -14,11 +14,12 @@
 //! push, how much space a push has ([`SpaceLimit`]) and what happens afterwards.
 
 mod answer;
-mod archives;
 mod body;
 mod branches;
+mod checkout;
 mod commands;
 mod commits;
+mod fetching;
 mod files;
 mod folders;
 mod handle;
@@ -38,10 +39,13 @@ pub use crate::{
     answer::{ClientSlot, GitProcess, clone_refused, push_refused},
     body::{Bounds, Incoming, Refusal, SpaceLimit},
     branches::DEPLOYED,
+    checkout::{Contents, Submodule},
+    fetching::{Remote, fetch_files},
     folders::prepare,
     handle::{Apps, Repositories, Writing},
-    inspection::STALE,
+    inspection::{Pushed, STALE},
     limits::GitLimits,
+    plumbing::REPOSITORY,
 };
 
 /// The tasks of this crate.
@@ -50,6 +54,9 @@ pub fn tasks(tasks: worker::Tasks) -> worker::Tasks {
         .with::<inside::Tip>()
         .with::<inside::Inspect>()
         .with::<inside::Move>()
+        .with::<inside::Stale>()
+        .with::<inside::Contains>()
         .with::<inside::Commits>()
+        .with::<checkout::Checkout>()
         .with::<sweep::Sweep>()
 }

@@ -17,6 +17,13 @@ pub struct GitLimits {
     pub time: Duration,
 }
 
+impl GitLimits {
+    /// Size of the archive of a commit with its submodules, in bytes: headers at most double it.
+    pub fn archive_bytes(&self) -> u64 {
+        self.checkout_bytes.saturating_mul(2).saturating_add(64 << 20)
+    }
+}
+
 impl Default for GitLimits {
     fn default() -> Self {
         Self {

@@ -7,8 +7,9 @@ use worker::{Limits, Lines, Network, Order, Program, Shown, Task, Work};
 
 use crate::{handle::Repositories, paths};
 
-/// Where a worker sees the repository and the hooks.
-pub(crate) const REPOSITORY: &str = "/repository";
+/// Where a worker sees the repository.
+pub const REPOSITORY: &str = "/repository";
+/// Where it sees the hooks.
 const HOOKS: &str = "/hooks";
 
 /// The environment of git.
@@ -35,8 +36,9 @@ const SETTINGS: [&str; 23] = [
     "transfer.hideRefs=!refs/heads",
     "transfer.hideRefs=!refs/tags",
     "core.useReplaceRefs=false",
-    "receive.shallowUpdate=true",
-    "receive.fsckObjects=true",
+    // A push whose history ends in the middle would leave a repository that nobody can clone.
+    "receive.shallowUpdate=false",
+    "transfer.fsckObjects=true",
     // A push is stored as one file, however many objects it has.
     "receive.unpackLimit=1",
     "uploadpack.allowReachableSHA1InWant=true",
@@ -55,9 +57,32 @@ const SETTINGS: [&str; 23] = [
     "pack.threads=2",
 ];
 
+/// Faults of old histories that git can read, and that hosting services accept: time zones, dates and names that early
+/// versions of git and conversions from other systems have written. What can harm whoever checks the commit out, such as
+/// paths with `..` or `.git`, remains an error.
+const OLD_FAULTS: [&str; 15] = [
+    "badDate",
+    "badDateOverflow",
+    "badEmail",
+    "badFilemode",
+    "badName",
+    "badTagName",
+    "badTimezone",
+    "missingEmail",
+    "missingNameBeforeEmail",
+    "missingSpaceBeforeDate",
+    "missingSpaceBeforeEmail",
+    "missingTaggerEntry",
+    "multipleAuthors",
+    "zeroPaddedDate",
+    "zeroPaddedFilemode",
+];
+
 /// The arguments in front of a git command.
-pub(crate) fn settings() -> impl Iterator<Item = &'static str> {
-    SETTINGS.iter().flat_map(|setting| ["-c", *setting])
+pub(crate) fn settings() -> impl Iterator<Item = String> {
+    let ignore = |fault: &&str| ["receive", "fetch"].map(|section| format!("{section}.fsck.{fault}=ignore"));
+    let settings = SETTINGS.iter().map(|setting| (*setting).to_owned()).chain(OLD_FAULTS.iter().flat_map(ignore));
+    settings.flat_map(|setting| ["-c".to_owned(), setting])
 }
 
 /// A `git` that reads no configuration except ours.

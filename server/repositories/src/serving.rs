@@ -8,7 +8,7 @@ use tokio::{net::unix::pipe::Sender, sync::oneshot};
 use worker::{Limits, Lines, Order, Program, Work};
 
 use crate::{
-    answer::{BodyResult, ClientSlot, Cut, GitProcess, SharedBodyResult},
+    answer::{BodyResult, ClientSlot, Cut, GitProcess, Search, SharedBodyResult},
     body::{Incoming, Refusal},
     handle::{Repositories, Writing},
     hook, limits, plumbing,
@@ -96,6 +96,7 @@ impl Repositories {
             slot,
             is_over: false,
             cut: Cut::default(),
+            shallow: Search::default(),
         })
     }
 }
@@ -129,11 +130,12 @@ fn feed(incoming: Incoming, mut input: Sender, body_result: SharedBodyResult) ->
             *stored = result;
         }
     };
-    record(BodyResult { why: None, refs: incoming.refs() });
+    let is_shallow = incoming.is_shallow();
+    record(BodyResult { why: None, refs: incoming.refs(), is_shallow });
     let (sender, rejected) = oneshot::channel();
     tokio::spawn(async move {
         if let Err(Refusal { why, refs }) = incoming.feed(&mut input).await {
-            record(BodyResult { why: Some(why), refs });
+            record(BodyResult { why: Some(why), refs, is_shallow });
             // If git's output is no longer forwarded, the input is dropped here.
             let _ = sender.send(input);
         }

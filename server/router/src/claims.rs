@@ -35,6 +35,11 @@ pub(crate) fn remove(headers: &mut HeaderMap, trusted: bool) {
     }
 }
 
+/// Whether a header is such a claim, for any client.
+pub(crate) fn is_any(name: &HeaderName) -> bool {
+    is_spelled_otherwise(name.as_str()) || is_claim(name.as_str(), false)
+}
+
 fn is_claim(name: &str, trusted: bool) -> bool {
     match name.as_bytes()[0] {
         b'x' if name.starts_with("x-wharf-") => true,

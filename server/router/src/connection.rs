@@ -91,12 +91,7 @@ async fn with_slot(shared: &Arc<Shared>, stream: TcpStream, client: &Arc<Client>
 
 /// Responds that there is no slot, and closes.
 async fn refuse(mut stream: TcpStream, full: Full) {
-    let page = Page::full(full).respond(None);
-    let mut text = format!("HTTP/1.1 {}\r\n", page.status()).into_bytes();
-    for (name, value) in page.headers() {
-        text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-    }
-    text.extend([b"\r\n", &page.body()[..]].concat());
+    let text = Page::full(full).bytes();
     let say = async {
         stream.write_all(&text).await?;
         stream.shutdown().await?;

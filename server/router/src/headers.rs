@@ -51,13 +51,49 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
         }
     }
     match headers.remove(TRANSFER_ENCODING) {
-        Some(_) => drop(headers.remove(CONTENT_LENGTH)),
-        None => settle_length(headers),
+        Some(_) => {
+            headers.remove(CONTENT_LENGTH);
+            announce_trailers(headers);
+        }
+        None => {
+            headers.remove(TRAILER);
+            settle_length(headers);
+        }
     }
-    for name in [UPGRADE, TE, TRAILER, KEEP_ALIVE, PROXY_CONNECTION] {
+    for name in [UPGRADE, TE, KEEP_ALIVE, PROXY_CONNECTION] {
         headers.remove(name);
     }
     upgrade
+}
+
+/// Keeps the announcement of those trailers that are passed on: only what is announced is sent. Programs may treat
+/// trailers as headers, so none may be one that the router sets, removes or checks.
+fn announce_trailers(headers: &mut HeaderMap) {
+    if !headers.contains_key(TRAILER) {
+        return;
+    }
+    let values = headers.get_all(TRAILER).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    let announced: Vec<HeaderName> = names.filter(is_trailer).collect();
+    headers.remove(TRAILER);
+    for name in announced {
+        headers.append(TRAILER, HeaderValue::from(name));
+    }
+}
+
+fn is_trailer(name: &HeaderName) -> bool {
+    const NEVER: [&str; 9] = [
+        "alt-svc",
+        "clear-site-data",
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
+        "request-id",
+        "upgrade",
+        "x-request-start",
+    ];
+    !is_end_to_end(name) && !claims::is_any(name) && !NEVER.contains(&name.as_str())
 }
 
 /// Headers that delimit the message, or that recipients rely on. Naming them in `Connection` is an attack.
@@ -254,6 +290,20 @@ mod tests {
         let mut headers = map(&[("transfer-encoding", "chunked"), ("content-length", "5")]);
         strip_hop_by_hop(&mut headers);
         assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn trailers_are_announced_unless_they_would_be_claims() {
+        let mut headers = map(&[("transfer-encoding", "chunked")]);
+        headers.append(TRAILER, HeaderValue::from_static("X-Checksum, X-Forwarded-For, Content-Length"));
+        headers.append(TRAILER, HeaderValue::from_static("Server-Timing, Cookie,, X_Real_IP, X-Real-IP, Set-Cookie"));
+        strip_hop_by_hop(&mut headers);
+        let names: Vec<_> = headers.get_all(TRAILER).iter().map(|name| name.to_str().expect("text")).collect();
+        assert_eq!(names, ["x-checksum", "server-timing"]);
+        // Without chunks there are none.
+        let mut headers = map(&[("trailer", "x-checksum"), ("content-length", "5")]);
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers, map(&[("content-length", "5")]));
     }
 
     #[test]

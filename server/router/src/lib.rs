@@ -47,6 +47,7 @@ mod queue;
 mod relay;
 mod replay;
 mod replies;
+mod request_line;
 mod routes;
 mod socket;
 mod spooling;

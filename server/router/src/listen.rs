@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -13,6 +14,9 @@ use crate::control;
 use crate::files::raise_file_limit;
 
 pub(crate) const BACKLOG: i32 = 4096;
+/// A client that acknowledges nothing for this long has lost its network: otherwise a request of it could go on for a
+/// quarter of an hour. Longer than the idle timeout, which applies to clients that are there.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 /// Everything that needs permissions to open. Created before a router drops them.
 pub struct Sockets {
@@ -93,7 +97,8 @@ fn listen(addr: SocketAddr) -> io::Result<StdListener> {
     // A port with connections in TIME_WAIT can be bound again: std sets SO_REUSEADDR.
     let listener = StdListener::bind(addr)?;
     listener.set_nonblocking(true)?;
-    set_nodelay(&listener)?;
+    set(&listener, libc::TCP_NODELAY, 1)?;
+    set(&listener, libc::TCP_USER_TIMEOUT, UNACKNOWLEDGED.as_millis() as libc::c_int)?;
     // SAFETY: plain system call on an open socket; it changes the length of the queue.
     match unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) } {
         0 => Ok(listener),
@@ -101,13 +106,12 @@ fn listen(addr: SocketAddr) -> io::Result<StdListener> {
     }
 }
 
-/// Connections inherit it, which saves a system call for each.
-fn set_nodelay(listener: &StdListener) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    let size = size_of_val(&on) as libc::socklen_t;
-    let (fd, value) = (listener.as_raw_fd(), (&raw const on).cast());
+/// Sets an option, which connections inherit. This saves a system call for each.
+fn set(listener: &StdListener, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let size = size_of_val(&value) as libc::socklen_t;
+    let (fd, value) = (listener.as_raw_fd(), (&raw const value).cast());
     // SAFETY: the call only reads the number on our stack, whose size it is given.
-    match unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, value, size) } {
+    match unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, option, value, size) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

@@ -99,6 +99,16 @@ impl Page {
         Page::new(StatusCode::BAD_REQUEST, "bad_request", sentence)
     }
 
+    /// The head of a request could not be parsed.
+    pub(crate) fn unreadable(status: StatusCode) -> Page {
+        let sentence = match status {
+            StatusCode::URI_TOO_LONG => "The URL is too long: the maximum is 8192 bytes.",
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The headers of the request are too large.",
+            _ => "The request is not valid HTTP.",
+        };
+        Page::bad_request(sentence).with_status(status).last()
+    }
+
     /// The body of a redirect.
     pub(crate) fn only_https() -> Page {
         Page::new(StatusCode::PERMANENT_REDIRECT, "https_only", "This site is served over https only.")
@@ -155,6 +165,17 @@ impl Page {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// The whole response as HTML, for a connection without a request.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let page = self.respond(None);
+        let mut text = format!("HTTP/1.1 {}\r\n", page.status()).into_bytes();
+        for (name, value) in page.headers() {
+            text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        text.extend([b"\r\n", &page.body()[..]].concat());
+        text
     }
 
     fn json(&self) -> String {

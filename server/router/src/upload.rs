@@ -166,7 +166,7 @@ impl State {
             Some(Ok(frame)) => {
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 self.note_progress(pace);
-                if self.incoming.is_end_stream() {
+                if frame.is_trailers() || self.incoming.is_end_stream() {
                     self.ended = Some(self.last);
                 }
             }

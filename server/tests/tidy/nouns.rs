@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{none, sources};
+use crate::{is_of_console, none, sources};
 
 /// Changes of jobs are not followed by the audit log.
 const OTHERS: [&str; 2] = ["job", "*"];
@@ -27,7 +27,7 @@ fn pages_depend_on_nouns_that_exist() {
     let actions = server.flat_map(|(_, code)| literals(code)).filter_map(|text| text.split_once('.'));
     let nouns = actions.map(|(noun, _)| noun).collect::<BTreeSet<_>>();
     let mut found = Vec::new();
-    for (file, code) in all.iter().filter(|(file, _)| file.starts_with("app/src/")) {
+    for (file, code) in all.iter().filter(|(file, _)| is_of_console(file)) {
         let listed = literals(code).filter(|_| file.ends_with("/nouns.rs"));
         found.extend(of_calls(code).chain(listed).map(|noun| (noun, file)));
     }

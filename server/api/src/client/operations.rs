@@ -102,6 +102,8 @@ calls! {
     build_info(app: &str, build: &str) -> Build: "GET" of(app, &format!("/builds/{}", segment(build)));
     /// Cancels a build.
     build_cancel(app: &str, build: &str) -> Build: "DELETE" of(app, &format!("/builds/{}", segment(build)));
+    /// Empties the build cache of an app.
+    build_cache_delete(app: &str) -> Value: "DELETE" of(app, "/build-cache");
     /// Cancels the release phase of a release.
     release_cancel(app: &str, release: &str) -> Release:
         "POST" of(app, &format!("/releases/{}/actions/cancel", segment(release)));

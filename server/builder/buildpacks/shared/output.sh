@@ -22,3 +22,8 @@ export_env() { # directory
     export "$name=$(cat "$file")"
   done
 }
+
+# A checksum of the config vars, which installers and the packages' own build scripts can read.
+config_digest() {
+  (cd "$env_dir" && find . -type f -print0 | sort -z | xargs -0 -r sha256sum)
+}

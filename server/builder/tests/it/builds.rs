@@ -76,7 +76,6 @@ async fn apps_share_runtimes() {
     let first = host.build().await;
     first.says("Downloading and installing node 22.").says("package.json names no packages").slug_made();
     // Another app of another user.
-    host.request.app_id = api::ids::AppId::from_u128(5);
     host.request.uid += 1;
     host.request.cache = host.path().join("cache/other");
     let second = host.build().await;
@@ -218,7 +217,7 @@ async fn buildpacks_of_ones_own() {
     let built = host.build().await;
     built
         .says("-----> Using buildpacks:\n       1. file://")
-        .says("-----> Custom thing app detected\n-----> Compiling build_ on heroku-24\n")
+        .says("-----> Custom thing app detected\n-----> Compiling app on heroku-24\n")
         .says("version abc123, secret s3cret\nlines, not in the environment: none\n")
         .says("       id 2013331747, home /app, cached: never\n")
         .says("       handed: on\n");
@@ -237,4 +236,11 @@ fn ranges_of_node_versions() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/buildpacks/nodejs/lib/semver.test.js");
     let output = Command::new("node").arg(script).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn versions_of_python_and_what_pip_reads() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/buildpacks/python/lib/python.test.py");
+    let output = Command::new("python3").arg(script).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

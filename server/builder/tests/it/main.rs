@@ -10,4 +10,7 @@ worker::worker_before_main!(|| builder::tasks(worker::Tasks::default()));
 mod builds;
 mod failures;
 mod hostile_tenant;
+mod nodejs;
+mod places;
+mod python;
 mod support;

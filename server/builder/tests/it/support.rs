@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::ids::{AppId, BuildId, RunId};
+use api::ids::{BuildId, RunId};
 use async_trait::async_trait;
 use builder::{Config, Error, Hold, Installed, Request, Runtime, Slug, Supply};
 use dyno::{Artifact, Driver, Limits, Mounts, Phase, Spec};
@@ -69,18 +69,16 @@ impl Host {
         fs::set_permissions(&tmp, fs::Permissions::from_mode(0o700)).unwrap();
         let source = data.path().join("source");
         write_files(&source, files);
-        let app_id = AppId::from_u128(u128::from(rand()));
         Host {
             driver: crate::support::driver(data.path()),
             config: Config { runtimes: Some(Npm::in_folder(data.path())), ..Config::new(data.path()) },
             request: Request {
-                app_id,
                 build_id: BuildId::from_u128(u128::from(rand())),
                 uid: 0x7801_0123,
                 stack: "heroku-24".into(),
                 source,
                 unpacked: data.path().join("slugs/first"),
-                cache: data.path().join("cache").join(app_id.to_string()),
+                cache: data.path().join("cache/first"),
                 buildpacks: Vec::new(),
                 may_use_host: true,
                 env: BTreeMap::new(),

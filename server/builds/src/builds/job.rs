@@ -104,15 +104,13 @@ impl Job for Run {
 }
 
 impl Run {
-    /// Whether a concurrent push has moved the branch while the build waited. If the branch is already at the commit,
-    /// this is the rest of an interrupted build.
+    /// Whether a concurrent push has moved the branch while the build waited, and the commit does not go on from there. If
+    /// the branch is already at the commit, this is the rest of an interrupted build.
     async fn is_stale(&self, builds: &Builds, build: &Row) -> anyhow::Result<bool> {
         let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) else {
             return Ok(false);
         };
-        let app = build.app_id;
-        let git = builds.git();
-        Ok(!git.is_at(app, name, old).await? && !git.is_at(app, name, new).await?)
+        builds.git().is_stale(build.app_id, name, (old, new)).await
     }
 
     pub(super) async fn print(&self, builds: &Builds, build: &Row, line: &str) -> anyhow::Result<()> {
@@ -166,7 +164,6 @@ impl Run {
         let who = store::accounts::account_info(db, build.account_id).await.map_err(anyhow::Error::from);
         let may_use_host = who.map_err(builder::Error::Other)?.is_some_and(|who| who.admin);
         let request = builder::Request {
-            app_id: app.id,
             build_id: self.build,
             uid: app.uid as u32,
             stack: build.stack.clone(),

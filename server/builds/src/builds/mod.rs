@@ -1,5 +1,6 @@
 //! Builds: they turn source into a slug, and the slug into a release. Pushes and the API share one queue.
 
+mod checkout;
 mod job;
 mod launch;
 mod output;

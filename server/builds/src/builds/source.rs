@@ -1,4 +1,4 @@
-//! Writes a build's source to disk: a commit of the app's repository, or an archive.
+//! Writes a build's source to disk: a commit of the app's repository ([`checkout`]), or an archive.
 
 use std::{
     collections::BTreeSet,
@@ -13,6 +13,7 @@ use platform::Platform;
 use sha2::{Digest as _, Sha256};
 use store::builds::Row;
 
+use super::checkout;
 use crate::{
     Builds,
     download::{MOST_BYTES, Wanted, download},
@@ -41,7 +42,7 @@ pub(super) fn left(tmp: &Path) -> io::Result<BTreeSet<BuildId>> {
 /// Removes everything of a build's source, except what is already being removed.
 pub(super) async fn clear(platform: &Platform, build: BuildId) -> anyhow::Result<()> {
     let folder = folder(platform, build);
-    for extension in ["tar", "download"] {
+    for extension in ["tar", "git", "download"] {
         remove(&folder.with_extension(extension)).await?;
     }
     remove(&folder).await
@@ -53,13 +54,7 @@ pub(super) async fn fetch(builds: &Builds, build: &Row, uid: u32, into: &Path) -
     let folder = into.parent().unwrap_or(into);
     dyno::disks::must_have_space(folder, 0).context("fetch the source")?;
     if let Some(commit) = &build.git_new {
-        let archive = into.with_extension("tar");
-        let outcome = match builds.git().archive(build.app_id, commit, &archive).await {
-            Ok(()) => builder::unpack_tree(builds.workers(), &archive, into, uid).await,
-            Err(err) => Err(builder::Error::Other(err)),
-        };
-        let _ = tokio::fs::remove_file(&archive).await;
-        return outcome;
+        return checkout::write(builds, build, commit, (into, uid)).await;
     }
     let url = build.source_url.as_deref().unwrap_or_default();
     let (archive, ours) = match sources::own(builds, url) {

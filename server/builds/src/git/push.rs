@@ -14,7 +14,11 @@ use chrono::Utc;
 use futures::{FutureExt as _, StreamExt as _, pin_mut};
 use identity::{Can, still_may};
 use platform::{Platform, outputs};
-use repositories::hook::{Push, VERDICT};
+use repositories::{
+    Pushed,
+    hook::{Push, VERDICT},
+};
+use store::builds::BuildOfBranch;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{
@@ -92,7 +96,7 @@ async fn serve(
         }
         let deployed = deploy(&builds, app, &originator, &push, &client, &slot).await;
         let verdict = match unless_destroyed(&builds, app, deployed).await {
-            Ok(Ok(())) => "ok".to_owned(),
+            Ok(Ok(commit)) => format!("ok {commit}"),
             Ok(Err(why)) => why,
             Err(err) => failure(&client, &err).await,
         };
@@ -144,7 +148,8 @@ impl ClientOutput {
     }
 }
 
-type Verdict = std::result::Result<(), String>;
+/// The commit that was deployed, or the reason for git.
+type Verdict = std::result::Result<String, String>;
 
 async fn deploy(
     builds: &Builds,
@@ -160,14 +165,20 @@ async fn deploy(
     }
     let app = store::apps::app_info(builds.db(), app).await?.ok_or_else(Error::no_app)?;
     wait_of(push)?;
-    let subject = match builds.git().inspect(app.id, push).await? {
-        Ok(subject) => subject,
+    let Pushed { commit, subject, is_deployed } = match builds.git().inspect(app.id, push).await? {
+        Ok(pushed) => pushed,
         Err((line, why)) => {
             client.line(&line).await;
             return Ok(Err(why.into()));
         }
     };
-    deploy_commit(builds, &app, originator, push, &subject, (client, slot)).await
+    if is_deployed {
+        let branch = push.name.trim_start_matches("refs/heads/");
+        client.line(&format!("-----> {branch} is at {} already.", short(&commit))).await;
+        return Ok(Ok(commit));
+    }
+    let push = Push { new: commit, ..push.clone() };
+    deploy_commit(builds, &app, originator, &push, &subject, (client, slot)).await
 }
 
 async fn deploy_commit(
@@ -179,7 +190,8 @@ async fn deploy_commit(
     (client, slot): (&ClientOutput, &SharedSlot),
 ) -> Result<Verdict> {
     if let Some(first) = under_way(builds, app.id, &push.name).await? {
-        for line in waits_for(&first, &app.name) {
+        let goes_on = builds.git().contains(app.id, &push.new, &first.commit).await?;
+        for line in waits_for(&first, goes_on, &app.name) {
             client.line(&line).await;
         }
     }
@@ -204,46 +216,46 @@ async fn deploy_commit(
     for line in idle::types_at_zero(push, &formation, &app.name) {
         client.line(&line).await;
     }
-    Ok(Ok(()))
+    Ok(Ok(push.new.clone()))
 }
 
-/// The unfinished build of another push to the same branch.
-struct Earlier {
-    number: i32,
-    email: String,
-    /// The version of its release, once it has one: from then on, it cannot be cancelled.
-    version: Option<i32>,
+/// The unfinished build of another push to the same branch. If that build fails, this push is next; if it succeeds, it
+/// moves the branch, and this push will be rejected unless it goes on from there, so its client is warned.
+async fn under_way(platform: &Platform, app: AppId, name: &str) -> Result<Option<BuildOfBranch>> {
+    Ok(store::builds::build_of_branch(platform.db(), app, name).await?)
 }
 
-/// If the build of the other push fails, this push is next; if it succeeds, it moves the branch, and this push will be
-/// rejected, so its client is warned.
-async fn under_way(platform: &Platform, app: AppId, name: &str) -> Result<Option<Earlier>> {
-    let Some((number, email)) = store::builds::build_of_branch(platform.db(), app, name).await? else {
-        return Ok(None);
-    };
-    let released = store::builds::build_rolling_out(platform.db(), &[app]).await?;
-    let version = released.into_iter().find(|(_, other, _)| *other == number).map(|(.., version)| version);
-    Ok(Some(Earlier { number, email, version }))
-}
-
-fn waits_for(Earlier { number, email, version }: &Earlier, app: &str) -> Vec<String> {
-    let rejected = "the branch has moved, and you have to fetch and push again.";
-    match version {
-        Some(version) => vec![
-            format!(
-                " !     {email} has pushed to this branch, and its release v{version} has to stay up or fail first. This \
-                 push waits for it."
-            ),
-            format!(" !     If v{version} stays up, {rejected}"),
-        ],
-        None => vec![
+/// `goes_on` means that the push contains the commit that is being built.
+fn waits_for(first: &BuildOfBranch, goes_on: bool, app: &str) -> Vec<String> {
+    let BuildOfBranch { number, email, version, .. } = first;
+    // Once it has a release, it cannot be cancelled.
+    match (goes_on, version) {
+        (true, None) => vec![format!(
+            "-----> Build {number}, from which this push goes on, is still running. This push is built after it."
+        )],
+        (true, Some(version)) => vec![format!(
+            "-----> v{version}, from which this push goes on, has to stay up or fail first. This push is built after that."
+        )],
+        (false, None) => vec![
             format!(
                 " !     {email} has pushed to this branch, and build {number} is still running. This push waits for it."
             ),
-            format!(" !     If that build succeeds, {rejected}"),
+            " !     If that build succeeds, the branch has moved, and you have to fetch and push again.".into(),
             format!(" !     To go first, cancel it: wharf builds:cancel {number} --app {app}"),
         ],
+        (false, Some(version)) => vec![
+            format!(
+                " !     {email} has pushed to this branch, and v{version} has to stay up or fail first. This push waits \
+                 for it."
+            ),
+            format!(" !     If v{version} stays up, the branch has moved, and you have to fetch and push again."),
+        ],
     }
+}
+
+/// The beginning of a commit's id.
+fn short(commit: &str) -> &str {
+    &commit[..8.min(commit.len())]
 }
 
 /// How long a push waits for its release, from its option `wait`.
@@ -275,7 +287,7 @@ pub(super) async fn create(
     };
     let mut tx = builds.change(originator.clone(), Subject::app(app.id, &app.name)).await?;
     builds::create(builds, &mut tx, &new).await?;
-    let commit = &push.new[..8.min(push.new.len())];
+    let commit = short(&push.new);
     let summary = format!("Pushed {commit} to {}{}.", push.name, originator.with_token());
     let data =
         serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": originator.account });
@@ -381,18 +393,22 @@ async fn follow_phase(platform: &Platform, app: AppId, release: ReleaseId, clien
 
 #[cfg(test)]
 mod tests {
-    use super::{Earlier, waits_for};
+    use super::{BuildOfBranch, waits_for};
 
     #[test]
     fn only_a_build_without_a_release_can_be_cancelled() {
-        let earlier = |version| Earlier { number: 4, email: "ada@example.com".to_owned(), version };
-        let said = waits_for(&earlier(None), "dusk").join("\n");
-        assert!(
-            said.contains("build 4 is still running") && said.contains("wharf builds:cancel 4 --app dusk"),
-            "{said}"
-        );
-        let said = waits_for(&earlier(Some(7)), "dusk").join("\n");
-        assert!(said.contains("v7 has to stay up or fail first") && !said.contains("cancel"), "{said}");
-        assert!(said.contains("If v7 stays up, the branch has moved"), "{said}");
+        let said = |version, goes_on| {
+            let (email, commit) = ("ada@example.com".to_owned(), "0123".to_owned());
+            waits_for(&BuildOfBranch { number: 4, email, commit, version }, goes_on, "dusk").join("\n")
+        };
+        let builds = said(None, false);
+        assert!(builds.contains("build 4 is still running"), "{builds}");
+        assert!(builds.contains("wharf builds:cancel 4 --app dusk"), "{builds}");
+        let watched = said(Some(7), false);
+        assert!(watched.contains("v7 has to stay up or fail first") && !watched.contains("cancel"), "{watched}");
+        for version in [None, Some(7)] {
+            let text = said(version, true);
+            assert!(text.contains("from which this push goes on") && !text.contains("fetch"), "{text}");
+        }
     }
 }

@@ -66,6 +66,27 @@ async fn an_app_that_does_not_exist() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_parsed_gets_a_page() {
+    let dyno = Dyno::saying("not for you").await;
+    let world = World::start().await;
+    world.shop(Up, &[dyno.addr]).await;
+    for target in ["/ HTTP/1.1\r\nno header", "/\u{1} HTTP/1.1", "/ HTTP/1.1\r\nX Y: a", "/ HTTP/9.9"] {
+        let mut client = world.client().await;
+        client.send(&format!("GET {target}\r\nHost: shop.apps.test\r\n\r\n")).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (400, Some("close")), "{}", answer.head);
+        assert!(answer.body.contains("The request is not valid HTTP.") && answer.body.contains("<html"), "{target}");
+        assert!(client.ended().await);
+    }
+    // The operator's log and counters have them; no app does.
+    while world.control.counters().await.unwrap().malformed < 4 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(lines_in(&router::spool_dir(world.dir.path())).is_empty());
+    assert_eq!(dyno.connections(), 0);
+}
+
+#[tokio::test]
 async fn h12_a_dyno_that_does_not_answer() {
     let dyno = Dyno::script(|mut conn, _| async move {
         conn.head().await;

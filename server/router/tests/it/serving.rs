@@ -1,6 +1,7 @@
 //! Successful requests.
 
 use router::AppState::Up;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::support::*;
 
@@ -122,6 +123,49 @@ async fn trailers_end_a_response_as_well_as_anything() {
         assert!(line.starts_with("at=info method=GET ") && line.contains("status=200 bytes=5 "), "{line}");
     }
     assert_eq!(dyno.connections(), 1);
+}
+
+#[tokio::test]
+async fn announced_trailers_are_passed_on() {
+    let dyno = Dyno::script(|mut conn, _| async move {
+        let head = conn.head().await.unwrap();
+        assert_eq!(header(&head, "trailer"), Some("x-checksum"), "{head}");
+        assert_eq!(conn.chunk().await.unwrap(), "abc");
+        // Neither what is not announced, nor what the router says about the client.
+        assert_eq!(conn.head().await.unwrap(), "0\r\nx-checksum: 1\r\n\r\n");
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Digest, Set-Cookie\r\n\r\n";
+        conn.send(&format!("{head}5\r\nhello\r\n0\r\nDigest: x\r\nSet-Cookie: a=b\r\n\r\n")).await;
+        conn.head().await;
+    })
+    .await;
+    let world = World::start().await;
+    world.shop(Up, &[dyno.addr]).await;
+    let mut client = world.client().await;
+    let head = "POST / HTTP/1.1\r\nHost: shop.apps.test\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n";
+    let trailers = "X-Checksum: 1\r\nX-Secret: 2\r\nX-Forwarded-For: 6.6.6.6\r\n";
+    client.send(&format!("{head}Trailer: X-Checksum, X-Forwarded-For\r\n\r\n3\r\nabc\r\n0\r\n{trailers}\r\n")).await;
+    let head = client.head().await.unwrap();
+    assert_eq!(header(&head, "trailer"), Some("digest"), "{head}");
+    assert_eq!(client.chunk().await.unwrap(), "hello");
+    assert_eq!(client.head().await.unwrap(), "0\r\ndigest: x\r\n\r\n");
+}
+
+#[tokio::test]
+async fn raw_bytes_in_a_target_reach_the_app() {
+    let dyno = Dyno::answering(|head, _| ok(head.split(' ').nth(1).unwrap())).await;
+    let world = World::start().await;
+    world.shop(Up, &[dyno.addr]).await;
+    let mut client = world.client().await;
+    for _ in 0..2 {
+        client.send(&get("/a`b<c>\"d\u{e9}?e=<`\">")).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "/a%60b%3Cc%3E\"d%C3%A9?e=%3C`%22%3E"));
+    }
+    let mut client = world.client().await;
+    client.stream.write_all(b"GET /caf\xe9 HTTP/1.1\r\nHost: shop.apps.test\r\n\r\n").await.unwrap();
+    assert_eq!(client.answer().await.body, "/caf%E9");
+    let lines = world.lines(3).await;
+    assert!(lines[2].contains(" path=\"/caf%E9\" "), "{}", lines[2]);
 }
 
 #[tokio::test]

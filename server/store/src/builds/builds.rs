@@ -188,10 +188,24 @@ pub async fn build_pending_ids(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Res
     sqlx::query_scalar("select id from builds where status = 'pending' and app_id = $1").bind(app).fetch_all(db).await
 }
 
-/// The oldest unfinished build of a push to `branch`: its number, and who pushed.
-pub async fn build_of_branch(db: impl PgExecutor<'_>, app: AppId, branch: &str) -> sqlx::Result<Option<(i32, String)>> {
+/// An unfinished build of a push.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct BuildOfBranch {
+    /// Its number.
+    pub number: i32,
+    /// Who pushed.
+    pub email: String,
+    /// The commit.
+    pub commit: String,
+    /// The version of its release, if it only waits for that.
+    pub version: Option<i32>,
+}
+
+/// The oldest unfinished build of a push to `branch`.
+pub async fn build_of_branch(db: impl PgExecutor<'_>, app: AppId, branch: &str) -> sqlx::Result<Option<BuildOfBranch>> {
     sqlx::query_as(
-        "select b.number, u.email from builds b join accounts u on u.id = b.account_id
+        "select b.number, u.email, b.git_new as commit, r.version
+         from builds b join accounts u on u.id = b.account_id left join releases r on r.id = b.release_id
          where b.status = 'pending' and b.app_id = $1 and b.git_ref = $2 order by b.number limit 1",
     )
     .bind(app)

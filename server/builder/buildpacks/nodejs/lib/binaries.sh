@@ -75,6 +75,7 @@ default_npm() {
 install_npm() {
   resolve npm "${engines_npm:-$(default_npm)}" npm
   provide npm "$version" npm
+  tool_version=$version
   [ -n "$engines_npm" ] || info "Using default npm version: $version"
   ln -sfn "$store" .heroku/node/lib/node_modules/npm
   ln -sf ../lib/node_modules/npm/bin/npm-cli.js .heroku/node/bin/npm
@@ -88,6 +89,7 @@ install_tool() { # name runtime range
   local script
   resolve "$2" "$3" "$1"
   provide "$2" "$version" "$1"
+  tool_version=$version
   info "Using $1 $version"
   ln -sfn "$store" ".heroku/node/lib/node_modules/$1"
   script=$(node -p "const b = require('$store/package.json').bin; typeof b === 'string' ? b : b['$1']")
@@ -120,6 +122,7 @@ default_pnpm() {
 write_profile() { # buildpack
   mkdir -p .profile.d
   cp "$1/lib/profile.sh" .profile.d/nodejs.sh
+  [ -z "$pnp" ] || cat "$1/lib/profile.pnp.sh" >>.profile.d/nodejs.sh
   cat >"$1/export" <<EXPORT
 export PATH="$build/.heroku/node/bin:\$PATH:$build/node_modules/.bin"
 export NODE_HOME="$build/.heroku/node" npm_config_prefix="$build/.heroku/node"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # variables of bin/compile and of the plan
-# Dependencies by the lock file, the scripts of package.json, and what is left out of the slug.
+# Dependencies by the lock file, and the scripts of package.json.
 
 run_script() { # name
   info "Running $1 ($tool)"
@@ -25,27 +25,47 @@ install_dependencies() {
     info 'package.json names no packages'
     return
   fi
+  if [ -n "$berry" ]; then
+    install_with_berry
+    return
+  fi
+  find_modules_key
+  if restore_modules; then
+    info 'Restored node_modules from the cache'
+    return
+  fi
   # Development dependencies are needed for the build and pruned after it.
   case $tool in
     npm) install_with_npm ;;
     yarn)
       info 'Installing node modules (yarn.lock)'
-      if [ -n "$berry" ]; then
-        export YARN_ENABLE_GLOBAL_CACHE=false YARN_ENABLE_TELEMETRY=0
-        if [ ! -d .yarn/cache ] && [ -d "$cache/yarn-berry" ]; then mkdir -p .yarn && cp -a "$cache/yarn-berry" .yarn/cache; fi
-        yarn install --immutable
-      else
-        yarn install --frozen-lockfile --ignore-engines --non-interactive --production=false --cache-folder "$cache/yarn"
-      fi 2>&1 | indent || dependencies_failed
-      if [ -n "$berry" ] && [ -d .yarn/cache ]; then rm -rf "$cache/yarn-berry" && cp -a .yarn/cache "$cache/yarn-berry"; fi
+      yarn install --frozen-lockfile --ignore-engines --non-interactive --production="${YARN_PRODUCTION:-false}" --cache-folder "$cache/yarn" \
+        2>&1 | indent || dependencies_failed
       ;;
     pnpm)
       info 'Installing node modules (pnpm-lock.yaml)'
-      local frozen=--frozen-lockfile
-      [ -f pnpm-lock.yaml ] || frozen=--no-frozen-lockfile
-      CI=true pnpm install $frozen --prod=false --store-dir "$cache/pnpm" --package-import-method=copy 2>&1 | indent || dependencies_failed
+      pnpm_install --prod="$([ "$NPM_CONFIG_PRODUCTION" = true ] && echo true || echo false)" 2>&1 | indent || dependencies_failed
       ;;
   esac
+  keep_modules
+}
+
+pnpm_install() { # options
+  local frozen=--frozen-lockfile
+  [ -f pnpm-lock.yaml ] || frozen=--no-frozen-lockfile
+  CI=true pnpm install $frozen --store-dir "$cache/pnpm" --package-import-method=copy "$@"
+}
+
+# Yarn 2 and later. With Plug'n'Play, the archives of the packages are part of the app.
+install_with_berry() {
+  info 'Installing node modules (yarn.lock)'
+  export YARN_ENABLE_TELEMETRY=0 YARN_ENABLE_GLOBAL_CACHE=true YARN_GLOBAL_FOLDER=$cache/yarn-berry
+  if [ -n "$pnp" ]; then
+    export YARN_ENABLE_GLOBAL_CACHE=false
+    if [ ! -d .yarn/cache ] && [ -d "$cache/yarn-pnp" ]; then mkdir -p .yarn && cp -a "$cache/yarn-pnp" .yarn/cache; fi
+  fi
+  yarn install --immutable 2>&1 | indent || dependencies_failed
+  if [ -n "$pnp" ] && [ -d .yarn/cache ]; then rm -rf "$cache/yarn-pnp" && cp -a .yarn/cache "$cache/yarn-pnp"; fi
 }
 
 install_with_npm() {
@@ -62,26 +82,13 @@ install_with_npm() {
     info 'Installing node modules (package.json)'
     command=(npm install)
   fi
-  if [ "${node_version%%.*}" -ge 16 ]; then command+=(--include=dev); else command+=(--production=false); fi
-  "${command[@]}" 2>&1 | indent || dependencies_failed
-}
-
-prune_dependencies() {
-  [ -n "$dev_dependencies" ] || return 0
-  topic 'Pruning devDependencies'
-  if [ "$NODE_ENV" != production ]; then
-    info "Skipping because NODE_ENV is not 'production'"
-  elif [ "$NPM_CONFIG_PRODUCTION$YARN_PRODUCTION" = false ] || [ "$PNPM_SKIP_PRUNING" = true ]; then
-    info 'Skipping because a config var says so'
-  elif [ -n "$berry" ] && [[ $(yarn --version) == [23].* ]]; then
-    info 'Skipping: this version of yarn cannot prune'
-  elif [ -n "$berry" ]; then
-    yarn workspaces focus --all --production 2>&1 | indent || fail 'yarn could not prune the development dependencies. What it said is above.'
+  [ "$USE_NPM_INSTALL" != true ] || command=(npm install)
+  if [ "$NPM_CONFIG_PRODUCTION" = true ]; then
+    command+=(--production)
+  elif [ "${node_version%%.*}" -ge 16 ]; then
+    command+=(--include=dev)
   else
-    case $tool in
-      npm) if [ "${node_version%%.*}" -ge 16 ]; then npm prune --omit=dev; else npm prune --production; fi ;;
-      yarn) yarn install --frozen-lockfile --ignore-engines --non-interactive --ignore-scripts --prefer-offline --production=true --cache-folder "$cache/yarn" ;;
-      pnpm) CI=true pnpm prune --prod --config.ignore-scripts=true ;;
-    esac 2>&1 | indent || fail "$tool could not prune the development dependencies. What it said is above."
+    command+=(--production=false)
   fi
+  "${command[@]}" 2>&1 | indent || dependencies_failed
 }

@@ -2,45 +2,64 @@
 # The environment and what is installed into it.
 
 choose_manager() {
-  if [ -f uv.lock ]; then
-    manager=uv files=(uv.lock pyproject.toml)
-  elif [ -f poetry.lock ]; then
-    manager=poetry files=(poetry.lock pyproject.toml)
-  elif [ -f Pipfile.lock ]; then
-    manager=pipenv files=(Pipfile.lock)
-  elif [ -f requirements.txt ]; then
-    manager=pip files=(requirements.txt)
-  elif [ -f Pipfile ]; then
-    fail 'There is a Pipfile but no Pipfile.lock. Run pipenv lock, commit Pipfile.lock and push again.'
-  elif [ -f pyproject.toml ] && ! grep -q '^\[project\]' pyproject.toml && grep -q '^\[tool\.poetry\]' pyproject.toml; then
+  local found=()
+  if [ -f Pipfile.lock ]; then found+=('Pipfile.lock (Pipenv)'); elif [ -f Pipfile ]; then found+=('Pipfile (Pipenv)'); fi
+  [ ! -f poetry.lock ] || found+=('poetry.lock (Poetry)')
+  [ ! -f requirements.txt ] || found+=('requirements.txt (pip)')
+  [ ! -f uv.lock ] || found+=('uv.lock (uv)')
+  if [ ${#found[@]} -gt 1 ]; then
+    fail 'There are files of more than one package manager:' "${found[@]/#/  }" \
+      'It is unclear which one to use. Keep the files of one of them, git rm the others and push again.'
+  fi
+  case ${found[0]} in
+    uv.lock*) manager=uv locked=uv.lock ;;
+    poetry.lock*) manager=poetry locked=poetry.lock ;;
+    Pipfile.lock*) manager=pipenv locked=Pipfile.lock ;;
+    requirements.txt*) manager=pip locked=requirements.txt ;;
+    Pipfile*) fail 'There is a Pipfile but no Pipfile.lock. Run pipenv lock, commit Pipfile.lock and push again.' ;;
+    *) choose_project ;;
+  esac
+  [[ $manager != uv && $manager != poetry || -f pyproject.toml ]] || fail "There is $locked but no pyproject.toml. Commit both files and push again."
+}
+
+choose_project() {
+  if [ -f pyproject.toml ] && ! grep -q '^\[project\]' pyproject.toml && grep -q '^\[tool\.poetry\]' pyproject.toml; then
     fail 'pyproject.toml is one of poetry, but there is no poetry.lock. Run poetry lock, commit poetry.lock and push again.'
   elif [ -f pyproject.toml ]; then
-    manager=project files=(pyproject.toml)
+    manager=project locked=pyproject.toml
   elif [ -f setup.py ]; then
-    manager=project files=(setup.py)
+    manager=project locked=setup.py
   else
     fail 'There is no requirements.txt, uv.lock, poetry.lock, Pipfile.lock or pyproject.toml at the root of the app.' \
       'An empty requirements.txt is enough for an app without dependencies.'
   fi
 }
 
-# An environment for the same Python and the same files is used again, which pip then finds complete.
+# An environment is used again if nothing has changed that was read to make it: Python, the files, the config vars.
 make_environment() {
+  local inputs digest
   restored=
-  key=$({ "$python" -VV; printf '%s\n' "$manager" 2; cat "${files[@]}"; } 2>/dev/null | sha256sum | cut -c1-32)
-  if [ -d "$cache/python" ] && [ "$(cat "$cache/python.key" 2>/dev/null)" = "$key" ]; then
+  inputs=$("$python" -I "$here/lib/inputs.py" "$manager")
+  digest=$(head -n 1 <<<"$inputs")
+  local_packages=$(tail -n +2 <<<"$inputs")
+  key=
+  [ -z "$digest" ] || key=$({ "$python" -VV; printf '%s\n' "$python" "$manager" "$digest" 4; config_digest; } | sha256sum | cut -c1-32)
+  if [ -n "$key" ] && [ -d "$cache/python" ] && [ "$(cat "$cache/python.key" 2>/dev/null)" = "$key" ]; then
     topic 'Restoring the environment from the cache'
+    mkdir -p .heroku
     # With their times: byte code is checked against them.
     cp -a "$cache/python" .heroku/python && [ -x .heroku/python/bin/python ] && restored=yes && return
     rm -rf .heroku/python
   fi
-  "$python" -m venv $home 2>&1 | indent || fail 'The environment for Python cannot be made. What it said is above.'
+  local options=()
+  # It is not needed there, and takes most of the time.
+  [ "$manager" != uv ] || options+=(--without-pip)
+  "$python" -m venv "${options[@]}" "$home" 2>&1 | indent || fail 'The environment for Python could not be created. The reason is above.'
 }
 
 keep_environment() {
-  [ -z "$restored" ] || return 0
   rm -rf "$cache/python" "$cache/python.key"
-  cp -a .heroku/python "$cache/python" && printf '%s\n' "$key" >"$cache/python.key"
+  [ -z "$key" ] || { cp -a .heroku/python "$cache/python" && printf '%s\n' "$key" >"$cache/python.key"; }
 }
 
 # uv, poetry and pipenv live in environments of their own in the cache, never in the slug.
@@ -55,54 +74,60 @@ tool() { # name
   program=$venv/bin/$1
 }
 
+with_pip() { # arguments of pip install
+  pip install "$@" 2>&1 | { grep --line-buffered -v '^Requirement already satisfied' || true; } | indent || packages_failed "$locked"
+}
+
 install_packages() {
   case $manager in
     pip)
       topic 'Installing requirements with pip'
-      pip install --exists-action=w -r requirements.txt 2>&1 | grep --line-buffered -v '^Requirement already satisfied' | indent ||
-        [ "${PIPESTATUS[0]}" -eq 0 ] || packages_failed requirements.txt
+      with_pip --exists-action=w -r requirements.txt
       ;;
-    uv)
-      tool uv
-      topic 'Installing dependencies with uv'
-      UV_CACHE_DIR=$cache/uv UV_PROJECT_ENVIRONMENT=$home UV_PYTHON=$home/bin/python UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy \
-        UV_SYSTEM_CERTS=true UV_COMPILE_BYTECODE=true "$program" sync --locked --no-default-groups --no-progress 2>&1 | indent || packages_failed uv.lock
-      ;;
-    poetry)
-      tool poetry
-      topic 'Installing dependencies with poetry'
-      POETRY_VIRTUALENVS_CREATE=false POETRY_VIRTUALENVS_USE_POETRY_PYTHON=false POETRY_CACHE_DIR=$cache/poetry \
-        "$program" install --only main --no-root --no-interaction --no-ansi 2>&1 | indent || packages_failed poetry.lock
-      ;;
+    uv) install_with_uv ;;
+    poetry) install_with_poetry ;;
     pipenv)
       tool pipenv
       topic 'Installing dependencies with pipenv'
-      PIPENV_VERBOSITY=-1 "$program" requirements >/tmp/pipenv-requirements.txt && pip install -r /tmp/pipenv-requirements.txt 2>&1 | indent ||
-        packages_failed Pipfile.lock
+      export PIPENV_VERBOSITY=-1 PIPENV_IGNORE_VIRTUALENVS=1
+      if [ -f Pipfile ]; then
+        "$program" verify >/dev/null 2>&1 ||
+          fail 'Pipfile.lock does not match Pipfile. Run pipenv lock, commit Pipfile.lock and push again.'
+      fi
+      "$program" requirements >/tmp/pipenv-requirements.txt || packages_failed Pipfile.lock
+      with_pip -r /tmp/pipenv-requirements.txt
       ;;
     project)
-      topic "Installing the project with pip (${files[0]})"
-      pip install . 2>&1 | grep --line-buffered -v '^Requirement already satisfied' | indent ||
-        [ "${PIPESTATUS[0]}" -eq 0 ] || packages_failed "${files[0]}"
+      topic "Installing the project with pip ($locked)"
+      with_pip .
       ;;
   esac
 }
 
-packages_failed() { # file
-  fail "The dependencies in $1 could not be installed. What $manager said is above." \
-    'If a version is not found, it may need another Python than this stack has.'
+install_with_uv() {
+  local name options=()
+  tool uv
+  topic 'Installing dependencies with uv'
+  # uv takes their earlier builds from its cache if their metadata is the same.
+  for name in $local_packages; do options+=(--refresh-package "$name"); done
+  UV_CACHE_DIR=$cache/uv UV_PROJECT_ENVIRONMENT=$home UV_PYTHON=$home/bin/python UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy \
+    UV_SYSTEM_CERTS=true UV_COMPILE_BYTECODE=true \
+    "$program" sync --locked --no-default-groups --no-progress "${options[@]}" 2>&1 | indent || packages_failed uv.lock
 }
 
-# Django: its static files are collected into the slug.
-collect_static() {
-  local manage
-  manage=$(find . -maxdepth 3 -type f -name manage.py -not -path './.heroku/*' -printf '%d %p\n' | sort -n | head -n 1 | cut -d ' ' -f 2-)
-  [ -n "$manage" ] && python -c 'import django' 2>/dev/null || return 0
-  [ -z "$DISABLE_COLLECTSTATIC" ] || [ "$DISABLE_COLLECTSTATIC" = 0 ] || return 0
-  python "$manage" help collectstatic >/dev/null 2>&1 || return 0
-  topic "\$ python ${manage#./} collectstatic --noinput"
-  python "$manage" collectstatic --noinput --traceback 2>&1 | sed -e '/^$/d' | indent ||
-    fail 'collectstatic failed. What it said is above.' \
-      'It needs STATIC_ROOT in the settings. Config vars are there during the build, databases may not be.' \
-      'To do without: config:set DISABLE_COLLECTSTATIC=1'
+install_with_poetry() {
+  local said
+  tool poetry
+  topic 'Installing dependencies with poetry'
+  export POETRY_VIRTUALENVS_CREATE=false POETRY_VIRTUALENVS_USE_POETRY_PYTHON=false POETRY_CACHE_DIR=$cache/poetry
+  "$program" install --only main --no-root --no-interaction --no-ansi 2>&1 | indent || packages_failed poetry.lock
+  # An app that is not a package of this name does not say so in every pyproject.toml.
+  said=$("$program" install --only-root --no-interaction --no-ansi 2>&1) || {
+    grep -q 'No file/folder found for package' <<<"$said" || { indent <<<"$said"; packages_failed pyproject.toml; }
+  }
+}
+
+packages_failed() { # file
+  fail "The dependencies in $1 could not be installed. The output of $manager is above." \
+    'If a version is not found, it may need another Python than this stack has.'
 }

@@ -1,0 +1,6 @@
+//! The settings of an app.
+#![recursion_limit = "512"]
+
+mod settings;
+
+pub use crate::settings::SettingsPage;

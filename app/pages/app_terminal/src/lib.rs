@@ -1,0 +1,6 @@
+//! The terminal of an app.
+#![recursion_limit = "512"]
+
+mod terminal;
+
+pub use crate::terminal::TerminalPage;

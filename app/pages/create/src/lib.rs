@@ -1,0 +1,6 @@
+//! Creating an app, up to its first push.
+#![recursion_limit = "512"]
+
+mod create;
+
+pub use crate::create::{FirstPush, NewAppPage};
