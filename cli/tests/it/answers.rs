@@ -199,7 +199,8 @@ fn a_held_release_is_reported_with_dynos() {
         ("GET /apps/dusk/formation", 200, json!([formation("release", 0), formation("web", 1)])),
         ("GET /apps/dusk/collaborators", 200, json!([])),
     ]);
-    let sentence = "v6 did not stay up (web.1: Process exited with status 3). v4 serves, so there is nothing to roll back.";
+    let sentence =
+        "v6 did not stay up (web.1: Process exited with status 3). v4 serves, so there is nothing to roll back.";
     for command in ["ps", "info"] {
         let said = at(&home, &platform, &[command]);
         assert!(said.out.contains(sentence), "{command}: {}{}", said.out, said.err);
