@@ -197,6 +197,42 @@ mod tests {
         assert_eq!(unused.count(), 0, "remove from api/src/unavailable.rs what Heroku does not have");
     }
 
+    /// The calls of `wharf` in the code of a Markdown file: in scripts, their comments, and sentences.
+    fn calls(text: &str) -> Vec<&str> {
+        let (mut calls, mut is_script) = (Vec::new(), false);
+        for line in text.lines() {
+            if line.starts_with("```") {
+                is_script = !is_script;
+                continue;
+            }
+            let code: Vec<&str> = if is_script { vec![line] } else { line.split('`').skip(1).step_by(2).collect() };
+            let parts = code.into_iter().flat_map(|code| code.split(['|', '&', ';', '#', ',']));
+            let parts = parts.filter_map(|part| part.rsplit(": ").next()).map(str::trim);
+            calls.extend(parts.filter(|part| part.starts_with("wharf ")));
+        }
+        calls
+    }
+
+    #[test]
+    fn commands_that_texts_name_exist() {
+        let mut named = calls(include_str!("../../README.md"));
+        assert!(named.len() > 40, "{named:?}");
+        for (_, sentence) in api::unavailable::UNAVAILABLE {
+            let found = sentence.match_indices("wharf ").filter_map(|(at, _)| sentence.get(at..));
+            named.extend(found.filter_map(|call| call.split([',', ';']).next()));
+        }
+        let all = command(&crate::groups());
+        for call in named {
+            let mut words = call.split_whitespace().skip(1).map(|word| word.trim_end_matches(['.', ',']));
+            let name = words.next().unwrap_or_default();
+            let own = all.find_subcommand(name).unwrap_or_else(|| panic!("{name} is not a command: {call}"));
+            for option in words.take_while(|word| *word != "--").filter_map(|word| word.strip_prefix("--")) {
+                let is_own = own.get_arguments().any(|argument| argument.get_long() == Some(option));
+                assert!(is_own || option == "json", "{name} has no --{option}: {call}");
+            }
+        }
+    }
+
     #[test]
     fn missing_resources_are_named_with_a_hint() {
         let mut refused = api::Error::new(404, "not_found", "Couldn't find that app.");

@@ -1,4 +1,4 @@
-//! The status of an app as text: a word for lists, and a sentence about a release that does not start.
+//! The status of an app as text: a word for lists, and a sentence about a release that did not stay up.
 
 use api::{
     client::Client,
@@ -25,25 +25,25 @@ pub fn condition(app: &AppSummary) -> (String, &'static str) {
     }
 }
 
-/// The release of `app` that does not start while an older one serves. This is an extra request,
+/// The newest release of `app`, if it did not stay up and an older one serves. This is an extra request,
 /// which must not fail the command.
 pub async fn held(client: &Client, app: &str) -> Option<HeldRelease> {
     client.app_status(app).await.ok()?.held
 }
 
-/// Warns that the newest release does not start, so that visitors do not see the change.
+/// Warns that the newest release did not stay up, so that visitors do not see the change.
 pub fn warn_if_held(held: Option<&HeldRelease>) {
     if let Some(held) = held {
         output::warn(held_message(held, Utc::now()));
     }
 }
 
-/// `web.1 runs v4: v6 does not start (Process exited with status 3), next start in 40s. To roll back: …`
+/// `v6 did not stay up (web.1: Process exited with status 3). v4 serves, so there is nothing to roll back.`
 pub fn held_message(held: &HeldRelease, now: DateTime<Utc>) -> String {
-    let why = held.last_exit.as_deref().map(|exit| format!(" ({exit})")).unwrap_or_default();
+    let why = held.last_exit.as_deref().map(|exit| format!(": {exit}")).unwrap_or_default();
     let next = held.next_start_at.map(|at| format!(", next start {}", next_try(at, now))).unwrap_or_default();
     let HeldRelease { version, serving, dyno, .. } = held;
-    format!("{dyno} runs v{serving}: v{version} does not start{why}{next}. To roll back: wharf rollback v{serving}")
+    format!("v{version} did not stay up ({dyno}{why}{next}). v{serving} serves, so there is nothing to roll back.")
 }
 
 /// When a crashed dyno is restarted.
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_held_release_is_reported_with_the_rollback() {
+    fn a_held_release_is_reported_without_advice_to_roll_back_to_what_serves() {
         let now = Utc::now();
         let mut held = HeldRelease {
             version: 6,
@@ -68,11 +68,12 @@ mod tests {
             last_exit: Some("Process exited with status 3".into()),
             next_start_at: Some(now + Duration::milliseconds(40_500)),
         };
-        let text = "web.1 runs v4: v6 does not start (Process exited with status 3), next start in 40s. \
-                    To roll back: wharf rollback v4";
+        let text = "v6 did not stay up (web.1: Process exited with status 3, next start in 40s). \
+                    v4 serves, so there is nothing to roll back.";
         assert_eq!(held_message(&held, now), text);
         (held.last_exit, held.next_start_at) = (None, None);
-        assert_eq!(held_message(&held, now), "web.1 runs v4: v6 does not start. To roll back: wharf rollback v4");
+        let text = "v6 did not stay up (web.1). v4 serves, so there is nothing to roll back.";
+        assert_eq!(held_message(&held, now), text);
     }
 
     #[test]

@@ -73,3 +73,9 @@ test("axe finds nothing", async ({ page }) => {
   await open(page, `/apps/${name}/builds/1`);
   await accessible(page);
 });
+
+test("the current code is built again without a push", async ({ page }) => {
+  await open(page, `/apps/${name}/activity`);
+  await page.getByRole("button", { name: "Redeploy" }).click();
+  await expect(page.getByText(/^Build \d+ of the current code has started$/)).toBeVisible();
+});

@@ -1,4 +1,4 @@
-//! Requests to the server over its socket in RUN, for `up` and `login-link`.
+//! Requests to the server over its socket in RUN, for `up`, `login-link` and `doctor`.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -20,16 +20,23 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Creates a one-time sign-in link, with the URL of the running platform, which may have been started with other
 /// settings than this process.
 pub async fn sign_in_link(settings: &Settings) -> Result<SignInLink> {
+    let url = platform_info(settings).await?.url;
+    let link = call(settings, Method::POST, "/account/sign-in-links", &url).await?;
+    serde_json::from_slice(&link).context("read the link")
+}
+
+/// The state of the running platform.
+pub async fn platform_info(settings: &Settings) -> Result<PlatformInfo> {
+    let platform = call(settings, Method::GET, "/platform", &settings.console_url()).await?;
+    serde_json::from_slice(&platform).context("read the state of the platform")
+}
+
+/// Sends a request as the first administrator.
+async fn call(settings: &Settings, method: Method, path: &str, url: &str) -> Result<Bytes> {
     let file = settings.data.join("admin-token");
     let token = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-    let call = async |method, path, url: &str| -> Result<Bytes> {
-        let request = request(method, path, (url, token.trim()))?;
-        timeout(PATIENCE, ask(&settings.run(), request)).await.map_err(|_| anyhow!("the server is not responding"))?
-    };
-    let platform = call(Method::GET, "/platform", &settings.console_url()).await?;
-    let PlatformInfo { url, .. } = serde_json::from_slice(&platform).context("read the state of the platform")?;
-    let link = call(Method::POST, "/account/sign-in-links", &url).await?;
-    serde_json::from_slice(&link).context("read the link")
+    let request = request(method, path, (url, token.trim()))?;
+    timeout(PATIENCE, ask(&settings.run(), request)).await.map_err(|_| anyhow!("the server is not responding"))?
 }
 
 fn request(method: Method, path: &str, (url, token): (&str, &str)) -> Result<Request<Full<Bytes>>> {

@@ -75,6 +75,8 @@ fn one_command_brings_up_a_platform_that_comes_back_and_remembers() {
     let mut login_link = Command::new(env!("CARGO_BIN_EXE_wharfd"));
     let done = login_link.arg("login-link").arg("--data").arg(world.data()).output().unwrap();
     assert!(String::from_utf8_lossy(&done.stdout).starts_with(&format!("{origin}/login/")), "{done:?}");
+    let doctor = world.command("doctor").output().unwrap();
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("none has failed recently"), "{doctor:?}");
 
     // It stops everything that it started, and keeps its data.
     assert!(up.stop().success());

@@ -137,7 +137,7 @@ fn a_release_that_waits_for_its_release_phase_is_reported() {
     assert_eq!(said.code, Some(0), "{}", said.err);
     let phase =
         "The release phase of v5 is running. v5 takes effect when it succeeds: wharf releases:output v5 --app dusk";
-    for words in ["done, v5\n", phase, "web.1 runs v4: v6 does not start (Process exited with status 3)"] {
+    for words in ["done, v5\n", phase, "v6 did not stay up (web.1: Process exited with status 3)"] {
         assert!(said.err.contains(words), "{words}: {}", said.err);
     }
 }
@@ -199,7 +199,8 @@ fn a_held_release_is_reported_with_dynos() {
         ("GET /apps/dusk/formation", 200, json!([formation("release", 0), formation("web", 1)])),
         ("GET /apps/dusk/collaborators", 200, json!([])),
     ]);
-    let sentence = "web.1 runs v4: v6 does not start (Process exited with status 3). To roll back: wharf rollback v4";
+    let sentence =
+        "v6 did not stay up (web.1: Process exited with status 3). v4 serves, so there is nothing to roll back.";
     for command in ["ps", "info"] {
         let said = at(&home, &platform, &[command]);
         assert!(said.out.contains(sentence), "{command}: {}{}", said.out, said.err);

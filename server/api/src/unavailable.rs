@@ -66,7 +66,7 @@ pub const UNAVAILABLE: &[(&str, &str)] = &[
     ("ps:copy", SHELL),
     ("ps:forward", SHELL),
     ("ps:socks", SHELL),
-    ("ps:wait", "wharf deploy waits until the new release is up; wharf ps shows which release each dyno runs."),
+    ("ps:wait", "wharf releases:wait waits until the newest release has stayed up; git push and wharf deploy do, too."),
     ("psql", POSTGRES),
     ("rake", RUN),
     ("redis", "Redis does not exist yet. Run it elsewhere, and set its URL: wharf config:set REDIS_URL=URL"),

@@ -4,12 +4,13 @@
 //! is a short disk operation. After a crash at any point, a new follower resumes from the cursor in
 //! the history, so that no line is lost or duplicated.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use api::ids::{AppId, RunId};
+use chrono::{DateTime, Utc};
 use spool::{Batch, Cursor, Entry, Reader, Source};
 use uuid::Uuid;
 
@@ -22,6 +23,9 @@ const ROUTER: &str = "router";
 const ID_BYTES: usize = 36;
 /// How much of it may be read again after a restart.
 const PLACE_BYTES: u64 = 1 << 20;
+
+/// The number of entries whose times are remembered.
+const LAST: usize = 10;
 
 /// The dyno whose output is followed.
 #[derive(Clone, Debug)]
@@ -49,6 +53,10 @@ pub struct Follower {
     /// The cursor in the history.
     kept: Cursor,
     has_ended: bool,
+    /// Whether no other follower has copied anything of this output.
+    is_first: bool,
+    /// When the last entries were written, in microseconds.
+    last_us: VecDeque<i64>,
 }
 
 impl Follower {
@@ -60,7 +68,9 @@ impl Follower {
     ) -> Result<Follower> {
         let spool = dyno.id.to_string();
         let kept = history.cursor(dyno.app, &spool)?.unwrap_or_default();
-        Ok(Follower { source: open(kept), open: Box::new(open), history, dyno, spool, kept, has_ended: false })
+        let (is_first, last_us) = (kept == Cursor::default(), VecDeque::new());
+        let (source, open) = (open(kept), Box::new(open));
+        Ok(Follower { source, open, history, dyno, spool, kept, has_ended: false, is_first, last_us })
     }
 
     /// Whether a step would return nothing; cheaper than a step, and sometimes late by a few calls.
@@ -71,6 +81,13 @@ impl Follower {
     /// Whether the dyno has ended and a step has found that everything was copied.
     pub fn has_ended(&self) -> bool {
         self.has_ended
+    }
+
+    /// When the last entries of the output were written, at most ten, oldest first: the lines of two dynos with the same
+    /// name differ in nothing else. `None` if an earlier follower may have copied some of them.
+    pub fn last_times(&self) -> Option<Vec<DateTime<Utc>>> {
+        let is_known = self.is_first || self.last_us.len() >= LAST;
+        is_known.then(|| self.last_us.iter().filter_map(|us| DateTime::from_timestamp_micros(*us)).collect())
     }
 
     /// Copies at most `max` entries into the history and returns how many. After an error (a full
@@ -105,6 +122,9 @@ impl Follower {
         let Dyno { app, name, .. } = &self.dyno;
         let lines: Vec<_> = entries.iter().map(|entry| dyno_line(entry, name)).collect();
         self.history.append_incoming(*app, &lines, &self.spool, cursor)?;
+        let newest = lines.iter().skip(lines.len().saturating_sub(LAST));
+        self.last_us.extend(newest.map(|line| line.at_us));
+        self.last_us.drain(..self.last_us.len().saturating_sub(LAST));
         let is_next_segment = cursor.segment > self.kept.segment;
         self.kept = cursor;
         if is_next_segment {

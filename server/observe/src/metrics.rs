@@ -17,7 +17,7 @@ use identity::{Actor, Can};
 use monitor::{LastHour, ProcessSample, Sample};
 use platform::{Platform, log_lines};
 use router::{AppCounters, Counters};
-use store::{apps, dynos::Row};
+use store::{apps, dynos, one_offs};
 
 const EVERY: i64 = 10;
 /// The maximum number of audit events that are considered for a chart.
@@ -40,6 +40,42 @@ pub(crate) async fn sample(platform: Platform) {
     }
 }
 
+/// A dyno to measure.
+struct Running {
+    app: AppId,
+    run: RunId,
+    name: String,
+    /// Its process type, whose charts include it; `None` for a one-off dyno, which is not part of the formation.
+    kind: Option<String>,
+    size: String,
+    started_at: Option<DateTime<Utc>>,
+}
+
+impl Running {
+    /// The dynos of all apps that have a process, and the one-off dynos.
+    async fn all(platform: &Platform) -> anyhow::Result<Vec<Self>> {
+        let mut all: Vec<Self> = Vec::new();
+        let dynos = dynos::dyno_all(platform.db()).await?;
+        all.extend(dynos.into_iter().filter(|row| row.state != DynoState::Crashed).map(|row| Self {
+            app: row.app_id,
+            run: row.run_id,
+            name: row.name,
+            kind: Some(row.kind),
+            size: row.size,
+            started_at: row.started_at,
+        }));
+        all.extend(one_offs::one_off_running(platform.db()).await?.into_iter().map(|row| Self {
+            app: row.app_id,
+            run: row.run_id,
+            name: row.name,
+            kind: None,
+            size: row.size,
+            started_at: row.started_at,
+        }));
+        Ok(all)
+    }
+}
+
 #[derive(Default)]
 struct Sampler {
     counters: Option<Counters>,
@@ -53,8 +89,8 @@ impl Sampler {
     async fn run(&mut self, platform: &Platform) -> anyhow::Result<()> {
         let now = Utc::now();
         let counters = platform.router().counters().await?;
-        let rows = store::dynos::dyno_all(platform.db()).await?;
-        let (mut processes, mut over) = self.processes(platform, &rows, now).await;
+        let running = Running::all(platform).await?;
+        let (mut processes, mut over) = self.processes(platform, &running, now).await;
         let earlier = self.counters.take().filter(|e| e.since == counters.since);
         let mut samples = Vec::new();
         for app in &counters.apps {
@@ -82,31 +118,33 @@ impl Sampler {
     async fn processes(
         &mut self,
         platform: &Platform,
-        rows: &[Row],
+        running: &[Running],
         now: DateTime<Utc>,
     ) -> (BTreeMap<AppId, BTreeMap<String, ProcessSample>>, BTreeMap<AppId, u64>) {
         let quotas = dyno_sizes::memory_bytes();
         let (mut cpu, mut usages, mut over) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut all: BTreeMap<AppId, BTreeMap<String, ProcessSample>> = BTreeMap::new();
-        for row in rows.iter().filter(|r| r.state != DynoState::Crashed) {
-            let Ok(Some(stats)) = platform.driver().stats(row.run_id).await else { continue };
-            let known = used(stats.cpu_ns, self.cpu.get(&row.run_id).copied(), row.started_at, now);
+        for dyno in running {
+            let Ok(Some(stats)) = platform.driver().stats(dyno.run).await else { continue };
+            let known = used(stats.cpu_ns, self.cpu.get(&dyno.run).copied(), dyno.started_at, now);
             let used = known.unwrap_or_default();
-            cpu.insert(row.run_id, stats.cpu_ns);
-            let memory_quota = quotas.get(row.size.as_str()).copied().unwrap_or(0);
+            cpu.insert(dyno.run, stats.cpu_ns);
+            let memory_quota = quotas.get(dyno.size.as_str()).copied().unwrap_or(0);
             let memory = stats.memory_rss + stats.memory_swap;
-            let process = all.entry(row.app_id).or_default().entry(row.kind.clone()).or_default();
-            process.add_dyno(memory, memory_quota, used);
+            if let Some(kind) = &dyno.kind {
+                let process = all.entry(dyno.app).or_default().entry(kind.clone()).or_default();
+                process.add_dyno(memory, memory_quota, used);
+            }
             let cores = used as f64 / Duration::from_secs(EVERY.unsigned_abs()).as_nanos() as f64;
             if known.is_some() {
-                usages.insert(row.run_id, DynoUsage { memory, memory_quota, cpu: cores });
+                usages.insert(dyno.run, DynoUsage { memory, memory_quota, cpu: cores });
             }
-            if self.is_to_be_warned(row.run_id, memory, memory_quota, now) {
+            if self.is_to_be_warned(dyno.run, memory, memory_quota, now) {
                 let part = memory as f64 * 100.0 / memory_quota as f64;
                 let said = format!("Process running mem={}MB({part:.1}%)", memory >> 20);
-                platform.supervisor_said(row.app_id, &row.name, &said);
-                platform.supervisor_said(row.app_id, &row.name, "Error R14 (Memory quota exceeded)");
-                *over.entry(row.app_id).or_default() += 1;
+                platform.supervisor_said(dyno.app, &dyno.name, &said);
+                platform.supervisor_said(dyno.app, &dyno.name, "Error R14 (Memory quota exceeded)");
+                *over.entry(dyno.app).or_default() += 1;
             }
         }
         self.over.retain(|run, _| cpu.contains_key(run));

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use api::ids::{AccountId, AppId};
+use api::ids::{AccountId, AppId, ReleaseId};
 use base::{Error, Result, slots::Slot};
 use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
@@ -20,6 +20,8 @@ const MUCH: u64 = 2000;
 /// The time limit for lines that are part of another response.
 const GLANCE: std::time::Duration = std::time::Duration::from_secs(1);
 const GLANCE_BYTES: u64 = 32 << 20;
+/// The number of lines among which those of one of two dynos with the same name are looked for.
+const MOST_BESIDE: usize = 1000;
 
 /// The newest lines of each of these dynos since a point in time, within the limits of a glance, charged to `payer`.
 /// The point in time bounds how much of the history is read. With too many concurrent glances, a payer gets fewer
@@ -53,6 +55,31 @@ pub async fn last_of(
         dynos.into_iter().map(look).collect()
     })
     .await
+}
+
+/// The last lines about a dyno of a release that has ended, at most `lines`, charged to `payer`. Without those of a dyno
+/// of another release that has the same name and runs beside it, unless this process has not read the output. `since`
+/// is when the release was created.
+pub async fn last_of_ended(
+    platform: &Platform,
+    payer: AccountId,
+    app: AppId,
+    (release, name): (ReleaseId, &str),
+    since: DateTime<Utc>,
+    lines: usize,
+) -> Result<Vec<api::log_lines::LogLine>> {
+    let times = platform.ingest().last_times(release, name);
+    let since = times.as_ref().and_then(|times| times.first().copied()).unwrap_or(since);
+    let most = if times.is_some() { MOST_BESIDE } else { lines };
+    let found = last_of(platform, payer, app, vec![(name.to_owned(), since)], most).await?;
+    let mut found: Vec<_> = found.into_iter().flatten().collect();
+    if let Some(times) = times {
+        // Lines of the platform cannot be attributed, but it does not write any about the other dyno while that runs.
+        found.retain(|line| line.source != "app" || times.contains(&line.at));
+    }
+    let over = found.len().saturating_sub(lines);
+    found.drain(..over);
+    Ok(found)
 }
 
 /// Takes all glances of a payer until they are dropped.

@@ -1,6 +1,7 @@
 //! `wharfd doctor`: checks this machine and explains how to fix problems.
 
 mod folders;
+mod jobs;
 
 use std::{
     fs,
@@ -79,6 +80,7 @@ fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
         ("ipv6", ipv6()),
         ("outbound", outbound(settings)),
         ("platform", platform(settings)),
+        ("jobs", jobs::failed(settings)),
     ]
 }
 

@@ -220,18 +220,27 @@ fn Sub(status: Signal<AppStatus>) -> impl IntoView {
 #[component]
 fn Acts(app: ThisApp, status: Signal<AppStatus>, tab: Memo<usize>) -> impl IntoView {
     let busy = RwSignal::new(false);
-    let client = client();
+    let (client, for_redeploy) = (client(), client());
     let toasts = Toasts::of_page();
+    let redeploy = Callback::new(move |()| {
+        let request = for_redeploy.build_redeploy(&app.name.get_untracked());
+        act(busy, "Could not redeploy the app", request, move |build| {
+            toasts.done(format!("Build {} of the current code has started", build.number));
+        });
+    });
     let restart = Callback::new(move |()| {
         let request = client.dyno_restart_all(&app.name.get_untracked());
         act(busy, "Could not restart the app", request, move |_| toasts.done("All dynos are restarting"));
     });
-    let scales = may(status, "scale");
+    let (scales, deploys) = (may(status, "scale"), may(status, "deploy"));
     let running = Memo::new(move |_| status.with(|s| !s.dynos.is_empty()));
     let deployed = Memo::new(move |_| status.with(|s| s.condition != Condition::Empty));
     view! {
         <Show when=move || matches!(tab.get(), 0 | 2) && running.get() && scales.get()>
             <ActButton class="btn".to_owned() busy on_click=restart><Icon name="restart" size="i-s"/>"Restart all"</ActButton>
+        </Show>
+        <Show when=move || tab.get() == 1 && deployed.get() && deploys.get()>
+            <ActButton class="btn".to_owned() busy on_click=redeploy><Icon name="restart" size="i-s"/>"Redeploy"</ActButton>
         </Show>
         <Show when=move || tab.get() == 0 && deployed.get()>
             <a class="btn pri" href=move || status.with(|s| s.app.web_url.clone()) rel="external noopener" target="_blank">

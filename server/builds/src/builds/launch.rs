@@ -179,9 +179,10 @@ async fn last_lines(builds: &Builds, row: &releases::Row) -> anyhow::Result<Vec<
     }
     let dyno = row.failed_dyno.clone().unwrap_or_else(|| "web".to_owned());
     let payer = payers::of_app(builds, row.app_id).await.map_err(|err| anyhow::anyhow!("{err}"))?;
-    let found = log_lines::last_of(builds, payer, row.app_id, vec![(dyno, row.created_at)], LAST_LINES).await;
+    let of = (row.id, dyno.as_str());
+    let found = log_lines::last_of_ended(builds, payer, row.app_id, of, row.created_at, LAST_LINES).await;
     let found = found.map_err(|err| anyhow::anyhow!("{err}"))?;
-    Ok(found.into_iter().flatten().map(|line| line.to_string()).collect())
+    Ok(found.iter().map(ToString::to_string).collect())
 }
 
 /// Explains why no requests are served although everything succeeded, and what to do about it.

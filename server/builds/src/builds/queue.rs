@@ -30,8 +30,8 @@ pub(super) async fn start(builds: &Builds, tx: &mut sqlx::PgConnection) -> sqlx:
 /// others.
 pub(crate) struct Queue {
     builds: Builds,
-    /// The last message to each build: its position.
-    told: HashMap<BuildId, i64>,
+    /// The last message to each build.
+    told: HashMap<BuildId, String>,
     /// The builds whose job was woken because their release is up.
     watching: HashSet<BuildId>,
 }
@@ -60,20 +60,33 @@ impl Queue {
     async fn tell(&mut self) -> anyhow::Result<()> {
         let waiting = store::builds::build_waiting(self.builds.db()).await.context("read the queue of builds")?;
         self.told.retain(|build, _| waiting.iter().any(|(id, ..)| id == build));
+        let apps: Vec<AppId> = waiting.iter().map(|(_, app, _)| *app).collect();
+        let released = store::builds::build_rolling_out(self.builds.db(), &apps).await.context("find rollouts")?;
         for (build, app, position) in waiting {
-            if self.told.insert(build, position) == Some(position) {
-                continue;
+            let before =
+                released.iter().find(|(other, ..)| *other == app).map(|(_, number, version)| (*number, *version));
+            let line = waits(position, before);
+            if self.told.get(&build) != Some(&line) {
+                print(&self.builds, app, build, &line).await?;
+                self.told.insert(build, line);
             }
-            let builds = match position {
-                1 => "Next in the queue.".to_owned(),
-                2 => "1 build ahead.".to_owned(),
-                n => format!("{} builds ahead.", n - 1),
-            };
-            let line = format!("-----> Waiting in the build queue. {builds}");
-            print(&self.builds, app, build, &line).await?;
         }
         Ok(())
     }
+}
+
+/// What a waiting build waits for: others in the queue, or an earlier build of its app, whose number and release are
+/// `before`, and which only waits for that release.
+fn waits(position: i64, before: Option<(i32, i32)>) -> String {
+    if let Some((number, version)) = before {
+        return format!("-----> Waiting for build {number} of this app: v{version} has to stay up or fail first.");
+    }
+    let builds = match position {
+        1 => "Next in the queue.".to_owned(),
+        2 => "1 build ahead.".to_owned(),
+        n => format!("{} builds ahead.", n - 1),
+    };
+    format!("-----> Waiting in the build queue. {builds}")
 }
 
 #[async_trait]
@@ -85,5 +98,18 @@ impl Reconciler for Queue {
         self.wake().await?;
         self.tell().await?;
         Ok(Report::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::waits;
+
+    #[test]
+    fn a_waiting_build_says_for_what() {
+        assert_eq!(waits(1, None), "-----> Waiting in the build queue. Next in the queue.");
+        assert_eq!(waits(2, None), "-----> Waiting in the build queue. 1 build ahead.");
+        assert_eq!(waits(3, None), "-----> Waiting in the build queue. 2 builds ahead.");
+        assert_eq!(waits(1, Some((4, 7))), "-----> Waiting for build 4 of this app: v7 has to stay up or fail first.");
     }
 }

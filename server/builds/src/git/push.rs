@@ -227,19 +227,30 @@ async fn under_way(platform: &Platform, app: AppId, name: &str) -> Result<Option
 
 /// `goes_on` means that the push contains the commit that is being built.
 fn waits_for(first: &BuildOfBranch, goes_on: bool, app: &str) -> Vec<String> {
-    let BuildOfBranch { number, email, .. } = first;
-    if goes_on {
-        return vec![format!(
+    let BuildOfBranch { number, email, version, .. } = first;
+    // Once it has a release, it cannot be cancelled.
+    match (goes_on, version) {
+        (true, None) => vec![format!(
             "-----> Build {number}, from which this push goes on, is still running. This push is built after it."
-        )];
+        )],
+        (true, Some(version)) => vec![format!(
+            "-----> v{version}, from which this push goes on, has to stay up or fail first. This push is built after that."
+        )],
+        (false, None) => vec![
+            format!(
+                " !     {email} has pushed to this branch, and build {number} is still running. This push waits for it."
+            ),
+            " !     If that build succeeds, the branch has moved, and you have to fetch and push again.".into(),
+            format!(" !     To go first, cancel it: wharf builds:cancel {number} --app {app}"),
+        ],
+        (false, Some(version)) => vec![
+            format!(
+                " !     {email} has pushed to this branch, and v{version} has to stay up or fail first. This push waits \
+                 for it."
+            ),
+            format!(" !     If v{version} stays up, the branch has moved, and you have to fetch and push again."),
+        ],
     }
-    vec![
-        format!(
-            " !     {email} has pushed to this branch, and build {number} is still running. This push waits for it."
-        ),
-        " !     If that build succeeds, the branch has moved, and you have to fetch and push again.".into(),
-        format!(" !     To go first, cancel it: wharf builds:cancel {number} --app {app}"),
-    ]
 }
 
 /// The beginning of a commit's id.
@@ -376,6 +387,28 @@ async fn follow_phase(platform: &Platform, app: AppId, release: ReleaseId, clien
                     client.line(&format!("       {line}")).await;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BuildOfBranch, waits_for};
+
+    #[test]
+    fn only_a_build_without_a_release_can_be_cancelled() {
+        let said = |version, goes_on| {
+            let (email, commit) = ("ada@example.com".to_owned(), "0123".to_owned());
+            waits_for(&BuildOfBranch { number: 4, email, commit, version }, goes_on, "dusk").join("\n")
+        };
+        let builds = said(None, false);
+        assert!(builds.contains("build 4 is still running"), "{builds}");
+        assert!(builds.contains("wharf builds:cancel 4 --app dusk"), "{builds}");
+        let watched = said(Some(7), false);
+        assert!(watched.contains("v7 has to stay up or fail first") && !watched.contains("cancel"), "{watched}");
+        for version in [None, Some(7)] {
+            let text = said(version, true);
+            assert!(text.contains("from which this push goes on") && !text.contains("fetch"), "{text}");
         }
     }
 }

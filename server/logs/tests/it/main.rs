@@ -70,6 +70,26 @@ fn a_killed_process_neither_loses_nor_doubles_a_request() {
     kill_again_and_again(b'r');
 }
 
+#[test]
+fn a_follower_knows_when_the_last_entries_were_written() {
+    let world = tempfile::tempdir().unwrap();
+    let history = history(world.path());
+    let mut writer = Writer::open(&world.path().join("spool"), 50_000).unwrap();
+    let times = |follower: &Follower| {
+        follower.last_times().map(|times| times.iter().map(|at| at.timestamp_micros()).collect::<Vec<_>>())
+    };
+    let mut first = follower(history.clone(), world.path());
+    assert_eq!(times(&first), Some(Vec::new()));
+    for n in 0..12 {
+        writer.append(&Entry { at_us: n, kind: b'o', text: b"x".to_vec() }).unwrap();
+    }
+    writer.flush().unwrap();
+    while first.step(5).unwrap() > 0 {}
+    assert_eq!(times(&first), Some((2..12).collect()));
+    // It does not know what the one before has copied.
+    assert_eq!(times(&follower(history, world.path())), None);
+}
+
 fn kill_again_and_again(kind: u8) {
     // Also lines that are not stored as they are.
     let said = |n: u64| if n.is_multiple_of(7) { format!("line {n} \u{2013} x") } else { format!("line {n}") };

@@ -74,6 +74,9 @@ pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
     }
 }
 
+/// Logged when the kernel has killed a process of a dyno because the dyno had reached its memory limit.
+pub const OUT_OF_MEMORY: &str = "Error R15 (Memory quota vastly exceeded)";
+
 /// How a process ended, for the log and for the list of dynos.
 pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
     if let Some(error) = &exit.error {

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, stream};
 use nix::sys::signal::Signal;
 use store::dynos::Row;
 
-use super::{exit_sentence, plan, watch::Watch};
+use super::{OUT_OF_MEMORY, exit_sentence, plan, watch::Watch};
 use crate::{Platform, destroy, ingest};
 
 /// The number of dynos that are observed concurrently.
@@ -58,9 +58,13 @@ async fn look(platform: &Platform, watch: &Watch, row: Row) -> anyhow::Result<Op
         }
         None => {
             watch.begin(platform, row.run_id);
-            match row.state == DynoState::Starting && row.stopping_at.is_none() {
-                true => booting(platform, watch, row).await.map(Some),
-                false => Ok(Some(row)),
+            match row.state {
+                DynoState::Starting if row.stopping_at.is_none() => booting(platform, watch, row).await.map(Some),
+                DynoState::Up => {
+                    let updated_at = watch.up_since(row.run_id, row.updated_at, Utc::now());
+                    Ok(Some(Row { updated_at, ..row }))
+                }
+                _ => Ok(Some(row)),
             }
         }
     }
@@ -103,7 +107,7 @@ async fn gone(platform: &Platform, row: Row, exit: &Exit) -> anyhow::Result<Opti
 /// Removes the files of an exited dyno, whose output has been read.
 async fn remove(platform: &Platform, row: &Row) -> anyhow::Result<()> {
     platform.driver().remove(row.run_id).await?;
-    platform.ingest().forget(row.run_id);
+    platform.ingest().forget_dyno(row.run_id, row.release_id, &row.name);
     let _ = platform.history().forget(row.app_id, &row.run_id.to_string());
     Ok(())
 }
@@ -151,7 +155,7 @@ fn state_before(platform: &Platform, row: &Row) -> DynoState {
 /// Logs a crash, after the last line of the dyno's output.
 fn say_crash(platform: &Platform, row: &Row, exit: &Exit, was: DynoState) {
     if exit.oom {
-        platform.supervisor_said(row.app_id, &row.name, "Error R15 (Memory quota vastly exceeded)");
+        platform.supervisor_said(row.app_id, &row.name, OUT_OF_MEMORY);
     }
     platform.supervisor_said(row.app_id, &row.name, &exit_sentence(exit));
     platform.supervisor_said(row.app_id, &row.name, &format!("State changed from {was} to crashed"));

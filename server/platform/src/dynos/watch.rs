@@ -7,10 +7,11 @@ use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use api::ids::RunId;
+use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use spool::Pause;
 use tokio::net::TcpStream;
@@ -43,6 +44,8 @@ struct Process {
     probe: Option<DropGuard>,
     /// Where it accepts connections.
     accepts: Option<SocketAddr>,
+    /// When it was first seen up.
+    up_since: Option<Instant>,
     /// The signals that the app's log mentions.
     announced: HashSet<Signal>,
 }
@@ -96,6 +99,15 @@ impl Watch {
         lock(&self.known).get(&run)?.accepts
     }
 
+    /// When a watched process that is up came up: at `at`, unless the clock was set back since then. Otherwise its watch
+    /// period would last longer by as much.
+    pub fn up_since(&self, run: RunId, at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+        let mut all = lock(&self.known);
+        let Some(process) = all.get_mut(&run) else { return at };
+        let elapsed = process.up_since.get_or_insert_with(Instant::now).elapsed();
+        at.min(now - elapsed)
+    }
+
     /// Forgets all other processes.
     pub fn keep(&self, runs: &HashSet<RunId>) {
         lock(&self.known).retain(|run, _| runs.contains(run));
@@ -141,4 +153,20 @@ async fn accepts(address: SocketAddr) -> bool {
 
 fn lock(known: &Known) -> MutexGuard<'_, HashMap<RunId, Process>> {
     known.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_make_a_process_come_up_later() {
+        let (watch, run, now) = (Watch::default(), RunId::now_v7(), Utc::now());
+        let ahead = now + chrono::Duration::hours(1);
+        assert_eq!(watch.up_since(run, ahead, now), ahead, "it is not watched");
+        lock(&watch.known).insert(run, Process::default());
+        assert!(watch.up_since(run, ahead, now) <= now);
+        let before = now - chrono::Duration::seconds(5);
+        assert_eq!(watch.up_since(run, before, now), before);
+    }
 }

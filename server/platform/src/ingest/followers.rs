@@ -1,13 +1,20 @@
 //! The followed outputs.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use api::{dynos::DynoState, ids::RunId};
+use api::{
+    dynos::DynoState,
+    ids::{ReleaseId, RunId},
+};
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
+
+/// The number of removed dynos of which is known when they wrote their last lines.
+const MOST_REMOVED: usize = 1000;
 
 pub(super) type Shared = Arc<Mutex<logs::Follower>>;
 
@@ -15,6 +22,8 @@ pub(super) type Shared = Arc<Mutex<logs::Follower>>;
 #[derive(Default)]
 pub(crate) struct Ingest {
     followers: Mutex<HashMap<RunId, Followed>>,
+    /// The dynos that were removed last, newest last.
+    removed: Mutex<VecDeque<Removed>>,
     /// One more is followed.
     pub(super) began: Notify,
     /// A dyno has ended, and is to be read to the end.
@@ -22,6 +31,13 @@ pub(crate) struct Ingest {
     /// Held by tests to pause reading the output of ended dynos.
     #[cfg(feature = "testing")]
     pub(super) gate: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// When a dyno that is gone wrote its last lines.
+struct Removed {
+    release: ReleaseId,
+    name: String,
+    last_times: Vec<DateTime<Utc>>,
 }
 
 struct Followed {
@@ -109,6 +125,25 @@ impl Ingest {
     /// The state of a dyno before it crashed, if it was recorded.
     pub(crate) fn noted_state(&self, run: RunId) -> Option<DynoState> {
         self.lock().get(&run)?.was
+    }
+
+    /// Stops following a dyno whose output was removed, and remembers when it wrote its last lines.
+    pub(crate) fn forget_dyno(&self, run: RunId, release: ReleaseId, name: &str) {
+        let Some(follower) = self.take(run) else { return };
+        let Some(last_times) = follower.lock().ok().and_then(|follower| follower.last_times()) else { return };
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        removed.retain(|other| other.release != release || other.name != name);
+        removed.push_back(Removed { release, name: name.to_owned(), last_times });
+        let over = removed.len().saturating_sub(MOST_REMOVED);
+        removed.drain(..over);
+    }
+
+    /// When the last dyno of a release with this name wrote its last lines, at most ten, oldest first. `None` if it was
+    /// not removed recently, or not by this process.
+    pub(crate) fn last_times(&self, release: ReleaseId, name: &str) -> Option<Vec<DateTime<Utc>>> {
+        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = removed.iter().find(|other| other.release == release && other.name == name)?;
+        Some(found.last_times.clone())
     }
 
     /// Stops following a run whose output was removed.

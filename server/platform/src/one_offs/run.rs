@@ -123,6 +123,9 @@ pub(super) async fn run(
         (Outcome::Cancelled, Some(exit)) => dynos::exit_sentence(exit),
         (Outcome::Cancelled, None) => "Stopped".to_owned(),
     };
+    if exit.as_ref().is_some_and(|exit| exit.oom) {
+        platform.supervisor_said(row.app_id, &row.name, dynos::OUT_OF_MEMORY);
+    }
     end(platform, row, exit.map(|exit| exit.status()), &sentence).await
 }
 

@@ -134,6 +134,29 @@ async fn one_that_cannot_start_says_why() {
 }
 
 #[tokio::test]
+async fn one_that_uses_too_much_memory_says_so() {
+    let t = deployed().await;
+    let dyno = t.owner.dyno_create("dusk", &command("leak")).await.unwrap();
+    let run = run_of(&t, &dyno).await;
+    assert_eq!(dyno.size, "Standard-1X");
+    let memory = 600 << 20;
+    t.driver.set_stats(run, dyno::Stats { memory_rss: memory, ..dyno::Stats::default() });
+    t.log_with("dusk", &format!("heroku[{}]: Error R14 (Memory quota exceeded)", dyno.name)).await;
+    until("its usage is shown", async || match t.owner.app_status("dusk").await.unwrap().one_offs[0].usage {
+        Some(usage) if usage.memory == memory => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+
+    let killed =
+        dyno::Exit { at: chrono::Utc::now(), code: None, signal: Some(9), oom: true, crowded: false, error: None };
+    t.driver.exit_with(run, killed);
+    t.log_with("dusk", &format!("heroku[{}]: Error R15 (Memory quota vastly exceeded)", dyno.name)).await;
+    let end = ended(&t, &dyno).await;
+    assert_eq!(end.last_exit.as_deref(), Some("Process exited with status 137 (out of memory)"));
+}
+
+#[tokio::test]
 async fn it_survives_a_restart_of_the_server() {
     let t = deployed().await;
     let dyno = t.owner.dyno_create("dusk", &command("sleep 1000")).await.unwrap();

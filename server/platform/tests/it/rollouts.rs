@@ -318,6 +318,28 @@ async fn a_build_ends_as_its_release_does() {
 }
 
 #[tokio::test]
+async fn the_last_lines_of_a_failed_release_are_those_of_its_own_dyno() {
+    let t = World::start().await;
+    let old = served(&t).await;
+    react(&t, Reaction::Run);
+    let made = build(&t, "dusk", &source(&t).await).await;
+    has(&t, "v3", Rollout::Watching).await;
+    let new = t.driver.running("web.1").unwrap().handle;
+    // Both are web.1.
+    t.driver.say(new.id, b'o', "the new one begins").unwrap();
+    t.driver.say(old.id, b'o', "the old one serves").unwrap();
+    t.driver.say(new.id, b'e', "the new one fails").unwrap();
+    t.log_with("dusk", "app[web.1]: the old one serves").await;
+    t.driver.exit(new.id, 3);
+    let failed = ended(&t, "dusk", &made).await;
+    let output = t.anonymous.get(&path(&failed.output_stream_url)).await.text();
+    for line in ["app[web.1]: the new one begins", "app[web.1]: the new one fails"] {
+        assert!(output.contains(line), "{output}");
+    }
+    assert!(!output.contains("the old one serves"), "{output}");
+}
+
+#[tokio::test]
 async fn a_build_waits_no_longer_than_it_was_told_to() {
     let t = World::start().await;
     served(&t).await;

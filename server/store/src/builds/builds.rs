@@ -197,17 +197,31 @@ pub struct BuildOfBranch {
     pub email: String,
     /// The commit.
     pub commit: String,
+    /// The version of its release, if it only waits for that.
+    pub version: Option<i32>,
 }
 
 /// The oldest unfinished build of a push to `branch`.
 pub async fn build_of_branch(db: impl PgExecutor<'_>, app: AppId, branch: &str) -> sqlx::Result<Option<BuildOfBranch>> {
     sqlx::query_as(
-        "select b.number, u.email, b.git_new as commit from builds b join accounts u on u.id = b.account_id
+        "select b.number, u.email, b.git_new as commit, r.version
+         from builds b join accounts u on u.id = b.account_id left join releases r on r.id = b.release_id
          where b.status = 'pending' and b.app_id = $1 and b.git_ref = $2 order by b.number limit 1",
     )
     .bind(app)
     .bind(branch)
     .fetch_optional(db)
+    .await
+}
+
+/// The builds of these apps that only wait for their release to stay up or fail: app, number, and version of the release.
+pub async fn build_rolling_out(db: impl PgExecutor<'_>, apps: &[AppId]) -> sqlx::Result<Vec<(AppId, i32, i32)>> {
+    sqlx::query_as(
+        "select b.app_id, b.number, r.version from builds b join releases r on r.id = b.release_id
+         where b.status = 'pending' and b.app_id = any($1) order by b.app_id, b.number",
+    )
+    .bind(apps)
+    .fetch_all(db)
     .await
 }
 

@@ -140,12 +140,12 @@ pub async fn one_off_stop(
     Ok(done.rows_affected())
 }
 
-/// Requests that the one-off dynos of suspended accounts and their service accounts stop.
+/// Requests that the one-off dynos of suspended accounts, of removed ones and of their service accounts stop.
 pub async fn one_off_stop_suspended(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
     let stop = format!(
         "update one_offs t set stopping_at = $1, state = 'down', updated_at = $1
          where ended_at is null and stopping_at is null and exists (
-             select 1 from accounts a where a.id = t.created_by and a.retired_at is null and not {LET_IN})"
+             select 1 from accounts a where a.id = t.created_by and not {LET_IN})"
     );
     sqlx::query(sqlx::AssertSqlSafe(stop)).bind(now).execute(db).await?;
     Ok(())

@@ -45,7 +45,8 @@ async fn builds() {
     assert_eq!(build_at(&w.db, app, 2).await.unwrap().unwrap().id, second);
     assert_eq!(build_status(&w.db, second).await.unwrap(), Some(BuildStatus::Pending));
     let pushed = build_of_branch(&w.db, app, "refs/heads/main").await.unwrap();
-    assert_eq!(pushed, Some(BuildOfBranch { number: 1, email: "ada@example.com".into(), commit: "1".into() }));
+    let (email, commit) = ("ada@example.com".to_owned(), "1".to_owned());
+    assert_eq!(pushed, Some(BuildOfBranch { number: 1, email, commit, version: None }));
 
     let slug = w.slug(app).await;
     build_slug(&w.db, first, slug).await.unwrap();
@@ -54,6 +55,10 @@ async fn builds() {
     let release = w.release(app, "succeeded", Some(slug)).await;
     assert!(build_releases(&w.db, first, release).await.unwrap());
     assert!(!build_cancel(&w.db, first, at(3)).await.unwrap());
+    let version = store::releases::release_info(&w.db, release).await.unwrap().unwrap().version;
+    assert_eq!(build_rolling_out(&w.db, &[app]).await.unwrap(), [(app, 1, version)]);
+    let pushed = build_of_branch(&w.db, app, "refs/heads/main").await.unwrap();
+    assert_eq!(pushed.and_then(|pushed| pushed.version), Some(version));
     // It waits for its release, and for nothing else: its slot is another's.
     assert!(build_released(&w.db).await.unwrap().is_empty());
     store::rollouts::rollout_watch(&w.db, release, at(3)).await.unwrap();

@@ -96,4 +96,15 @@ async fn what_a_suspended_account_runs_is_stopped() {
     one_off_stop_suspended(&w.db, at(2)).await.unwrap();
     let stopping = async |name: &str| one_off_info(&w.db, app, name).await.unwrap().unwrap().stopping_at;
     assert_eq!((stopping("run.1").await, stopping("run.2").await), (None, Some(at(2))));
+    // Removed service accounts are suspended for good.
+    sqlx::query("update accounts set retired_at = $2 where id = $1")
+        .bind(bob.id)
+        .bind(at(1))
+        .execute(&w.db)
+        .await
+        .unwrap();
+    let row = Row { created_by: Some(bob.id), ..one_off_row(app, release, "run.3") };
+    one_off_create(&w.db, &row).await.unwrap();
+    one_off_stop_suspended(&w.db, at(3)).await.unwrap();
+    assert_eq!(stopping("run.3").await, Some(at(3)));
 }
