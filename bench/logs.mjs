@@ -49,8 +49,10 @@ while True:
   const [first, memory] = [await newest(), [await heap(true)]];
   await page.evaluate(() => void (window.frames_ = [], window.tasks_ = []));
   const [machine, begun, cpu] = [watchMachine(), Date.now(), world.serverCpu()];
+  const server = [world.serverMemory()];
   for (let s = 0; s < SECONDS; s += 30) {
     await sleep(Math.min(30, SECONDS - s) * 1000);
+    server.push(world.serverMemory());
     if (s + 30 < SECONDS) memory.push(await heap(false));
   }
   const seconds = (Date.now() - begun) / 1000;
@@ -74,6 +76,7 @@ while True:
 | long tasks of the page (over 50 ms); longest | ${tasks.length}; ${Math.max(0, ...tasks).toFixed(0)} ms |
 | page heap, every 30 s (garbage collected before the first and the last; the recorded frame times account for a megabyte of the last) | ${memory.map((m) => m.toFixed(1)).join(", ")} MB |
 | CPU of the server | ${used.toFixed(0)} % of a core |
+| memory of the server, every 30 s (goal: the flood adds at most 64 MB) | ${server.map((m) => m.toFixed(0)).join(", ")} MB |
 | page footer | ${text.split("\n")[0]}${/left out/.test(text) ? `, ${/[\d,]+ lines? left out/.exec(text)[0]}` : ", none left out"} |
 `);
 } finally {

@@ -64,6 +64,11 @@ export async function start() {
     const of = (thread) => Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8"))[1]);
     return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + of(thread), 0);
   };
+  /** Megabytes of memory of the server process; pages that it shares with others are divided by their number. */
+  world.serverMemory = () => {
+    const pid = processes().find((pid) => isServer(pid, data));
+    return Number(/^Pss:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))[1]) / 1024;
+  };
   /** Milliseconds of CPU used by the database: its processes that run, and those that have ended. */
   world.databaseCpu = () => {
     const main = readFileSync(join(data, "postgres/postmaster.pid"), "utf8").split("\n")[0];

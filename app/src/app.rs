@@ -1,5 +1,6 @@
 //! The app: its pages and what they share.
 
+use api::sanitize;
 use leptos::prelude::*;
 use leptos_meta::{ServerMetaContext, Title, provide_meta_context};
 use leptos_router::{
@@ -69,7 +70,7 @@ pub fn App() -> impl IntoView {
 /// What the browser shows for a page with this title, escaped if it is written as HTML: it may contain what a link says.
 fn full_title(title: &str, is_html: bool) -> String {
     let full = if title.is_empty() { "Wharf".to_owned() } else { format!("{title} · Wharf") };
-    if is_html { full.replace('&', "&amp;").replace('<', "&lt;") } else { full }
+    if is_html { sanitize::html(&full) } else { full }
 }
 
 /// Pages that require a session.
@@ -88,7 +89,7 @@ mod tests {
         for (title, text, html) in [
             ("", "Wharf", "Wharf"),
             ("dusk", "dusk · Wharf", "dusk · Wharf"),
-            ("</title><i>&lt;", "</title><i>&lt; · Wharf", "&lt;/title>&lt;i>&amp;lt; · Wharf"),
+            ("</title><i>&lt;", "</title><i>&lt; · Wharf", "&lt;/title&gt;&lt;i&gt;&amp;lt; · Wharf"),
         ] {
             assert_eq!((full_title(title, false), full_title(title, true)), (text.to_owned(), html.to_owned()));
         }

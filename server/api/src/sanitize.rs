@@ -1,4 +1,4 @@
-//! Sanitizes untrusted text for terminals.
+//! Sanitizes untrusted text for terminals, and escapes it for HTML.
 //!
 //! Log lines, commit messages, names, errors and build output come from people whom the reader need not trust, and a
 //! terminal interprets what it receives: it moves the cursor, sets its title and clipboard, and reorders text. Colours
@@ -37,6 +37,25 @@ pub fn json(from: &str) -> String {
         if steers(c) { out.push_str(&format!("\\u{:04x}", u32::from(c))) } else { out.push(c) }
     }
     out
+}
+
+/// HTML that shows this text, as content or as a quoted attribute.
+pub fn html(from: &str) -> String {
+    let mut out = String::with_capacity(from.len());
+    from.chars().for_each(|c| push_html(&mut out, c));
+    out
+}
+
+/// Appends HTML that shows `c`, for text of which the caller replaces some characters.
+pub fn push_html(out: &mut String, c: char) {
+    match c {
+        '&' => out.push_str("&amp;"),
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        '"' => out.push_str("&quot;"),
+        '\'' => out.push_str("&#39;"),
+        c => out.push(c),
+    }
 }
 
 /// Whether text must not contain `c`: C0 and C1 control characters, bidirectional controls and line separators.
@@ -206,6 +225,11 @@ mod tests {
     fn a_line_stays_one_and_a_word_has_no_look() {
         assert_eq!(line("a\nb heroku[router]: ok"), "a␊b heroku[router]: ok");
         assert_eq!(word("a\n\x1b[31mb\u{202e}c"), "a  [31mb c");
+    }
+
+    #[test]
+    fn markup_is_escaped() {
+        assert_eq!(html("<b a=\"'\">&amp; é"), "&lt;b a=&quot;&#39;&quot;&gt;&amp;amp; é");
     }
 
     #[test]

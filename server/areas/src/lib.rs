@@ -16,6 +16,7 @@ use base::{
 use builds::{Builds, Config};
 use dyno::Driver;
 use observe::Observe;
+use oneoffs::OneOffs;
 use platform::{Platform, work::AreaWork};
 use recovery::Recovery;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -25,6 +26,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub struct Areas {
     builds: Builds,
     observe: Observe,
+    one_offs: OneOffs,
     recovery: Recovery,
 }
 
@@ -50,10 +52,12 @@ impl Areas {
 
     async fn over(platform: Platform, config: Config) -> anyhow::Result<Self> {
         let builds = Builds::open(platform.clone(), config).await?;
+        let one_offs = OneOffs::new(platform.clone());
         let recovery = Recovery::new(platform.clone());
-        platform.begin_work(joined([builds.work()?, recovery.work()?])).await?;
+        platform.begin_work(joined([builds.work()?, one_offs.work(), recovery.work()?])).await?;
+        one_offs.start().await?;
         builds.start();
-        Ok(Self { builds, observe: Observe::start(platform), recovery })
+        Ok(Self { builds, observe: Observe::start(platform), one_offs, recovery })
     }
 
     /// The handle of the area `builds`.
@@ -112,6 +116,7 @@ fn routes(areas: Option<&Areas>) -> Routes<()> {
     let limit = DefaultBodyLimit::max(4 << 20);
     bind(platform::routes(), platform)
         .merge(bind(builds::routes(), builds))
+        .merge(bind(oneoffs::routes(), areas.map(|areas| &areas.one_offs)))
         .merge(bind(recovery::routes(), areas.map(Areas::recovery)))
         .limit(limit)
         // Pushes and uploads have limits of their own.

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn of_its_own_machine_only_the_doors_are_asked() {
+    fn on_its_own_machine_only_allowed_ports_are_requested() {
         assert!(is_own("127.0.0.1".parse().unwrap()));
         assert!(!is_own("1.1.1.1".parse().unwrap()));
     }

@@ -193,7 +193,7 @@ fn set_by(addon: &str, key: &str) -> Error {
 }
 
 /// Rejects values that no environment can contain.
-pub(crate) fn check_value(key: &str, value: &str) -> Result<()> {
+pub fn check_value(key: &str, value: &str) -> Result<()> {
     if value.contains('\0') {
         return Err(Error::invalid(format!(
             "The value of {key} contains a NUL character, which environment variables cannot contain."
@@ -215,7 +215,7 @@ fn check_size(old: &Layers, new: &Layers) -> Result<()> {
 }
 
 /// Rejects invalid names.
-pub(crate) fn check_key(key: &str) -> Result<()> {
+pub fn check_key(key: &str) -> Result<()> {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let starts = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if starts && key.len() <= 255 && key.chars().all(good) {

@@ -46,8 +46,11 @@ pub(crate) fn follow(platform: &Platform, app: AppId, run: RunId, name: &str) {
     }
 }
 
-/// Copies the output of a dyno into the app's log, from the cursor in the log.
-pub(crate) fn follower(platform: &Platform, app: AppId, run: RunId, name: &str) -> logs::Result<logs::Follower> {
+/// A follower that copies the output of a dyno into the app's log, from the cursor in the log.
+///
+/// # Errors
+/// If the log or the output cannot be read.
+pub fn follower(platform: &Platform, app: AppId, run: RunId, name: &str) -> logs::Result<logs::Follower> {
     let (dyno, driver) = (logs::Dyno { app, id: run, name: name.into() }, platform.driver().clone());
     logs::Follower::new(platform.history().clone(), dyno, move |from| driver.output(run, from))
 }

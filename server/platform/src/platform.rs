@@ -25,7 +25,7 @@ use worker::Workers;
 
 use crate::{
     config::Config, ingest::followers::Ingest, log_readers::Readers, log_writer::LogWriter, running::Running,
-    slug_files::SlugFiles, terminals::openings::Terminals, usages::Usages, work::Background,
+    slug_files::SlugFiles, usages::Usages, work::Background,
 };
 
 /// How long a request waits for the router. Its table can also come later.
@@ -52,8 +52,6 @@ struct Inner {
     routed: watch::Sender<Instant>,
     log_readers: Readers,
     streams: Slots,
-    terminals: Terminals,
-    wake_one_offs: Arc<Notify>,
     wake_dynos: Arc<Notify>,
     wake_slugs: Arc<Notify>,
     wake_releases: Arc<Notify>,
@@ -77,8 +75,6 @@ impl Platform {
             usages: Usages::default(),
             log_readers: Readers::default(),
             streams: Slots::new("open streams", 50, 0, 5000),
-            terminals: Terminals::default(),
-            wake_one_offs: identity.waker(&[Kind::Account, Kind::App, Kind::Dyno, Kind::Slug]),
             wake_dynos: identity.waker(&[Kind::App, Kind::Formation, Kind::Release, Kind::Dyno, Kind::Slug]),
             wake_slugs: identity.waker(&[Kind::Release]),
             // A suspension cancels release phases.
@@ -125,8 +121,8 @@ impl Platform {
     }
 
     /// The wakers of the reconcilers.
-    pub(crate) fn wakes(&self) -> [Arc<Notify>; 4] {
-        [&self.0.wake_dynos, &self.0.wake_releases, &self.0.wake_slugs, &self.0.wake_one_offs].map(Arc::clone)
+    pub(crate) fn wakes(&self) -> [Arc<Notify>; 3] {
+        [&self.0.wake_dynos, &self.0.wake_releases, &self.0.wake_slugs].map(Arc::clone)
     }
 
     /// Runs dynos.
@@ -201,11 +197,6 @@ impl Platform {
         &self.0.streams
     }
 
-    /// Terminals that somebody is about to attach to, and slots for the others.
-    pub(crate) fn terminals(&self) -> &Terminals {
-        &self.0.terminals
-    }
-
     /// A slot for a stream of whoever a pre-signed URL was signed for.
     ///
     /// # Errors
@@ -222,7 +213,7 @@ impl Platform {
 
     /// Wakes the reconciler that unpacks needed slugs which are missing on this host's disk. Nothing has changed in the
     /// database.
-    pub(crate) fn wake_slugs(&self) {
+    pub fn wake_slugs(&self) {
         self.0.wake_slugs.notify_one();
     }
 

@@ -27,9 +27,6 @@ const KEPT_RELEASES: i64 = 5000;
 /// The number of newest finished jobs of each kind that are kept, for a week at most.
 const KEPT_JOBS: i64 = 10_000;
 
-/// As many ended one-off dynos of an app are kept, for a week at most: the newest.
-const KEPT_ONE_OFFS: i64 = 1000;
-
 /// Deletes expired uploads, links and sessions, old jobs and log lines, and the output of old builds and releases.
 #[derive(Serialize, Deserialize)]
 pub struct Retain {}
@@ -93,22 +90,13 @@ enum Part {
     Outputs,
     Accounts,
     Jobs,
-    OneOffs,
     Logs,
     Leftovers,
 }
 
 impl Part {
-    const ALL: [Self; 8] = [
-        Self::Releases,
-        Self::Archives,
-        Self::Outputs,
-        Self::Accounts,
-        Self::Jobs,
-        Self::OneOffs,
-        Self::Logs,
-        Self::Leftovers,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Releases, Self::Archives, Self::Outputs, Self::Accounts, Self::Jobs, Self::Logs, Self::Leftovers];
 
     fn name(self) -> &'static str {
         match self {
@@ -117,7 +105,6 @@ impl Part {
             Self::Outputs => "remove the output of old builds and releases",
             Self::Accounts => "remove expired sessions, links and invitations",
             Self::Jobs => "remove old jobs",
-            Self::OneOffs => "remove old one-off dynos",
             Self::Logs => "remove old log lines",
             Self::Leftovers => "remove leftover files of apps",
         }
@@ -145,10 +132,6 @@ impl Part {
             }
             Self::Jobs => {
                 store::jobs::job_sweep(db, now - day * 7, KEPT_JOBS).await?;
-                Ok(Vec::new())
-            }
-            Self::OneOffs => {
-                store::one_offs::one_off_sweep(db, now - day * 7, KEPT_ONE_OFFS).await?;
                 Ok(Vec::new())
             }
             Self::Logs => {

@@ -3,8 +3,8 @@
 use base::routes::{RequiredScope, Routes, delete, get, post};
 
 use crate::{
-    Platform, app_transfers, apps, collaborators, config_vars, dynos, features, formation, jobs, one_offs,
-    platform_info, releases, schedules, stacks, team_apps, terminals,
+    Platform, app_transfers, apps, collaborators, config_vars, dynos, features, formation, jobs, platform_info,
+    releases, schedules, stacks, team_apps,
 };
 
 /// The routes for authenticated clients.
@@ -50,7 +50,6 @@ fn api_routes() -> Routes<Platform> {
         .route("/schedules/{schedule}/actions/run", post(RequiredScope::Global, schedules::schedule_run))
         .route("/stacks", get(RequiredScope::Read, stacks::stack_list))
         .route("/stacks/{stack}", get(RequiredScope::Read, stacks::stack_info))
-        .route("/terminals/{secret}", get(RequiredScope::WriteProtected, terminals::terminal_attach))
         .route("/users/{user}/apps", get(RequiredScope::Global, apps::app_list_of_user))
 }
 
@@ -110,15 +109,11 @@ fn app_routes() -> Routes<Platform> {
         )
         .route(
             "/dynos",
-            get(RequiredScope::ReadDeploy, dynos::dyno_list)
-                .post(RequiredScope::WriteProtected, one_offs::dyno_create)
-                .delete(RequiredScope::Write, dynos::dyno_restart_all),
+            get(RequiredScope::ReadDeploy, dynos::dyno_list).delete(RequiredScope::Write, dynos::dyno_restart_all),
         )
         .route(
             "/dynos/{dyno}",
-            get(RequiredScope::ReadDeploy, dynos::dyno_info)
-                .post(RequiredScope::WriteProtected, one_offs::dyno_exec)
-                .delete(RequiredScope::Write, dynos::dyno_restart),
+            get(RequiredScope::ReadDeploy, dynos::dyno_info).delete(RequiredScope::Write, dynos::dyno_restart),
         )
         .route("/dynos/{dyno}/actions/stop", post(RequiredScope::Write, dynos::dyno_stop))
         .route("/features", get(RequiredScope::Read, features::feature_list))

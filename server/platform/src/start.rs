@@ -12,11 +12,10 @@ use crate::{
     Platform, app_users,
     config::Config,
     destroy::Destroy,
-    dynos, ingest, one_offs, releases,
+    dynos, ingest, releases,
     retention::Retain,
     slugs,
     strays::Strays,
-    terminals,
     work::{AreaWork, Work},
 };
 
@@ -64,17 +63,14 @@ impl Platform {
         let (workers, unpacking, kinds) = self.job_workers(&leases, jobs);
         // Everything that it acts on wakes it, but for the restart of a router, which may have an old table.
         let (every, queues) = (Duration::from_secs(5), self.config().queue_interval);
-        let [dynos, releases, slugs, one_offs] = self.wakes();
+        let [dynos, releases, slugs] = self.wakes();
         let reconcilers = vec![
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, dynos),
-            background::Driver::start(one_offs::OneOffs::new(self.clone()), every, one_offs),
             background::Driver::start(releases::Queue(self.clone()), queues, releases),
             background::Driver::start(slugs::Unpacked::new(self.clone()), Duration::from_secs(10), slugs),
             background::Driver::start(Strays::new(self.clone()), Duration::from_secs(30), Arc::new(Notify::new())),
         ];
-        let rendezvous = terminals::rendezvous::listen(self).await?;
         let tasks = vec![
-            tokio::spawn(rendezvous),
             tokio::spawn(ingest::run(self.clone())),
             tokio::spawn(exchange::run(self.base().clone())),
             tokio::spawn(events::anchor::run(self.base().clone())),
@@ -162,7 +158,7 @@ impl Platform {
     /// Checks the queue of releases, as happens regularly, for changes that a test has made directly in the database.
     #[cfg(feature = "testing")]
     pub fn look_at_queue(&self) {
-        let [_, releases, ..] = self.wakes();
+        let [_, releases, _] = self.wakes();
         releases.notify_one();
     }
 

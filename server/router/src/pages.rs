@@ -1,5 +1,6 @@
 //! Error pages: plain HTML without external resources.
 
+use api::sanitize;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
@@ -194,27 +195,23 @@ impl Page {
                 false => "p",
             };
             let text = paragraph.replace("$ ", "");
-            body.push_str(&format!("<{tag}>{}</{tag}>\n", escape(&text)));
+            body.push_str(&format!("<{tag}>{}</{tag}>\n", sanitize::html(&text)));
         }
         let code = match self.id.strip_prefix('H') {
             Some(_) => self.id,
             None => self.status.as_str(),
         };
         let footer = match self.request_id.is_empty() {
-            true => escape(code),
-            false => format!("{} · request {}", escape(code), escape(&self.request_id)),
+            true => sanitize::html(code),
+            false => format!("{} · request {}", sanitize::html(code), sanitize::html(&self.request_id)),
         };
-        PAGE.replace("{title}", &escape(&self.title)).replace("{footer}", &footer).replace("{body}", &body)
+        PAGE.replace("{title}", &sanitize::html(&self.title)).replace("{footer}", &footer).replace("{body}", &body)
     }
 }
 
 fn wants_json(accept: Option<&HeaderValue>) -> bool {
     let accept = accept.and_then(|v| v.to_str().ok());
     accept.is_some_and(|a| a.contains("json") && !a.contains("text/html"))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

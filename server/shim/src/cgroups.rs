@@ -6,7 +6,7 @@
 //! them. The group `wharf` has limits of its own ([`whole`]). In a v1 hierarchy that schedules disks, dynos are in
 //! `wharf` itself.
 
-mod doors;
+mod entry_files;
 mod limits;
 mod shortage;
 #[cfg(test)]
@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-pub use self::doors::Doors;
-pub(crate) use self::doors::{Forked, OpenDoors};
+pub use self::entry_files::EntryFiles;
+pub(crate) use self::entry_files::{Forked, OpenEntryFiles};
 pub use self::shortage::{MemoryWatch, Shortage};
 use crate::{Budget, Error, Limits, Stats};
 
@@ -138,28 +138,28 @@ impl Cgroups {
         whole::limits(self)
     }
 
-    /// The ways into the groups of all shims, which are created if they are missing.
-    pub(crate) fn shims(&self) -> io::Result<Doors> {
-        let mut doors = Doors::default();
+    /// The files for entering the groups of all shims, which are created if they are missing.
+    pub(crate) fn shims(&self) -> io::Result<EntryFiles> {
+        let mut entry_files = EntryFiles::default();
         for hierarchy in &self.hierarchies {
             let group = self.parent(hierarchy).join("shims");
             make(&group)?;
-            doors.add(hierarchy, group);
+            entry_files.add(hierarchy, group);
         }
-        Ok(doors)
+        Ok(entry_files)
     }
 
-    /// Creates a dyno's groups with their limits and returns the ways into them.
-    pub fn create(&self, id: impl Display, limits: &Limits) -> io::Result<Doors> {
-        let mut doors = Doors::default();
+    /// Creates a dyno's groups with their limits and returns the files for entering them.
+    pub fn create(&self, id: impl Display, limits: &Limits) -> io::Result<EntryFiles> {
+        let mut entry_files = EntryFiles::default();
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
             let group = self.group_in(hierarchy, &id);
             make(&group)?;
             limits::limit(hierarchy, &group, limits)?;
-            doors.add(hierarchy, group);
+            entry_files.add(hierarchy, group);
         }
-        self.hierarchies.iter().filter(|h| h.is_for_all()).for_each(|h| doors.add(h, self.parent(h)));
-        Ok(doors)
+        self.hierarchies.iter().filter(|h| h.is_for_all()).for_each(|h| entry_files.add(h, self.parent(h)));
+        Ok(entry_files)
     }
 
     /// The files for entering the existing groups of a dyno.

@@ -54,7 +54,7 @@ fn run(stream: &UnixStream) -> Result<(), Sentence> {
     let order = read_order(stream).map_err(doing("read what to run"))?;
     let cgroups = Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?;
     Worth::Shim.claim();
-    cgroups.shims().and_then(|doors| doors.enter()).map_err(doing("enter the shims' cgroup"))?;
+    cgroups.shims().and_then(|entry_files| entry_files.enter()).map_err(doing("enter the shims' cgroup"))?;
     // The limit applies to forks, and not to processes that enter the group.
     if cgroups.is_full(&order.id) {
         return Err("The dyno already has as many processes as it may have.".to_owned());

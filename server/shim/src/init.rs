@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::ptr;
 
-use crate::cgroups::{Doors, Forked, OpenDoors};
+use crate::cgroups::{EntryFiles, Forked, OpenEntryFiles};
 use crate::sentence::{Sentence, doing};
 use crate::{Order, StateDir, Worth, confine, console, memory, root};
 
@@ -26,7 +26,7 @@ pub(crate) struct Plan {
     root: root::Root,
     hostname: String,
     uid: u32,
-    doors: Doors,
+    entry_files: EntryFiles,
     arguments: Vec<CString>,
     environment: Vec<CString>,
     filters: confine::Filters,
@@ -50,12 +50,12 @@ pub(crate) struct Lines {
 
 impl Plan {
     /// Prepares it for a dyno with this address.
-    pub fn new(state: &StateDir, order: Order, address: Ipv4Addr, doors: Doors) -> Result<Plan, Sentence> {
+    pub fn new(state: &StateDir, order: Order, address: Ipv4Addr, entry_files: EntryFiles) -> Result<Plan, Sentence> {
         Ok(Plan {
             root: root::Root::new(state, order.root, order.uid, address, &order.id)?,
             hostname: order.id,
             uid: order.uid,
-            doors,
+            entry_files,
             arguments: c_strings(order.arguments)?,
             environment: c_strings(order.environment)?,
             filters: order.filters,
@@ -74,7 +74,7 @@ pub(crate) fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<C
 /// Runs as PID 1 of the new namespaces and never returns.
 pub(crate) fn run(plan: Plan, lines: Lines) -> ! {
     let mut ready = File::from(lines.ready.try_clone().unwrap_or_else(|_| exit(1)));
-    let command = prepare(&plan, &lines.complete).and_then(|doors| match doors.fork() {
+    let command = prepare(&plan, &lines.complete).and_then(|entry_files| match entry_files.fork() {
         Err(e) => Err(doing("fork the command")(e)),
         Ok(Forked::Child(entered)) => become_command(&plan, &lines, entered, &mut ready),
         Ok(Forked::Parent(pid)) => Ok(pid),
@@ -100,13 +100,13 @@ pub(crate) fn run(plan: Plan, lines: Lines) -> ! {
 }
 
 /// Sets up the file system and opens the ways into the command's groups, which are not visible afterwards.
-fn prepare(plan: &Plan, complete: &OwnedFd) -> Result<OpenDoors, Sentence> {
+fn prepare(plan: &Plan, complete: &OwnedFd) -> Result<OpenEntryFiles, Sentence> {
     // SAFETY: plain system call. Files created from here on must be visible to the dyno's user.
     unsafe { libc::umask(0o022) };
-    let doors = plan.doors.open().map_err(doing("open the dyno's cgroups"))?;
+    let entry_files = plan.entry_files.open().map_err(doing("open the dyno's cgroups"))?;
     plan.root.enter(|| take_disk(complete))?;
     nix::unistd::sethostname(&plan.hostname).map_err(|e| doing("set the host name")(e.into()))?;
-    Ok(doors)
+    Ok(entry_files)
 }
 
 /// What the shim says when a dyno without a disk is complete.

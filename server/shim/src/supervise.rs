@@ -88,11 +88,12 @@ fn begin(state: &StateDir) -> Result<(Order, Cgroups), Sentence> {
     let found = (|| -> Result<_, Sentence> {
         let order = state.order().map_err(doing("read spec.json"))?;
         let cgroups = Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?;
-        let doors = cgroups.shims().and_then(|doors| doors.open()).map_err(doing("create the shims' cgroup"))?;
-        Ok((order, cgroups, doors))
+        let entry_files =
+            cgroups.shims().and_then(|entry_files| entry_files.open()).map_err(doing("create the shims' cgroup"))?;
+        Ok((order, cgroups, entry_files))
     })();
     let forked = match &found {
-        Ok((.., doors)) => doors.fork(),
+        Ok((.., entry_files)) => entry_files.fork(),
         // SAFETY: this process has one thread.
         Err(_) => match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
@@ -119,7 +120,7 @@ fn supervise(state: &StateDir, driver: &File, order: Order, cgroups: &Cgroups) -
     let (id, uid, time, terminal) = (order.id.clone(), order.uid, order.time, order.terminal);
     let lease = network::lease(&order.network, state).map_err(doing("lease an address"))?;
     let network = network::enter().map_err(doing("create the network namespace"))?;
-    let doors = cgroups.create(&id, &order.limits).map_err(doing("create the dyno's cgroups"))?;
+    let entry_files = cgroups.create(&id, &order.limits).map_err(doing("create the dyno's cgroups"))?;
     let memory = cgroups.watch_memory(&id);
 
     let (console, inside) = match terminal {
@@ -136,7 +137,7 @@ fn supervise(state: &StateDir, driver: &File, order: Order, cgroups: &Cgroups) -
     let ended = Pipe::new().map_err(doing("create a pipe"))?;
     let alive = Pipe::new().map_err(doing("create a pipe"))?;
     let complete = Pipe::new().map_err(doing("create a pipe"))?;
-    let plan = init::Plan::new(state, order, lease.address, doors)?;
+    let plan = init::Plan::new(state, order, lease.address, entry_files)?;
 
     // SAFETY: this process has one thread, so the child may do anything.
     let pid = unsafe { libc::syscall(libc::SYS_clone, init::NAMESPACES, 0, 0, 0, 0) } as i32;

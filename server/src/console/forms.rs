@@ -10,6 +10,7 @@ use api::{
     apps::AppCreate,
     client::{self, segment},
     passwords::{PasswordSignIn, SignedIn},
+    sanitize,
     teams::TeamAppCreate,
 };
 use axum::{
@@ -179,7 +180,7 @@ fn on_to(page: &str) -> Response {
 /// A static page with the error and a link back.
 fn refused(error: &Error, back: &str) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let why = error.message.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let why = sanitize::html(&error.message);
     let document = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Request failed · Wharf</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"stylesheet\" href=\"{}\"></head>\

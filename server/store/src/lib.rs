@@ -49,7 +49,6 @@ mod of_platform {
     pub mod dynos;
     pub mod formation;
     pub mod jobs;
-    pub mod one_offs;
     pub mod queues;
     pub mod releases;
     #[path = "releases/rollouts.rs"]
@@ -64,6 +63,10 @@ mod of_builds {
     pub mod sources;
     pub mod uploads;
 }
+#[path = "oneoffs"]
+mod of_oneoffs {
+    pub mod one_offs;
+}
 #[path = "observe"]
 mod of_observe {
     pub mod log_drains;
@@ -76,7 +79,9 @@ mod of_recovery {
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use crate::{of_base::*, of_builds::*, of_identity::*, of_observe::*, of_platform::*, of_recovery::*};
+pub use crate::{
+    of_base::*, of_builds::*, of_identity::*, of_observe::*, of_oneoffs::*, of_platform::*, of_recovery::*,
+};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 

@@ -7,7 +7,8 @@ use super::{AREAS, begins_function, is_test, none, sources, without_tests};
 const OWN: [&str; 7] =
     [".db()", ".acquire()", "actor.app(", "actor.team(", "actor.watch(", "actor.change(", ".must_be_a_person("];
 /// Arguments that can take one.
-const HANDLES: [&str; 7] = ["platform", "builds", "base", "actor", "self.base", "self.platform", "self.builds"];
+const HANDLES: [&str; 8] =
+    ["platform", "builds", "one_offs", "base", "actor", "self.base", "self.platform", "self.builds"];
 
 #[test]
 fn who_has_a_transaction_takes_no_second_connection() {

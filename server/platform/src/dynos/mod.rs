@@ -29,7 +29,7 @@ use crate::{Platform, app_refs};
 use base::dyno_sizes::Size;
 
 /// A process to start.
-pub(crate) struct Wanted<'a> {
+pub struct Wanted<'a> {
     pub run: RunId,
     /// `web.1`
     pub name: &'a str,
@@ -47,10 +47,10 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// Every dyno has its own loopback interface, so all can use the same port.
-pub(crate) const PORT: u16 = 5000;
+pub const PORT: u16 = 5000;
 
 /// The specification for the driver.
-pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
+pub fn spec(wanted: Wanted<'_>) -> dyno::Spec {
     let quota = wanted.size.memory_mb << 20;
     dyno::Spec {
         id: wanted.run,
@@ -78,7 +78,7 @@ pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
 pub const OUT_OF_MEMORY: &str = "Error R15 (Memory quota vastly exceeded)";
 
 /// How a process ended, for the log and for the list of dynos.
-pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
+pub fn exit_sentence(exit: &dyno::Exit) -> String {
     if let Some(error) = &exit.error {
         return error.clone();
     }
@@ -100,7 +100,7 @@ pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
 ///
 /// # Errors
 /// If the release is gone or has no slug.
-pub(crate) async fn code(
+pub async fn code(
     platform: &Platform,
     release: ReleaseId,
 ) -> anyhow::Result<(store::releases::Row, store::slugs::Row)> {

@@ -255,7 +255,7 @@ async fn the_platform_tells_how_it_is() {
     })
     .await;
     let names: Vec<_> = info.reconcilers.iter().map(|r| r.name.as_str()).collect();
-    assert_eq!(names, ["dynos", "one-offs", "releases", "slugs", "strays", "builds", "log retention"]);
+    assert_eq!(names, ["dynos", "releases", "slugs", "strays", "one-offs", "builds", "log retention"]);
     assert!(info.checks.iter().any(|c| c.name == "Router" && c.ok), "{:?}", info.checks);
     assert_eq!(info.jobs, []);
     assert!(info.disk.total > info.disk.free && info.disk.free > 0);

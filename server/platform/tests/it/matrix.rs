@@ -261,7 +261,7 @@ fn rows_of_apps_come_from_the_check() {
         "collaborators.rs",
     ];
     let mut files = Vec::new();
-    for area in ["/src", "/../builds/src", "/../observe/src", "/../identity/src", "/../base/src"] {
+    for area in ["/src", "/../builds/src", "/../oneoffs/src", "/../observe/src", "/../identity/src", "/../base/src"] {
         rust(std::path::Path::new(&format!("{}{area}", env!("CARGO_MANIFEST_DIR"))), &mut files);
     }
     let gets = ["apps::app_info(", "apps::app_by_name(", "apps::app_by_former_name(", "apps::app_list("];

@@ -508,7 +508,7 @@ struct Told {
     looks: Arc<std::sync::atomic::AtomicUsize>,
 }
 
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "areas",
     "background",
     "builder",
@@ -517,6 +517,7 @@ const OURS: [&str; 13] = [
     "logs",
     "monitor",
     "observe",
+    "oneoffs",
     "platform",
     "repositories",
     "router",

@@ -150,8 +150,8 @@ fn a_child_is_in_its_group_of_version_two_from_the_start() {
     let name = format!("wharf-test-fork-{}", std::process::id());
     let cgroups = Cgroups { hierarchies: vec![real.clone()], name, of_dynos: false };
     make(&cgroups.parent(&real)).unwrap();
-    let doors = cgroups.create("one", &Limits::default()).unwrap();
-    let pid = match doors.open().unwrap().fork().unwrap() {
+    let entry_files = cgroups.create("one", &Limits::default()).unwrap();
+    let pid = match entry_files.open().unwrap().fork().unwrap() {
         // Other threads may hold locks, so the child calls nothing that takes one.
         Forked::Child(_) => loop {
             // SAFETY: plain system call.
@@ -159,7 +159,7 @@ fn a_child_is_in_its_group_of_version_two_from_the_start() {
         },
         Forked::Parent(pid) => pid,
     };
-    assert_eq!(processes(doors.files()[0].parent().unwrap()).unwrap(), [pid]);
+    assert_eq!(processes(entry_files.files()[0].parent().unwrap()).unwrap(), [pid]);
     let reaping = std::thread::spawn(move || {
         let mut status = 0;
         // SAFETY: plain system call; the child is ours.

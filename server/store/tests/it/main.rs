@@ -34,7 +34,6 @@ mod of_platform {
     mod dynos;
     mod formation;
     mod jobs;
-    mod one_offs;
     mod queues;
     mod releases;
     mod rollouts;
@@ -46,6 +45,10 @@ mod of_builds {
     mod builds;
     mod sources;
     mod uploads;
+}
+#[path = "oneoffs"]
+mod of_oneoffs {
+    mod one_offs;
 }
 #[path = "observe"]
 mod of_observe {

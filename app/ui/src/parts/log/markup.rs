@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use api::log_lines::LogLine;
+use api::{log_lines::LogLine, sanitize};
 
 use crate::parts::ansi;
 
@@ -37,15 +37,11 @@ pub fn fields(text: &str) -> Vec<(&str, &str)> {
 fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
             '\t' => out.push('\t'),
             // Characters that change the text direction or are invisible are shown as a box.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
             c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
+            c => sanitize::push_html(out, c),
         }
     }
 }

@@ -133,7 +133,7 @@ async fn no_proxy_of_the_environment_is_asked() {
 }
 
 #[tokio::test]
-async fn the_machines_own_public_address_is_asked_at_its_doors_only() {
+async fn the_machines_own_public_address_is_requested_on_allowed_ports_only() {
     // 198.18.0.0/15 and the like are rejected anyway: the case of a public address of this machine is
     // constructed from rules.
     let own = Rules { networks: Vec::new(), allowed_ports: vec![443] };

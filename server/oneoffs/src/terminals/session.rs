@@ -14,11 +14,12 @@ use base::Error;
 use dyno::{AttachedInput, AttachedOutput, Attachment, Exit, FromProcess, WindowSize};
 use futures::{Stream, StreamExt as _};
 use identity::Can;
+use platform::{Platform, dynos};
 use spool::Pause;
 use tokio::time::timeout;
 
 use super::openings::{Opening, Target};
-use crate::{Platform, dynos};
+use crate::OneOffs;
 
 /// How long a session may be silent in both directions.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -85,19 +86,19 @@ pub(super) trait Screen: Send {
 }
 
 /// Serves a client to the end.
-pub(super) async fn serve(platform: &Platform, opening: Opening, input: Input, screen: &mut dyn Screen) {
-    let end = talk(platform, opening, input, screen).await.unwrap_or_else(End::of);
+pub(super) async fn serve(one_offs: &OneOffs, opening: Opening, input: Input, screen: &mut dyn Screen) {
+    let end = talk(one_offs, opening, input, screen).await.unwrap_or_else(End::of);
     // Nothing can be done for a client that does not read it.
     let _ = timeout(LAST, screen.end(&end)).await;
 }
 
-async fn talk(platform: &Platform, opening: Opening, input: Input, screen: &mut dyn Screen) -> Result<End, Error> {
-    let _slot = platform.terminals().sessions().try_take(opening.actor.payer)?;
+async fn talk(one_offs: &OneOffs, opening: Opening, input: Input, screen: &mut dyn Screen) -> Result<End, Error> {
+    let _slot = one_offs.terminals().sessions().try_take(opening.actor.payer)?;
     let lost = opening.actor.watch(opening.app, Can::Run).await?.lost();
     tokio::pin!(lost);
     let no_access = || Ok(End::failed("You no longer have access to this app."));
     let attachment = tokio::select! {
-        attachment = connect(platform, opening.app, opening.target) => attachment?,
+        attachment = connect(one_offs, opening.app, opening.target) => attachment?,
         () = &mut lost => return no_access(),
     };
     let Some(attachment) = attachment else { return Ok(End::failed("The dyno did not start. See the app's log.")) };

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use base::{Kind, dyno_sizes};
 use chrono::Utc;
 use dyno::{Outcome, Output, Phase, Stop, Terminal, WindowSize, run_to_end};
+use platform::{Platform, destroy, dyno_metadata, dynos, ingest};
 use spool::{Cursor, Entry};
 use store::one_offs::{End, Row};
 use tokio_util::sync::CancellationToken;
 
 use super::call;
-use crate::{Platform, destroy, dyno_metadata, dynos, ingest};
 
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(30);

@@ -15,7 +15,7 @@ use dyno::WindowSize;
 
 pub(crate) use self::openings::{Opening, Target};
 pub use self::socket::terminal_attach;
-use crate::Platform;
+use crate::OneOffs;
 
 /// The largest window.
 const MOST_SIZE: u16 = 1000;
@@ -30,7 +30,7 @@ pub(crate) fn window_size(window: Window) -> Result<WindowSize> {
 }
 
 /// Where Heroku's clients attach with a secret, if they can.
-pub(crate) fn rendezvous_url(platform: &Platform, secret: &str) -> Option<String> {
-    let port = platform.terminals().port()?;
-    Some(format!("rendezvous://{}:{port}/{secret}", platform.config().domain))
+pub(crate) fn rendezvous_url(one_offs: &OneOffs, secret: &str) -> Option<String> {
+    let port = one_offs.terminals().port()?;
+    Some(format!("rendezvous://{}:{port}/{secret}", one_offs.config().domain))
 }

@@ -9,8 +9,9 @@ use base::{
     secrets::Secrets,
 };
 use dyno::Terminal;
+use platform::{config_layers::Vars, config_vars, formation};
 
-use crate::{config_layers::Vars, config_vars, formation, terminals::window_size};
+use crate::terminals::window_size;
 
 /// Bytes of a command.
 const MOST_COMMAND: usize = 10_000;

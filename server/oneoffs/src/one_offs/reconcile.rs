@@ -10,25 +10,25 @@ use api::ids::{AppId, DynoId};
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use chrono::Utc;
+use platform::Platform;
 use store::one_offs::Row;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::run::{self, Ready};
-use crate::Platform;
 
 /// How often to check for a slug that is being unpacked, if nothing wakes the reconciler.
 const UNPACKING: Duration = Duration::from_millis(500);
 
 /// Starts one-off dynos, and follows them to their ends. Dropped, it leaves the dynos running; another one finds them
 /// again.
-pub(crate) struct OneOffs {
+pub(crate) struct Reconcile {
     platform: Platform,
     tasks: JoinSet<()>,
     running: HashMap<DynoId, (AbortHandle, CancellationToken)>,
 }
 
-impl OneOffs {
+impl Reconcile {
     /// One that does not know of any yet.
     pub fn new(platform: Platform) -> Self {
         Self { platform, tasks: JoinSet::new(), running: HashMap::new() }
@@ -59,7 +59,7 @@ impl OneOffs {
 }
 
 #[async_trait]
-impl Reconciler for OneOffs {
+impl Reconciler for Reconcile {
     const NAME: &'static str = "one-offs";
 
     async fn run(&mut self) -> anyhow::Result<Report> {

@@ -19,11 +19,12 @@ use identity::{
     quotas::{self, Quota},
     row_limits,
 };
+use platform::{Platform, dyno_metadata, dynos};
 use store::one_offs::Row;
 
 use super::call::{self, Call};
 use crate::{
-    Platform, dyno_metadata, dynos,
+    OneOffs,
     terminals::{self, Opening, Target},
 };
 
@@ -34,7 +35,7 @@ const SHOWN: usize = 1000;
 
 /// `POST /apps/{app}/dynos`
 pub async fn dyno_create(
-    State(platform): State<Platform>,
+    State(one_offs): State<OneOffs>,
     actor: Actor,
     Path(app): Path<String>,
     Input(create): Input<DynoCreate>,
@@ -43,20 +44,20 @@ pub async fn dyno_create(
     let is_wharf = create.window.is_some() || create.force_no_tty.is_some();
     let call = Call::parse(create)?;
     if call.terminal.is_some() {
-        can_attach(&platform, is_wharf)?;
+        can_attach(&one_offs, is_wharf)?;
     }
     // Reserved first, so that nothing runs that cannot be attached to.
-    let opening = call.terminal.map(|_| platform.terminals().reserve(&actor)).transpose()?;
-    let row = create_row(&platform, &actor, &app, call).await.inspect_err(|_| {
-        opening.iter().for_each(|secret| platform.terminals().forget(secret));
+    let opening = call.terminal.map(|_| one_offs.terminals().reserve(&actor)).transpose()?;
+    let row = create_row(&one_offs, &actor, &app, call).await.inspect_err(|_| {
+        opening.iter().for_each(|secret| one_offs.terminals().forget(secret));
     })?;
     let text = format!("Starting process with command `{}` by user {}", row.command, actor.account.email);
-    platform.said(app.id, "api", &text);
-    let mut shown = dynos::shown_one_off(&platform, &row, &app);
+    one_offs.said(app.id, "api", &text);
+    let mut shown = dynos::shown_one_off(&one_offs, &row, &app);
     if let Some(opening) = opening {
         let target = Target::OneOff { dyno: row.id, run: row.run_id };
         announce(
-            &platform,
+            &one_offs,
             &mut shown,
             opening,
             Opening { actor, app: app.id, has_pipes: row.columns.is_none(), target },
@@ -125,46 +126,46 @@ async fn create_row(platform: &Platform, actor: &Actor, app: &store::apps::Row, 
 
 /// `POST /apps/{app}/dynos/{dyno}`: a further process in a running dyno, to attach to.
 pub async fn dyno_exec(
-    State(platform): State<Platform>,
+    State(one_offs): State<OneOffs>,
     actor: Actor,
     Path((app, dyno)): Path<(String, String)>,
     Input(exec): Input<DynoExec>,
 ) -> Result<Created<Dyno>> {
     let app = actor.app(&app, Can::Run).await?;
-    let running = find(&platform, &app, &dyno).await?;
-    can_attach(&platform, exec.window.is_some() || exec.force_no_tty.is_some())?;
+    let running = find(&one_offs, &app, &dyno).await?;
+    can_attach(&one_offs, exec.window.is_some() || exec.force_no_tty.is_some())?;
     let command = call::command(exec.command.as_deref().unwrap_or("bash"))?;
     let env = call::env(exec.env)?;
     let terminal = call::terminal(exec.force_no_tty.unwrap_or(false), exec.window, &env)?;
     let size = dyno_sizes::size(&running.shown.size).ok_or_else(|| anyhow!("the dyno has an unknown size"))?;
-    let (release, slug) = dynos::code(&platform, running.release).await?;
+    let (release, slug) = dynos::code(&one_offs, running.release).await?;
     let (app_name, dyno) = (app.name.as_str(), running.shown.id.get());
     let of = dyno_metadata::Process { app: app.id, app_name, dyno, release: &release, slug: &slug };
-    let mut vars = of.vars(&platform).await?;
+    let mut vars = of.vars(&one_offs).await?;
     vars.extend(env);
     if running.shown.kind == "web" {
         vars.insert("PORT".into(), dynos::PORT.to_string());
     }
-    let reserved = platform.terminals().reserve(&actor)?;
+    let reserved = one_offs.terminals().reserve(&actor)?;
     let name = running.shown.name.clone();
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let shown = shortened(&command);
     let data = serde_json::json!({ "dyno": name, "command": shown });
     tx.record("dyno.exec", format!("Ran `{shown}` inside the dyno {name}."), data);
     tx.commit().await?;
-    platform.said(app.id, "api", &format!("Running `{shown}` inside {name} by user {}", actor.account.email));
+    one_offs.said(app.id, "api", &format!("Running `{shown}` inside {name} by user {}", actor.account.email));
     let exec =
         dyno::Exec { name, uid: app.uid as u32, command, env: vars, memory_bytes: size.memory_mb << 20, terminal };
     let mut answer = running.shown;
     let target = Target::Exec { run: running.run, exec: Box::new(exec) };
     let has_pipes = terminal == Terminal::Pipes;
-    announce(&platform, &mut answer, reserved, Opening { actor, app: app.id, has_pipes, target });
+    announce(&one_offs, &mut answer, reserved, Opening { actor, app: app.id, has_pipes, target });
     Ok(Created(answer))
 }
 
 /// Fails if the client would have nowhere to attach to. Wharf's clients say how, and use websockets.
-fn can_attach(platform: &Platform, is_wharf: bool) -> Result<()> {
-    if is_wharf || platform.terminals().port().is_some() {
+fn can_attach(one_offs: &OneOffs, is_wharf: bool) -> Result<()> {
+    if is_wharf || one_offs.terminals().port().is_some() {
         return Ok(());
     }
     Err(Error::conflict(
@@ -174,10 +175,10 @@ fn can_attach(platform: &Platform, is_wharf: bool) -> Result<()> {
 }
 
 /// Lets the caller attach, and says where.
-fn announce(platform: &Platform, dyno: &mut Dyno, secret: String, opening: Opening) {
-    dyno.attach_url = terminals::rendezvous_url(platform, &secret);
+fn announce(one_offs: &OneOffs, dyno: &mut Dyno, secret: String, opening: Opening) {
+    dyno.attach_url = terminals::rendezvous_url(one_offs, &secret);
     dyno.terminal_path = Some(format!("/terminals/{secret}"));
-    platform.terminals().announce(secret, opening);
+    one_offs.terminals().announce(secret, opening);
 }
 
 /// A running dyno, of the formation or a one-off.

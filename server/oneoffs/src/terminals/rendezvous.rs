@@ -15,6 +15,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use dyno::FromProcess;
 use futures::{StreamExt as _, future::BoxFuture, stream};
+use platform::Rendezvous;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
     net::{TcpListener, TcpStream},
@@ -35,7 +36,7 @@ use super::{
     openings::SECRET_LENGTH,
     session::{self, End, FromClient, Input, Screen},
 };
-use crate::{Platform, config::Rendezvous};
+use crate::OneOffs;
 
 const GREETING: &[u8] = b"rendezvous\r\n";
 /// How long a client may take to encrypt the connection and send its secret.
@@ -52,24 +53,24 @@ const END_OF_INPUT: u8 = 4;
 ///
 /// # Errors
 /// If the port or the certificate cannot be used.
-pub(crate) async fn listen(platform: &Platform) -> anyhow::Result<BoxFuture<'static, ()>> {
-    let platform = platform.clone();
-    let bound = match platform.config().rendezvous.clone() {
-        Some(settings) => Some(bind(&platform, &settings).await?),
+pub(crate) async fn listen(one_offs: &OneOffs) -> anyhow::Result<BoxFuture<'static, ()>> {
+    let one_offs = one_offs.clone();
+    let bound = match one_offs.config().rendezvous.clone() {
+        Some(settings) => Some(bind(&one_offs, &settings).await?),
         None => None,
     };
     Ok(Box::pin(async move {
         if let Some((listener, tls)) = bound {
-            accept(platform, listener, tls).await;
+            accept(one_offs, listener, tls).await;
         }
     }))
 }
 
-async fn bind(platform: &Platform, settings: &Rendezvous) -> anyhow::Result<(TcpListener, Option<TlsAcceptor>)> {
+async fn bind(one_offs: &OneOffs, settings: &Rendezvous) -> anyhow::Result<(TcpListener, Option<TlsAcceptor>)> {
     let address = settings.listen;
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("listen on {address} for Heroku's clients"))?;
-    platform.terminals().set_port(listener.local_addr().context("read the port of the rendezvous")?.port());
+    one_offs.terminals().set_port(listener.local_addr().context("read the port of the rendezvous")?.port());
     let tls = settings.tls.as_ref().map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
     if tls.is_none() && !address.ip().is_loopback() {
         tracing::warn!("the rendezvous at {address} is not encrypted: a proxy in front has to terminate TLS");
@@ -89,7 +90,7 @@ fn acceptor(certificate: &std::path::Path, key: &std::path::Path) -> anyhow::Res
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn accept(platform: Platform, listener: TcpListener, tls: Option<TlsAcceptor>) {
+async fn accept(one_offs: OneOffs, listener: TcpListener, tls: Option<TlsAcceptor>) {
     let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
     let addresses = Arc::<Addresses>::default();
     let mut clients = JoinSet::new();
@@ -107,7 +108,7 @@ async fn accept(platform: Platform, listener: TcpListener, tls: Option<TlsAccept
                 continue;
             }
         };
-        let (platform, tls) = (platform.clone(), tls.clone());
+        let (one_offs, tls) = (one_offs.clone(), tls.clone());
         clients.spawn(async move {
             let admitted = async {
                 let _ = stream.set_nodelay(true);
@@ -119,7 +120,7 @@ async fn accept(platform: Platform, listener: TcpListener, tls: Option<TlsAccept
             let Ok(Ok((secret, stream))) = timeout(PATIENCE, admitted).await else { return };
             drop(counted);
             // A client that fails is gone.
-            let _ = serve(&platform, &secret, stream).await;
+            let _ = serve(&one_offs, &secret, stream).await;
         });
     }
 }
@@ -184,14 +185,14 @@ async fn identify(mut stream: Stream) -> io::Result<(String, Stream)> {
     Ok((String::from_utf8_lossy(&secret).into_owned(), stream))
 }
 
-async fn serve(platform: &Platform, secret: &str, mut stream: Stream) -> io::Result<()> {
-    let Some(opening) = platform.terminals().claim(secret, None) else { return stream.shutdown().await };
+async fn serve(one_offs: &OneOffs, secret: &str, mut stream: Stream) -> io::Result<()> {
+    let Some(opening) = one_offs.terminals().claim(secret, None) else { return stream.shutdown().await };
     stream.write_all(GREETING).await?;
     stream.flush().await?;
     let (mut reader, writer) = tokio::io::split(stream);
     let begun = begin(&mut reader).await?;
     let input = input(reader, begun, opening.has_pipes);
-    session::serve(platform, opening, input, &mut Client(writer)).await;
+    session::serve(one_offs, opening, input, &mut Client(writer)).await;
     Ok(())
 }
 

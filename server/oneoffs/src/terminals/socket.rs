@@ -20,14 +20,14 @@ use super::{
     session::{self, End, FromClient, Screen},
     window_size,
 };
-use crate::Platform;
+use crate::OneOffs;
 
 /// The maximum size of a client's message, in bytes.
 const MOST: usize = 64 << 10;
 
 /// `GET /terminals/{secret}`
 pub async fn terminal_attach(
-    State(platform): State<Platform>,
+    State(one_offs): State<OneOffs>,
     actor: Actor,
     Path(secret): Path<String>,
     upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -40,13 +40,13 @@ pub async fn terminal_attach(
     };
     // A request without an upgrade does not use up the secret.
     let upgrade = upgrade.map_err(|_| missing())?;
-    let opening = platform.terminals().claim(&secret, Some(actor.account.id)).ok_or_else(missing)?;
+    let opening = one_offs.terminals().claim(&secret, Some(actor.account.id)).ok_or_else(missing)?;
     let upgrade = upgrade.max_message_size(MOST).max_frame_size(MOST);
     Ok(upgrade.on_upgrade(async move |socket| {
         let (sink, stream) = socket.split();
         let there = stream.take_while(|message| future::ready(matches!(message, Ok(message) if !is_close(message))));
         let input = there.filter_map(|message| future::ready(message.ok().and_then(received)));
-        session::serve(&platform, opening, input.boxed(), &mut Socket(sink)).await;
+        session::serve(&one_offs, opening, input.boxed(), &mut Socket(sink)).await;
     }))
 }
 

@@ -1,4 +1,4 @@
-//! The ways into groups.
+//! The files through which processes enter control groups.
 //!
 //! Moving a process waits until the kernel has synchronized all processors, which takes 7 ms and more. Two ways avoid
 //! that: in a hierarchy of version 1, a thread moves itself; in that of version 2, a process is created inside.
@@ -11,14 +11,14 @@ use std::path::PathBuf;
 
 use super::Hierarchy;
 
-/// The ways into the groups of a process.
+/// The files through which a process enters its groups.
 #[derive(Default)]
-pub struct Doors {
+pub struct EntryFiles {
     v1: Vec<PathBuf>,
     v2: Option<PathBuf>,
 }
 
-impl Doors {
+impl EntryFiles {
     pub(super) fn add(&mut self, hierarchy: &Hierarchy, group: PathBuf) {
         match hierarchy.v2 {
             true => self.v2 = Some(group),
@@ -37,22 +37,22 @@ impl Doors {
     }
 
     /// Opens them, for when they are no longer visible.
-    pub(crate) fn open(&self) -> io::Result<OpenDoors> {
+    pub(crate) fn open(&self) -> io::Result<OpenEntryFiles> {
         let entry = |path: PathBuf| OpenOptions::new().write(true).open(path);
         let inside = self.v2.as_ref().map(|group| {
             let dir = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(group)?;
             Ok::<_, io::Error>((dir, entry(group.join(PROCS))?))
         });
         let files = self.v1.iter().cloned().map(entry).collect::<io::Result<_>>()?;
-        Ok(OpenDoors { v1: files, v2: inside.transpose()? })
+        Ok(OpenEntryFiles { v1: files, v2: inside.transpose()? })
     }
 }
 
 /// The file with the processes of a group.
 const PROCS: &str = "cgroup.procs";
 
-/// The ways into groups, open.
-pub(crate) struct OpenDoors {
+/// The files through which processes enter groups, open.
+pub(crate) struct OpenEntryFiles {
     v1: Vec<File>,
     /// The directory, and its file of processes.
     v2: Option<(File, File)>,
@@ -66,7 +66,7 @@ pub(crate) enum Forked {
     Child(io::Result<()>),
 }
 
-impl OpenDoors {
+impl OpenEntryFiles {
     /// Forks; the child is in the groups. This process must have one thread.
     pub fn fork(&self) -> io::Result<Forked> {
         let created = self.v2.as_ref().map(|(group, _)| fork_into(group));
