@@ -31,11 +31,18 @@ fi >log 2>&1 || exit 1
 $as "$bin/postgres" -D data -k "$dir" -c listen_addresses= -c fsync=off -c full_page_writes=off -c min_wal_size=2MB \
     -c synchronous_commit=off -c max_connections=400 -c shared_buffers=64MB -c autovacuum=off >>log 2>&1 &
 pg=$!
-read -r order
-if [ "$order" = save ]; then kill -INT $pg; wait $pg; exit; fi
-kill -QUIT $pg
-wait $pg
+read -r order place
+if [ "$order" = save ]; then
+  kill -INT $pg
+  # Copied, since it may be on another file system, and renamed, so that it is whole.
+  wait $pg && rm -rf "$place.new" && cp -aT data "$place.new" && mv -T "$place.new" "$place"
+  saved=$?
+else
+  kill -QUIT $pg
+  wait $pg
+fi
 cd / && rm -rf "$dir"
+exit ${saved:-0}
 "#;
 /// Creating a cluster takes a second or two on an idle machine.
 const START: Duration = Duration::from_secs(120);
@@ -132,18 +139,12 @@ impl Cluster {
     /// Stops Postgres and moves its files there.
     fn save(mut self, place: &Path) {
         let mut stdin = self.keeper.stdin.take().expect("the watchdog has a stdin");
-        stdin.write_all(b"save\n").expect("stop Postgres");
-        assert!(self.keeper.wait().expect("wait for Postgres").success(), "Postgres does not stop");
-        // Copied, since it may be on another file system, and renamed, so that it is whole.
-        let new = place.with_extension("new");
-        // What a killed run has left.
-        if new.exists() {
-            std::fs::remove_dir_all(&new).expect("remove an unfinished copy");
-        }
-        let copied = Command::new("cp").arg("-aT").arg(self.dir.join("data")).arg(&new).status();
-        assert!(copied.expect("run cp").success(), "cannot copy to {}", new.display());
-        std::fs::rename(&new, place).expect("publish the shared cluster");
-        std::fs::remove_dir_all(&self.dir).expect("remove the directory of Postgres");
+        writeln!(stdin, "save {}", place.display()).expect("stop Postgres");
+        assert!(
+            self.keeper.wait().expect("wait for Postgres").success(),
+            "cannot save a cluster as {}",
+            place.display()
+        );
     }
 
     async fn create(&self, name: &str, template: &str) {

@@ -37,7 +37,8 @@ async fn caches_in_the_home_directory_are_not_part_of_the_slug() {
         "mkdir -p ~/.cache/pip ~/.cache/chrome ~/.npm/_logs; touch ~/.cache/pip/x ~/.cache/chrome/x ~/.npm/_logs/x",
     );
     write_files(&host.request.source, &[(".cache/yarn/x", "part of the app")]);
-    let files = host.unpack(&host.build().await.slug()).await;
+    let slug = host.build().await.slug();
+    let files = host.unpack(&slug).await;
     assert!(files.join(".cache/chrome/x").exists() && files.join(".cache/yarn/x").exists());
     assert!(!files.join(".cache/pip").exists() && !files.join(".npm").exists());
 }

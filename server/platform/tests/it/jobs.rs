@@ -193,7 +193,7 @@ async fn a_build_that_fails() {
 }
 
 /// A platform without the jobs that its schedules enqueued at startup.
-async fn idle() -> World {
+pub async fn idle() -> World {
     let t = World::start().await;
     until("what is begun at the start is done", async || {
         match sqlx::query_scalar::<_, i64>("select count(*) from jobs where state <> 'succeeded'")
