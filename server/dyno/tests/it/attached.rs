@@ -81,7 +81,9 @@ async fn a_terminal_has_a_name_a_size_and_an_owner() {
 #[tokio::test]
 async fn input_window_size_and_interrupts_reach_the_process() {
     let world = World::new();
-    let mut spec = world.spec("read line; echo \"got $line\"; read next; stty size; sleep 1000; echo never");
+    // The shell itself prints the size: while `stty` ends, an interrupt would end neither it nor the shell.
+    let mut spec = world
+        .spec("read line; echo \"got $line\"; read next; size=$(stty size); echo \"$size\"; sleep 1000; echo never");
     spec.terminal = window(80, 24);
     let mut attached = attach(&world, &spec).await;
     attached.input.write(b"hello\n").await.unwrap();

@@ -16,7 +16,7 @@ use crate::{
 
 /// A list, the orders that it has besides its own, and what adds the rows from `{from}` to `{to}`. Dynos are not
 /// among them: the supervisor would end those that nobody wants. Their pages are tested with their queries.
-const LISTS: [(&str, &[&str], &str); 27] = [
+const LISTS: [(&str, &[&str], &str); 28] = [
     (
         "/apps",
         &["id", "name", "created_at"],
@@ -72,6 +72,7 @@ const LISTS: [(&str, &[&str], &str); 27] = [
          select gen_random_uuid(), '{app}', (select id from accounts where email = 'a' || n || '@example.com'), '{view}',
                 now(), now()",
     ),
+    ("/teams/apps/dusk/collaborators", &["user", "id", "created_at"], ""),
     (
         "/teams/acme/members",
         &["email", "id", "created_at"],
