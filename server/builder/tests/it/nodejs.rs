@@ -128,6 +128,22 @@ async fn node_modules_are_reused_until_something_changes() {
     }
 }
 
+/// npm makes the commands of workspaces executable, which are not in `node_modules`.
+#[tokio::test]
+async fn commands_of_workspaces_can_be_run_again() {
+    let root = r#"{"name": "crates", "version": "1.0.0", "private": true, "engines": {"node": "22.x"},
+        "workspaces": ["packages/*"], "scripts": {"build": "stamp", "start": "node -e 1"}}"#;
+    let mut host = Host::new(&[
+        ("package.json", root),
+        ("packages/stamp/package.json", r#"{"name": "stamp", "version": "1.0.0", "bin": {"stamp": "cli.js"}}"#),
+        ("packages/stamp/cli.js", "#!/usr/bin/env node\nrequire('fs').writeFileSync('stamped', '1');\n"),
+    ]);
+    for _ in 0..2 {
+        let slug = host.build().await.slug();
+        assert!(host.unpack(&slug).await.join("stamped").is_file());
+    }
+}
+
 #[tokio::test]
 async fn config_vars_and_scripts_of_heroku() {
     let manifest = r#"{

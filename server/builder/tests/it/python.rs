@@ -78,6 +78,26 @@ async fn an_editable_package_is_found_where_the_app_runs() {
     assert!(host.build().await.output.contains("Restoring the environment from the cache"));
 }
 
+/// What pip writes into the folder of an editable package is not in the environment.
+#[tokio::test]
+async fn an_editable_package_has_its_metadata_again() {
+    let mut host = Host::new(&[
+        ("requirements.txt", "-e ./libs/knots\n"),
+        (
+            "libs/knots/setup.py",
+            "import setuptools\nsetuptools.setup(name='knots', version='2.5', py_modules=['knots'])\n",
+        ),
+        ("libs/knots/knots.py", "name = 'bowline'\n"),
+        ("about.py", "from importlib.metadata import version\n\n\ndef text():\n    return version('knots')\n"),
+        ("server.py", SERVER),
+        ("Procfile", "web: python server.py\n"),
+    ]);
+    for _ in 0..2 {
+        let slug = host.build().await.slug();
+        assert_eq!(body(&host, &slug).await, "2.5");
+    }
+}
+
 #[tokio::test]
 async fn an_included_file_decides_what_is_installed() {
     let mut host = Host::new(&[

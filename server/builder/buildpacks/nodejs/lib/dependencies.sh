@@ -34,6 +34,7 @@ install_dependencies() {
     info 'Restored node_modules from the cache'
     return
   fi
+  : >/tmp/before-installation
   # Development dependencies are needed for the build and pruned after it.
   case $tool in
     npm) install_with_npm ;;

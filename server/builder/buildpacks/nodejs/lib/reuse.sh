@@ -16,13 +16,19 @@ find_modules_key() {
   )
 }
 
+# The first file of the app that the installation has changed: npm and yarn make the commands of workspaces executable,
+# which restoring node_modules would not do.
+touched() {
+  find . \( -path './.?*' -o -name node_modules \) -prune -o -type f -cnewer /tmp/before-installation -print -quit
+}
+
 restore_modules() {
   [ -n "$modules_key" ] && [ "$(cat "$cache/modules.key" 2>/dev/null)" = "$modules_key" ] && cp -a "$cache/modules/." .
 }
 
 keep_modules() {
-  rm -rf "$cache/modules" "$cache/modules.key"
-  [ -n "$modules_key" ] && [ -z "$(node "$here/lib/plan.js" scripted .)" ] || return 0
+  rm -rf "$cache/modules.key" "$cache/modules"
+  [ -n "$modules_key" ] && [ -z "$(touched)" ] && [ -z "$(node "$here/lib/plan.js" scripted .)" ] || return 0
   mkdir -p "$cache/modules"
   find . -path ./.heroku -prune -o -type d -name node_modules -prune -print0 |
     xargs -0 -r cp -a --parents --target-directory="$cache/modules" && printf '%s\n' "$modules_key" >"$cache/modules.key"

@@ -48,18 +48,30 @@ make_environment() {
     topic 'Restoring the environment from the cache'
     mkdir -p .heroku
     # With their times: byte code is checked against them.
-    cp -a "$cache/python" .heroku/python && [ -x .heroku/python/bin/python ] && restored=yes && return
+    if cp -a "$cache/python" .heroku/python && [ -x .heroku/python/bin/python ]; then
+      # What the app has itself comes first.
+      [ ! -d "$cache/python.beside" ] || cp -an "$cache/python.beside/." .
+      restored=yes
+      return
+    fi
     rm -rf .heroku/python
   fi
   local options=()
   # It is not needed there, and takes most of the time.
   [ "$manager" != uv ] || options+=(--without-pip)
   "$python" -m venv "${options[@]}" "$home" 2>&1 | indent || fail 'The environment for Python could not be created. The reason is above.'
+  : >/tmp/before-installation
 }
 
+# With what installers have written beside it: editable packages have their metadata, and what is compiled of them, in
+# their own folders.
 keep_environment() {
-  rm -rf "$cache/python" "$cache/python.key"
-  [ -z "$key" ] || { cp -a .heroku/python "$cache/python" && printf '%s\n' "$key" >"$cache/python.key"; }
+  rm -rf "$cache/python.key" "$cache/python" "$cache/python.beside"
+  [ -n "$key" ] || return 0
+  mkdir -p "$cache/python.beside"
+  find . \( -path './.?*' -o -name node_modules -o -name __pycache__ \) -prune -o -type f -cnewer /tmp/before-installation -print0 |
+    xargs -0 -r cp -a --parents --target-directory="$cache/python.beside" &&
+    cp -a .heroku/python "$cache/python" && printf '%s\n' "$key" >"$cache/python.key"
 }
 
 # uv, poetry and pipenv live in environments of their own in the cache, never in the slug.
