@@ -26,8 +26,10 @@ use crate::{
 
 /// Takes precedence over the attributes of the commit.
 const ATTRIBUTES: &str = "* -export-ignore -export-subst\n";
-/// The maximum number of submodules of one repository that are reported.
-const MOST_SUBMODULES: usize = 1000;
+/// The maximum number of submodules of one repository that are reported, and of bytes of their URLs: an answer of a worker
+/// is limited, and URLs are part of the build's output.
+const MOST_SUBMODULES: usize = 200;
+const MOST_URL: usize = 2048;
 /// Bytes of an entry in a list. Longer paths cannot be checked out.
 const MOST_LINE: u64 = 8 << 10;
 /// The mode of a submodule in a tree.
@@ -124,7 +126,7 @@ pub(crate) fn contents(commit: &str) -> Result<Contents, String> {
     let listed = each_entry(commit, |entry| {
         if entry.mode == SUBMODULE && found.submodules.len() < MOST_SUBMODULES {
             let urls = urls.get_or_insert_with(|| urls_of(commit));
-            let url = urls.get(entry.path).cloned();
+            let url = urls.get(entry.path).filter(|url| url.len() <= MOST_URL).cloned();
             found.submodules.push(Submodule { path: entry.path.to_owned(), commit: entry.id.to_owned(), url });
         } else if entry.size.is_some_and(|size| POINTER_BYTES.contains(&size)) && small.len() < MOST_POINTERS {
             small.push((entry.id.to_owned(), entry.path.to_owned()));
