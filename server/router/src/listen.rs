@@ -15,8 +15,9 @@ use crate::files::raise_file_limit;
 
 pub(crate) const BACKLOG: i32 = 4096;
 /// A client that acknowledges nothing for this long has lost its network: otherwise a request of it could go on for a
-/// quarter of an hour. Longer than the idle timeout, which applies to clients that are there.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+/// quarter of an hour. It also ends connections of clients that read nothing for this long, such as a paused video, while
+/// the kernel still has something for them; so it is long.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(5 * 60);
 
 /// Everything that needs permissions to open. Created before a router drops them.
 pub struct Sockets {
