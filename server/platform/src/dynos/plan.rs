@@ -18,6 +18,7 @@
 //! are replaced at once, since workers of different releases may be incompatible.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     net::SocketAddr,
@@ -159,8 +160,8 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
             let (old, rest): (Vec<&Row>, Vec<&Row>) = others.into_iter().partition(|r| r.release_id == base.release);
             // Of a release between the two. Its web dynos serve until others do.
             let is_served = is_all_up(base, &old) || is_all_up(app, &new);
-            let ends = |r: &&Row| is_served || r.kind != "web" || r.state == DynoState::Crashed;
-            let rest = rest.into_iter().filter(ends);
+            let kept = predecessors(&rest, app.web_quantity().max(base.web_quantity()));
+            let rest = rest.into_iter().filter(|r| is_served || !kept.contains(&r.id));
             steps.extend(rest.map(|r| Step::Stop { dyno: r.id, reason: StopReason::Replaced }));
             plan_types(base, &base.types, &old, now, &mut steps);
             plan_types(app, app.web(), &new, now, &mut steps);
@@ -361,6 +362,14 @@ pub(super) fn is_current(app: &App, kind: &Type, row: &Row) -> bool {
     row.release_id == app.release && row.size == kind.size && row.retiring_at.is_none()
 }
 
+/// Those of these dynos that serve until others do: web dynos that have not crashed, and not more than the formation has,
+/// or restarts and releases that do not come up would add up. Those that are up come first, then the newest.
+fn predecessors(rows: &[&Row], quantity: i32) -> BTreeSet<DynoId> {
+    let mut web: Vec<&&Row> = rows.iter().filter(|r| r.kind == "web" && r.state != DynoState::Crashed).collect();
+    web.sort_by_key(|r| (r.state != DynoState::Up, Reverse(r.created_at)));
+    web.into_iter().take(usize::try_from(quantity).unwrap_or(0)).map(|r| r.id).collect()
+}
+
 fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &mut Vec<Step>) {
     let (current, old): (Vec<&Row>, Vec<&Row>) = live.iter().partition(|r| is_current(app, kind, r));
     let mut kept: Vec<&Row> = Vec::new();
@@ -374,13 +383,12 @@ fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &
     }
     let up = i32::try_from(kept.iter().filter(|r| r.state == DynoState::Up).count()).unwrap_or(i32::MAX);
     let all_up = up == kind.quantity;
+    // Of a newer release that did not stay up, none once others are up. The other web dynos serve until their successors
+    // do.
+    let may_serve: Vec<&Row> = old.iter().copied().filter(|row| !(row.version > app.version && up > 0)).collect();
+    let serving = predecessors(&may_serve, kind.quantity);
     for row in &old {
-        // Of a newer release that did not stay up.
-        let has_failed = row.version > app.version;
-        // A crashed dyno does not serve. The other `web` dynos serve until their successors do.
-        let serves =
-            kind.kind == "web" && kind.quantity > 0 && row.state != DynoState::Crashed && !(has_failed && up > 0);
-        if !serves || all_up {
+        if all_up || !serving.contains(&row.id) {
             steps.push(Step::Stop { dyno: row.id, reason: StopReason::Replaced });
         }
     }

@@ -454,3 +454,15 @@ fn the_old_dynos_stand_by_while_the_new_ones_are_watched() {
     rows[0].state = Crashed;
     assert!(ids(&watched, &rows).is_empty());
 }
+
+#[test]
+fn restarts_that_do_not_come_up_do_not_add_up() {
+    let app = app(1, &[("web", 2)]);
+    let mut rows: Vec<Row> = (1..=3).map(|n| row(n, "web.1", 1, Up)).collect();
+    for (row, seconds) in rows.iter_mut().zip(0..) {
+        (row.retiring_at, row.created_at) = (Some(now()), now() + Duration::seconds(seconds));
+    }
+    check(Some(&app), &rows, &["stop 1", "create web.1", "create web.2"]);
+    rows[1].state = Starting;
+    check(Some(&app), &rows, &["stop 2", "create web.1", "create web.2"]);
+}
