@@ -117,6 +117,7 @@ fn reached(owner: Owner, quota: Quota, most: i64, all: i64) -> Error {
     };
     let free = match quota {
         Quota::Disk => "Destroy apps that are no longer needed",
+        Quota::Memory => "Web dynos that a rollout is replacing count until it is over: wait for it, remove some",
         _ => "Remove some",
     };
     Error::quota(format!(

@@ -99,8 +99,8 @@ pub async fn quota_lock(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<(
     Ok(())
 }
 
-/// An owner's usage. `sizes` is the memory, in MB, of a dyno of each size. It includes that of the dynos that a rollout is
-/// about to replace. The cost does not grow with the number of releases: the newest one of each app has the sum of all.
+/// An owner's usage. `sizes` is the memory, in MB, of a dyno of each size. It includes that of the dynos that a rollout, a
+/// restart or another size is about to replace. The cost does not grow with the number of releases: the newest one of each app has the sum of all.
 pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, i64)]) -> sqlx::Result<Usage> {
     let (names, memory): (Vec<&str>, Vec<i64>) = sizes.iter().copied().unzip();
     sqlx::query_as(
@@ -112,14 +112,23 @@ pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, 
                     select 1, s.memory from one_offs o join mine on mine.id = o.app_id
                     left join unnest($3::text[], $4::bigint[]) s(name, memory) on s.name = o.size
                     where o.ended_at is null),
-         -- Web dynos that run beside those of the formation until a new release has passed.
-         beside as (select s.memory from dynos d join mine on mine.id = d.app_id
-                    cross join lateral (
-                        select r.id from releases r where r.app_id = d.app_id and r.status = 'succeeded'
-                            and r.rollout <> 'superseded' order by r.version desc limit 1) newest
-                    left join unnest($3::text[], $4::bigint[]) s(name, memory) on s.name = d.size
-                    where d.type = 'web' and d.release_id <> newest.id and d.state in ('starting', 'up')
-                        and d.stopping_at is null)
+         -- Web dynos that run beside those of the formation until these are up, or their release has passed.
+         replaced as (select d.app_id, d.release_id <> newest.id as is_earlier, s.memory,
+                          f.quantity * n.memory as successors
+                      from dynos d join mine on mine.id = d.app_id
+                      cross join lateral (
+                          select r.id from releases r where r.app_id = d.app_id and r.status = 'succeeded'
+                              and r.rollout <> 'superseded' order by r.version desc limit 1) newest
+                      left join formation f on f.app_id = d.app_id and f.type = 'web'
+                      left join unnest($3::text[], $4::bigint[]) s(name, memory) on s.name = d.size
+                      left join unnest($3::text[], $4::bigint[]) n(name, memory) on n.name = f.size
+                      where d.type = 'web' and d.state in ('starting', 'up') and d.stopping_at is null
+                          and (d.release_id <> newest.id or d.retiring_at is not null or d.size <> f.size)),
+         -- Of the newest release, only what is more than their successors take: a restart is not refused.
+         beside as (select coalesce(sum(memory) filter (where is_earlier), 0)
+                        + greatest(0, coalesce(sum(memory) filter (where not is_earlier), 0)
+                                      - coalesce(max(successors), 0)) as memory
+                    from replaced group by app_id)
          select (select count(*) from mine) as apps,
              (select coalesce(sum(quantity), 0)::bigint from wanted) as dynos,
              ((select coalesce(sum(quantity * memory), 0) from wanted)
