@@ -265,6 +265,10 @@ pub async fn app_delete(actor: Actor, Path(app): Path<String>) -> Result<Json<ap
         )));
     }
     let mut tx = actor.change(Subject::app(row.id, &row.name)).await?;
+    // It may have got another name or owner while this waited.
+    if locked(&mut tx, &actor, row.id).await?.name != row.name {
+        return Err(Error::conflict(format!("The app {} has just been renamed.", row.name)));
+    }
     app_refs::concern_everybody(&mut tx, row.id).await?;
     let now = Utc::now();
     store::apps::app_name_reserve(&mut tx, row.id, RESERVED_NAMES, now).await?;
