@@ -42,10 +42,10 @@ fn main_and_master_are_deployed_and_nothing_that_looks_like_them() {
     assert!(!listed.lines().any(|line| meaning.iter().any(|name| line.ends_with(name.as_str()))), "{listed}");
     assert!(repo.list("builds").is_empty());
 
-    // Files and tags are not commits, wherever they are pushed to.
+    // Files and tags of them are not commits, wherever they are pushed to.
     let blob = git(&repo.folder, &["rev-parse", "HEAD:build"]).trim().to_owned();
     let who = ["-c", "user.name=E", "-c", "user.email=e@example.com"];
-    git(&repo.folder, &[&who[..], &["tag", "-a", "-m", "tag", "v1"]].concat());
+    git(&repo.folder, &[&who[..], &["tag", "-a", "-m", "tag", "v1", &blob]].concat());
     let tag = git(&repo.folder, &["rev-parse", "v1"]).trim().to_owned();
     for (what, name) in [(&blob, "main"), (&tag, "main"), (&blob, "master"), (&blob, "other")] {
         let (ok, said) = repo.push(&["-f", &format!("{what}:refs/heads/{name}")]);
