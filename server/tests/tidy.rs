@@ -225,9 +225,14 @@ fn tests_are_compiled() {
     for (name, folder) in crates() {
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
         let top = folder.strip_prefix(root()).unwrap().join("src").display().to_string() + "/";
-        let mut of_crate = sources.iter().filter(|(file, _)| file.starts_with(&top));
-        if manifest.contains("\ntest = false") && of_crate.any(|(_, text)| text.contains("#[cfg(test)]")) {
-            wrong.push(format!("{name} has tests and `test = false`"));
+        for target in manifest.split("\n[").filter(|target| target.contains("\ntest = false")) {
+            // The tests of a program beside a library are those of its own file.
+            let file = target.lines().find_map(|line| line.strip_prefix("path = \"src/")?.strip_suffix('"'));
+            let of_target = top.clone() + file.filter(|_| target.starts_with("[bin]]")).unwrap_or_default();
+            let mut sources = sources.iter().filter(|(file, _)| file.starts_with(&of_target));
+            if sources.any(|(_, text)| text.contains("#[cfg(test)]")) {
+                wrong.push(format!("{name} has tests and `test = false`"));
+            }
         }
     }
     none("tests are compiled", wrong);

@@ -123,13 +123,15 @@ impl Tree {
                 continue;
             };
             let name = child.ident.to_string();
-            // Only for the folder of an inline module.
-            let below = folder.join(path_attribute(&child.attrs).unwrap_or_else(|| name.clone()));
+            // The folder of an inline module, or the file of another.
+            let named = path_attribute(&child.attrs).map(|named| folder.join(named));
             let path = [at.as_slice(), std::slice::from_ref(&name)].concat();
             match &child.content {
-                Some((_, items)) => self.add(items, file, &below, path),
+                Some((_, items)) => self.add(items, file, &named.unwrap_or_else(|| folder.join(&name)), path),
                 None => {
-                    let files = [folder.join(format!("{name}.rs")), below.join("mod.rs")];
+                    let below = folder.join(&name);
+                    let usual = [folder.join(format!("{name}.rs")), below.join("mod.rs")];
+                    let files = named.map_or_else(|| usual.to_vec(), |named| vec![named]);
                     let found = files.iter().find(|file| file.exists());
                     let found = found.unwrap_or_else(|| panic!("{} is not there", files[0].display()));
                     self.read(found, &below, path);
