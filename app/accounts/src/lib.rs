@@ -4,6 +4,7 @@
 #![recursion_limit = "512"]
 
 pub mod access;
+pub mod created_token;
 pub mod identities;
 pub mod next_steps;
 pub mod passwords;

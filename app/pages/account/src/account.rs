@@ -1,6 +1,7 @@
 //! The user's own account: tokens, sessions and appearance.
 
 use accounts::{
+    created_token::CreatedToken,
     identities::Identities,
     passwords::Passwords,
     quotas::{QuotaTable, page_of},
@@ -68,7 +69,7 @@ fn Tokens() -> impl IntoView {
     view! {
         <section class="sec" id="tokens" aria-labelledby="tokens-h">
             <div class="sec-h"><h2 id="tokens-h">"API tokens"</h2><span class="meta">"for git, the command line and other programs"</span></div>
-            {move || made.get().map(|token| view! { <MadeToken token made/> })}
+            <CreatedToken made title=|token| format!("Token for {}", token.description)/>
             {tokens.show(3, move |list| view! {
                 <div class="card">
                     <div class="tw"><table role="table" class="table">
@@ -87,23 +88,6 @@ fn Tokens() -> impl IntoView {
             <p class="meta">"The command line creates its own:"</p>
             <Cmd line="wharf login".to_owned()/>
         </section>
-    }
-    .into_any()
-}
-
-#[component]
-fn MadeToken(token: Authorization, made: RwSignal<Option<Authorization>>) -> impl IntoView {
-    let secret = token.access_token.map(|t| t.token).unwrap_or_default();
-    view! {
-        <div class="card" role="status" style="border-color:var(--accent-line)">
-            <div class="in stack g3">
-                <div class="row"><b>"Token for "{token.description.clone()}</b><span class="push"></span>
-                    <button class="btn gho sm ico" type="button" aria-label="Close" on:click=move |_| made.set(None)><Icon name="x" size="i-s"/></button>
-                </div>
-                <p class="small dim">"It is shown only once. Store it in a password manager."</p>
-                <div class="cmd"><code tabindex="0">{secret.clone()}</code><CopyButton text=secret label="Copy token"/></div>
-            </div>
-        </div>
     }
     .into_any()
 }

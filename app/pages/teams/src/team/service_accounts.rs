@@ -1,6 +1,9 @@
 //! Service accounts: programs in the team, and their tokens.
 
-use accounts::token_fields::{Chosen, TokenFields};
+use accounts::{
+    created_token::CreatedToken,
+    token_fields::{Chosen, TokenFields},
+};
 use api::{
     authorizations::Authorization,
     client::Page,
@@ -9,7 +12,7 @@ use api::{
 use leptos::{either::Either, prelude::*};
 use ui::{
     data::{LiveData, client, paged},
-    parts::{ActButton, Ago, ConfirmDialog, CopyButton, Each, Icon, Pager, Show, Toasts, act},
+    parts::{ActButton, Ago, ConfirmDialog, Each, Icon, Pager, Show, Toasts, act},
 };
 
 use super::ThisTeam;
@@ -28,7 +31,7 @@ pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView 
     view! {
         <section class="sec" id="bots" aria-labelledby="bots-h">
             <div class="sec-h"><h2 id="bots-h">"Service accounts"</h2><span class="meta">"programs with their own tokens, which cannot sign in"</span></div>
-            {move || made.get().map(|token| view! { <CreatedToken token made/> })}
+            <CreatedToken made title=|token| format!("Token of {}", token.user.full_name.as_deref().unwrap_or_default())/>
             {bots.show(2, move |list| view! {
                 <div class="card">
                     <Show when=move || !list.with(|p| p.items.is_empty()) fallback=|| view! { <p class="in small dim">"None yet."</p> }>
@@ -41,23 +44,6 @@ pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView 
                 <Pager name="bots" what="service accounts" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             })}
         </section>
-    }
-    .into_any()
-}
-
-#[component]
-fn CreatedToken(token: Authorization, made: RwSignal<Option<Authorization>>) -> impl IntoView {
-    let secret = token.access_token.map(|t| t.token).unwrap_or_default();
-    view! {
-        <div class="card" role="status" style="border-color:var(--accent-line)">
-            <div class="in stack g3">
-                <div class="row"><b>"Token of "{token.user.full_name}</b><span class="push"></span>
-                    <button class="btn gho sm ico" type="button" aria-label="Close" on:click=move |_| made.set(None)><Icon name="x" size="i-s"/></button>
-                </div>
-                <p class="small dim">"It is shown only once. Store it in a password manager."</p>
-                <div class="cmd"><code tabindex="0">{secret.clone()}</code><CopyButton text=secret label="Copy token"/></div>
-            </div>
-        </div>
     }
     .into_any()
 }
