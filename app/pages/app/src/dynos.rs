@@ -9,14 +9,14 @@ use leptos::prelude::*;
 use ui::{
     clock::Clock,
     data::client,
-    parts::{ActButton, Ago, Each, Glyph, Icon, Meter, Show, Toasts, Tone, act, ansi},
+    parts::{ActButton, Ago, Each, Glyph, Icon, Meter, Show, Status, Toasts, Tone, act, ansi},
     words,
 };
 
 use super::app_frame::ThisApp;
 
 /// The tone and the label for the state of a dyno.
-pub fn dyno_state(state: DynoState) -> (Tone, &'static str) {
+fn dyno_state(state: DynoState) -> (Tone, &'static str) {
     match state {
         DynoState::Starting => (Tone::Busy, "Starting"),
         DynoState::Up => (Tone::Ok, "Up"),
@@ -30,6 +30,16 @@ pub fn dyno_state(state: DynoState) -> (Tone, &'static str) {
 /// The current state of the dyno `name`.
 pub fn dyno_of(status: Signal<AppStatus>, name: String) -> Memo<Option<Dyno>> {
     Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == name).cloned()))
+}
+
+/// Two cells: the name of a dyno and its state.
+pub fn state_cells(name: String, dyno: Memo<Option<Dyno>>) -> AnyView {
+    let state = Memo::new(move |_| dyno.with(|d| d.as_ref().map_or((Tone::Idle, ""), |d| dyno_state(d.state))));
+    view! {
+        <td role="cell" class="name mono small">{name}</td>
+        <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1.to_owned())/></td>
+    }
+    .into_any()
 }
 
 /// Two cells: memory against its quota, and CPU as a share of a core. Empty until measured.

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use leptos::{either::Either, prelude::*};
 use pages_app::{
     app_frame::{ThisApp, is_deployed},
-    dynos::{CrashCards, dyno_of, dyno_state, usage_cells},
+    dynos::{CrashCards, dyno_of, state_cells, usage_cells},
     metrics::{Range, refresh},
     rollback::RollbackButton,
 };
@@ -20,7 +20,7 @@ use ui::{
     clock::Clock,
     data::{client, fetched, refetched},
     nouns,
-    parts::{Ago, Avatar, Each, LiveMark, Rail, Show, Spark, Status, Tone},
+    parts::{Ago, Avatar, Each, LiveMark, Rail, Show, Spark},
     words,
 };
 
@@ -293,15 +293,13 @@ fn Processes(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
 fn Process(name: String, status: Signal<AppStatus>) -> impl IntoView {
     let clock = Clock::of_page();
     let dyno = dyno_of(status, name.clone());
-    let state = Memo::new(move |_| dyno.with(|d| d.as_ref().map_or((Tone::Idle, ""), |d| dyno_state(d.state))));
     let since = move || {
         dyno.with(|d| d.as_ref().map(|d| d.updated_at))
             .map(|at: DateTime<Utc>| words::short_span((clock.now() - at).num_seconds()))
     };
     view! {
         <tr role="row">
-            <td role="cell" class="name mono small">{name.clone()}</td>
-            <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1.to_owned())/></td>
+            {state_cells(name.clone(), dyno)}
             <td role="cell" class="hide-s"><span class="dim">{since}</span></td>
             {usage_cells(&name, dyno)}
         </tr>

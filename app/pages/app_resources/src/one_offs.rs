@@ -2,11 +2,11 @@
 
 use api::{dynos::Dyno, statuses::AppStatus};
 use leptos::prelude::*;
-use pages_app::{app_frame::ThisApp, dynos::dyno_state};
+use pages_app::{app_frame::ThisApp, dynos::state_cells};
 use ui::{
     clock::Clock,
     data::client,
-    parts::{ActButton, Each, Show, Status, Toasts, Tone, act},
+    parts::{ActButton, Each, Show, Toasts, act},
     words,
 };
 
@@ -47,13 +47,11 @@ fn OneOffRow(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
     let known = name.clone();
     let dyno = Memo::new(move |_| status.with(|s| s.one_offs.iter().find(|d| d.name == known).cloned()));
     let of = move |f: fn(&Dyno) -> String| dyno.with(|d| d.as_ref().map(f).unwrap_or_default());
-    let state = Memo::new(move |_| dyno.with(|d| d.as_ref().map_or((Tone::Idle, ""), |d| dyno_state(d.state))));
     let since =
         move || dyno.with(|d| d.as_ref().map(|d| d.created_at)).map(|at| words::span((clock.now() - at).num_seconds()));
     view! {
         <tr role="row">
-            <td role="cell" class="name mono small">{name.clone()}</td>
-            <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1.to_owned())/></td>
+            {state_cells(name.clone(), dyno)}
             <td role="cell" data-l="for"><span class="dim nowrap">{since}</span></td>
             <td role="cell" class="w mono small">{move || of(|d| d.command.clone())}</td>
             <td role="cell" class="hide-s"><span class="dim">{move || of(|d| d.size.clone())}</span></td>

@@ -10,7 +10,7 @@ use api::{
 use leptos::prelude::*;
 use pages_app::{
     app_frame::{ThisApp, may},
-    dynos::{CrashCards, RestartButton, dyno_of, dyno_state, usage_cells},
+    dynos::{CrashCards, RestartButton, dyno_of, state_cells, usage_cells},
 };
 use ui::{
     clock::Clock,
@@ -296,13 +296,11 @@ fn DynoRow(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl IntoVi
     let clock = Clock::of_page();
     let dyno = dyno_of(status, name.clone());
     let of = move |f: fn(&Dyno) -> String| dyno.with(|d| d.as_ref().map(f).unwrap_or_default());
-    let state = Memo::new(move |_| dyno.with(|d| d.as_ref().map_or((Tone::Idle, ""), |d| dyno_state(d.state))));
     let since =
         move || dyno.with(|d| d.as_ref().map(|d| d.updated_at)).map(|at| words::span((clock.now() - at).num_seconds()));
     view! {
         <tr role="row">
-            <td role="cell" class="name mono small">{name.clone()}</td>
-            <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1.to_owned())/></td>
+            {state_cells(name.clone(), dyno)}
             <td role="cell" data-l="for"><span class="dim nowrap">{since}</span></td>
             {usage_cells(&name, dyno)}
             <td role="cell" class="r" data-l="starts">{move || of(|d| d.starts.to_string())}</td>
