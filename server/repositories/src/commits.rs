@@ -10,6 +10,11 @@ pub(crate) const SUBJECT: usize = 200;
 /// Maximum number of characters of an author's name.
 const AUTHOR: usize = 100;
 
+/// The beginning of a commit's id, as people read it.
+pub fn short(commit: &str) -> &str {
+    &commit[..8.min(commit.len())]
+}
+
 impl Repositories {
     /// The commits that are in `to` and not in `from`, newest first, at most `most`. An error if there are no such
     /// commits.

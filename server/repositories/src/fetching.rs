@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     checkout::{self, Contents},
+    commits::short,
     inside::run,
 };
 
@@ -82,7 +83,7 @@ fn literal(address: IpAddr) -> String {
 fn reason(complaint: &str, commit: &str) -> String {
     let has = |text: &str| complaint.contains(text);
     if has("not our ref") || has("unadvertised object") {
-        return format!("its repository has no commit {}", &commit[..8.min(commit.len())]);
+        return format!("its repository has no commit {}", short(commit));
     }
     if has("could not read Username") || has("could not read Password") || has("Authentication failed") {
         return "its repository does not exist or needs a user and a password, which can be part of the URL".to_owned();

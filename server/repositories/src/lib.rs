@@ -40,6 +40,7 @@ pub use crate::{
     body::{Bounds, Incoming, Refusal, SpaceLimit},
     branches::DEPLOYED,
     checkout::{Contents, Submodule},
+    commits::short,
     fetching::{Remote, fetch_files},
     folders::prepare,
     handle::{Apps, Repositories, Writing},

@@ -161,7 +161,7 @@ async fn failure(builds: &Builds, build: &Row, row: &releases::Row) -> anyhow::R
         lines.push(format!(" !     More: wharf logs --app {app}"));
     }
     if let (Some(branch), Some(commit)) = (&build.git_ref, &build.git_new) {
-        let (branch, commit) = (branch.trim_start_matches("refs/heads/"), &commit[..8.min(commit.len())]);
+        let (branch, commit) = (branch.trim_start_matches("refs/heads/"), repositories::short(commit));
         lines.push(format!(" !     {branch} stays where it was, so {commit} can be pushed again."));
     }
     Ok(lines)

@@ -17,6 +17,7 @@ use platform::{Platform, outputs};
 use repositories::{
     Pushed,
     hook::{Push, VERDICT},
+    short,
 };
 use store::builds::BuildOfBranch;
 use tokio::{
@@ -251,11 +252,6 @@ fn waits_for(first: &BuildOfBranch, goes_on: bool, app: &str) -> Vec<String> {
             format!(" !     If v{version} stays up, the branch has moved, and you have to fetch and push again."),
         ],
     }
-}
-
-/// The beginning of a commit's id.
-fn short(commit: &str) -> &str {
-    &commit[..8.min(commit.len())]
 }
 
 /// How long a push waits for its release, from its option `wait`.
