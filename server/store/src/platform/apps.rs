@@ -394,7 +394,8 @@ pub async fn app_repo_size(db: impl PgExecutor<'_>, id: AppId, size: i64) -> sql
     Ok(())
 }
 
-/// Hides the app and frees its name (see [`app_name_reserve`]). The job that destroys it deletes the row. Returns `false` if it is hidden already.
+/// Hides the app and frees its name (see [`app_name_reserve`]). The job that destroys it deletes the row. Returns
+/// `false` if it is hidden already.
 pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: AppId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let hidden = sqlx::query("update apps set deleted_at = $2, name = id::text where id = $1 and deleted_at is null")
         .bind(id)

@@ -10,7 +10,7 @@ use api::{
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 use store::{
-    accounts, apps, config_vars, one_offs,
+    accounts, apps, config_vars, dynos, one_offs,
     pages::{List, Range},
     releases, slugs,
 };
@@ -37,6 +37,34 @@ pub fn account(email: &str) -> accounts::Row {
         name: None,
         admin: false,
         last_login: None,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+/// A web dyno or another of size Basic, which is up.
+pub fn dyno_row(app: AppId, release: ReleaseId, kind: &str, ordinal: i32) -> dynos::Row {
+    dynos::Row {
+        id: DynoId::now_v7(),
+        app_id: app,
+        name: format!("{kind}.{ordinal}"),
+        kind: kind.into(),
+        ordinal,
+        size: "Basic".into(),
+        command: "run".into(),
+        release_id: release,
+        version: 1,
+        state: DynoState::Up,
+        run_id: RunId::now_v7(),
+        addr: None,
+        started_at: Some(at(1)),
+        retiring_at: None,
+        stopping_at: None,
+        killed_at: None,
+        starts: 1,
+        crashes: 0,
+        next_start_at: None,
+        last_exit: None,
         created_at: at(0),
         updated_at: at(0),
     }

@@ -2,13 +2,13 @@
 
 use api::{
     dynos::DynoState,
-    ids::{AppId, DynoId, QuotaId, RunId, SourceId, TeamId},
+    ids::{AppId, FormationId, QuotaId, SourceId, TeamId},
     quotas::QuotaKind,
 };
-use store::{dynos, quotas::*, sources};
+use store::{dynos, formation, quotas::*, sources};
 use uuid::Uuid;
 
-use crate::world::{World, account, at};
+use crate::world::{World, account, at, dyno_row};
 
 #[tokio::test]
 async fn what_somebody_may_have_and_has() {
@@ -125,31 +125,7 @@ async fn dynos_that_a_rollout_replaces_count_beside_those_of_the_formation() {
     let app = w.app("dusk").await;
     let slug = w.slug(app).await;
     let old = w.release(app, "succeeded", Some(slug)).await;
-    let row = |kind: &str, ordinal: i32| dynos::Row {
-        id: DynoId::now_v7(),
-        app_id: app,
-        name: format!("{kind}.{ordinal}"),
-        kind: kind.into(),
-        ordinal,
-        size: "Basic".into(),
-        command: "run".into(),
-        release_id: old,
-        version: 1,
-        state: DynoState::Up,
-        run_id: RunId::now_v7(),
-        addr: None,
-        started_at: Some(at(1)),
-        retiring_at: None,
-        stopping_at: None,
-        killed_at: None,
-        starts: 1,
-        crashes: 0,
-        next_start_at: None,
-        last_exit: None,
-        created_at: at(0),
-        updated_at: at(0),
-    };
-    let rows = [row("web", 1), row("web", 2), row("worker", 1)];
+    let rows = [("web", 1), ("web", 2), ("worker", 1)].map(|(kind, ordinal)| dyno_row(app, old, kind, ordinal));
     for row in &rows {
         dynos::dyno_save(&w.db, row).await.unwrap();
     }
@@ -162,4 +138,31 @@ async fn dynos_that_a_rollout_replaces_count_beside_those_of_the_formation() {
     assert_eq!(memory().await, 512);
     dynos::dyno_save(&w.db, &dynos::Row { stopping_at: Some(at(9)), ..rows[1].clone() }).await.unwrap();
     assert_eq!(memory().await, 0);
+}
+
+#[tokio::test]
+async fn larger_dynos_count_until_those_of_the_new_size_replace_them() {
+    let w = World::start().await;
+    let ada = Owner { account: Some(w.account.id), team: None };
+    let app = w.app("dusk").await;
+    let slug = w.slug(app).await;
+    let release = w.release(app, "succeeded", Some(slug)).await;
+    let types = [("web".to_owned(), "run".to_owned())].into();
+    let mut db = w.db.acquire().await.unwrap();
+    formation::formation_replace(&mut db, app, &types, FormationId::now_v7, at(1)).await.unwrap();
+    let web = formation::formation_list(&w.db, app).await.unwrap().remove(0);
+    formation::formation_scale(&w.db, web.id, 1, "Basic", at(2)).await.unwrap();
+    let sizes = [("Basic", 512), ("Performance-L", 14336)];
+    let memory = async || quota_usage(&w.db, ada, &sizes).await.unwrap().memory_mb;
+    assert_eq!(memory().await, 512);
+    let current = dyno_row(app, release, "web", 1);
+    dynos::dyno_save(&w.db, &current).await.unwrap();
+    assert_eq!(memory().await, 512, "it is that of the formation");
+    // A restart takes as much again, and is not refused.
+    let restarted = dynos::Row { retiring_at: Some(at(3)), ..current };
+    dynos::dyno_save(&w.db, &restarted).await.unwrap();
+    assert_eq!(memory().await, 512);
+    let larger = dynos::Row { size: "Performance-L".into(), ..dyno_row(app, release, "web", 1) };
+    dynos::dyno_save(&w.db, &larger).await.unwrap();
+    assert_eq!(memory().await, 512 + 14336);
 }

@@ -1,12 +1,9 @@
 //! Dynos: every query.
 
-use api::{
-    dynos::DynoState,
-    ids::{DynoId, RunId},
-};
+use api::{dynos::DynoState, ids::RunId};
 use store::dynos::*;
 
-use crate::world::{World, all, at};
+use crate::world::{World, all, at, dyno_row};
 
 #[tokio::test]
 async fn dynos() {
@@ -15,28 +12,9 @@ async fn dynos() {
     let slug = w.slug(app).await;
     let release = w.release(app, "succeeded", Some(slug)).await;
     let row = |kind: &str, ordinal: i32| Row {
-        id: DynoId::now_v7(),
-        app_id: app,
-        name: format!("{kind}.{ordinal}"),
-        kind: kind.into(),
-        ordinal,
-        size: "Basic".into(),
-        command: "run".into(),
-        release_id: release,
-        version: 1,
         state: DynoState::Starting,
-        run_id: RunId::now_v7(),
         addr: Some("10.0.0.1:5000".into()),
-        started_at: Some(at(1)),
-        retiring_at: None,
-        stopping_at: None,
-        killed_at: None,
-        starts: 1,
-        crashes: 0,
-        next_start_at: None,
-        last_exit: None,
-        created_at: at(0),
-        updated_at: at(0),
+        ..dyno_row(app, release, kind, ordinal)
     };
     let (web1, web2, worker) = (row("web", 1), row("web", 2), row("worker", 1));
     for row in [&worker, &web2, &web1] {
