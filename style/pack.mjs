@@ -20,7 +20,7 @@ const COMPRESSED = new Set([".js", ".wasm", ".bin", ".css", ".svg", ".txt", ".js
  * The maximum size of the WASM that pages load, in bytes after brotli: for some bundles, and for all
  * others. A few percent more than the current size, because compilers differ.
  */
-const BUDGET = { entry: 320_000, apps: 345_000, most: 430_000 };
+const BUDGET = { entry: 320_000, apps: 345_000, platform: 445_000, most: 430_000 };
 /** The part of all bundles that must use a module before every page loads it, also those that do without. */
 const SHARED_BY = 0.75;
 
