@@ -83,7 +83,7 @@ pub async fn last_of_ended(
     read(move || {
         // Held until the work has ended, even if its caller is gone.
         let _slot = slot;
-        let mut found = VecDeque::new();
+        let mut found: VecDeque<api::log_lines::LogLine> = VecDeque::new();
         let all = history.read(app, &logs::Query { filter, budget, ..logs::Query::default() })?;
         // Lines of the platform cannot be attributed, but there are few about a dyno that serves.
         for line in all.filter(|line| line.source != "app" || times.contains(&line.at)) {

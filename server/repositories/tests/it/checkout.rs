@@ -59,7 +59,7 @@ async fn what_is_missing_in_a_commit_is_known() {
     let submodule =
         |path: &str, url: Option<&str>| Submodule { path: path.into(), commit: inner.into(), url: url.map(Into::into) };
     let expected = [
-        submodule("lib/long", Some(&longest)),
+        submodule("lib/long", Some(longest.as_str())),
         submodule("lib/longer", None),
         submodule("lib/other", None),
         submodule("lib/words", Some("https://a.example/words.git")),
