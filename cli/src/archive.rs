@@ -35,6 +35,8 @@ pub struct Archive {
     pub version: Option<String>,
     /// The first line of the commit's message.
     pub description: Option<String>,
+    /// The paths of submodules whose files it lacks.
+    pub submodules: Vec<String>,
 }
 
 impl Archive {
@@ -58,23 +60,49 @@ impl Archive {
         let Some(commit) = found else {
             bail!("{reference} is not a commit of this folder's git repository. See: git log");
         };
-        let commit = commit.trim().to_owned();
-        let file = Objects::of(Path::new("."))?.archive(&commit)?;
+        let (folder, commit) = (Path::new("."), commit.trim().to_owned());
+        let (submodules, file) = (submodules(folder, &commit)?, archived(folder, &commit)?);
         let description = subject(".", &commit)?;
-        Self::of_file(file, Some((commit, description)))
+        Ok(Self { submodules, ..Self::of_file(file, Some((commit, description)))? })
     }
 
     fn of_file(mut file: File, of_git: Option<(String, Option<String>)>) -> Result<Self> {
         let left = file.seek(SeekFrom::End(0)).context("measure the archive")?;
         file.rewind().context("read the archive")?;
         let (version, description) = of_git.map_or((None, None), |(version, subject)| (Some(version), subject));
-        Ok(Self { file, left, version, description })
+        Ok(Self { file, left, version, description, submodules: Vec::new() })
     }
 
     /// Its size in bytes, until it is sent.
     pub fn size(&self) -> u64 {
         self.left
     }
+}
+
+/// The archive of a commit of the repository of `folder`.
+fn archived(folder: &Path, commit: &str) -> Result<File> {
+    let objects = Objects::of(folder)?;
+    match objects.archive(commit) {
+        Err(_) if fetched(folder, commit)? => objects.archive(commit),
+        archive => archive,
+    }
+}
+
+/// Fetches the files of a commit that a partial clone lacks. git does so where it uses them, but a directory with nothing
+/// but the objects has no remote to fetch from. Returns whether all are there.
+fn fetched(folder: &Path, commit: &str) -> Result<bool> {
+    let at = folder.to_string_lossy();
+    let Some(empty) = git::ask(&["-C", &at, "hash-object", "-t", "tree", "/dev/null"])? else { return Ok(false) };
+    // It reads the contents of all files, and fetches the missing ones together.
+    Ok(git::ask(&["-C", &at, "diff-tree", "-r", "--no-relative", "--numstat", empty.trim(), commit])?.is_some())
+}
+
+/// The paths of the submodules of a commit.
+fn submodules(folder: &Path, commit: &str) -> Result<Vec<String>> {
+    let at = folder.to_string_lossy();
+    let entries = git::ask(&["-C", &at, "ls-tree", "-r", "-z", "--full-tree", commit])?.unwrap_or_default();
+    let path = |entry: &str| entry.strip_prefix("160000 ")?.split_once('\t').map(|(_, path)| path.to_owned());
+    Ok(entries.split('\0').filter_map(path).collect())
 }
 
 /// A git directory with the objects of a repository, whose attributes take precedence over those of its commits: what is
@@ -311,6 +339,59 @@ mod tests {
         fs::remove_dir_all(dir).unwrap();
     }
 
+    fn head(dir: &Path) -> String {
+        let at = dir.to_string_lossy();
+        git::ask(&["-C", &at, "rev-parse", "HEAD"]).unwrap().unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn a_partial_clone_fetches_what_its_commit_needs() {
+        let dir = folder("partial");
+        fs::write(dir.join(".gitattributes"), "Procfile export-ignore\n").unwrap();
+        fs::write(dir.join("picture"), b"\0\x01\x02").unwrap();
+        for args in [
+            &["init", "-q"][..],
+            &["add", "."],
+            &["commit", "-q", "-m", "First"],
+            &["config", "uploadpack.allowFilter", "true"],
+            &["config", "uploadpack.allowAnySHA1InWant", "true"],
+        ] {
+            git(&dir, args);
+        }
+        let url = format!("file://{}", dir.display());
+        for filter in ["--filter=blob:none", "--filter=tree:0"] {
+            git(&dir, &["clone", "-q", "--no-checkout", filter, &url, "clone"]);
+            let clone = dir.join("clone");
+            let commit = head(&clone);
+            assert!(Objects::of(&clone).unwrap().archive(&commit).is_err(), "the clone has everything: {filter}");
+            let found = names(Archive::of_file(archived(&clone, &commit).unwrap(), None).unwrap());
+            for name in ["Procfile", "app/deep/file", "picture"] {
+                assert!(found.iter().any(|found| found.trim_start_matches("./") == name), "{name}: {found:?}");
+            }
+            fs::remove_dir_all(clone).unwrap();
+        }
+        let nothing = archived(&dir, &"0".repeat(40)).unwrap_err().to_string();
+        assert!(nothing.starts_with("git archive failed: "), "{nothing}");
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn submodules_of_a_commit_are_named() {
+        let dir = folder("submodules");
+        git(&dir, &["init", "-q"]);
+        git(&dir, &["add", "."]);
+        git(&dir, &["commit", "-q", "-m", "First"]);
+        assert!(submodules(&dir, &head(&dir)).unwrap().is_empty());
+        for path in ["vendor/a b", "theme"] {
+            let entry = format!("160000,{},{path}", head(&dir));
+            git(&dir, &["update-index", "--add", "--cacheinfo", &entry]);
+        }
+        git(&dir, &["commit", "-q", "-m", "Second"]);
+        // From a folder inside, too.
+        assert_eq!(submodules(&dir.join("app"), &head(&dir)).unwrap(), ["theme", "vendor/a b"]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
     #[test]
     fn of_a_repository_ignored_files_stay_behind() {
         let dir = folder("git");
@@ -329,8 +410,7 @@ mod tests {
         git(&dir, &["add", "."]);
         git(&dir, &["commit", "-q", "-m", "Third"]);
         let objects = Objects::of(&dir.join("app")).unwrap();
-        let commit = git::ask(&["-C", &dir.to_string_lossy(), "rev-parse", "HEAD"]).unwrap().unwrap();
-        let archive = Archive::of_file(objects.archive(commit.trim()).unwrap(), None).unwrap();
+        let archive = Archive::of_file(objects.archive(&head(&dir)).unwrap(), None).unwrap();
         let found = names(archive);
         for name in [".gitattributes", "Procfile", "app/deep/file", "link"] {
             assert!(found.iter().any(|found| found.trim_start_matches("./") == name), "{name}: {found:?}");

@@ -19,12 +19,14 @@ use crate::{
 
 /// How often the platform is asked for the outcome.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The number of submodules that a warning names.
+const SUBMODULES: usize = 5;
 
 /// Deploys a folder or a commit without git push, and waits until it is up
 #[derive(Args)]
 #[command(after_help = "\
 Of a git repository, tracked files are sent as they are on disk, and new files that .gitignore does not exclude; with \
---ref, the files of that commit. Outside of a repository, all files are sent. An archive (.tar, .tar.gz) is sent as it \
+--ref, the files of that commit, without those of its submodules. Outside of a repository, all files are sent. An archive (.tar, .tar.gz) is sent as it \
 is. Files that .slugignore excludes are left out by the platform.
 
 Exit status: 0 if the release is up and stays up; 1 if the build, the release command or a web dyno failed; 2 if the \
@@ -57,6 +59,9 @@ impl Deploy {
             Some(reference) => Archive::of_commit(reference)?,
             None => Archive::of_path(&self.path.unwrap_or_else(|| ".".into()))?,
         };
+        if !archive.submodules.is_empty() {
+            output::warn(without_submodules(&archive.submodules));
+        }
         let version = self.source_version.or_else(|| archive.version.clone());
         let version_description = archive.description.clone();
         let size = output::bytes(archive.size());
@@ -68,6 +73,19 @@ impl Deploy {
         let build = client.build_create(&name, &BuildCreate { source_blob, buildpacks: None, wait: self.wait }).await?;
         finish(cx, &name, build, self.no_wait).await
     }
+}
+
+/// A build of a commit has no files of submodules, unlike one of a folder or of a push.
+fn without_submodules(paths: &[String]) -> String {
+    let shown = paths.iter().take(SUBMODULES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = match paths.len().saturating_sub(SUBMODULES) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    format!(
+        "The archive of a commit has no files of its submodules, so these folders are empty: {shown}{more}. To include \
+         them, push with git, or check out the commit with its submodules and deploy the folder."
+    )
 }
 
 /// Builds the code that is running again, and waits until it is up
@@ -127,5 +145,17 @@ async fn ended(client: &Client, app: &str, build: &Build) -> Result<Build> {
             return Ok(now);
         }
         sleep(AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn submodules_that_are_left_out_are_named() {
+        let paths: Vec<String> = (1..=7).map(|n| format!("vendor/{n}")).collect();
+        assert!(without_submodules(&paths[..2]).contains("these folders are empty: vendor/1, vendor/2. To include"));
+        assert!(without_submodules(&paths).contains("vendor/4, vendor/5 and 2 more. To include"));
     }
 }

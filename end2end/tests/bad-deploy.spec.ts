@@ -52,10 +52,10 @@ test("a release that never comes up is reported prominently, while the previous 
   await expect(app.repository.push(name)).rejects.toThrow(/did not stay up: web\.1: Process exited with status 7/);
   await open(page, "/apps");
   const attention = page.getByRole("region", { name: "Needs attention" });
-  await expect(attention.getByText(/does not start .*status 7.* keeps serving/)).toBeVisible({ timeout: 60_000 });
+  await expect(attention.getByText(/did not stay up .*status 7.* keeps serving/)).toBeVisible({ timeout: 60_000 });
   expect((await visit(name)).status).toBe(200);
   await open(page, `/apps/${name}`);
-  const note = page.getByRole("status").filter({ hasText: /v\d+ does not start/ });
+  const note = page.getByRole("status").filter({ hasText: /v\d+ did not stay up/ });
   await expect(note).toContainText(/web\.1: Process exited with status 7\. Visitors still get v\d+\./);
   await expect(page.getByText("New release crashes")).toBeVisible();
   await note.getByRole("link", { name: "View its log" }).click();

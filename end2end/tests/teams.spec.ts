@@ -1,6 +1,8 @@
 // Teams: people, roles, access per app, service accounts; and a viewer, who is only offered permitted actions.
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 
+import { type Page } from "@playwright/test";
+
 import { accessible, alive, api, complaints, destroyed, freshName, open, signInBy, sql } from "../apps";
 import { expect, test, wharf } from "../world";
 
@@ -151,6 +153,14 @@ test("a service account gets a token, which is shown once", async ({ page }) => 
   expect((await fetch(`${wharf.url}/apps/${app}`, {
     headers: { accept: "application/vnd.heroku+json; version=3", authorization: `Bearer ${token}` },
   })).status).toBe(401);
+  // Once it is removed, it stands among the accounts, and nobody can give it anything.
+  await api("DELETE", `/teams/${team}/service-accounts/deploy-bot`);
+  await open(page, "/sign-in");
+  const accounts = page.getByRole("region", { name: "Accounts" }).getByRole("row");
+  await expect(accounts.filter({ hasText: viewer }).getByRole("button", { name: /^Make administrator/ })).toBeVisible();
+  const removed = accounts.filter({ hasText: "removed service account" }).first();
+  await expect(removed).toBeVisible();
+  await expect(removed.getByRole("button")).toHaveCount(0);
   expect(odd).toEqual([]);
 });
 
@@ -170,7 +180,13 @@ test("the owner adds a collaborator and locks the app", async ({ page }) => {
   await expect(outsider).toHaveCount(0);
 });
 
-test("a viewer sees the app and is only offered permitted actions", async ({ browser }) => {
+/** The links of the menu to pages for administrators. */
+const administration = (page: Page) =>
+  page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: /^(Platform|Sign-in|Quotas|Jobs|Audit log)$/ });
+
+test("a viewer sees the app and is only offered permitted actions", async ({ page: ofAdmin, browser }) => {
+  await open(ofAdmin, "/teams");
+  await expect(administration(ofAdmin)).toHaveCount(5);
   await api("PATCH", `/teams/apps/${app}/collaborators/${viewer}`, { permissions: ["view"] });
   const context = await browser.newContext({ baseURL: wharf.url, storageState: undefined });
   const page = await context.newPage();
@@ -186,7 +202,21 @@ test("a viewer sees the app and is only offered permitted actions", async ({ bro
   await open(page, `/teams/${team}`);
   await expect(page.getByText("You are viewer")).toBeVisible();
   await expect(page.getByRole("button", { name: /Invite|Remove|Add service account/ })).toHaveCount(0);
+  await expect(administration(page)).toHaveCount(0);
   await accessible(page);
+
+  // With access to config vars alone, they are shown, in fields that look read-only.
+  await api("PATCH", `/apps/${app}/config-vars`, { COLOUR: "blue" });
+  await api("PATCH", `/teams/apps/${app}/collaborators/${viewer}`, { permissions: ["config"] });
+  await open(page, `/apps/${app}/settings`);
+  const config = page.getByRole("region", { name: "Config vars" });
+  await expect(config).toContainText("Read-only: changing them requires deploy access.");
+  await config.getByRole("button", { name: "Reveal COLOUR" }).click();
+  const value = config.getByLabel("Value of COLOUR");
+  await expect(value).toHaveValue("blue");
+  await expect(value).not.toBeEditable();
+  await expect(value).toHaveCSS("border-top-color", "rgba(0, 0, 0, 0)");
+  await expect(page.getByRole("heading", { name: "Buildpacks" })).toHaveCount(0);
 
   // A removed member loses access to the team immediately.
   await open(page, "/apps");

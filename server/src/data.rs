@@ -38,9 +38,11 @@ const PRIVATE: [&str; 12] = [
     "sources",
     "metrics",
 ];
+/// The folder of a restore, which is removed at its end.
+pub const RESTORING: &str = "restoring";
 /// Other known entries of a data directory.
 const KNOWN: [&str; 8] =
-    ["master.key", "admin-token", "server-id", "postgres", "postgres.new", "restoring", "routes.json", "lost+found"];
+    ["master.key", "admin-token", "server-id", "postgres", "postgres.new", RESTORING, "routes.json", "lost+found"];
 /// Entries of the user `postgres`, which sets their permissions itself.
 const OF_POSTGRES: [&str; 3] = ["postgres", "postgres.new", "pg"];
 /// The directory of all RUNs, and the folder shared by them.
@@ -142,6 +144,22 @@ pub fn make_for_postgres(folder: &Path) -> Result<()> {
 /// A problem with a data directory, and how to fix it. `None` if it does not exist yet. Its key is not
 /// required if another is given.
 pub fn trouble(data: &Path, key_is_given: bool) -> Option<String> {
+    incomplete(data).or_else(|| unusable(data, key_is_given))
+}
+
+/// A restore that has not ended, or never will.
+fn incomplete(data: &Path) -> Option<String> {
+    data.join(RESTORING).exists().then(|| {
+        format!(
+            "{} has an incomplete restore of a backup. Wait until it has ended; if it was interrupted, run wharfd restore \
+             again, into an empty directory.",
+            data.display()
+        )
+    })
+}
+
+/// Like [`trouble`], for a restore, which can follow an interrupted one.
+pub fn unusable(data: &Path, key_is_given: bool) -> Option<String> {
     let shown = data.display();
     let entries = match fs::read_dir(data) {
         Ok(entries) => entries,
@@ -248,6 +266,11 @@ mod tests {
         started(dir.path());
         assert_eq!(trouble(dir.path(), true), None, "another key is given");
         check(|dir| (started(dir), write(dir.join("master.key"), "x")).1, None);
+        // Killed while it was moved into place, or just before the end.
+        check(|dir| fs::create_dir_all(dir.join("restoring/postgres")).unwrap(), Some("an incomplete restore"));
+        fs::create_dir(dir.path().join("restoring")).unwrap();
+        assert!(trouble(dir.path(), true).is_some_and(|why| why.contains("an incomplete restore")));
+        assert_eq!(unusable(dir.path(), true), None, "for another restore");
     }
 
     #[test]

@@ -104,6 +104,15 @@ impl Postgres {
         }
     }
 
+    /// Stops the server of the cluster in `data`, if one is running, for which nobody is responsible any more.
+    pub async fn stop_leftover(data: &Path, run: &Path) -> Result<()> {
+        let left = Postgres { bin: PathBuf::new(), cluster: data.join("postgres"), sockets: run.join("pg") };
+        match left.running() {
+            Some(pid) => Self::stop(&mut Process::take_up(pid)?, true).await,
+            None => Ok(()),
+        }
+    }
+
     /// Stops it: immediately with `hurry`, otherwise after aborting the running statements.
     pub async fn stop(process: &mut Process, hurry: bool) -> Result<()> {
         let (signal, grace) = match hurry {

@@ -3,7 +3,7 @@
 
 mod world;
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{collections::BTreeMap, fs, os::unix::process::ExitStatusExt, process::Command};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -154,6 +154,57 @@ fn a_database_that_is_killed_comes_back_and_nothing_is_half_done() {
     assert_eq!(versions, (1..=versions.len() as u64).map(Some).collect::<Vec<_>>());
     assert!(world.api("GET", "/events/verify", Value::Null)["broken_at"].is_null());
     wait_until("the dyno is up", || world.dyno_is_up(&app));
+    assert!(up.stop().success());
+}
+
+#[test]
+fn backups_and_restores_that_are_killed_are_neither_complete_nor_started() {
+    let (world, other) = (World::new(), World::new());
+    let mut up = world.up(&[]);
+    let app = world.api("POST", "/apps", json!({}))["name"].as_str().unwrap().to_owned();
+    let (target, passphrase) = (world.dir.path().join("target"), world.dir.path().join("passphrase"));
+    fs::write(&passphrase, "correct horse battery staple\n").unwrap();
+    let command = |world: &World, role: &str| {
+        let mut command = world.command(role);
+        command.arg(&target).arg("--passphrase-file").arg(&passphrase);
+        command
+    };
+
+    // A backup reads this file after it has dumped the database, and before it writes the manifest: here it waits.
+    let (token, aside) = (world.data().join("admin-token"), world.dir.path().join("admin-token"));
+    fs::rename(&token, &aside).unwrap();
+    assert!(Command::new("mkfifo").arg(&token).status().unwrap().success());
+    let mut backup = world.start_command(command(&world, "backup"));
+    backup.wait_for("dumping the database");
+    assert_eq!(backup.kill().signal(), Some(9));
+    fs::rename(&aside, &token).unwrap();
+    assert_eq!(fs::read_dir(target.join("backups")).map_or(0, Iterator::count), 0);
+    let refused = other.refusal(&mut command(&other, "restore"));
+    assert!(refused.contains("There are no backups in"), "{refused}");
+    // It is not in the way of the next one.
+    let done = command(&world, "backup").output().unwrap();
+    assert!(done.status.success() && String::from_utf8_lossy(&done.stdout).contains("verified"), "{done:?}");
+    let backups = world.api("GET", "/backups", Value::Null);
+    let mut states: Vec<_> = backups.as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap()).collect();
+    states.sort();
+    assert_eq!(states, ["failed", "verified"]);
+    assert!(up.stop().success());
+
+    // A restore, with its files written and its database running.
+    let mut restore = other.start_command(command(&other, "restore"));
+    wait_until("its database runs", || other.data().join("restoring/postgres/postmaster.pid").exists());
+    assert_eq!(restore.kill().signal(), Some(9));
+    let key = fs::read_to_string(world.data().join("master.key")).unwrap();
+    for refused in [
+        other.refusal(&mut other.command("up")),
+        other.refusal(other.command("up").env("WHARF_MASTER_KEY", key.trim())),
+    ] {
+        assert!(refused.contains("an incomplete restore"), "{refused}");
+    }
+    let done = command(&other, "restore").output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let mut up = other.up(&[]);
+    assert_eq!(other.api("GET", &format!("/apps/{app}"), Value::Null)["name"], app.as_str());
     assert!(up.stop().success());
 }
 

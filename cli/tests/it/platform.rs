@@ -124,7 +124,7 @@ pub fn build(status: &str) -> Value {
     })
 }
 
-/// The status of `dusk` while v6 does not start and v4 serves.
+/// The status of `dusk` after v6 did not stay up, while v4 serves.
 pub fn held() -> Value {
     json!({
         "app": app(), "condition": "held", "detail": "", "formation": [], "dynos": [], "releases": [], "builds": [],

@@ -61,6 +61,12 @@ impl Host {
     pub fn in_force(&self) -> Result<(Option<u64>, Option<u64>), Error> {
         Ok(Cgroups::of_dynos(&self.group)?.limits())
     }
+
+    /// The weight of all dynos together when they compete for disks with everything else, which has 100. `None` before
+    /// the first start; the error says why the kernel has no weights.
+    pub fn disk_weight(&self) -> Result<Option<u64>, String> {
+        Cgroups::of_dynos(&self.group).map_err(|err| err.to_string())?.disk_weight()
+    }
 }
 
 fn total_memory(meminfo: &str) -> u64 {

@@ -134,7 +134,8 @@ impl Known<'_> {
         }
         if let Some(held) = &self.held {
             let why = held.last_exit.as_deref().unwrap_or("crashed");
-            return format!("v{} does not start ({}: {why}); v{} keeps serving", held.version, held.dyno, held.serving);
+            let HeldRelease { version, serving, dyno, .. } = held;
+            return format!("v{version} did not stay up ({dyno}: {why}); v{serving} keeps serving");
         }
         if let Some((version, _)) = self.newest.filter(|(_, status)| status.is_pending()) {
             return format!("The release phase of v{version} is running");

@@ -1,6 +1,9 @@
 //! Reading log lines without delaying other readers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use api::ids::{AccountId, AppId, ReleaseId};
 use base::{Error, Result, slots::Slot};
@@ -20,8 +23,6 @@ const MUCH: u64 = 2000;
 /// The time limit for lines that are part of another response.
 const GLANCE: std::time::Duration = std::time::Duration::from_secs(1);
 const GLANCE_BYTES: u64 = 32 << 20;
-/// The number of lines among which those of one of two dynos with the same name are looked for.
-const MOST_BESIDE: usize = 1000;
 
 /// The newest lines of each of these dynos since a point in time, within the limits of a glance, charged to `payer`.
 /// The point in time bounds how much of the history is read. With too many concurrent glances, a payer gets fewer
@@ -59,7 +60,7 @@ pub async fn last_of(
 
 /// The last lines about a dyno of a release that has ended, at most `lines`, charged to `payer`. Without those of a dyno
 /// of another release that has the same name and runs beside it, unless this process has not read the output. `since`
-/// is when the release was created.
+/// is when the release was created. If the other one has written more than a glance reads, the first lines are returned.
 pub async fn last_of_ended(
     platform: &Platform,
     payer: AccountId,
@@ -68,18 +69,32 @@ pub async fn last_of_ended(
     since: DateTime<Utc>,
     lines: usize,
 ) -> Result<Vec<api::log_lines::LogLine>> {
-    let times = platform.ingest().last_times(release, name);
-    let since = times.as_ref().and_then(|times| times.first().copied()).unwrap_or(since);
-    let most = if times.is_some() { MOST_BESIDE } else { lines };
-    let found = last_of(platform, payer, app, vec![(name.to_owned(), since)], most).await?;
-    let mut found: Vec<_> = found.into_iter().flatten().collect();
-    if let Some(times) = times {
-        // Lines of the platform cannot be attributed, but it does not write any about the other dyno while that runs.
-        found.retain(|line| line.source != "app" || times.contains(&line.at));
-    }
-    let over = found.len().saturating_sub(lines);
-    found.drain(..over);
-    Ok(found)
+    let Some(times) = platform.ingest().last_times(release, name) else {
+        let found = last_of(platform, payer, app, vec![(name.to_owned(), since)], lines).await?;
+        return Ok(found.into_iter().flatten().collect());
+    };
+    let taken = tokio::time::timeout(GLANCE, platform.log_readers().glances.take(payer)).await;
+    let Ok(Ok(slot)) = taken else { return Ok(Vec::new()) };
+    let (history, budget) = (platform.history().clone(), logs::Budget::of(GLANCE, GLANCE_BYTES));
+    let _gone = Gone(budget.clone());
+    // The other dyno may have written any number of lines since. The clock may have been set back.
+    let since = times.iter().min().copied().unwrap_or(since);
+    let filter = logs::Filter { dyno: Some(name.to_owned()), since: Some(since), ..logs::Filter::default() };
+    read(move || {
+        // Held until the work has ended, even if its caller is gone.
+        let _slot = slot;
+        let mut found: VecDeque<api::log_lines::LogLine> = VecDeque::new();
+        let all = history.read(app, &logs::Query { filter, budget, ..logs::Query::default() })?;
+        // Lines of the platform cannot be attributed, but there are few about a dyno that serves.
+        for line in all.filter(|line| line.source != "app" || times.contains(&line.at)) {
+            found.push_back(line.into());
+            if found.len() > lines {
+                found.pop_front();
+            }
+        }
+        Ok(found.into())
+    })
+    .await
 }
 
 /// Takes all glances of a payer until they are dropped.

@@ -42,6 +42,8 @@ pub(crate) struct Client {
     no_reader: AtomicU64,
     stalled: AtomicBool,
     evicted: AtomicBool,
+    /// Whether one of its requests had a body.
+    sent_body: AtomicBool,
     /// How many times its connection was polled.
     turns: AtomicU64,
     /// The socket, while it is open.
@@ -61,6 +63,7 @@ impl Client {
             no_reader: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
             evicted: AtomicBool::new(false),
+            sent_body: AtomicBool::new(false),
             turns: AtomicU64::new(0),
             socket: Mutex::new(None),
         }
@@ -91,6 +94,16 @@ impl Client {
     /// Records whether the router is waiting for a request's body.
     pub(crate) fn owes_body(&self, owes: bool) {
         note(&self.no_body, owes);
+    }
+
+    /// Records that a request has a body.
+    pub(crate) fn sends_body(&self) {
+        self.sent_body.store(true, Relaxed);
+    }
+
+    /// Whether what it sends may be the rest of a body for which nobody waits any more.
+    pub(crate) fn has_sent_body(&self) -> bool {
+        self.sent_body.load(Relaxed)
     }
 
     /// Records whether the client is reading.

@@ -102,7 +102,11 @@ impl ClientSocket {
             Phase::Waiting => {
                 self.client.set_phase(Phase::Head);
                 self.read_deadline = Some(Instant::now() + self.timeouts.header);
-                self.line.begin();
+                if self.client.has_sent_body() {
+                    self.line.lose();
+                } else {
+                    self.line.begin();
+                }
             }
             Phase::Head => {}
             Phase::Busy => {

@@ -36,6 +36,9 @@ impl IncomingBody {
     /// The body of a request of this client.
     pub(crate) fn of(request: Request<Incoming>, client: &Arc<Client>) -> Request<IncomingBody> {
         let is_held_back = request.headers().contains_key(EXPECT);
+        if !request.body().is_end_stream() {
+            client.sends_body();
+        }
         request.map(|incoming| IncomingBody {
             incoming: (!incoming.is_end_stream()).then_some(incoming),
             client: client.clone(),

@@ -2,7 +2,8 @@
 //!
 //! Clients send them all the same, such as `<` or a backtick, and other proxies pass them on, while the parser rejects the
 //! request. This is only done where a head certainly begins: on a new connection, and after requests without a body that
-//! were not pipelined. Anywhere else, the bytes could be part of something whose length is known to both sides.
+//! were not pipelined. Anywhere else, the bytes could be part of something whose length is known to both sides: the body
+//! of a request that was answered early can arrive at any time, so after a request with a body, nothing is encoded.
 
 use std::fmt::Write as _;
 

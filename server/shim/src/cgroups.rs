@@ -61,6 +61,10 @@ impl Hierarchy {
     fn is_for_all(&self) -> bool {
         !self.v2 && !self.is_for_dynos() && self.has("blkio")
     }
+
+    fn schedules_disks(&self) -> bool {
+        self.has("io") || self.has("blkio")
+    }
 }
 
 impl Cgroups {
@@ -136,6 +140,12 @@ impl Cgroups {
     /// The limits on memory and on processes of all dynos together, if there are any.
     pub fn limits(&self) -> (Option<u64>, Option<u64>) {
         whole::limits(self)
+    }
+
+    /// The disk weight of all dynos and workers together, compared with 100 for everything else. `None` if their group does
+    /// not exist yet; the error says why the kernel has no weights.
+    pub fn disk_weight(&self) -> Result<Option<u64>, String> {
+        whole::disk_weight(self)
     }
 
     /// The files for entering the groups of all shims, which are created if they are missing.

@@ -78,6 +78,14 @@ pub fn cgroups() -> Finding {
     }
 }
 
+/// Whether a disk has an I/O scheduler that uses the weights of groups, or a cost model with them.
+pub fn weighs_disks() -> bool {
+    let disks = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let mut schedulers = disks.map(|disk| fs::read_to_string(disk.path().join("queue/scheduler")).unwrap_or_default());
+    let model = fs::read_to_string("/sys/fs/cgroup/io.cost.qos").unwrap_or_default();
+    model.contains("enable=1") || schedulers.any(|scheduler| scheduler.contains("[bfq]") || scheduler.contains("[cfq]"))
+}
+
 /// The firewall rules that isolate the networks of dynos.
 pub fn nftables() -> Finding {
     match Command::new("nft").args(["list", "tables"]).env("PATH", search_path()).output() {

@@ -67,6 +67,7 @@ fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
         ("memory", memory()),
         ("app memory", budget(settings)),
         ("app disks", disks(settings)),
+        ("disk bandwidth", bandwidth(settings.host().disk_weight(), kernel::weighs_disks())),
         ("networks", networks(settings)),
         ("app users", users()),
         ("data", data(settings)),
@@ -158,6 +159,20 @@ fn disks(settings: &Settings) -> Verdict {
             settings.dyno_disk_mb, settings.build_disk_mb
         )),
         Some(why) => Warn(format!("disk usage of apps is not limited: {why}")),
+    }
+}
+
+/// The weight of all apps together at disks, which has an effect if a scheduler uses it.
+fn bandwidth(weight: Result<Option<u64>, String>, is_used: bool) -> Verdict {
+    match weight {
+        Err(why) => Warn(format!("apps compete with the platform for disks on equal terms: {why}")),
+        Ok(_) if !is_used => Warn(
+            "apps compete with the platform for disks on equal terms: no disk has an I/O scheduler that supports weights; \
+             for example: echo bfq > /sys/block/DISK/queue/scheduler"
+                .into(),
+        ),
+        Ok(Some(weight)) => Good(format!("all apps together have a weight of {weight}, everything else has 100")),
+        Ok(None) => Good("apps get a lower weight than everything else at the next start".into()),
     }
 }
 
@@ -280,5 +295,19 @@ fn platform(settings: &Settings) -> Verdict {
             roles.len(),
             roles.join(", ")
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_at_disks_are_reported_with_their_effect() {
+        assert!(matches!(bandwidth(Ok(Some(50)), true), Good(text) if text.contains("a weight of 50")));
+        assert!(matches!(bandwidth(Ok(None), true), Good(text) if text.contains("at the next start")));
+        assert!(matches!(bandwidth(Ok(Some(50)), false), Warn(text) if text.contains("no disk has an I/O scheduler")));
+        let missing = Err("the cgroup controller is missing".to_owned());
+        assert!(matches!(bandwidth(missing, true), Warn(text) if text.contains("the cgroup controller is missing")));
     }
 }

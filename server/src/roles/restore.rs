@@ -1,7 +1,7 @@
 //! `wharfd restore`: restores a backup into an empty data directory.
 //!
-//! Everything is restored below a folder in it, and moved into place at the end; the master key comes last, without
-//! which `up` does not start. So an interrupted restore is never mistaken for a platform.
+//! Everything is restored below a folder in it, and moved into place at the end. While that folder exists, `up` does not
+//! start, so an interrupted restore is never mistaken for a platform.
 
 use std::{
     fs,
@@ -18,9 +18,6 @@ use crate::{
     postgres::Postgres,
     roles::backup::{passphrase, progress},
 };
-
-/// The folder in the data directory in which everything is restored.
-const STAGING: &str = "restoring";
 
 /// What to restore.
 #[derive(Args, Clone, Debug)]
@@ -59,29 +56,39 @@ pub async fn run(settings: RestoreSettings) -> Result<()> {
         Ok(lock) => lock,
         Err(holder) => bail!("{} is used by process {}.", data.display(), holder.pid),
     };
-    if let Some(why) = data::trouble(&data, true) {
+    if let Some(why) = data::unusable(&data, true) {
         bail!(why);
     }
     must_be_empty(&data)?;
     let source = open(&settings, &common).await?;
-    let staging = data.join(STAGING);
+    let staging = data.join(data::RESTORING);
+    Postgres::stop_leftover(&staging, &run).await.context("stop the database of an interrupted restore")?;
     trees::remove(&staging).or_else(missing).context("remove what an interrupted restore has left")?;
     data::make(&staging, 0o711)?;
     if let Err(err) = restore(&source, &common, &staging).await {
         trees::remove(&staging).or_else(missing).context("remove what was restored")?;
         return Err(err.context("The backup was not restored"));
     }
-    for entry in fs::read_dir(&staging).context("list what was restored")? {
+    put_in_place(&source, &common, &staging)?;
+    explain(&source, &data);
+    Ok(())
+}
+
+/// Moves what was restored into the data directory, and writes the master key. The folder that it was in is removed when
+/// everything else is on the disk.
+fn put_in_place(source: &Source, common: &Settings, staging: &Path) -> Result<()> {
+    let data = &common.data;
+    let sync = || fs::File::open(data).and_then(|dir| dir.sync_all()).context("sync the data directory");
+    for entry in fs::read_dir(staging).context("list what was restored")? {
         let entry = entry.context("list what was restored")?;
         fs::rename(entry.path(), data.join(entry.file_name())).context("move what was restored into place")?;
     }
-    fs::remove_dir(&staging).context("remove the empty folder of the restore")?;
     if common.master_key.is_none() {
         source.write_key(&data.join("master.key"))?;
     }
-    fs::File::open(&data).and_then(|dir| dir.sync_all()).context("sync the data directory")?;
-    explain(&source, &data);
-    Ok(())
+    sync()?;
+    fs::remove_dir(staging).context("remove the empty folder of the restore")?;
+    sync()
 }
 
 fn missing(err: std::io::Error) -> std::io::Result<()> {
@@ -94,7 +101,7 @@ fn missing(err: std::io::Error) -> std::io::Result<()> {
 fn must_be_empty(data: &Path) -> Result<()> {
     for entry in fs::read_dir(data).with_context(|| format!("list {}", data.display()))? {
         let name = entry?.file_name();
-        if name != STAGING && name != "lost+found" {
+        if name != data::RESTORING && name != "lost+found" {
             bail!(
                 "{} is not empty: it contains {}. Restore into an empty or new directory, with --data.",
                 data.display(),

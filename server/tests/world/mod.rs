@@ -303,6 +303,12 @@ impl Up {
         Pid::from_raw(self.child.id() as i32)
     }
 
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) -> ExitStatus {
+        kill(self.pid(), Signal::SIGKILL).unwrap();
+        self.child.wait().unwrap()
+    }
+
     pub fn stop(&mut self) -> ExitStatus {
         kill(self.pid(), Signal::SIGTERM).unwrap();
         self.child.wait().unwrap()

@@ -173,7 +173,7 @@ fn Head(app: ThisApp, tab: Memo<usize>) -> impl IntoView {
     .into_any()
 }
 
-/// A release that does not start, shown on every page of the app, because its push has long finished.
+/// A release that did not stay up, shown on every page of the app, because its push has long finished.
 #[component]
 fn Held(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let held = Memo::new(move |_| status.with(|s| s.held.clone()));
@@ -185,7 +185,7 @@ fn Held(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
                     <div class="note warn" role="status">
                         <Glyph name="warn"/>
                         <span>
-                            <b>{format!("v{} does not start.", held.version)}</b>
+                            <b>{format!("v{} did not stay up.", held.version)}</b>
                             {format!(" {}: {}. ", held.dyno, held.last_exit.as_deref().unwrap_or("crashed"))}
                             {format!("Visitors still get v{}.", held.serving)}
                         </span>

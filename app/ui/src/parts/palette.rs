@@ -375,6 +375,17 @@ mod tests {
     }
 
     #[test]
+    fn pages_of_administrators_are_offered_to_them_alone() {
+        for (to, _, text) in super::super::visitor::ADMIN_PAGES {
+            let offered = |is_admin| {
+                let found = choices(text, &[], None, is_admin);
+                found.iter().any(|choice| matches!(&choice.action, Action::Go(target) if target == to))
+            };
+            assert_eq!((offered(false), offered(true)), (false, true), "{text}");
+        }
+    }
+
+    #[test]
     fn every_word_has_to_match() {
         let found = choices("shop log", &[], Some("shop"), false);
         assert_eq!(found.iter().map(|c| c.text.as_str()).collect::<Vec<_>>(), ["shop, logs"]);

@@ -173,5 +173,12 @@ async fn a_manifest_in_utf_16_is_converted() {
     let units = "\u{feff}{\"scripts\": {\"start\": \"node -v\"}}".encode_utf16();
     let bytes: Vec<u8> = units.flat_map(u16::to_be_bytes).collect();
     std::fs::write(host.request.source.join("package.json"), bytes).unwrap();
-    host.build().await.says("package.json is encoded as UTF-16").says("Node.js app detected").slug_made();
+    // Half a character, for a test of the app.
+    let (fixture, broken) = ("test/requirements.txt", b"\xff\xfei\0d\0\0\xd8");
+    std::fs::create_dir(host.request.source.join("test")).unwrap();
+    std::fs::write(host.request.source.join(fixture), broken).unwrap();
+    let built = host.build().await;
+    built.says("package.json is encoded as UTF-16").says("Node.js app detected");
+    let slug = built.slug();
+    assert_eq!(std::fs::read(host.unpack(&slug).await.join(fixture)).unwrap(), broken);
 }

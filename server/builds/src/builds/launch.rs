@@ -172,7 +172,9 @@ async fn last_lines(builds: &Builds, row: &releases::Row) -> anyhow::Result<Vec<
     for _ in 0..LOOKS {
         let dynos = store::dynos::dyno_list(builds.db(), row.app_id).await?;
         let is_unread = |dyno: &store::dynos::Row| dyno.release_id == row.id && dyno.state == DynoState::Crashed;
-        if !dynos.iter().any(|dyno| is_unread(dyno) && dyno.stopping_at.is_some()) {
+        // What has crashed of a release that is given up is stopped a moment after the release has failed.
+        let is_given_up = row.status == ReleaseStatus::Failed;
+        if !dynos.iter().any(|dyno| is_unread(dyno) && (is_given_up || dyno.stopping_at.is_some())) {
             break;
         }
         tokio::time::sleep(PAUSE).await;

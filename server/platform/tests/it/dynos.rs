@@ -190,7 +190,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     assert_eq!(held.last_exit.as_deref(), Some("Process exited with status 1"));
     let shown = status().await;
     assert_eq!(shown.condition, api::statuses::Condition::Held);
-    assert!(shown.detail.ends_with("; v2 keeps serving"), "{}", shown.detail);
+    assert_eq!(shown.detail, "v3 did not stay up (web.1: Process exited with status 1); v2 keeps serving");
     assert_eq!(t.owner.app_summary_list().await.unwrap()[0].condition, api::statuses::Condition::Held);
     // It is not started again: the release has failed, and the old one is the current one.
     let failed = t.owner.release_info("dusk", "v3").await.unwrap();

@@ -327,9 +327,13 @@ async fn the_last_lines_of_a_failed_release_are_those_of_its_own_dyno() {
     let new = t.driver.running("web.1").unwrap().handle;
     // Both are web.1.
     t.driver.say(new.id, b'o', "the new one begins").unwrap();
-    t.driver.say(old.id, b'o', "the old one serves").unwrap();
     t.driver.say(new.id, b'e', "the new one fails").unwrap();
-    t.log_with("dusk", "app[web.1]: the old one serves").await;
+    t.log_with("dusk", "app[web.1]: the new one fails").await;
+    // It hangs for a while, and the other one goes on.
+    for n in 0..1_100 {
+        t.driver.say(old.id, b'o', &format!("the old one serves {n}.")).unwrap();
+    }
+    t.log_with("dusk", "app[web.1]: the old one serves 1099.").await;
     t.driver.exit(new.id, 3);
     let failed = ended(&t, "dusk", &made).await;
     let output = t.anonymous.get(&path(&failed.output_stream_url)).await.text();

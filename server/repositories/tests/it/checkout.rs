@@ -37,9 +37,15 @@ async fn a_build_gets_the_files_of_a_clone() {
 async fn what_is_missing_in_a_commit_is_known() {
     let world = World::new();
     let inner = "0123456789012345678901234567890123456789";
-    world.write(".gitmodules", "[submodule \"words\"]\n\tpath = lib/words\n\turl = https://a.example/words.git\n");
-    world.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{inner},lib/words")]);
-    world.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{inner},lib/other")]);
+    let module = |name: &str, url: &str| format!("[submodule \"{name}\"]\n\tpath = lib/{name}\n\turl = {url}\n");
+    // The limit, and one byte more.
+    let longest = format!("https://a.example/{}", "x".repeat(2048 - 18));
+    let longer = format!("{longest}x");
+    let modules = [("words", "https://a.example/words.git"), ("long", longest.as_str()), ("longer", longer.as_str())];
+    world.write(".gitmodules", &modules.map(|(name, url)| module(name, url)).concat());
+    for name in ["words", "other", "long", "longer"] {
+        world.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{inner},lib/{name}")]);
+    }
     let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n", "a".repeat(64));
     world.write("data/a b.bin", &pointer);
     world.write("data/no.bin", &"x".repeat(pointer.len()));
@@ -52,7 +58,12 @@ async fn what_is_missing_in_a_commit_is_known() {
     assert!(folder.join("lib/words").is_dir());
     let submodule =
         |path: &str, url: Option<&str>| Submodule { path: path.into(), commit: inner.into(), url: url.map(Into::into) };
-    let expected = [submodule("lib/other", None), submodule("lib/words", Some("https://a.example/words.git"))];
+    let expected = [
+        submodule("lib/long", Some(longest.as_str())),
+        submodule("lib/longer", None),
+        submodule("lib/other", None),
+        submodule("lib/words", Some("https://a.example/words.git")),
+    ];
     assert_eq!(contents.submodules, expected);
     assert_eq!((contents.pointers, contents.pointer_paths), (1, vec!["data/a b.bin".to_owned()]));
 }

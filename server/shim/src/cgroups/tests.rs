@@ -70,6 +70,23 @@ fn version_two_has_the_groups_and_limits() {
 }
 
 #[test]
+fn all_dynos_together_have_less_weight_at_disks() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut dynos, budget) = (laid_out(dir.path(), true), Budget { memory: 1 << 30, pids: 8000 });
+    assert_eq!(dynos.disk_weight(), Ok(None), "nothing has been started yet");
+    dynos.prepare().unwrap();
+    dynos.limit(&budget).unwrap();
+    assert!(dynos.disk_weight().unwrap_err().contains("no I/O scheduler"));
+    let file = dir.path().join("wharf/io.weight");
+    fs::write(&file, "default 100\n8:0 200\n").unwrap();
+    assert_eq!(dynos.disk_weight(), Ok(Some(100)));
+    dynos.limit(&budget).unwrap();
+    assert_eq!((fs::read_to_string(file).unwrap().as_str(), dynos.disk_weight()), ("50", Ok(Some(50))));
+    dynos.hierarchies[0].controllers.retain(|controller| controller != "io");
+    assert!(dynos.disk_weight().unwrap_err().contains("not available"));
+}
+
+#[test]
 fn version_two_says_what_is_used() {
     let dir = tempfile::tempdir().unwrap();
     let cgroups = laid_out(dir.path(), true);

@@ -14,6 +14,8 @@ use crate::Budget;
 
 /// The disk weight, compared with the default of 100, where the kernel schedules disks.
 const IO_WEIGHT: &str = "50";
+/// The files for it. One exists only if the kernel has an I/O scheduler that supports weights.
+const IO_FILES: [&str; 4] = ["blkio.bfq.weight", "blkio.weight", "io.bfq.weight", "io.weight"];
 
 /// Sets the limits. A memory limit below the current usage is not set, which is an error; the others are set anyway.
 pub(super) fn limit(cgroups: &Cgroups, budget: &Budget) -> io::Result<()> {
@@ -25,9 +27,8 @@ pub(super) fn limit(cgroups: &Cgroups, budget: &Budget) -> io::Result<()> {
 }
 
 fn limit_in(hierarchy: &Hierarchy, group: &Path, budget: &Budget) -> io::Result<()> {
-    if hierarchy.has("blkio") || hierarchy.has("io") {
-        // The file exists only if an I/O scheduler supports weights.
-        for file in ["blkio.bfq.weight", "blkio.weight", "io.bfq.weight", "io.weight"] {
+    if hierarchy.schedules_disks() {
+        for file in IO_FILES {
             let path = group.join(file);
             let _ = path.exists().then(|| fs::write(path, IO_WEIGHT));
         }
@@ -39,6 +40,23 @@ fn limit_in(hierarchy: &Hierarchy, group: &Path, budget: &Budget) -> io::Result<
     };
     let memory = if hierarchy.has("memory") { limit_memory(hierarchy, group, budget.memory) } else { Ok(()) };
     pids.and(memory)
+}
+
+/// The disk weight of all of them together, or why there is none.
+pub(super) fn disk_weight(cgroups: &Cgroups) -> Result<Option<u64>, String> {
+    let Some(hierarchy) = cgroups.hierarchies.iter().find(|h| h.schedules_disks()) else {
+        return Err("the cgroup controller for disks (io, or blkio in version 1) is not available".to_owned());
+    };
+    let group = cgroups.parent(hierarchy);
+    if !group.exists() {
+        return Ok(None);
+    }
+    // `default 50` in version 2, with lines for single disks after it.
+    let weight = |file: &str| read(&group.join(file)).lines().next()?.split(' ').next_back()?.parse().ok();
+    match IO_FILES.into_iter().find_map(weight) {
+        Some(weight) => Ok(Some(weight)),
+        None => Err("the kernel has no I/O scheduler that supports weights, such as bfq".to_owned()),
+    }
 }
 
 /// The limits on memory and on processes that are in force.

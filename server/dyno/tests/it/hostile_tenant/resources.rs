@@ -101,6 +101,30 @@ async fn all_dynos_together_leave_the_machine_its_reserve() {
     leave(&group).await;
 }
 
+#[tokio::test]
+async fn all_dynos_together_have_less_weight_at_disks_than_the_machine() {
+    let group = format!("wharf-test-disks-{}", std::process::id());
+    let host = Host { group: group.clone(), ..Host::default() };
+    let world = World::with(&host);
+    let spec = world.spec("echo ready; exec sleep 1000");
+    world.start_until(&spec, "ready").await;
+    let mounts = ["/sys/fs/cgroup/blkio", "/sys/fs/cgroup"].map(|mount| std::path::Path::new(mount).join(&group));
+    let files = ["blkio.bfq.weight", "blkio.weight", "io.bfq.weight", "io.weight"];
+    let can = mounts.iter().any(|group| files.iter().any(|file| group.join(file).exists()));
+    match host.disk_weight() {
+        Ok(weight) => {
+            assert_eq!(weight, Some(50), "everything else has 100");
+            assert!(can, "no file has this weight");
+        }
+        Err(why) => {
+            eprintln!("Disk weights cannot be tested on this machine: {why}.");
+            assert!(!can, "{why}, but there is a file for it");
+        }
+    }
+    drop(world);
+    leave(&group).await;
+}
+
 /// Removes the groups of a test once they are empty.
 async fn leave(group: &str) {
     for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {

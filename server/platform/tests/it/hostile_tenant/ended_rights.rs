@@ -108,6 +108,24 @@ async fn whoever_waits_for_an_app_or_a_team_is_let_in_again() {
 }
 
 #[tokio::test]
+async fn an_app_that_is_renamed_or_given_away_meanwhile_is_not_destroyed() {
+    let t = world().await;
+    let given = "update apps set owner_id = (select owner_id from apps where name = 'dusk') where name = 'noon'";
+    for (name, change, status) in
+        [("dawn", "update apps set name = 'noon' where name = 'dawn'", 409), ("noon", given, 404)]
+    {
+        let mut held = t.db.begin().await.unwrap();
+        sqlx::query(change).execute(&mut *held).await.unwrap();
+        let waiting = tokio::spawn(t.stranger.ask("DELETE", &format!("/apps/{name}")).body("null").into_future());
+        as_many_wait(&t, 1).await;
+        held.commit().await.unwrap();
+        let answer = waiting.await.unwrap();
+        assert_eq!(answer.status, status, "{name}: {answer:?}");
+    }
+    assert_eq!(t.owner.get("/apps/noon").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_reduced_permission_takes_effect_for_waiting_changes() {
     let t = world().await;
     let joins = json!({ "user": "stranger@example.com", "permissions": ["deploy"] });

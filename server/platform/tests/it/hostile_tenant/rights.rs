@@ -488,6 +488,16 @@ async fn a_deploy_token_deploys_its_apps_and_nothing_else() {
         let refused = by.post("/apps/dusk/builds", local.clone()).await.error();
         assert!(refused.0 == 403 && refused.2.contains("scope global"), "{refused:?}");
     }
+    // One that is in the list stays there when something else is added.
+    let (path, write) = ("/apps/dusk/buildpack-installations", scoped(&t, "write").await);
+    let put = async |by: &Actor, also: &str| {
+        let list = json!({ "updates": [{ "buildpack": "file:///srv/x" }, { "buildpack": also }] });
+        by.ask("PUT", path).body(list.to_string()).await.status
+    };
+    assert_eq!(put(&write, "heroku/nodejs").await, 403);
+    assert_eq!(put(&t.owner, "heroku/nodejs").await, 200);
+    assert_eq!(put(&write, "heroku/python").await, 200);
+    assert_eq!(put(&write, "file:///srv/y").await, 403);
     t.owner.app_delete("dusk").await.unwrap();
     t.owner.app_delete("dawn").await.unwrap();
     assert_eq!(bearer.get("/apps/noon").await.status, 404, "a token without apps is for none");

@@ -341,3 +341,25 @@ async fn thousands_of_requests_in_one_piece_are_answered_in_turn() {
     assert!(paths.iter().enumerate().all(|(n, path)| *path == format!("/{n}")));
     drop(asked.await.unwrap());
 }
+
+/// hyper reads this much at first.
+const FIRST_READ: usize = 8192;
+
+#[tokio::test]
+async fn a_body_that_follows_its_answer_is_not_taken_for_a_head() {
+    let dyno = Dyno::saying("smuggled").await;
+    let world = World::start().await;
+    world.shop(Up, &[dyno.addr]).await;
+    // If it were encoded like a target, it would be longer than declared by exactly its last request.
+    let inner = format!("GET /smuggled HTTP/1.1\r\n{HOST}\r\n");
+    assert!(inner.len().is_multiple_of(2));
+    let body = format!("A {}{inner}", "<".repeat(inner.len() / 2));
+    // The first read ends with the head, and a request for an unknown host is answered without its body.
+    let start =
+        format!("POST / HTTP/1.1\r\nHost: nobody.test\r\nExpect: 100-continue\r\nContent-Length: {}", body.len());
+    let head = |fill: usize| format!("{start}\r\nX-Fill: {}\r\n\r\n", "x".repeat(fill));
+    let head = head(FIRST_READ - head(0).len());
+    let said = world.say((head + &body).as_bytes()).await;
+    assert!(said.starts_with("HTTP/1.1 404 "), "{said}");
+    assert_eq!((said.matches("HTTP/1.1 ").count(), dyno.connections()), (1, 0), "{said}");
+}
