@@ -28,17 +28,17 @@ try {
   const of = (name, what) => seen[name].map((took) => took[what]);
   const before = { Wharf: 410, Piku: 260 };
   const row = (name) => {
-    const factor = name === "Wharf" ? "" : ratio(of("Wharf", "served"), of(name, "served"));
-    return `| ${name} | ${columns(of(name, "pushed"))} | ${columns(of(name, "served"))} | ${factor} | ${before[name] ?? ""} | ${columns(of(name, "errors"))} |`;
+    const factor = (what) => (name === "Wharf" ? "" : ratio(of("Wharf", what), of(name, what)));
+    return `| ${name} | ${columns(of(name, "pushed"))} | ${factor("pushed")} | ${before[name] ?? ""} | ${columns(of(name, "served"))} | ${factor("served")} | ${columns(of(name, "errors"))} |`;
   };
   report(
     "push",
     `## Push of a static site
 
-\`bench/push.sh\`: the release build, a site of 21 files of which one changes, ${rounds} alternating pushes on the same machine (${busy()}). Wharf: \`wait=up\` and no watch period, since the peers wait for nothing. Piku: without ssh, with a certificate that is there; ${peer ? "nginx is reloaded when it has written a configuration" : "**left out: it could not run here**"}. git alone: a bare repository whose \`post-receive\` hook checks the files out for a web server; its file is read directly. The peers have no release to roll back to, no isolation, no health check and no log. Served: from \`git push\` until a visitor gets the new version. Errors: how long visitors, who ask every 10 ms, got something else than a page. Ratio: median of Wharf / peer per round, until served. Before: the release before the hot paths were reworked, measured then, with other scripts. Goal: at most 0.5 of Piku.
+\`bench/push.sh\`: the release build, a site of 21 files of which one changes, ${rounds} alternating pushes on the same machine (${busy()}). Wharf: \`wait=up\` and no watch period, since the peers wait for nothing. Piku: without ssh, with a certificate that is there; ${peer ? "nginx is reloaded when it has written a configuration" : "**left out: it could not run here**"}. git alone: a bare repository whose \`post-receive\` hook checks the files out for a web server; its file is read directly. The peers have no release to roll back to, no isolation, no health check and no log. Served: from \`git push\` until a visitor gets the new version. Errors: how long visitors, who ask every 10 ms, got something else than a page. Ratio: median of Wharf / peer per round. Before: the release before the hot paths were reworked, measured then, with other scripts. Goal: at most 0.5 of Piku.
 
-| what | pushed, p50 ms | p95 | served, p50 ms | p95 | Wharf / peer | before, served ms | errors, p50 ms | p95 |
-| --- | --: | --: | --: | --: | --: | --: | --: | --: |
+| what | pushed, p50 ms | p95 | Wharf / peer | before, ms | served, p50 ms | p95 | Wharf / peer | errors, p50 ms | p95 |
+| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |
 ${Object.keys(systems).map(row).join("\n")}`,
   );
 } finally {
