@@ -2,7 +2,7 @@
 #
 #   make run     build everything (release) and start the platform; pass options with ARGS="--listen ..."
 #   make test    all tests: unit tests, integration tests on the real machine, end-to-end tests in a browser
-#   make bench   benchmarks of the router (compared with another proxy), the console and the server
+#   make bench   benchmarks against nginx, HAProxy, Piku, bubblewrap, runc and rsyslog, and of the console; ARGS="router" runs one
 #   make dev     run the development build, rebuilding and restarting on every change
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -63,11 +63,11 @@ end2end: setup-test
 	PATH="$$NODE_BIN:$$PATH" FRONT="$(FRONT)" CHROMIUM="$$CHROMIUM" WHARFD="$(abspath $(target))/debug/wharfd" \
 	  node node_modules/.bin/playwright test $(ARGS)
 
-# Results are written to bench/README.md.
+# Results are written to bench/README.md. ARGS: names of benchmarks.
 bench: export CHECK_SIZES = 1
 bench: build
 	export WHARFD="$(abspath $(target))/release/wharfd"
-	for bench in bench/*.sh; do bash "$$bench" $(ARGS); done
+	bash bench/all.sh $(ARGS)
 
 fmt:
 	cargo fmt

@@ -88,3 +88,38 @@ path.write_text(new if n else old.rstrip("\n") + "\n\n" + block)
 print(text)
 ' "$1" "$root/bench/README.md"
 }
+
+# Prints the part of a configuration of HAProxy that both benchmarks of the router share. It does the same work as the
+# router: keep-alive to the backends, forwarded headers, a request id, a line per request on stdout.
+haproxy_common() { # FILES
+    cat <<CONF
+global
+  nbthread $(nproc)
+  ${1:+ulimit-n $1}
+  ${1:+maxconn $((($1 - 64) / 2))}
+  log stdout format raw local0 info
+  tune.maxrewrite 2048
+defaults
+  mode http
+  log global
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  option http-keep-alive
+  http-reuse always
+  option forwardfor
+  unique-id-format %[uuid]
+  unique-id-header X-Request-Id
+  log-format "method=%HM path=%{+Q}HP host=%[capture.req.hdr(0)] request_id=%ID fwd=%ci dyno=%s connect=%Tc service=%Ta status=%ST bytes=%B"
+CONF
+}
+
+# Prints what HAProxy does with each request, for a frontend.
+haproxy_requests() {
+    cat <<'CONF'
+  http-request capture req.hdr(Host) len 128
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Port %[dst_port]
+  http-request set-header X-Request-Start %[date()]
+CONF
+}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Requests lost while dynos are stopped. Needs the release build.
+# Requests while dynos are stopped, against nginx that is reloaded. Needs the release build, nginx and python3 (Debian:
+# apt-get install nginx-light python3).
 #   bench/scaling.sh [ROUNDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."

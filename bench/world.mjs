@@ -76,6 +76,12 @@ export async function start() {
     const ended = fieldsOf(main);
     return children.reduce((sum, pid) => sum + cpuOf(pid), cpuOf(main) + (Number(ended[13]) + Number(ended[14])) * 10);
   };
+  /** Transactions of the database so far. */
+  world.transactions = () => {
+    const sockets = readFileSync(join(data, "postgres/postmaster.pid"), "utf8").split("\n")[4];
+    const query = "SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database";
+    return Number(execFileSync("psql", ["-h", sockets, "-U", "postgres", "-d", "wharf", "-Atc", query], { encoding: "utf8" }));
+  };
   world.stop = async () => {
     up.removeAllListeners("exit");
     const ended = new Promise((done) => up.once("exit", done));
