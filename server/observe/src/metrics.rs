@@ -55,7 +55,7 @@ impl Running {
     /// The dynos of all apps that have a process, and the one-off dynos.
     async fn all(platform: &Platform) -> anyhow::Result<Vec<Self>> {
         let mut all: Vec<Self> = Vec::new();
-        let dynos = dynos::dyno_all(platform.db()).await?;
+        let dynos = dynos::dyno_all(platform.db(), None).await?;
         all.extend(dynos.into_iter().filter(|row| row.state != DynoState::Crashed).map(|row| Self {
             app: row.app_id,
             run: row.run_id,

@@ -21,7 +21,7 @@ const FORMER: &str = "former-";
 /// interrupted, the next start completes it.
 pub(crate) async fn renew(platform: &Platform) -> anyhow::Result<()> {
     let data = &platform.config().data;
-    for app in store::apps::app_all(platform.db()).await.context("read the apps")? {
+    for app in store::apps::app_all(platform.db(), None).await.context("read the apps")? {
         let unpacked = data.join("unpacked").join(app.id.to_string());
         put_aside(&unpacked, &data.join("tmp"), app.uid as u32)
             .with_context(|| format!("move the unpacked files in {} aside", unpacked.display()))?;

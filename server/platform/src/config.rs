@@ -11,7 +11,7 @@ pub struct Config {
     pub settings: Settings,
     /// The directory of sockets, whose path has to be short.
     pub run: PathBuf,
-    /// How often queues are checked without a notification.
+    /// How often queues are checked, and all apps are looked at by the supervisor, without a notification.
     pub queue_interval: Duration,
     /// Settings for all dynos of this host. The allowed ports are added.
     pub host: dyno::Host,

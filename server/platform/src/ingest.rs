@@ -41,7 +41,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Begins to follow the output of a dyno.
 pub(crate) fn follow(platform: &Platform, app: AppId, run: RunId, name: &str) {
     match follower(platform, app, run, name) {
-        Ok(follower) => platform.ingest().add(run, follower),
+        Ok(follower) => platform.ingest().add(app, run, follower),
         Err(err) => tracing::error!(dyno.name = %name, "could not follow the output: {err}"),
     }
 }
@@ -127,7 +127,7 @@ pub(crate) async fn run(platform: Platform) {
 
 /// After a restart: the dynos that kept running meanwhile.
 async fn take_up(platform: &Platform) -> anyhow::Result<()> {
-    for row in store::dynos::dyno_all(platform.db()).await? {
+    for row in store::dynos::dyno_all(platform.db(), None).await? {
         if !platform.ingest().has(row.run_id) {
             follow_again(platform, row.app_id, row.run_id).await?;
         }
@@ -179,8 +179,9 @@ async fn ended(platform: &Platform) {
                 Step::Failed if !platform.ingest().has_failed_for(run, PATIENCE) => tokio::time::sleep(AGAIN).await,
                 // Output that still cannot be read is lost with the dyno.
                 Step::Ended | Step::Failed => {
-                    platform.ingest().was_read(run);
-                    platform.wake_dynos();
+                    if let Some(app) = platform.ingest().was_read(run) {
+                        platform.wake_dynos_of(app);
+                    }
                 }
             }
         };

@@ -24,8 +24,15 @@ use tokio::{
 use worker::Workers;
 
 use crate::{
-    config::Config, ingest::followers::Ingest, log_readers::Readers, log_writer::LogWriter, running::Running,
-    slug_files::SlugFiles, usages::Usages, work::Background,
+    config::Config,
+    dynos::looks::{self, Stirred},
+    ingest::followers::Ingest,
+    log_readers::Readers,
+    log_writer::LogWriter,
+    running::Running,
+    slug_files::SlugFiles,
+    usages::Usages,
+    work::Background,
 };
 
 /// How long a request waits for the router. Its table can also come later.
@@ -53,6 +60,7 @@ struct Inner {
     log_readers: Readers,
     streams: Slots,
     wake_dynos: Arc<Notify>,
+    stirred: Stirred,
     wake_slugs: Arc<Notify>,
     wake_releases: Arc<Notify>,
     started_at: DateTime<Utc>,
@@ -75,7 +83,8 @@ impl Platform {
             usages: Usages::default(),
             log_readers: Readers::default(),
             streams: Slots::new("open streams", 50, 0, 5000),
-            wake_dynos: identity.waker(&[Kind::App, Kind::Formation, Kind::Release, Kind::Dyno, Kind::Slug]),
+            wake_dynos: identity.waker(looks::WAKING),
+            stirred: Stirred::default(),
             wake_slugs: identity.waker(&[Kind::Release]),
             // A suspension cancels release phases.
             wake_releases: identity.waker(&[Kind::App, Kind::Release, Kind::Account]),
@@ -205,10 +214,21 @@ impl Platform {
         self.streams().try_take(payers::of_account(self, account).await?)
     }
 
-    /// Wakes the dyno reconciler, because a process of this host has ended. Nothing has changed in the database yet, so
-    /// other servers have nothing to do.
+    /// Wakes the dyno reconciler, to continue with what it has left to do.
     pub(crate) fn wake_dynos(&self) {
         self.0.wake_dynos.notify_one();
+    }
+
+    /// Makes the dyno reconciler look at an app, because something has happened to one of its processes on this host.
+    /// Nothing has changed in the database yet, so other servers have nothing to do.
+    pub(crate) fn wake_dynos_of(&self, app: AppId) {
+        self.stirred().add(app);
+        self.wake_dynos();
+    }
+
+    /// The apps that the dyno reconciler was woken for.
+    pub(crate) fn stirred(&self) -> &Stirred {
+        &self.0.stirred
     }
 
     /// Wakes the reconciler that unpacks needed slugs which are missing on this host's disk. Nothing has changed in the

@@ -74,7 +74,11 @@ impl Reconciler for Reconcile {
         self.running.iter().filter(|(id, _)| !ids.contains(*id)).for_each(|(_, (_, cancel))| cancel.cancel());
         let new = rows.iter().any(|row| !self.running.contains_key(&row.id));
         let apps: HashMap<AppId, store::apps::Served> = match new {
-            true => store::apps::app_all(&db).await.context("read the apps")?.into_iter().map(|a| (a.id, a)).collect(),
+            true => {
+                let of: Vec<AppId> = rows.iter().map(|row| row.app_id).collect();
+                let apps = store::apps::app_all(&db, Some(&of)).await.context("read the apps")?;
+                apps.into_iter().map(|app| (app.id, app)).collect()
+            }
             false => HashMap::new(),
         };
         let mut waits = false;

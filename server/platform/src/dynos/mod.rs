@@ -2,6 +2,7 @@
 //!
 //! [`plan`] decides, without clock or disk; [`Reconcile`] observes and acts.
 
+pub(crate) mod looks;
 mod observe;
 mod plan;
 mod reconcile;

@@ -1,6 +1,9 @@
 //! Observes running dynos and records their states: up, crashed, removed.
 
-use api::{dynos::DynoState, ids::RunId};
+use api::{
+    dynos::DynoState,
+    ids::{AppId, RunId},
+};
 use base::Kind;
 use chrono::Utc;
 use dyno::{Exit, Phase};
@@ -14,16 +17,19 @@ use crate::{Platform, destroy, ingest};
 /// The number of dynos that are observed concurrently.
 const LOOKS: usize = 64;
 
-/// Observes every dyno, many at a time, and returns the current rows. Rows of dynos that were stopped and have exited
-/// are deleted. The driver is queried only for those that have exited or are not watched yet.
-pub(super) async fn observe(platform: &Platform, watch: &Watch, rows: Vec<Row>) -> (Vec<Row>, Vec<String>) {
-    watch.keep(&rows.iter().map(|row| row.run_id).collect());
-    let seen: Vec<(Option<Row>, Option<String>)> = stream::iter(rows)
+/// Observes these dynos, many at a time, and returns the current rows. Rows of dynos that were stopped and have exited
+/// are deleted. The driver is queried only for those that have exited or are not watched yet. Also returns what could not
+/// be observed, with its app.
+pub(super) async fn observe(platform: &Platform, watch: &Watch, rows: Vec<Row>) -> (Vec<Row>, Vec<(AppId, String)>) {
+    let seen: Vec<(Option<Row>, Option<(AppId, String)>)> = stream::iter(rows)
         .map(|row| async move {
             let before = row.clone();
             match look(platform, watch, row).await {
                 Ok(row) => (row, None),
-                Err(err) => (Some(before.clone()), Some(format!("check {}: {err:#}", before.name))),
+                Err(err) => {
+                    let failed = (before.app_id, format!("check {}: {err:#}", before.name));
+                    (Some(before), Some(failed))
+                }
             }
         })
         .buffered(LOOKS)
@@ -57,7 +63,7 @@ async fn look(platform: &Platform, watch: &Watch, row: Row) -> anyhow::Result<Op
             Ok(Some(row))
         }
         None => {
-            watch.begin(platform, row.run_id);
+            watch.begin(platform, row.app_id, row.run_id);
             match row.state {
                 DynoState::Starting if row.stopping_at.is_none() => booting(platform, watch, row).await.map(Some),
                 DynoState::Up => {

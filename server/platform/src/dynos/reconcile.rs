@@ -22,6 +22,7 @@ use store::dynos::Row;
 
 use super::{
     Wanted,
+    looks::Looks,
     plan::{self, Step},
     rollout, routing,
     routing::RouterTable,
@@ -48,6 +49,9 @@ pub struct Reconcile {
     platform: Platform,
     begun: DateTime<Utc>,
     watch: Watch,
+    looks: Looks,
+    /// As the last run has left it; `None` if that failed, since it may have recorded something without noting it here.
+    world: Option<World>,
     router: RouterTable,
     pause: Pause,
     /// The payer who had the first turn last in the previous run.
@@ -57,8 +61,11 @@ pub struct Reconcile {
 impl Reconcile {
     /// A supervisor without any state.
     pub(crate) fn new(platform: Platform) -> Self {
+        let looks = Looks::new(platform.changes(), platform.config().queue_interval);
         Self {
             platform,
+            looks,
+            world: None,
             begun: Utc::now(),
             watch: Watch::default(),
             router: RouterTable::default(),
@@ -67,15 +74,15 @@ impl Reconcile {
         }
     }
 
-    /// The steps that can be taken now, with payer and app. Those that have to wait are filtered out before the steps
-    /// of a run are counted, so that they do not delay others. `busy` is as for [`plan::may_terminate`].
+    /// Those of all `steps` that can be taken now, with payer and app. Those that have to wait are filtered out before
+    /// the steps of a run are counted, so that they do not delay others. `busy` is as for [`plan::may_terminate`].
     async fn possible(
         &self,
         world: &World,
+        steps: Vec<(AppId, Step)>,
         busy: Option<&[SocketAddr]>,
         report: &mut Report,
     ) -> Vec<(AccountId, AppId, Step)> {
-        let steps = world.plan();
         let ready = self.ready(world, &steps, report).await;
         let read = self.read(world, &steps, report).await;
         let (ended, now) = (Ended::of(&self.platform, world), Utc::now());
@@ -109,7 +116,7 @@ impl Reconcile {
     /// Whether dynos of a release can be started. While the slug is being unpacked they cannot, and nobody
     /// waits for it; what is wrong with a slug is left to the start to tell.
     async fn is_ready(&self, world: &World, app: AppId, release: ReleaseId) -> anyhow::Result<bool> {
-        let slug = *world.slugs.get(&release).context("the release is not to run")?;
+        let slug = world.slug(app, release).context("the release is not to run")?;
         if self.platform.slug_files().unpacked(app, slug).await?.is_some() {
             return Ok(true);
         }
@@ -185,7 +192,7 @@ impl Reconcile {
     }
 
     async fn create(&self, world: &World, release: ReleaseId, kind: &str, ordinal: i32) -> anyhow::Result<String> {
-        let wanted = world.wanted.values().find_map(|app| app.with_release(release)).context("the release is gone")?;
+        let wanted = world.with_release(release).context("the release is gone")?;
         let t = wanted.types.iter().find(|t| t.kind == kind).context("the process type is gone")?;
         let now = Utc::now();
         let row = Row {
@@ -217,7 +224,7 @@ impl Reconcile {
 
     /// Writes the row before the process exists, so that a crash in between never leaves a process without a row.
     async fn start(&self, world: &World, mut row: Row) -> anyhow::Result<String> {
-        let app = world.apps.iter().find(|a| a.id == row.app_id).context("the app is gone")?;
+        let app = world.app(row.app_id).context("the app is gone")?;
         let now = Utc::now();
         row.run_id = RunId::now_v7();
         row.state = DynoState::Starting;
@@ -267,7 +274,7 @@ impl Reconcile {
         platform.supervisor_said(app.id, &row.name, &format!("Starting process with command `{command}`"));
         let handle = platform.driver().start(&spec(wanted)).await?;
         ingest::follow(platform, row.app_id, row.run_id, &row.name);
-        self.watch.begin(platform, row.run_id);
+        self.watch.begin(platform, row.app_id, row.run_id);
         if web {
             self.watch.probe(platform, row.run_id, handle.addr);
         }
@@ -281,13 +288,18 @@ impl Reconciler for Reconcile {
 
     async fn run(&mut self) -> anyhow::Result<Report> {
         let (mut report, begun) = (Report::default(), Instant::now());
-        let mut world = World::look(&self.platform, &self.watch, self.begun, &mut report).await?;
+        let before = self.world.take();
+        let apps = self.looks.take(self.platform.stirred(), before.is_some(), begun);
+        let (mut world, mut left) =
+            World::look(&self.platform, &self.watch, self.begun, before, &apps, &mut report).await?;
         rollout::settle(&self.platform, &mut world, &mut report).await?;
         stop::begin(&self.platform, &mut world, &mut report).await?;
         let busy = self.router.update(&self.platform, &world.entries()).await;
         self.platform.has_routed(begun);
         self.router.note(world.rows(), busy.is_ok(), Utc::now());
-        let possible = self.possible(&world, busy.as_deref().ok(), &mut report).await;
+        let planned = world.plan();
+        left.extend(planned.iter().map(|(app, _)| *app));
+        let possible = self.possible(&world, planned, busy.as_deref().ok(), &mut report).await;
         let has_steps = !possible.is_empty();
         let (steps, last) = plan::turns(possible, self.last, MOST_PER_RUN, MOST_OF_ONE);
         self.act_on(&world, &steps, &mut report).await;
@@ -297,7 +309,8 @@ impl Reconciler for Reconcile {
         }
         let has_failed = report.done.is_empty() && !report.failed.is_empty();
         let (now, pause) = (Utc::now(), if has_failed { FAILED_PAUSE } else { self.pause.take() });
-        let due = if has_steps { Some(now) } else { world.due(now) };
+        let due_of = world.due(now);
+        let due = if has_steps { Some(now) } else { due_of.values().min().copied() };
         report.again_in = due.map(|at| (at - now).to_std().unwrap_or_default().max(pause));
         match busy {
             Ok(busy) => {
@@ -312,6 +325,9 @@ impl Reconciler for Reconcile {
         if !report.failed.is_empty() {
             report.again_in = Some(report.again_in.map_or(RETRY, |again| again.min(RETRY)));
         }
+        let at = |due: DateTime<Utc>| Instant::now() + (due - now).to_std().unwrap_or_default();
+        self.looks.note(left, due_of.into_iter().map(|(app, due)| (app, at(due))).collect());
+        self.world = Some(world);
         Ok(report)
     }
 }

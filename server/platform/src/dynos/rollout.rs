@@ -41,7 +41,7 @@ pub(super) async fn settle(platform: &Platform, world: &mut World, report: &mut 
     Ok(())
 }
 
-async fn note_up(platform: &Platform, world: &World) -> anyhow::Result<()> {
+async fn note_up(platform: &Platform, world: &mut World) -> anyhow::Result<()> {
     let now_up = plan::up_releases(world.rows());
     let of = |all: &BTreeSet<ReleaseId>, others: &BTreeSet<ReleaseId>| {
         all.difference(others).copied().collect::<Vec<ReleaseId>>()
@@ -52,11 +52,12 @@ async fn note_up(platform: &Platform, world: &World) -> anyhow::Result<()> {
     }
     let mut db = platform.db().acquire().await?;
     store::rollouts::rollout_note_up(&mut db, &up, &down, Utc::now()).await?;
+    world.noted_up = now_up;
     Ok(())
 }
 
 async fn settle_one(platform: &Platform, world: &mut World, id: AppId, verdict: &Verdict) -> anyhow::Result<()> {
-    let Some(app) = world.wanted.get_mut(&id) else { return Ok(()) };
+    let Some(app) = world.wanted_mut(id) else { return Ok(()) };
     match verdict {
         Verdict::Up => {
             store::rollouts::rollout_watch(platform.db(), app.release, Utc::now()).await?;

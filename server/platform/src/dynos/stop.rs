@@ -81,7 +81,7 @@ pub(super) async fn kill(platform: &Platform, watch: &Watch, mut row: Row) -> an
 /// begin anew. What a release phase leaves stays, so that the next start sees how it ended, and runs it no second time.
 pub(crate) async fn stop_all(platform: &Platform) -> anyhow::Result<()> {
     end_all(platform).await?;
-    for row in store::dynos::dyno_all(platform.db()).await? {
+    for row in store::dynos::dyno_all(platform.db(), None).await? {
         ingest::finish(platform, row.app_id, row.run_id).await?;
         platform.driver().remove(row.run_id).await?;
         store::dynos::dyno_delete(platform.db(), row.id).await?;

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::ids::RunId;
+use api::ids::{AppId, RunId};
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use spool::Pause;
@@ -39,6 +39,7 @@ type Known = Mutex<HashMap<RunId, Process>>;
 
 #[derive(Default)]
 struct Process {
+    app: AppId,
     has_ended: bool,
     /// Ends the probe.
     probe: Option<DropGuard>,
@@ -53,12 +54,12 @@ struct Process {
 impl Watch {
     /// Waits for a process to exit, unless it is watched already. If that fails, the process is forgotten after a pause,
     /// so that the driver is asked for it and it is watched again.
-    pub fn begin(&self, platform: &Platform, run: RunId) {
+    pub fn begin(&self, platform: &Platform, app: AppId, run: RunId) {
         let mut all = lock(&self.known);
         if all.contains_key(&run) {
             return;
         }
-        all.insert(run, Process::default());
+        all.insert(run, Process { app, ..Process::default() });
         let (platform, known) = (platform.clone(), self.known.clone());
         spawn(self.end.clone(), async move {
             if let Err(err) = platform.driver().wait(run).await {
@@ -68,7 +69,7 @@ impl Watch {
             } else if let Some(process) = lock(&known).get_mut(&run) {
                 process.has_ended = true;
             }
-            platform.wake_dynos();
+            platform.wake_dynos_of(app);
         });
     }
 
@@ -140,8 +141,9 @@ async fn probe(platform: &Platform, known: &Known, run: RunId, mut address: Opti
         {
             if let Some(process) = lock(known).get_mut(&run) {
                 process.accepts = Some(address);
+                platform.wake_dynos_of(process.app);
             }
-            return platform.wake_dynos();
+            return;
         }
         tokio::time::sleep(pause.take()).await;
     }

@@ -1,4 +1,5 @@
-//! The input of one run of the supervisor: the desired dynos of every app, and the actual ones.
+//! The input of one run of the supervisor: the desired dynos of every app, and the actual ones. What is known of an app is
+//! kept from run to run, and read and observed again when [something is new](super::looks).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -13,6 +14,7 @@ use sqlx::PgConnection;
 use store::{dynos::Row, releases::Current};
 
 use super::{
+    looks::Apps,
     observe,
     plan::{self, App, Step, Trial, Type, Verdict},
     routing::Entry,
@@ -24,119 +26,183 @@ use crate::Platform;
 const MOST_UNREAD: usize = 2;
 
 /// The input of one run.
+#[derive(Default)]
 pub(super) struct World {
-    pub apps: Vec<store::apps::Served>,
-    /// The payer of each app.
-    payers: HashMap<AppId, AccountId>,
-    pub wanted: BTreeMap<AppId, App>,
-    /// The slug of each release that is to run.
-    pub slugs: BTreeMap<ReleaseId, SlugId>,
+    apps: BTreeMap<AppId, Known>,
     /// The releases that were up when this was last recorded.
     pub noted_up: BTreeSet<ReleaseId>,
-    rows: BTreeMap<AppId, Vec<Row>>,
+}
+
+/// What is known of an app.
+#[derive(Default)]
+struct Known {
+    /// `None` while the app is being destroyed.
+    app: Option<store::apps::Served>,
+    payer: AccountId,
+    wanted: Option<App>,
+    /// The slug of each release that is to run.
+    slugs: BTreeMap<ReleaseId, SlugId>,
+    rows: Vec<Row>,
 }
 
 impl World {
-    /// Reads the desired dynos, and observes the actual ones. `begun` is when this supervisor began to do so.
+    /// Reads the desired dynos of these apps, and observes the actual ones; all others are as in `before`, which the last
+    /// run has left. `begun` is when this supervisor began to do so. Also returns the apps of which something could not
+    /// be observed.
     pub async fn look(
         platform: &Platform,
         watch: &Watch,
         begun: DateTime<Utc>,
+        before: Option<Self>,
+        apps: &Apps,
         report: &mut Report,
-    ) -> anyhow::Result<Self> {
-        let mut tx = platform.db().begin().await.context("begin to read")?;
-        // A new release with the formation of the one before would be started with its commands, or pass without web
-        // dynos.
-        store::events::event_snapshot(&mut *tx).await.context("take a snapshot")?;
-        let apps = store::apps::app_all(&mut *tx).await.context("read the apps")?;
-        let payers = store::payers::payers_of_apps(&mut *tx).await.context("read who pays for the apps")?;
-        let mut types: BTreeMap<AppId, Vec<Type>> = BTreeMap::new();
-        for row in store::formation::formation_all(&mut *tx).await.context("read the formation")? {
-            // The release phase is no process of the formation.
-            if row.kind != "release" {
-                let t = Type { kind: row.kind, command: row.command, quantity: row.quantity, size: row.size };
-                types.entry(row.app_id).or_default().push(t);
-            }
+    ) -> anyhow::Result<(Self, BTreeSet<AppId>)> {
+        let (mut world, only) = match (before, apps) {
+            (Some(before), Apps::Only(only)) if only.is_empty() => return Ok((before, BTreeSet::new())),
+            (Some(before), Apps::Only(only)) => (before, Some(only.iter().copied().collect::<Vec<AppId>>())),
+            _ => (Self::default(), None),
+        };
+        let read = read(platform, begun, only.as_deref()).await?;
+        match &only {
+            Some(only) => only.iter().for_each(|app| drop(world.apps.remove(app))),
+            None => world.noted_up = noted_up(platform).await?,
         }
-        let releases = store::releases::release_current_all(&mut *tx).await.context("read the releases")?;
-        let noted_up = store::rollouts::rollout_up_all(&mut *tx).await.context("read which releases are up")?;
-        let mut base_types = base_types(&mut tx, &releases).await?;
-        let rows = store::dynos::dyno_all(&mut *tx).await.context("read the dynos")?;
-        tx.commit().await.context("end the snapshot")?;
-        let both = releases.iter().flat_map(|r| [(Some(r.id), r.slug_id), (r.base_id, r.base_slug_id)]);
-        let slugs = both.filter_map(|(release, slug)| release.zip(slug)).collect();
-        let wanted = releases.into_iter().filter(|r| r.slug_id.is_some()).map(|r| {
-            let types = types.remove(&r.app_id).unwrap_or_default();
-            let trial = trial(&r, begun, &mut base_types);
-            (r.app_id, App { id: r.app_id, release: r.id, version: r.version, types, trial })
-        });
-        let wanted = wanted.collect();
-        let (rows, failed) = observe::observe(platform, watch, rows).await;
-        report.failed.extend(failed);
-        let mut by_app: BTreeMap<AppId, Vec<Row>> = BTreeMap::new();
+        world.apps.extend(read.apps);
+        let (rows, failed) = observe::observe(platform, watch, read.rows).await;
         for row in rows {
-            by_app.entry(row.app_id).or_default().push(row);
+            world.apps.entry(row.app_id).or_default().rows.push(row);
         }
-        Ok(Self { apps, payers, wanted, slugs, noted_up: noted_up.into_iter().collect(), rows: by_app })
+        watch.keep(&world.rows().map(|row| row.run_id).collect());
+        let (unseen, failed): (BTreeSet<AppId>, Vec<String>) = failed.into_iter().unzip();
+        report.failed.extend(failed);
+        Ok((world, unseen))
     }
 
     /// What is new about the rollouts of releases, by app.
     pub fn verdicts(&self) -> Vec<(AppId, Verdict)> {
         let now = Utc::now();
-        let of = |app: &App| Some((app.id, plan::verdict(app, self.rows_of(app.id), now)?));
-        self.wanted.values().filter_map(of).collect()
+        let of =
+            |(app, known): (&AppId, &Known)| Some((*app, plan::verdict(known.wanted.as_ref()?, &known.rows, now)?));
+        self.apps.iter().filter_map(of).collect()
     }
 
-    /// When to check next if nothing happens.
-    pub fn due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let ends = self.wanted.values().filter_map(|app| plan::watch_ends(app, self.rows_of(app.id)));
-        let ends = ends.filter(|at| *at > now).min();
-        [ends, plan::due(self.rows(), now)].into_iter().flatten().min()
+    /// When to look at which app if nothing happens.
+    pub fn due(&self, now: DateTime<Utc>) -> BTreeMap<AppId, DateTime<Utc>> {
+        let of = |known: &Known| {
+            let ends = known.wanted.as_ref().and_then(|app| plan::watch_ends(app, &known.rows));
+            [ends.filter(|at| *at > now), plan::due(known.rows.iter(), now)].into_iter().flatten().min()
+        };
+        self.apps.iter().filter_map(|(app, known)| Some((*app, of(known)?))).collect()
     }
 
     /// All necessary steps, with their apps.
     pub fn plan(&self) -> Vec<(AppId, Step)> {
         let now = Utc::now();
-        let existing: HashSet<AppId> = self.apps.iter().map(|app| app.id).collect();
-        let ids: BTreeSet<&AppId> = self.rows.keys().chain(self.wanted.keys()).collect();
-        let steps_of = |id: &AppId| {
-            let wanted = self.wanted.get(id).filter(|_| existing.contains(id));
-            plan::plan(wanted, self.rows_of(*id), now)
+        let steps_of = |known: &Known| {
+            let wanted = known.wanted.as_ref().filter(|_| known.app.is_some());
+            plan::plan(wanted, &known.rows, now)
         };
-        ids.into_iter().flat_map(|id| steps_of(id).into_iter().map(|step| (*id, step))).collect()
+        self.apps.iter().flat_map(|(app, known)| steps_of(known).into_iter().map(move |step| (*app, step))).collect()
     }
 
     /// Every app, as needed by the routing table.
     pub fn entries(&self) -> Vec<Entry<'_>> {
         self.apps
-            .iter()
-            .map(|app| Entry { app, wanted: self.wanted.get(&app.id), rows: self.rows_of(app.id) })
+            .values()
+            .filter_map(|known| {
+                Some(Entry { app: known.app.as_ref()?, wanted: known.wanted.as_ref(), rows: &known.rows })
+            })
             .collect()
+    }
+
+    /// An app that is not being destroyed.
+    pub fn app(&self, app: AppId) -> Option<&store::apps::Served> {
+        self.apps.get(&app)?.app.as_ref()
     }
 
     /// The payer of an app.
     pub fn payer(&self, app: AppId) -> AccountId {
-        self.payers.get(&app).copied().unwrap_or_default()
+        self.apps.get(&app).map_or_else(AccountId::default, |known| known.payer)
+    }
+
+    /// The desired dynos of an app, to be updated along with its release.
+    pub fn wanted_mut(&mut self, app: AppId) -> Option<&mut App> {
+        self.apps.get_mut(&app)?.wanted.as_mut()
+    }
+
+    /// The app that runs a release, with it.
+    pub fn with_release(&self, release: ReleaseId) -> Option<&App> {
+        self.apps.values().find_map(|known| known.wanted.as_ref()?.with_release(release))
+    }
+
+    /// The slug of a release that is to run.
+    pub fn slug(&self, app: AppId, release: ReleaseId) -> Option<SlugId> {
+        self.apps.get(&app)?.slugs.get(&release).copied()
     }
 
     /// All dynos.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.rows.values().flatten()
+        self.apps.values().flat_map(|known| &known.rows)
     }
 
     /// All dynos, to be updated along with their rows.
     pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut Row> {
-        self.rows.values_mut().flatten()
+        self.apps.values_mut().flat_map(|known| &mut known.rows)
     }
 
     /// A dyno by its id.
     pub fn row(&self, dyno: DynoId) -> Option<&Row> {
         self.rows().find(|row| row.id == dyno)
     }
+}
 
-    fn rows_of(&self, app: AppId) -> &[Row] {
-        self.rows.get(&app).map(Vec::as_slice).unwrap_or_default()
+/// What was read of some apps.
+struct Read {
+    /// Without their dynos.
+    apps: BTreeMap<AppId, Known>,
+    rows: Vec<Row>,
+}
+
+/// Reads what is known of these apps, or of all.
+async fn read(platform: &Platform, begun: DateTime<Utc>, only: Option<&[AppId]>) -> anyhow::Result<Read> {
+    let mut tx = platform.db().begin().await.context("begin to read")?;
+    // A new release with the formation of the one before would be started with its commands, or pass without web dynos.
+    store::events::event_snapshot(&mut *tx).await.context("take a snapshot")?;
+    let mut apps: BTreeMap<AppId, Known> = BTreeMap::new();
+    for app in store::apps::app_all(&mut *tx, only).await.context("read the apps")? {
+        apps.entry(app.id).or_default().app = Some(app);
     }
+    for (app, payer) in store::payers::payers_of_apps(&mut *tx, only).await.context("read who pays for the apps")? {
+        apps.entry(app).or_default().payer = payer;
+    }
+    let mut types: BTreeMap<AppId, Vec<Type>> = BTreeMap::new();
+    for row in store::formation::formation_all(&mut *tx, only).await.context("read the formation")? {
+        // The release phase is no process of the formation.
+        if row.kind != "release" {
+            let t = Type { kind: row.kind, command: row.command, quantity: row.quantity, size: row.size };
+            types.entry(row.app_id).or_default().push(t);
+        }
+    }
+    let releases = store::releases::release_current_all(&mut *tx, only).await.context("read the releases")?;
+    let mut base_types = base_types(&mut tx, &releases).await?;
+    let rows = store::dynos::dyno_all(&mut *tx, only).await.context("read the dynos")?;
+    tx.commit().await.context("end the snapshot")?;
+    for r in releases {
+        let known = apps.entry(r.app_id).or_default();
+        let both = [(Some(r.id), r.slug_id), (r.base_id, r.base_slug_id)];
+        known.slugs = both.into_iter().filter_map(|(release, slug)| release.zip(slug)).collect();
+        if r.slug_id.is_some() {
+            let types = types.remove(&r.app_id).unwrap_or_default();
+            let trial = trial(&r, begun, &mut base_types);
+            known.wanted = Some(App { id: r.app_id, release: r.id, version: r.version, types, trial });
+        }
+    }
+    Ok(Read { apps, rows })
+}
+
+async fn noted_up(platform: &Platform) -> anyhow::Result<BTreeSet<ReleaseId>> {
+    let all = store::rollouts::rollout_up_all(platform.db()).await.context("read which releases are up")?;
+    Ok(all.into_iter().collect())
 }
 
 /// The process types of the releases that run until the current ones have passed.

@@ -8,7 +8,7 @@ use std::{
 
 use api::{
     dynos::DynoState,
-    ids::{ReleaseId, RunId},
+    ids::{AppId, ReleaseId, RunId},
 };
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
@@ -41,6 +41,7 @@ struct Removed {
 }
 
 struct Followed {
+    app: AppId,
     follower: Shared,
     stage: Stage,
     /// The state of the dyno before it crashed.
@@ -62,9 +63,10 @@ pub(super) enum Stage {
 impl Ingest {
     /// Follows another dyno, which runs as far as known. If it is followed already, nothing changes: two followers
     /// would copy each line twice.
-    pub(super) fn add(&self, run: RunId, follower: logs::Follower) {
+    pub(super) fn add(&self, app: AppId, run: RunId, follower: logs::Follower) {
         let follower = Arc::new(Mutex::new(follower));
-        self.lock().entry(run).or_insert(Followed { follower, stage: Stage::Runs, was: None, failing_since: None });
+        let followed = Followed { app, follower, stage: Stage::Runs, was: None, failing_since: None };
+        self.lock().entry(run).or_insert(followed);
         self.began.notify_one();
     }
 
@@ -101,11 +103,12 @@ impl Ingest {
         Some(followed.stage)
     }
 
-    /// Records that the output of an ended dyno was read completely.
-    pub(super) fn was_read(&self, run: RunId) {
-        if let Some(followed) = self.lock().get_mut(&run) {
-            followed.stage = Stage::Read;
-        }
+    /// Records that the output of an ended dyno was read completely. Returns its app; `None` if it is not followed.
+    pub(super) fn was_read(&self, run: RunId) -> Option<AppId> {
+        let mut all = self.lock();
+        let followed = all.get_mut(&run)?;
+        followed.stage = Stage::Read;
+        Some(followed.app)
     }
 
     /// Records that reading the output of an ended dyno failed. Returns whether the first failure is this long ago.

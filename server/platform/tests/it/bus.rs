@@ -16,6 +16,7 @@ use tokio::sync::broadcast::Receiver;
 use uuid::Uuid;
 
 use crate::{
+    draining::look_again,
     live::{bearer, open, serve_areas},
     teams::somebody,
     world::{LONG, World, path, until},
@@ -107,6 +108,13 @@ async fn a_token_that_one_server_revokes_ends_the_streams_of_another() {
     tokio::time::timeout(SOON, rest).await.expect("the stream ends");
 }
 
+/// Ends the connections on which servers listen. Returns their number.
+async fn end_listening(t: &World) -> i64 {
+    let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+               where datname = current_database() and query like 'LISTEN%changes%'";
+    sqlx::query_scalar(end).fetch_one(&t.db).await.unwrap()
+}
+
 #[tokio::test]
 async fn whoever_may_have_missed_a_change_reads_everything_again() {
     let t = World::start().await;
@@ -114,13 +122,37 @@ async fn whoever_may_have_missed_a_change_reads_everything_again() {
     connected(&t.platform, other.platform()).await;
     connected(other.platform(), &t.platform).await;
     let mut changes = other.platform().changes();
-    let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
-               where datname = current_database() and query like 'LISTEN%changes%'";
-    let ended: i64 = sqlx::query_scalar(end).fetch_one(&t.db).await.unwrap();
-    assert_eq!(ended, 2, "each server listens");
+    assert_eq!(end_listening(&t).await, 2, "each server listens");
     told(&mut changes, Changed::new(Kind::Anything, None)).await;
     connected(&t.platform, other.platform()).await;
     connected(other.platform(), &t.platform).await;
+}
+
+#[tokio::test]
+async fn the_supervisor_reads_apps_that_changed_and_all_when_it_may_have_missed_one() {
+    let t = World::start().await;
+    let scale = async |app: &str, quantity: i32| {
+        let scaled = t.owner.patch(&format!("/apps/{app}/formation/worker"), json!({ "quantity": quantity })).await;
+        assert_eq!(scaled.status, 200, "{scaled:?}");
+    };
+    for app in ["dawn", "dusk"] {
+        t.app(app).await;
+        t.deploy(app, &[("worker", "./work")]).await;
+        scale(app, 1).await;
+        t.dynos(app, &["worker.1 up v2"]).await;
+    }
+    listening(&t).await;
+    look_again(&t).await;
+    // Nobody is told, so that reading it shows.
+    let unheard = "update formation f set quantity = 2 from apps a where a.id = f.app_id and a.name = 'dusk'";
+    sqlx::query(unheard).execute(&t.db).await.unwrap();
+    scale("dawn", 2).await;
+    t.dynos("dawn", &["worker.1 up v2", "worker.2 up v2"]).await;
+    look_again(&t).await;
+    t.dynos("dusk", &["worker.1 up v2"]).await;
+
+    end_listening(&t).await;
+    t.dynos("dusk", &["worker.1 up v2", "worker.2 up v2"]).await;
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ async fn scale_down(t: &World) {
 }
 
 /// Waits until the supervisor has completed another run.
-async fn look_again(t: &World) {
+pub async fn look_again(t: &World) {
     let before = runs(t).await;
     until("the supervisor has looked again", async || {
         t.platform.publish(Kind::Formation, AppId::nil());

@@ -1,6 +1,7 @@
 //! Dynos: starts, crashes, restarts, replacement without downtime.
 
-use api::dynos::DynoState;
+use api::{dynos::DynoState, ids::AppId};
+use base::Kind;
 use dyno::fake::Reaction;
 use serde_json::json;
 
@@ -262,8 +263,9 @@ async fn dynos_keep_running_while_the_platform_is_down() {
 /// Sets a timestamp in the dynos' rows into the past until a condition holds, as if time had passed.
 pub async fn long_ago(t: &World, column: &str, is_so: impl Fn() -> bool) {
     until(&format!("{column} is long ago and that is noticed"), async || {
-        let query = format!("update dynos set {column} = {column} - interval '2 minutes'");
-        sqlx::query(sqlx::AssertSqlSafe(query)).execute(&t.db).await.unwrap();
+        let query = format!("update dynos set {column} = {column} - interval '2 minutes' returning app_id");
+        let apps: Vec<AppId> = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&t.db).await.unwrap();
+        apps.into_iter().for_each(|app| t.platform.publish(Kind::Dyno, app));
         if is_so() { Ok(()) } else { Err(format!("{:?}", t.driver.signals())) }
     })
     .await;

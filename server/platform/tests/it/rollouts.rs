@@ -2,9 +2,10 @@
 
 use api::{
     builds::{Build, BuildStatus},
-    ids::RunId,
+    ids::{AppId, RunId},
     releases::{Release, ReleaseStatus, Rollout},
 };
+use base::Kind;
 use dyno::fake::Reaction;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -58,8 +59,10 @@ async fn routed(t: &World, to: &dyno::Handle) {
 /// Lets the watch period of what is up end.
 async fn passes(t: &World, version: &str) {
     until(&format!("{version} has passed"), async || {
-        let old = "update dynos set updated_at = updated_at - interval '20 minutes' where state = 'up'";
-        sqlx::query(old).execute(&t.db).await.unwrap();
+        let old =
+            "update dynos set updated_at = updated_at - interval '20 minutes' where state = 'up' returning app_id";
+        let apps: Vec<AppId> = sqlx::query_scalar(old).fetch_all(&t.db).await.unwrap();
+        apps.into_iter().for_each(|app| t.platform.publish(Kind::Dyno, app));
         match release(t, version).await.rollout {
             Rollout::Passed => Ok(()),
             other => Err(other.to_string()),

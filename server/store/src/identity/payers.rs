@@ -65,9 +65,12 @@ pub async fn payer_of_app(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result<O
     sqlx::query_scalar(sqlx::AssertSqlSafe(select)).bind(app).fetch_optional(db).await
 }
 
-/// The payers of all apps, even of those that are being destroyed, by app.
-pub async fn payers_of_apps(db: impl PgExecutor<'_>) -> sqlx::Result<HashMap<AppId, AccountId>> {
-    let select = format!("select app_id, payer from {OF_APPS} c");
-    let all: Vec<(AppId, AccountId)> = sqlx::query_as(sqlx::AssertSqlSafe(select)).fetch_all(db).await?;
+/// The payers of these apps, or of all, even of those that are being destroyed, by app.
+pub async fn payers_of_apps(
+    db: impl PgExecutor<'_>,
+    only: Option<&[AppId]>,
+) -> sqlx::Result<HashMap<AppId, AccountId>> {
+    let select = format!("select app_id, payer from {OF_APPS} c where $1::uuid[] is null or app_id = any($1)");
+    let all: Vec<(AppId, AccountId)> = sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(only).fetch_all(db).await?;
     Ok(all.into_iter().collect())
 }

@@ -313,11 +313,15 @@ pub struct Served {
     pub slug_size: Option<i64>,
 }
 
-/// All apps, for reconcilers.
-pub async fn app_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Served>> {
-    sqlx::query_as("select id, name, uid, maintenance, slug_size from apps where deleted_at is null order by name")
-        .fetch_all(db)
-        .await
+/// These apps, or all of them, for reconcilers.
+pub async fn app_all(db: impl PgExecutor<'_>, only: Option<&[AppId]>) -> sqlx::Result<Vec<Served>> {
+    sqlx::query_as(
+        "select id, name, uid, maintenance, slug_size from apps
+         where deleted_at is null and ($1::uuid[] is null or id = any($1)) order by name",
+    )
+    .bind(only)
+    .fetch_all(db)
+    .await
 }
 
 /// The ids of all apps.

@@ -53,9 +53,14 @@ pub struct Row {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Every dyno of every app.
-pub async fn dyno_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as("select * from dynos order by app_id, type, ordinal, created_at").fetch_all(db).await
+/// Every dyno of these apps, or of all.
+pub async fn dyno_all(db: impl PgExecutor<'_>, only: Option<&[AppId]>) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(
+        "select * from dynos where $1::uuid[] is null or app_id = any($1) order by app_id, type, ordinal, created_at",
+    )
+    .bind(only)
+    .fetch_all(db)
+    .await
 }
 
 /// Which of these processes are desired: those of dynos, of one-off dynos, of running release phases, and of running

@@ -46,9 +46,12 @@ pub async fn formation_list(db: impl PgExecutor<'_>, app: AppId) -> sqlx::Result
     sqlx::query_as("select * from formation where app_id = $1 order by type").bind(app).fetch_all(db).await
 }
 
-/// The process types of all apps.
-pub async fn formation_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as("select * from formation order by app_id, type").fetch_all(db).await
+/// The process types of these apps, or of all.
+pub async fn formation_all(db: impl PgExecutor<'_>, only: Option<&[AppId]>) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from formation where $1::uuid[] is null or app_id = any($1) order by app_id, type")
+        .bind(only)
+        .fetch_all(db)
+        .await
 }
 
 /// Sets quantity and size of a process type. Violates `formation_quantity_check` outside 0..=100.

@@ -176,8 +176,8 @@ pub struct Current {
     pub base_slug_id: Option<SlugId>,
 }
 
-/// The current release of every app, and the one that it is to replace.
-pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Current>> {
+/// The current release of each of these apps, or of all, and the one that it is to replace.
+pub async fn release_current_all(db: impl PgExecutor<'_>, only: Option<&[AppId]>) -> sqlx::Result<Vec<Current>> {
     sqlx::query_as(
         "select c.*, b.id as base_id, b.version as base_version, b.slug_id as base_slug_id
          from apps a cross join lateral (
@@ -189,8 +189,9 @@ pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Cu
              where c.rollout in ('waiting', 'watching') and r.app_id = a.id and r.status = 'succeeded'
                  and r.rollout = 'passed' and r.version < c.version
              order by r.version desc limit 1) b on b.slug_id is not null
-         where a.deleted_at is null",
+         where a.deleted_at is null and ($1::uuid[] is null or a.id = any($1))",
     )
+    .bind(only)
     .fetch_all(db)
     .await
 }

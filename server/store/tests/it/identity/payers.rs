@@ -1,5 +1,7 @@
 //! Payers: every query.
 
+use std::collections::HashMap;
+
 use api::{
     ids::{AccountId, AppId, TeamId, TeamMemberId},
     team_members::Role,
@@ -81,10 +83,11 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     assert_eq!(paid().await, [ada, AccountId::nil(), AccountId::nil()]);
     assert!(!is_let_in().await, "nobody answers for it");
 
-    let all = payers_of_apps(&w.db).await.unwrap();
+    let all = payers_of_apps(&w.db, None).await.unwrap();
     assert!(!all.is_empty());
     for (app, payer) in all {
         assert_eq!(payer_of_app(&w.db, app).await.unwrap(), Some(payer));
+        assert_eq!(payers_of_apps(&w.db, Some(&[app])).await.unwrap(), HashMap::from([(app, payer)]));
     }
     assert_eq!(payer_of_account(&w.db, bob.id).await.unwrap(), Some(bob.id));
     assert_eq!(payer_of_account(&w.db, AccountId::now_v7()).await.unwrap(), None);

@@ -30,7 +30,7 @@ async fn apps() {
     );
     assert!(row.uid >= 0x7801_0000);
     assert_ne!(app_info(&w.db, other).await.unwrap().unwrap().uid, row.uid);
-    let names: Vec<_> = app_all(&w.db).await.unwrap().into_iter().map(|a| a.name).collect();
+    let names: Vec<_> = app_all(&w.db, None).await.unwrap().into_iter().map(|a| a.name).collect();
     assert_eq!(names, ["dawn", "dusk"]);
     let (me, nobody) = (w.account.id, AccountId::now_v7());
     let viewers = app_viewers(&w.db, &[me, nobody], &[], &[id, AppId::now_v7()]).await.unwrap();
@@ -87,7 +87,7 @@ async fn apps() {
     assert!(!app_lock(&w.db, id).await.unwrap() && !app_try_lock(&w.db, id).await.unwrap());
     assert!(!app_exists(&w.db, id).await.unwrap() && app_exists(&w.db, other).await.unwrap());
     assert_eq!(app_among(&w.db, &[AppId::now_v7(), id]).await.unwrap(), [id]);
-    assert!(releases::release_current_all(&w.db).await.unwrap().is_empty());
+    assert!(releases::release_current_all(&w.db, None).await.unwrap().is_empty());
     w.app("noon").await;
     app_delete(&mut w.db.acquire().await.unwrap(), id).await.unwrap();
     assert!(app_among(&w.db, &[id]).await.unwrap().is_empty());

@@ -1,6 +1,9 @@
 //! Dynos: every query.
 
-use api::{dynos::DynoState, ids::RunId};
+use api::{
+    dynos::DynoState,
+    ids::{AppId, RunId},
+};
 use store::dynos::*;
 
 use crate::world::{World, all, at, dyno_row};
@@ -21,8 +24,10 @@ async fn dynos() {
         dyno_save(&w.db, row).await.unwrap();
     }
     assert_eq!(dyno_list(&w.db, app).await.unwrap(), [web1.clone(), web2.clone(), worker.clone()]);
-    let all_dynos = dyno_all(&w.db).await.unwrap();
+    let all_dynos = dyno_all(&w.db, None).await.unwrap();
     assert_eq!(all_dynos.len(), 3);
+    assert_eq!(dyno_all(&w.db, Some(&[app])).await.unwrap(), all_dynos);
+    assert!(dyno_all(&w.db, Some(&[AppId::now_v7()])).await.unwrap().is_empty());
 
     // Processes of dynos, running releases and running builds are desired; those of ended or unknown ones are not.
     let (phase, build) = (w.release(app, "pending", Some(slug)).await, w.build(app, 1).await);

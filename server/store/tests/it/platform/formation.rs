@@ -27,7 +27,9 @@ async fn formation() {
     let page = formation_page(&w.db, app, &all(&LIST)).await.unwrap();
     assert_eq!(page.rows, formation_list(&w.db, app).await.unwrap());
     assert_eq!(formation_of(&w.db, &[app]).await.unwrap(), page.rows);
-    assert_eq!(formation_all(&w.db).await.unwrap().len(), 2);
+    assert_eq!(formation_all(&w.db, None).await.unwrap().len(), 2);
+    assert_eq!(formation_all(&w.db, Some(&[app])).await.unwrap(), page.rows);
+    assert!(formation_all(&w.db, Some(&[])).await.unwrap().is_empty());
     assert!(replace(&[]).await.is_empty());
     // Earlier quantities come back with the process type; only unknown types start fresh.
     assert_eq!(replace(&[("web", "e"), ("bell", "f")]).await, ["bell 0 Standard-1X f", "web 3 Basic e"]);

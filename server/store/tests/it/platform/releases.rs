@@ -29,9 +29,11 @@ async fn releases() {
     };
     assert_eq!(release_current(&w.db, app).await.unwrap().unwrap().id, first);
     assert_eq!(
-        sorted(release_current_all(&w.db).await.unwrap().into_iter().map(|r| r.id).collect()),
+        sorted(release_current_all(&w.db, None).await.unwrap().into_iter().map(|r| r.id).collect()),
         [first, elsewhere]
     );
+    let of_app = release_current_all(&w.db, Some(&[app])).await.unwrap();
+    assert_eq!(of_app.into_iter().map(|r| r.id).collect::<Vec<_>>(), [first]);
     let newest = release_newest_of(&w.db, &[app, other]).await.unwrap();
     assert_eq!(newest.iter().map(|r| (r.app_id == app, r.version)).collect::<Vec<_>>(), [(true, 2), (false, 1)]);
     assert_eq!(release_newest_slug(&w.db, app).await.unwrap(), Some(slug));

@@ -16,7 +16,7 @@ async fn a_release_replaces_the_one_before_only_when_it_stays_up() {
     let app = w.app("dusk").await;
     let slug = w.slug(app).await;
     let rollout = async |id| release_info(&w.db, id).await.unwrap().unwrap().rollout;
-    let current = async || release_current_all(&w.db).await.unwrap().remove(0);
+    let current = async || release_current_all(&w.db, None).await.unwrap().remove(0);
     let empty = w.release(app, "succeeded", None).await;
     assert_eq!(rollout(empty).await, Rollout::Passed);
     let first = w.release(app, "succeeded", Some(slug)).await;
