@@ -56,6 +56,15 @@ export async function start() {
     git("commit", "-qm", "First version");
     git("push", "-q", `http://x:${token}@localhost:${port}/${app}.git`, "HEAD:main");
   };
+  /** Releases the contents of a folder, `./app`, as a slug with these process types. */
+  world.release = async (app, types, folder) => {
+    const slug = await world.api("POST", `/apps/${app}/slugs`, { process_types: types });
+    const archive = execFileSync("tar", ["czf", "-", "-C", folder, "./app"], { maxBuffer: 1 << 30 });
+    const path = slug.blob.url.slice(slug.blob.url.indexOf("/blobs"));
+    const put = await fetch(base + path, { method: "PUT", body: archive });
+    if (!put.ok) throw new Error(`PUT ${path}: ${put.status} ${await put.text()}`);
+    return world.api("POST", `/apps/${app}/releases`, { slug: slug.id });
+  };
   /** Milliseconds of CPU used by the server process. */
   world.serverCpu = () => cpuOf(processes().find((pid) => isServer(pid, data)));
   /** Voluntary context switches of all threads of the server process. */
