@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(router apps scaling starts memory lines push sampling logs pages wasm)
+[ ${#names[@]} -gt 0 ] || names=(router apps scaling starts memory lines push restarts sampling logs pages wasm)
 failed=()
 for name in "${names[@]}"; do
     echo "==> bench: $name" >&2

@@ -7,7 +7,7 @@ const SECONDS = Number(process.env.LENGTH ?? 300);
 const world = await start();
 try {
   await world.api("POST", "/apps", { name: "flood" });
-  world.deploy("flood", {
+  await world.deploy("flood", {
     "requirements.txt": "",
     Procfile: "web: python3 -u serve.py\nflood: python3 -u flood.py\n",
     "serve.py": "import http.server, os\nhttp.server.ThreadingHTTPServer(('', int(os.environ['PORT'])), http.server.SimpleHTTPRequestHandler).serve_forever()\n",

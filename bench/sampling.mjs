@@ -10,9 +10,9 @@ const SECONDS = Number(process.env.LENGTH ?? 120);
 const world = await start();
 try {
   await world.api("POST", "/apps", { name: "many" });
-  world.deploy("many", { "requirements.txt": "", Procfile: "idle: sleep 1000000\n" });
+  await world.deploy("many", { "requirements.txt": "", Procfile: "idle: sleep 1000000\n" });
   await world.api("POST", "/apps", { name: "crash" });
-  world.deploy("crash", { "requirements.txt": "", Procfile: "crash: exit 1\n" });
+  await world.deploy("crash", { "requirements.txt": "", Procfile: "crash: exit 1\n" });
   await scale("many", "idle", 0);
   await scale("crash", "crash", 0);
   await sleep(15_000);

@@ -1,6 +1,6 @@
 // Requests while dynos are stopped: an app that exits at once on SIGTERM is scaled up and down, restarted and released,
 // while clients request it. The peer is nginx in front of the same program, reloaded for each change.
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -108,14 +108,9 @@ async function deploy() {
   await world.api("POST", "/apps", { name: "scaled" });
   // Otherwise the old dynos run for ten more seconds, in case that the new ones crash.
   await world.api("PATCH", "/apps/scaled", { watch_seconds: 0 });
-  const slug = await world.api("POST", "/apps/scaled/slugs", { process_types: { web: "exec python3 app.py $PORT" } });
   mkdirSync(join(scratch, "slug/app"), { recursive: true });
   writeFileSync(join(scratch, "slug/app/app.py"), program);
-  const archive = execFileSync("tar", ["czf", "-", "-C", join(scratch, "slug"), "./app"]);
-  const path = slug.blob.url.slice(slug.blob.url.indexOf("/blobs"));
-  const put = await fetch(world.base + path, { method: "PUT", body: archive });
-  if (!put.ok) throw new Error(`PUT ${path}: ${put.status} ${await put.text()}`);
-  await world.api("POST", "/apps/scaled/releases", { slug: slug.id });
+  await world.release("scaled", { web: "exec python3 app.py $PORT" }, join(scratch, "slug"));
 }
 
 function dynos() {

@@ -44,17 +44,27 @@ export async function start() {
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
     return answer.status === 204 ? undefined : answer.json();
   };
-  world.deploy = (app, files) => {
+  world.deploy = async (app, files) => {
     const folder = mkdtempSync(join(scratch, "repo-"));
     for (const [name, content] of Object.entries(files)) {
       mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), content);
     }
-    const git = (...args) => execFileSync("git", ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main", ...args], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
-    git("init", "-q");
-    git("add", "-A");
-    git("commit", "-qm", "First version");
-    git("push", "-q", `http://x:${token}@localhost:${port}/${app}.git`, "HEAD:main");
+    const identity = ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"];
+    const git = (...args) => promisify(execFile)("git", [...identity, ...args], { cwd: folder });
+    await git("init", "-q");
+    await git("add", "-A");
+    await git("commit", "-qm", "First version");
+    await git("push", "-q", `http://x:${token}@localhost:${port}/${app}.git`, "HEAD:main");
+  };
+  /** Releases the contents of a folder, `./app`, as a slug with these process types. */
+  world.release = async (app, types, folder) => {
+    const slug = await world.api("POST", `/apps/${app}/slugs`, { process_types: types });
+    const archive = execFileSync("tar", ["czf", "-", "-C", folder, "./app"], { maxBuffer: 1 << 30 });
+    const path = slug.blob.url.slice(slug.blob.url.indexOf("/blobs"));
+    const put = await fetch(base + path, { method: "PUT", body: archive });
+    if (!put.ok) throw new Error(`PUT ${path}: ${put.status} ${await put.text()}`);
+    return world.api("POST", `/apps/${app}/releases`, { slug: slug.id });
   };
   /** Milliseconds of CPU used by the server process. */
   world.serverCpu = () => cpuOf(processes().find((pid) => isServer(pid, data)));

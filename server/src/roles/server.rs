@@ -21,7 +21,7 @@ use crate::{config::Settings, console, data, lock, machine, socket};
 
 /// Dynos have 30 seconds to stop.
 const STOP: Duration = Duration::from_secs(42);
-/// Another server may have changed a queue without notifying this one.
+/// Another server may have changed a queue or an app without notifying this one.
 const QUEUE_INTERVAL: Duration = Duration::from_secs(15);
 /// Time for requests in flight after the platform has stopped.
 const DRAIN: Duration = Duration::from_secs(2);

@@ -85,7 +85,7 @@ impl World {
         };
         let config = platform::Config {
             settings,
-            // Too late for any test: changes of a queue have to be published.
+            // Too late for any test: changes of a queue or an app have to be published.
             queue_interval: Duration::from_secs(24 * 3600),
             host: dyno::Host::default(),
             dyno_disk: dyno::disks::Size::default(),
