@@ -170,7 +170,8 @@ async fn read(platform: &Platform, begun: DateTime<Utc>, only: Option<&[AppId]>)
     store::events::event_snapshot(&mut *tx).await.context("take a snapshot")?;
     let mut apps: BTreeMap<AppId, Known> = BTreeMap::new();
     for app in store::apps::app_all(&mut *tx, only).await.context("read the apps")? {
-        apps.entry(app.id).or_default().app = Some(app);
+        let id = app.id;
+        apps.entry(id).or_default().app = Some(app);
     }
     for (app, payer) in store::payers::payers_of_apps(&mut *tx, only).await.context("read who pays for the apps")? {
         apps.entry(app).or_default().payer = payer;
