@@ -21,7 +21,7 @@ const LOOKS: usize = 64;
 /// are deleted. The driver is queried only for those that have exited or are not watched yet. Also returns what could not
 /// be observed, with its app.
 pub(super) async fn observe(platform: &Platform, watch: &Watch, rows: Vec<Row>) -> (Vec<Row>, Vec<(AppId, String)>) {
-    let seen: Vec<(Option<Row>, Option<(AppId, String)>)> = stream::iter(rows)
+    let seen: Vec<_> = stream::iter(rows)
         .map(|row| async move {
             let before = row.clone();
             match look(platform, watch, row).await {
