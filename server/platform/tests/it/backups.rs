@@ -279,7 +279,7 @@ async fn a_bucket_is_a_target_like_a_folder() {
     let (t, s3) = (world().await, S3::start().await);
     let plan = planned(&t, s3.policy(json!({}))).await;
     let first = back_up(&plan).await.unwrap();
-    assert_eq!((first.state, first.error), (BackupState::Verified, None));
+    assert_eq!((first.state, first.error.as_deref()), (BackupState::Verified, None));
     let below = s3.folder.path().join("acme/wharf/one");
     assert!(s3.objects().iter().all(|object| object.starts_with(&below)), "{:?}", s3.objects());
     // Of two backups of a day, the second one is kept, and most of it is there already.
