@@ -63,8 +63,9 @@ impl Stream {
         }
         self.newest.send_replace(state.next_seq - 1);
         drop(guard);
-        if is_new {
-            self.tidy(Utc::now())?;
+        // The lines are written: an error would make the caller write them again. The next segment tries again.
+        if is_new && let Err(err) = self.tidy(Utc::now()) {
+            tracing::error!(folder = %self.dir.display(), "could not pack the closed part of a log: {err}");
         }
         Ok(())
     }

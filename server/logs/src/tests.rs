@@ -279,6 +279,24 @@ fn a_crash_while_packing_loses_nothing() {
     assert!(!raw.exists() && files(dir.path(), "tmp").is_empty());
 }
 
+#[test]
+fn lines_are_added_once_even_if_an_old_segment_cannot_be_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = History::open_with(dir.path(), small()).unwrap();
+    fill(&history, 0..1);
+    let in_the_way = segment::packed_path(&dir.path().join(APP.to_string()), 1);
+    std::fs::create_dir(&in_the_way).unwrap();
+    fill(&history, 1..12_000);
+    let all = history.read(APP, &Query::default()).unwrap().collect::<Vec<Line>>();
+    assert_eq!(texts(&all), numbered(0..12_000));
+    assert!(files(dir.path(), "log").len() > 1);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    fill(&history, 12_000..24_000);
+    assert_eq!(files(dir.path(), "log").len(), 1, "packed later");
+    let all = history.read(APP, &Query::default()).unwrap().collect::<Vec<Line>>();
+    assert_eq!(texts(&all), numbered(0..24_000));
+}
+
 #[tokio::test]
 async fn a_tail_waits_reads_skips_and_ends() {
     let dir = tempfile::tempdir().unwrap();
