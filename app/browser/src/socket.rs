@@ -8,13 +8,13 @@ use std::{any::Any, cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration
 
 use api::{
     Error,
-    live::{ToServer, Topic},
+    live::{Difference, ToServer, Topic},
 };
 use app::live::{Link, LinkState, Message, Sink, Socket};
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
@@ -29,6 +29,8 @@ pub struct OneSocket(SendWrapper<Rc<RefCell<Inner>>>);
 struct Followed {
     topic: Topic,
     sink: Rc<Sink>,
+    /// The last value, to which the next difference is applied.
+    last: Option<Value>,
 }
 
 #[derive(Default)]
@@ -42,6 +44,8 @@ struct Inner {
     version: Option<String>,
     state: Option<LinkState>,
     over: bool,
+    /// A difference could not be applied: whole values are requested from now on.
+    whole: bool,
 }
 
 /// A frame with its payload as raw JSON: only the subscriber knows its type.
@@ -53,6 +57,8 @@ struct Frame<'a> {
     id: u32,
     #[serde(borrow, default)]
     value: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    difference: Option<&'a RawValue>,
     #[serde(borrow, default)]
     lines: Option<&'a RawValue>,
     #[serde(default)]
@@ -76,11 +82,11 @@ impl Socket for OneSocket {
             let mut inner = self.0.borrow_mut();
             inner.last_id += 1;
             let id = inner.last_id;
-            inner.followed.insert(id, Followed { topic: topic.clone(), sink: Rc::new(sink) });
+            inner.followed.insert(id, Followed { topic, sink: Rc::new(sink), last: None });
             id
         };
         if self.0.borrow().socket.is_some() {
-            self.0.borrow().send(&ToServer::Subscribe { id, topic });
+            self.0.borrow().subscribe(id);
         } else {
             connect(&self.0);
         }
@@ -108,6 +114,13 @@ impl Inner {
         let open = self.socket.as_ref().filter(|s| s.ready_state() == WebSocket::OPEN);
         if let (Some(socket), Ok(text)) = (open, serde_json::to_string(message)) {
             let _ = socket.send_with_str(&text);
+        }
+    }
+
+    /// Begins a subscription on this connection, with its value or where its lines ended.
+    fn subscribe(&self, id: u32) {
+        if let Some(followed) = self.followed.get(&id) {
+            self.send(&ToServer::Subscribe { id, topic: followed.topic.clone(), differences: !self.whole });
         }
     }
 
@@ -158,9 +171,7 @@ fn connect(shared: &Shared) {
 
 fn on_open(shared: &Shared) {
     let inner = shared.borrow();
-    for (id, followed) in &inner.followed {
-        inner.send(&ToServer::Subscribe { id: *id, topic: followed.topic.clone() });
-    }
+    inner.followed.keys().for_each(|id| inner.subscribe(*id));
     inner.report(Link::Open);
 }
 
@@ -188,7 +199,14 @@ fn on_frame(shared: &Shared, text: &str) {
                 state.signed_out.try_set(true);
             }
         }
-        "value" => deliver(shared, frame.id, Message::Value(frame.value.map_or("null", RawValue::get))),
+        "value" => {
+            let value = frame.value.map_or("null", RawValue::get);
+            if let Some(followed) = shared.borrow_mut().followed.get_mut(&frame.id) {
+                followed.last = serde_json::from_str(value).ok();
+            }
+            deliver(shared, frame.id, Message::Value(value));
+        }
+        "difference" => on_difference(shared, frame.id, frame.difference.map_or("null", RawValue::get)),
         "lines" => {
             if let (Some(cursor), Some(followed)) = (frame.cursor, shared.borrow_mut().followed.get_mut(&frame.id)) {
                 resume_after(&mut followed.topic, cursor);
@@ -216,14 +234,34 @@ fn on_frame(shared: &Shared, text: &str) {
     }
 }
 
+/// Applies a difference to the last value. If that is not possible, a new connection gets whole values: on this one, more
+/// differences from values that are not here may be on their way.
+fn on_difference(shared: &Shared, id: u32, difference: &str) {
+    let value = {
+        let mut inner = shared.borrow_mut();
+        let Some(last) = inner.followed.get_mut(&id).and_then(|followed| followed.last.take()) else { return };
+        let difference = serde_json::from_str::<Difference>(difference).ok();
+        let Some(value) = difference.and_then(|difference| difference.apply(last)) else {
+            inner.whole = true;
+            if let Some(socket) = &inner.socket {
+                let _ = socket.close();
+            }
+            return;
+        };
+        let text = value.to_string();
+        if let Some(followed) = inner.followed.get_mut(&id) {
+            followed.last = Some(value);
+        }
+        text
+    };
+    deliver(shared, id, Message::Value(&value));
+}
+
 /// Subscribes again after a delay, unless the subscription has ended by then.
 fn resubscribe_later(shared: &Shared, id: u32) {
     let me = shared.clone();
     let subscribe = move || {
-        let inner = me.borrow();
-        if let Some(followed) = inner.followed.get(&id) {
-            inner.send(&ToServer::Subscribe { id, topic: followed.topic.clone() });
-        }
+        me.borrow().subscribe(id);
     };
     set_timeout(subscribe, RETRY_AFTER);
 }

@@ -2,8 +2,8 @@
 //!
 //! JSON text frames. The browser subscribes to topics; each subscription has a number chosen by the browser,
 //! and is authorized like a request. It starts with a snapshot or, if a cursor is given, with everything after
-//! it. A `State` topic sends its whole new value on every change; a `Lines` topic sends new lines and a cursor
-//! to resume from.
+//! it. A `State` topic sends its whole value first, and on every change what of it is different, or the whole value
+//! again if the browser has not asked for differences; a `Lines` topic sends new lines and a cursor to resume from.
 //!
 //! ```text
 //! browser                          server
@@ -12,13 +12,17 @@
 //!   subscribe 2 logs x after 7 ─→
 //!                             ←──  lines 2 [8, 9] cursor 9
 //!   credit 2 1000             ──→       (the reader has room for 1000 more lines)
+//!                             ←──  difference 1 {…}
 //!   unsubscribe 1             ──→
 //! ```
+
+mod difference;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::difference::{Difference, Part};
 use crate::{Error, log_lines::LogFilter};
 
 /// The topic of a subscription.
@@ -76,6 +80,10 @@ pub enum ToServer {
         id: u32,
         #[serde(flatten)]
         topic: Topic,
+        /// Whether [`ToBrowser::Difference`] is understood. Browsers with an older version of the console do not send
+        /// it.
+        #[serde(default)]
+        differences: bool,
     },
     Unsubscribe {
         id: u32,
@@ -95,6 +103,8 @@ pub enum ToBrowser {
     Hello { version: String },
     /// The whole value of a `State` topic.
     Value { id: u32, value: serde_json::Value },
+    /// How the value of a `State` topic differs from the last one that was sent.
+    Difference { id: u32, difference: Difference },
     /// New lines; pass `cursor` as `after` to resume.
     Lines { id: u32, lines: Vec<serde_json::Value>, cursor: u64 },
     /// The reader was too slow: this many lines were skipped before the next.

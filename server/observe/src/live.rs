@@ -20,7 +20,7 @@ use std::{
 
 use api::{
     ids::{AppId, BuildId},
-    live::{Changed, ToBrowser, ToServer, Topic},
+    live::{Changed, Difference, ToBrowser, ToServer, Topic},
 };
 use axum::{
     extract::{
@@ -198,8 +198,8 @@ fn hear(
 ) {
     topics.retain(|_, s| !s.task.is_finished());
     match said {
-        ToServer::Subscribe { id, topic } => {
-            if let Err(Error::Public(error)) = begin((observe, actor), (id, topic), topics, tasks, out) {
+        ToServer::Subscribe { id, topic, differences } => {
+            if let Err(Error::Public(error)) = begin((observe, actor), (id, topic, differences), topics, tasks, out) {
                 out.try_send(&ToBrowser::Failed { id, error });
             }
         }
@@ -219,7 +219,7 @@ fn hear(
 /// Begins a subscription, replacing an existing one with its id.
 fn begin(
     (observe, actor): (&Observe, &Actor),
-    (id, topic): (u32, Topic),
+    (id, topic, differences): (u32, Topic, bool),
     topics: &mut HashMap<u32, Subscription>,
     tasks: &mut JoinSet<()>,
     out: &Out,
@@ -243,7 +243,7 @@ fn begin(
     let slot = observe.feeds().subscriptions().try_take(actor.payer)?;
     let credit = Arc::new(Credit::default());
     let (observe, actor, out) = (observe.clone(), actor.clone(), out.clone());
-    let follow = Follow { observe, actor, id, out, credit: credit.clone() };
+    let follow = Follow { observe, actor, id, differences, out, credit: credit.clone() };
     let task = tasks.spawn(async move {
         let _slot = slot;
         follow.run(topic).await;
@@ -296,6 +296,8 @@ struct Follow {
     observe: Observe,
     actor: Actor,
     id: u32,
+    /// Whether the browser understands differences.
+    differences: bool,
     out: Out,
     credit: Arc<Credit>,
 }
@@ -345,13 +347,20 @@ impl Follow {
         }
     }
 
-    /// Sends a value unless it equals the last one. `false` if the socket is closed.
-    async fn value(&self, value: Value, last: &mut Option<Value>) -> bool {
-        if last.as_ref() == Some(&value) {
-            return true;
+    /// Sends a value, or how it differs from the last one; nothing if they are equal. `false` if the socket is closed.
+    async fn value(&self, value: Arc<Value>, last: &mut Option<Arc<Value>>) -> bool {
+        let id = self.id;
+        let message = match last.replace(value.clone()) {
+            Some(last) if *last == *value => return true,
+            Some(last) if self.differences => {
+                Difference::between(&last, &value).map(|difference| ToBrowser::Difference { id, difference })
+            }
+            _ => Some(ToBrowser::Value { id, value: Value::clone(&value) }),
+        };
+        match message {
+            Some(message) => self.out.send(&message).await,
+            None => true,
         }
-        *last = Some(value.clone());
-        self.out.send(&ToBrowser::Value { id: self.id, value }).await
     }
 
     /// Forwards the messages of a feed.
@@ -363,7 +372,7 @@ impl Follow {
             match said {
                 FeedMessage::Nothing => {}
                 FeedMessage::Value(value) => {
-                    if !self.value(Value::clone(&value), &mut last).await {
+                    if !self.value(value, &mut last).await {
                         return Ok(());
                     }
                 }

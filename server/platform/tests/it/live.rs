@@ -2,7 +2,7 @@
 
 use api::{
     ids::BuildId,
-    live::{ToBrowser, ToServer, Topic},
+    live::{Difference, ToBrowser, ToServer, Topic},
 };
 use areas::Areas;
 use futures::{SinkExt as _, StreamExt as _};
@@ -30,7 +30,24 @@ impl Socket {
     }
 
     pub async fn subscribe(&mut self, id: u32, topic: Topic) {
-        self.say(ToServer::Subscribe { id, topic }).await;
+        self.say(ToServer::Subscribe { id, topic, differences: false }).await;
+    }
+
+    /// Subscribes like the console, which applies differences.
+    async fn subscribe_to_differences(&mut self, id: u32, topic: Topic) {
+        self.say(ToServer::Subscribe { id, topic, differences: true }).await;
+    }
+
+    /// The next difference of a topic.
+    async fn difference(&mut self, of: u32) -> Difference {
+        loop {
+            match self.hear().await.expect("the socket is open") {
+                ToBrowser::Difference { id, difference } if id == of => return difference,
+                ToBrowser::Value { id, value } if id == of => panic!("all of it again: {value}"),
+                ToBrowser::Failed { error, .. } => panic!("{error}"),
+                _ => {}
+            }
+        }
     }
 
     /// The next message; `None` when the socket is closed.
@@ -143,6 +160,121 @@ async fn values_and_lines_come_as_they_change() {
     }
     socket.subscribe(4, Topic::Platform).await;
     socket.value(4, |v| !v["reconcilers"].as_array().unwrap().is_empty()).await;
+}
+
+/// What the overview shows of an app, without what changes by itself.
+fn facts(status: &Value) -> Value {
+    let of = |list: &str, fields: &[&str]| -> Vec<Value> {
+        let fields = |row: &Value| json!(fields.iter().map(|field| row.pointer(field)).collect::<Vec<_>>());
+        status[list].as_array().unwrap().iter().map(fields).collect()
+    };
+    json!({
+        "app": [status["app"]["name"], status["app"]["maintenance"], status["condition"], status["detail"]],
+        "formation": of("formation", &["/id", "/type", "/quantity", "/size"]),
+        "dynos": of("dynos", &["/id", "/name", "/state", "/release/version", "/starts"]),
+        "one_offs": of("one_offs", &["/id", "/name", "/state"]),
+        "releases": of("releases", &["/id", "/version", "/status", "/current", "/description"]),
+        "builds": of("builds", &["/id", "/number", "/status"]),
+        "permissions": status["permissions"],
+    })
+}
+
+/// Applies differences until a page shows what the API responds.
+async fn follow(t: &World, socket: &mut Socket, page: &mut Value) {
+    loop {
+        let now = t.owner.get(&format!("/apps/{}/status", page["app"]["name"].as_str().unwrap())).await.json();
+        if facts(page) == facts(&now) {
+            return;
+        }
+        *page = socket.difference(1).await.apply(page.take()).expect("it is a difference from the last value");
+    }
+}
+
+#[tokio::test]
+async fn after_the_first_value_only_what_changed_is_sent() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./server"), ("worker", "./work")]).await;
+    let host = serve(&t).await;
+    let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
+    socket.subscribe_to_differences(1, Topic::App { app: "dusk".into() }).await;
+    let mut page = socket.value(1, |_| true).await;
+    follow(&t, &mut socket, &mut page).await;
+
+    t.owner.patch("/apps/dusk", json!({ "maintenance": true })).await;
+    let changed = loop {
+        let difference = socket.difference(1).await;
+        page = difference.clone().apply(page).unwrap();
+        if page["app"]["maintenance"] == true {
+            break serde_json::to_value(difference).unwrap();
+        }
+    };
+    let fields = changed["fields"]["changed"].as_object().unwrap();
+    assert!(fields.contains_key("app") && fields.contains_key("condition"), "{changed}");
+    assert!(!fields.contains_key("releases") && !fields.contains_key("formation"), "{changed}");
+
+    // Whatever changes arrives, although no more is read again than what it may concern.
+    t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1" })).await;
+    follow(&t, &mut socket, &mut page).await;
+    t.owner.patch("/apps/dusk/formation/worker", json!({ "quantity": 2 })).await;
+    follow(&t, &mut socket, &mut page).await;
+    t.owner.delete("/apps/dusk/dynos/worker.1").await;
+    follow(&t, &mut socket, &mut page).await;
+    let run = t.driver.running("web.1").unwrap().handle.id;
+    t.driver.exit(run, 1);
+    follow(&t, &mut socket, &mut page).await;
+    let url = crate::builds::source(&t).await;
+    t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await;
+    follow(&t, &mut socket, &mut page).await;
+    t.owner.patch("/apps/dusk", json!({ "name": "dawn", "maintenance": false })).await;
+    socket_shows(&mut socket, &mut page, "/app/name", "dawn").await;
+    follow(&t, &mut socket, &mut page).await;
+
+    // A new connection gets everything.
+    let mut again = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
+    again.subscribe_to_differences(1, Topic::App { app: "dawn".into() }).await;
+    let whole = again.value(1, |_| true).await;
+    assert_eq!(whole["releases"], page["releases"]);
+}
+
+/// Applies differences until a field has this value.
+async fn socket_shows(socket: &mut Socket, page: &mut Value, field: &str, value: &str) {
+    while page.pointer(field).and_then(Value::as_str) != Some(value) {
+        *page = socket.difference(1).await.apply(page.take()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn of_the_list_of_apps_only_those_that_changed_are_sent() {
+    let t = World::start().await;
+    for app in ["dawn", "dusk", "noon"] {
+        t.app(app).await;
+    }
+    let host = serve(&t).await;
+    let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
+    socket.subscribe_to_differences(1, Topic::Apps).await;
+    let mut page = socket.value(1, |apps| apps.as_array().unwrap().len() == 3).await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    while page[1]["condition"] != "up" {
+        let difference = socket.difference(1).await;
+        let sent = serde_json::to_value(&difference).unwrap();
+        let parts = sent["elements"].as_array().unwrap();
+        assert!(parts.iter().all(|part| part["new"].is_null()), "{sent}");
+        assert_eq!(parts.iter().filter(|part| !part["changed"].is_null()).count(), 1, "{sent}");
+        page = difference.apply(page).unwrap();
+    }
+    assert_eq!((&page[0]["condition"], &page[1]["dynos_up"]), (&json!("empty"), &json!(1)));
+    // Apps that appear and disappear.
+    t.app("late").await;
+    while page[2]["name"] != "late" {
+        page = socket.difference(1).await.apply(page).unwrap();
+    }
+    assert_eq!(t.owner.delete("/apps/dawn").await.status, 200);
+    while page[0]["name"] == "dawn" {
+        page = socket.difference(1).await.apply(page).unwrap();
+    }
+    let names: Vec<_> = page.as_array().unwrap().iter().map(|app| app["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["dusk", "late", "noon"]);
 }
 
 #[tokio::test]

@@ -60,7 +60,8 @@ async fn a_socket_that_sends_too_much_is_closed() {
     let host = serve(&t).await;
     let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
     for id in 0..3000 {
-        let said = ToServer::Subscribe { id: id % 8, topic: Topic::App { app: "dusk".into() } };
+        let topic = Topic::App { app: "dusk".into() };
+        let said = ToServer::Subscribe { id: id % 8, topic, differences: false };
         if socket.try_say(said).await.is_err() {
             break;
         }
