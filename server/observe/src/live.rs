@@ -8,6 +8,7 @@ pub(crate) mod feed_list;
 mod feeds;
 pub(crate) mod followers;
 mod out;
+mod shown;
 
 use std::{
     collections::HashMap,

@@ -1,8 +1,9 @@
 //! Statuses: summaries of apps, for the console.
 
+mod parts;
+
 use std::collections::HashMap;
 
-use ::builds as build_rules;
 use axum::{
     Json,
     extract::{Path, State},
@@ -11,18 +12,16 @@ use axum::{
 };
 use base::{Result, pages};
 use chrono::Utc;
-use identity::{Actor, App, Can};
+use identity::{Actor, Can};
 use monitor::LastHour;
-use platform::{
-    Platform, apps as app_rules, dynos as dyno_rules, formation as formation_rules, log_lines,
-    releases as release_rules,
-};
+use platform::{Platform, dynos as dyno_rules, log_lines};
 use store::{
-    apps, builds, dynos, formation, one_offs,
+    apps, builds, dynos, formation,
     pages::{Page, Range},
     releases,
 };
 
+pub(crate) use self::parts::{Part, Parts};
 use crate::metrics;
 use api::{
     dynos::DynoState,
@@ -157,14 +156,19 @@ impl Known<'_> {
 /// `GET /app-statuses`
 pub async fn app_summary_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
     let range = pages::requested(&headers, &apps::LIST)?;
-    let page = summaries(&platform, &actor, &range).await?;
+    let page = summaries(&platform, &actor, None, &range).await?;
     Ok(pages::respond(&apps::LIST, &range, page))
 }
 
-/// Summaries of the apps that are visible to the caller, with a fixed number of queries.
-pub(crate) async fn summaries(platform: &Platform, actor: &Actor, range: &Range) -> Result<Page<AppSummary>> {
+/// Summaries of the apps that are visible to the caller, or of `those` among them, with a fixed number of queries.
+pub(crate) async fn summaries(
+    platform: &Platform,
+    actor: &Actor,
+    those: Option<&[AppId]>,
+    range: &Range,
+) -> Result<Page<AppSummary>> {
     let db = platform.db();
-    let page = actor.apps(&apps::Filter::default(), range).await?;
+    let page = actor.apps(&apps::Filter { ids: those, ..apps::Filter::default() }, range).await?;
     let ids: Vec<AppId> = page.rows.iter().map(|app| app.id).collect();
     let mut formation = by_app(formation::formation_of(db, &ids).await?, |row| row.app_id);
     let mut dynos = by_app(dynos::dyno_of(db, &ids).await?, |row| row.app_id);
@@ -232,44 +236,7 @@ pub async fn app_status(
     Path(app): Path<String>,
 ) -> Result<Json<AppStatus>> {
     let app = actor.app(&app, Can::View).await?;
-    Ok(Json(status(&platform, &actor, &app).await?))
-}
-
-/// Everything that the overview of an app shows.
-pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Result<AppStatus> {
-    let db = platform.db();
-    let formation = formation::formation_list(db, app.id).await?;
-    let newest = releases::release_newest(db, app.id, 10).await?;
-    let current = releases::release_current(db, app.id).await?.map(|r| r.id);
-    let recent = builds::build_newest(db, app.id, 5).await?;
-    let pending = builds::build_pending(db, &[app.id]).await?;
-    let dynos = dynos::dyno_list(db, app.id).await?;
-    let one_offs = one_offs::one_off_list(db, app.id).await?;
-    let known = Known {
-        app,
-        formation: &formation,
-        held: newest.first().and_then(|newest| held(&dynos, &Newest::of(newest))),
-        dynos: dyno_rules::visible(dynos),
-        newest: newest.first().map(|release| (release.version, release.status)),
-        build: pending.first(),
-    };
-    let mut dynos: Vec<_> = known.dynos.iter().map(|d| dyno_rules::shown(platform, d, app)).collect();
-    if app.may(Can::Logs) {
-        say_last(platform, actor.payer, app.id, &mut dynos).await;
-    }
-    let links = actor.links();
-    Ok(AppStatus {
-        app: app_rules::shown(app, &links),
-        condition: known.condition(),
-        detail: known.detail(),
-        formation: formation.iter().map(|f| formation_rules::shown(f, app)).collect(),
-        dynos,
-        one_offs: one_offs.iter().map(|row| dyno_rules::shown_one_off(platform, row, app)).collect(),
-        held: known.held.clone(),
-        releases: newest.iter().map(|r| release_rules::shown(r, current, app, &links)).collect(),
-        builds: recent.iter().map(|b| build_rules::shown_to(actor, b, app)).collect(),
-        permissions: app.rights().names().into_iter().map(String::from).collect(),
-    })
+    Ok(Json(parts::status(&platform, &actor, &app).await?))
 }
 
 /// Adds the last output of the first crashed dynos. The status is useful without it.

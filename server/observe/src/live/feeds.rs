@@ -1,4 +1,5 @@
-//! Feeds: values that are recomputed on changes, once for all subscribers of the same value.
+//! Feeds: values that are updated on changes, once for all subscribers of the same value. What has to be read again for
+//! a change is in `shown`.
 //!
 //! The cost does not depend on the number of sockets. The frequency depends on the duration of the computation. Few
 //! feeds of a payer are computed at once, so that those of others are not delayed.
@@ -8,27 +9,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base::{
-    Error, Result,
-    bus::{self, Changed},
+use base::{Error, bus::Changed};
+use identity::Actor;
+use tokio::sync::{
+    broadcast::{
+        self,
+        error::{RecvError, TryRecvError},
+    },
+    watch,
 };
-use identity::{Actor, Can};
-use platform::{Platform, platform_info};
-use serde_json::Value;
-use store::pages::Range;
-use tokio::sync::{broadcast, watch};
 use tracing::Instrument as _;
 
 use super::{
     TICK,
     feed_list::{FeedMessage, FeedSubject, Key},
+    shown::{AGAIN, Shown},
 };
-use crate::{Observe, statuses};
+use crate::Observe;
 
-/// A list with more apps than this is not updated live.
-const MOST_APPS: usize = 2000;
-/// The polling interval for changes without a notification (uptime, countdowns, traffic).
-const AGAIN: Duration = Duration::from_secs(5);
 /// The pause after a computation, as a multiple of its duration.
 const REST: u32 = 4;
 
@@ -49,10 +47,11 @@ pub(super) fn follow(observe: &Observe, actor: &Actor, shown: FeedSubject) -> wa
 
 /// Runs a feed until it has no subscribers.
 async fn run(observe: Observe, actor: Actor, key: Key, feed: watch::Sender<FeedMessage>) {
-    let shown = key.shown;
+    let mut shown = Shown::new(key.shown);
+    // From before the first value is read, so that no change is missed.
     let mut changes = observe.changes();
     loop {
-        let (said, took) = find_out(&observe, &actor, shown).await;
+        let (said, took) = find_out(&observe, &actor, &mut shown).await;
         if !matches!(said, FeedMessage::Value(_)) {
             // The next subscriber starts a new one.
             observe.feeds().open().remove(&key);
@@ -66,32 +65,53 @@ async fn run(observe: Observe, actor: Actor, key: Key, feed: watch::Sender<FeedM
         });
         tokio::select! {
             () = feed.closed() => {}
-            () = pause(shown, &mut changes, took) => {}
+            () = pause(&mut shown, &mut changes, took) => {}
         }
         if observe.feeds().is_left(&key, &feed) {
             return;
         }
-        changes = changes.resubscribe();
     }
 }
 
 /// Waits for a change, and for the pause that the last computation requires.
-async fn pause(shown: FeedSubject, changes: &mut broadcast::Receiver<Changed>, took: Duration) {
-    let (changed, tick) = match shown {
-        FeedSubject::Apps => (tokio::time::timeout(AGAIN, bus::concerning(changes, None)).await, TICK * 3),
-        FeedSubject::App(app) => (tokio::time::timeout(AGAIN, bus::concerning(changes, Some(app))).await, TICK),
-        FeedSubject::Platform => (Ok(()), Duration::from_secs(2)),
+async fn pause(shown: &mut Shown, changes: &mut broadcast::Receiver<Changed>, took: Duration) {
+    let tick = match shown.subject() {
+        FeedSubject::Apps => TICK * 3,
+        FeedSubject::App(_) => TICK,
+        FeedSubject::Platform => return tokio::time::sleep(Duration::from_secs(2)).await,
     };
+    let changed = tokio::time::timeout(AGAIN, concerning(shown, changes)).await;
     // Simultaneous changes are sent together.
-    let rest = tick.max(took * REST);
-    tokio::time::sleep(if changed.is_ok() { rest } else { tick }).await;
+    tokio::time::sleep(if changed.is_ok() { tick.max(took * REST) } else { tick }).await;
+    loop {
+        match changes.try_recv() {
+            Ok(changed) => {
+                shown.note(changed);
+            }
+            Err(TryRecvError::Lagged(_)) => shown.note_anything(),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
+    }
+    shown.note_time();
 }
 
-async fn find_out(observe: &Observe, actor: &Actor, shown: FeedSubject) -> (FeedMessage, Duration) {
+/// Waits for a change of what is shown.
+async fn concerning(shown: &mut Shown, changes: &mut broadcast::Receiver<Changed>) {
+    loop {
+        match changes.recv().await {
+            Ok(changed) if !shown.note(changed) => {}
+            Ok(_) | Err(RecvError::Closed) => return,
+            Err(RecvError::Lagged(_)) => return shown.note_anything(),
+        }
+    }
+}
+
+async fn find_out(observe: &Observe, actor: &Actor, shown: &mut Shown) -> (FeedMessage, Duration) {
+    let span = tracing::trace_span!("look", shown = ?shown.subject());
     let turn = observe.feeds().turns.take(actor.payer).await;
     let begin = Instant::now();
     let found = match turn {
-        Ok(_turn) => value(observe, actor, shown).instrument(tracing::trace_span!("look", ?shown)).await,
+        Ok(_turn) => shown.read(observe, actor).instrument(span).await,
         Err(err) => Err(err),
     };
     let said = match found {
@@ -104,34 +124,4 @@ async fn find_out(observe: &Observe, actor: &Actor, shown: FeedSubject) -> (Feed
         }
     };
     (said, begin.elapsed())
-}
-
-async fn value(platform: &Platform, actor: &Actor, shown: FeedSubject) -> Result<Option<Value>> {
-    let value = match shown {
-        FeedSubject::Apps => match summaries(platform, actor).await? {
-            Some(all) => serde_json::to_value(all),
-            None => return Ok(None),
-        },
-        FeedSubject::App(app) => {
-            let app = actor.app(&app.to_string(), Can::View).await?;
-            serde_json::to_value(statuses::status(platform, actor, &app).await?)
-        }
-        FeedSubject::Platform => serde_json::to_value(platform_info::info(platform).await?),
-    };
-    Ok(Some(value.map_err(anyhow::Error::new)?))
-}
-
-/// All apps that are visible to the caller, page by page; `None` if there are too many to be sent repeatedly.
-async fn summaries(platform: &Platform, actor: &Actor) -> Result<Option<Vec<api::statuses::AppSummary>>> {
-    let mut all = Vec::new();
-    let mut next = Some(Range::longest(&store::apps::LIST));
-    while let Some(range) = next {
-        let page = statuses::summaries(platform, actor, &range).await?;
-        next = page.next(&range);
-        all.extend(page.rows);
-        if all.len() > MOST_APPS {
-            return Ok(None);
-        }
-    }
-    Ok(Some(all))
 }
