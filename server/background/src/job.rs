@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Failure, Steps};
+use crate::{Failure, Steps, causes};
 
 /// The subject of jobs that work for the platform as a whole.
 pub const PLATFORM: Uuid = Uuid::nil();
@@ -115,6 +115,7 @@ pub(crate) async fn insert(tx: &mut PgConnection, new: &New<'_>) -> sqlx::Result
     if let Some(id) = id {
         // In the caller's span, so that the log shows what a request has caused.
         tracing::debug!(job.id = %id, job.kind = new.kind, job.subject = %new.subject, "enqueued a job");
+        causes::note(id);
     }
     notify(tx, new.kind).await?;
     Ok(id)

@@ -12,6 +12,7 @@
 //!
 //! Work that never ends (maintaining the desired number of dynos) is a [`Reconciler`] instead.
 
+mod causes;
 #[cfg(feature = "testing")]
 mod crash_point;
 mod failure;

@@ -82,7 +82,7 @@ impl Drop for Driver {
 async fn drive<R: Reconciler>(mut reconciler: R, every: Duration, wake: Arc<Notify>, seen: Arc<Mutex<Seen>>) {
     loop {
         let started = std::time::Instant::now();
-        let span = tracing::info_span!("reconciler", name = R::NAME);
+        let span = tracing::info_span!("reconciler", reconciler = R::NAME);
         let outcome = AssertUnwindSafe(reconciler.run()).catch_unwind().instrument(span).await;
         let report = match outcome {
             Ok(Ok(report)) => report,

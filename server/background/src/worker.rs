@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 use tracing::Instrument as _;
 
 use crate::{
-    Failure, Job, Kind, Leases, Progress, Steps,
+    Failure, Job, Kind, Leases, Progress, Steps, causes,
     leases::{LeaseGuard, Stop},
     queue::{Leased, MOST_CRASHES, Next, lease_next, look, release, settle, settle_cancelled, settle_waiting},
 };
@@ -163,7 +163,8 @@ async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases
                 let (pool, registry) = (pool.clone(), registry.clone());
                 running.spawn(async move {
                     let _slot = slot;
-                    let span = tracing::info_span!("job", job.id = %job.id, job.kind = %job.kind);
+                    let span = || tracing::info_span!("job", job.id = %job.id, job.kind = %job.kind);
+                    let span = causes::of(job.id).in_scope(span);
                     if let Err(err) = run(&pool, &registry, &job, hold).instrument(span).await {
                         tracing::error!(job.id = %job.id, job.kind = %job.kind, "could not settle the job: {err:#}");
                     }
@@ -199,6 +200,7 @@ pub async fn run_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<bool
 
 async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: LeaseGuard) -> anyhow::Result<()> {
     let runner = &registry.runners[job.kind.as_str()];
+    tracing::debug!(attempt = job.attempt, "running the job");
     let ended = match job.cancelled {
         true => Ended::Cancelled,
         false => run_until_stopped(pool, runner, job, &mut hold).await,

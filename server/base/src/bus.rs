@@ -198,6 +198,8 @@ impl Bus {
 
     /// Delivers one change to the subscribers on this server.
     pub(crate) fn notify(&self, changed: Changed) {
+        // In the span of what has changed it, so that the log shows what a request has caused.
+        tracing::debug!(kind = ?changed.kind, app.id = changed.app.map(tracing::field::display), "published a change");
         let _ = self.changes.send(changed);
         if matches!(changed.kind, Kind::Session | Kind::Rights | Kind::Anything) {
             let _ = self.session_ends.send(changed.whose());

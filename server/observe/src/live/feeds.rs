@@ -107,11 +107,11 @@ async fn concerning(shown: &mut Shown, changes: &mut broadcast::Receiver<Changed
 }
 
 async fn find_out(observe: &Observe, actor: &Actor, shown: &mut Shown) -> (FeedMessage, Duration) {
-    let span = tracing::trace_span!("look", shown = ?shown.subject());
+    let subject = shown.subject();
     let turn = observe.feeds().turns.take(actor.payer).await;
     let begin = Instant::now();
     let found = match turn {
-        Ok(_turn) => shown.read(observe, actor).instrument(span).await,
+        Ok(_turn) => shown.read(observe, actor).instrument(tracing::trace_span!("look", shown = ?subject)).await,
         Err(err) => Err(err),
     };
     let said = match found {

@@ -22,7 +22,7 @@ use crate::{
 /// How often to look for what changes without a notification: traffic, usage of dynos, places in the queue of builds.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// How often to read everything again, since not all that is shown has its own notification: an account's new name.
-const WHOLE: Duration = Duration::from_secs(60);
+const WHOLE: Duration = Duration::from_secs(30);
 /// A list with more apps than this is not updated live.
 const MOST_APPS: usize = 2000;
 /// If more of them have changed, the list is read again as a whole.

@@ -229,6 +229,7 @@ impl Reconcile {
         store::dynos::dyno_save(self.platform.db(), &row).await?;
         match self.run(app, &row).await {
             Ok(()) => {
+                tracing::debug!(app.id = %row.app_id, dyno.run = %row.run_id, "started {}", row.name);
                 self.platform.publish(Kind::DynoState, row.app_id);
                 Ok(format!("started {} of {}", row.name, app.name))
             }

@@ -42,6 +42,7 @@ pub(super) async fn begin(platform: &Platform, world: &mut World, report: &mut R
     for row in world.rows_mut() {
         if let Some(reason) = stops.get(&row.id) {
             row.stopping_at = Some(now);
+            tracing::debug!(app.id = %row.app_id, dyno.run = %row.run_id, "stopping {} ({reason})", row.name);
             report.done.push(format!("stopping {} ({reason})", row.name));
             platform.publish(Kind::DynoState, row.app_id);
         }
@@ -55,6 +56,7 @@ pub(super) async fn terminate(platform: &Platform, watch: &Watch, row: &Row) -> 
         platform.supervisor_said(row.app_id, &row.name, &format!("State changed from {} to down", row.state));
         platform.supervisor_said(row.app_id, &row.name, "Stopping all processes with SIGTERM");
     }
+    tracing::debug!(app.id = %row.app_id, dyno.run = %row.run_id, "terminating {}", row.name);
     platform.driver().signal(row.run_id, Signal::SIGTERM as i32).await?;
     // Last, so that a signal that could not be sent is sent again. Sending it twice is harmless.
     store::dynos::dyno_down(platform.db(), row.id, Utc::now()).await?;

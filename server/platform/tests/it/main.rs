@@ -40,6 +40,7 @@ mod sign_in;
 mod stacks;
 mod streams;
 mod teams;
+mod traces;
 mod wire;
 mod world;
 
