@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail};
 use api::{
-    builds::{Build, BuildCreate, BuildStatus, SourceBlob},
+    builds::{Build, BuildCreate, BuildRedeploy, BuildStatus, SourceBlob},
     client::Client,
 };
 use clap::Args;
@@ -72,9 +72,13 @@ impl Deploy {
 
 /// Builds the code that is running again, and waits until it is up
 #[derive(Args)]
+#[command(after_help = "The exit status is that of `wharf deploy`.")]
 pub struct Redeploy {
     #[command(flatten)]
     app: AppFlags,
+    /// How long to wait for the release: up, or for how many seconds it has to stay up [default: see releases:watch]
+    #[arg(long, value_name = "WHEN")]
+    wait: Option<String>,
     /// Return as soon as the build is queued
     #[arg(long)]
     no_wait: bool,
@@ -84,7 +88,7 @@ impl Redeploy {
     /// `redeploy`
     pub async fn run(self, cx: &Context) -> Result<()> {
         let name = self.app.app(cx)?;
-        let build = cx.client()?.build_redeploy(&name).await?;
+        let build = cx.client()?.build_redeploy(&name, &BuildRedeploy { wait: self.wait }).await?;
         finish(cx, &name, build, self.no_wait).await
     }
 }

@@ -69,6 +69,33 @@ fn a_deploy_that_fails_is_1_and_says_where() {
 }
 
 #[test]
+fn a_redeploy_ends_as_a_deploy_does() {
+    let redeployed = |built: Value, args: &[&str]| {
+        let home = Home::new();
+        let platform = Platform::start(vec![
+            ("POST /apps/dusk/actions/redeploy", 201, build("pending")),
+            ("GET /streams/builds/secret", 200, json!("-----> Building")),
+            (BUILD, 200, built),
+            (RELEASE, 200, release(2, Some('a'), "Deploy")),
+        ]);
+        home.log_in(&platform.url, "x");
+        let said = home.wharf(&[&["redeploy", "--app", "dusk"], args].concat());
+        (said, platform.changes())
+    };
+    let (said, asked) = redeployed(build("succeeded"), &["--wait", "up"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("-----> Building") && said.err.contains("Deployed v2 to"), "{said:?}");
+    assert!(asked[0].contains(r#""wait":"up""#), "{asked:?}");
+    let (said, asked) = redeployed(build("failed"), &[]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("failed: the build command failed"), "{}", said.err);
+    assert!(!asked[0].contains("wait"), "{asked:?}");
+    let (said, _) = redeployed(build("pending"), &["--no-wait"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("wharf builds:output 1 --app dusk"), "{}", said.err);
+}
+
+#[test]
 fn what_cannot_be_sent_is_said_before_anything_is_asked() {
     let home = Home::new();
     let platform = Platform::start(Vec::new());

@@ -145,6 +145,14 @@ pub struct BuildCreate {
     pub wait: Option<String>,
 }
 
+/// *Wharf:* builds the source of the current release again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct BuildRedeploy {
+    /// As in [`BuildCreate`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

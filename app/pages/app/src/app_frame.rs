@@ -1,6 +1,7 @@
 //! What all pages of one app share: its data, its head and its tabs.
 
 use api::{
+    builds::BuildRedeploy,
     live::Topic,
     statuses::{AppStatus, Condition},
 };
@@ -223,7 +224,7 @@ fn Acts(app: ThisApp, status: Signal<AppStatus>, tab: Memo<usize>) -> impl IntoV
     let (client, for_redeploy) = (client(), client());
     let toasts = Toasts::of_page();
     let redeploy = Callback::new(move |()| {
-        let request = for_redeploy.build_redeploy(&app.name.get_untracked());
+        let request = for_redeploy.build_redeploy(&app.name.get_untracked(), &BuildRedeploy::default());
         act(busy, "Could not redeploy the app", request, move |build| {
             toasts.done(format!("Build {} of the current code has started", build.number));
         });

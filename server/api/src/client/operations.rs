@@ -10,7 +10,7 @@ use crate::{
     authorizations::{Authorization, AuthorizationCreate},
     backups::{BackupPolicy, BackupPolicyUpdate},
     buildpack_installations::{BuildpackChoice, BuildpackInstallation, BuildpackInstallationsUpdate},
-    builds::{Build, BuildCreate},
+    builds::{Build, BuildCreate, BuildRedeploy},
     collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate, Permission},
     config_vars::{ConfigVars, ConfigVarsUpdate},
     dynos::{Dyno, DynoCreate, DynoExec, DynoSize},
@@ -97,7 +97,7 @@ calls! {
     /// Starts a build.
     build_create(app: &str, create: &BuildCreate) -> Build: "POST" of(app, "/builds"), create;
     /// Builds the source of the current release again.
-    build_redeploy(app: &str) -> Build: "POST" of(app, "/actions/redeploy");
+    build_redeploy(app: &str, redeploy: &BuildRedeploy) -> Build: "POST" of(app, "/actions/redeploy"), redeploy;
     /// One build.
     build_info(app: &str, build: &str) -> Build: "GET" of(app, &format!("/builds/{}", segment(build)));
     /// Cancels a build.

@@ -4,12 +4,15 @@
 use anyhow::Context as _;
 use api::ids::BuildId;
 use axum::extract::{Path, State};
-use base::{Error, Result, Subject, web::Created};
+use base::{
+    Error, Result, Subject,
+    web::{Created, Input},
+};
 use chrono::Utc;
 use identity::{Actor, App, Can};
 use store::builds::Row;
 
-use super::{create, shown_to};
+use super::{create, routes::checked_wait, shown_to};
 use crate::{Builds, addresses, sources};
 
 /// `POST /apps/{app}/actions/redeploy`
@@ -20,8 +23,10 @@ pub async fn build_redeploy(
     State(builds): State<Builds>,
     actor: Actor,
     Path(app): Path<String>,
+    Input(body): Input<api::builds::BuildRedeploy>,
 ) -> Result<Created<api::builds::Build>> {
     let app = actor.app(&app, Can::Deploy).await?;
+    let wait = checked_wait(body.wait.as_deref())?;
     let earlier = current(&builds, &app).await?;
     let id = BuildId::now_v7();
     let new = store::builds::New {
@@ -35,6 +40,7 @@ pub async fn build_redeploy(
         source_description: earlier.source_description,
         source_checksum: earlier.source_checksum,
         commit: earlier.git_new,
+        wait,
         now: Utc::now(),
         ..store::builds::New::default()
     };

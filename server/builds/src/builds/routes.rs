@@ -58,6 +58,12 @@ pub async fn build_info(
     Ok(Json(shown_to(&actor, &row, &app)))
 }
 
+/// How long a build is to wait for its release, as it is stored.
+pub(super) fn checked_wait(given: Option<&str>) -> Result<Option<String>> {
+    let wait = given.map(str::parse::<Wait>).transpose().map_err(Error::invalid)?;
+    Ok(wait.and_then(Wait::text))
+}
+
 /// `POST /apps/{app}/builds`: builds the archive at a URL.
 pub async fn build_create(
     State(builds): State<Builds>,
@@ -83,7 +89,7 @@ pub async fn build_create(
     if buildpacks.is_empty() {
         buildpacks = known;
     }
-    let wait = body.wait.as_deref().map(str::parse::<Wait>).transpose().map_err(Error::invalid)?;
+    let wait = checked_wait(body.wait.as_deref())?;
     let new = store::builds::New {
         id: BuildId::now_v7(),
         app: app.id,
@@ -98,7 +104,7 @@ pub async fn build_create(
         source_checksum: body.source_blob.checksum,
         git: None,
         commit: None,
-        wait: wait.and_then(Wait::text),
+        wait,
         now: Utc::now(),
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;

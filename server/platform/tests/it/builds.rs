@@ -1,6 +1,6 @@
 //! Builds: sources, the queue, cancelling, output. What happens inside a build is tested in `builder`.
 
-use api::builds::{Build, BuildStatus};
+use api::builds::{Build, BuildRedeploy, BuildStatus};
 use dyno::fake::Reaction;
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ async fn what_runs_is_built_again_if_its_source_is_there() {
     let t = World::start().await;
     t.app("dusk").await;
     let refused = async |reason: &str| {
-        let refused = t.owner.post("/apps/dusk/actions/redeploy", Value::Null).await.error();
+        let refused = t.owner.post("/apps/dusk/actions/redeploy", json!({})).await.error();
         assert_eq!(refused.0, 422, "{refused:?}");
         assert!(refused.2.contains(reason), "{refused:?}");
     };
@@ -95,7 +95,12 @@ async fn what_runs_is_built_again_if_its_source_is_there() {
     assert_eq!(ended(&t, "dusk", &first).await.status, BuildStatus::Succeeded);
     // Config vars make a release of the same code.
     t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1" })).await;
-    let again = t.owner.build_redeploy("dusk").await.unwrap();
+    let bad = t.owner.post("/apps/dusk/actions/redeploy", json!({ "wait": "long" })).await.error();
+    assert_eq!(bad.0, 422, "{bad:?}");
+    let wait = BuildRedeploy { wait: Some("up".into()) };
+    let again = t.owner.build_redeploy("dusk", &wait).await.unwrap();
+    let stored = store::builds::build_info(&t.db, again.id).await.unwrap().unwrap();
+    assert_eq!(stored.wait.as_deref(), Some("up"));
     assert_eq!((again.number, &again.source_blob.version), (2, &first.source_blob.version));
     assert_eq!(ended(&t, "dusk", &again).await.status, BuildStatus::Succeeded);
     t.dynos("dusk", &["web.1 up v4"]).await;
