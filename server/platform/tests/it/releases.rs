@@ -1,13 +1,78 @@
 //! Releases: of slugs, rollbacks, and with a release phase.
 
-use api::releases::{ReleaseCreate, ReleaseStatus};
+use std::collections::BTreeMap;
+
+use api::{
+    dynos::DynoCreate,
+    ids::RunId,
+    releases::{ReleaseCreate, ReleaseStatus},
+};
 use dyno::fake::Reaction;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::world::{World, archive, path, until};
 
 fn back_to(release: &str) -> ReleaseCreate {
     ReleaseCreate { release: Some(release.into()), ..ReleaseCreate::default() }
+}
+
+/// What a process was told about itself.
+fn told(env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let is_metadata = |name: &str| name.starts_with("HEROKU_") || name.starts_with("WHARF_");
+    env.iter().filter(|(name, _)| is_metadata(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// What a process of dusk is to be told about itself, and nothing else, under Heroku's names and ours.
+async fn metadata(t: &World, version: &str, dyno: Uuid, commit: Option<&str>) -> BTreeMap<String, String> {
+    let app = t.owner.app_info("dusk").await.unwrap();
+    let release = t.owner.release_info("dusk", version).await.unwrap();
+    let all = [
+        ("APP_ID", Some(app.id.to_string())),
+        ("APP_NAME", Some("dusk".to_owned())),
+        ("APP_DEFAULT_DOMAIN_NAME", Some("dusk.localhost".to_owned())),
+        ("DYNO_ID", Some(dyno.to_string())),
+        ("RELEASE_VERSION", Some(version.to_owned())),
+        ("RELEASE_CREATED_AT", Some(release.created_at.format("%Y-%m-%dT%H:%M:%SZ").to_string())),
+        ("SLUG_COMMIT", commit.map(String::from)),
+        ("SLUG_DESCRIPTION", commit.map(|commit| format!("Deploy {}", &commit[..8]))),
+    ];
+    let known = all.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    known
+        .flat_map(|(name, value)| ["HEROKU", "WHARF"].map(|prefix| (format!("{prefix}_{name}"), value.clone())))
+        .collect()
+}
+
+#[tokio::test]
+async fn each_process_is_told_what_it_is() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    // Not even a config var takes the place of what the platform says.
+    t.owner.patch("/apps/dusk/config-vars", json!({ "WHARF_APP_NAME": "mine", "WHARF_OTHER": "own" })).await;
+    t.deploy("dusk", &[("web", "./server"), ("release", "./migrate")]).await;
+    let phase =
+        until("the release phase runs", async || t.driver.running("release.1003").ok_or_else(String::new)).await;
+    let spec = |run: RunId| t.driver.started().into_iter().find(|spec| spec.id == run).unwrap();
+    let with_own = |mut all: BTreeMap<String, String>| {
+        all.insert("WHARF_OTHER".into(), "own".into());
+        all
+    };
+    let release = t.owner.release_info("dusk", "v3").await.unwrap();
+    let expected = with_own(metadata(&t, "v3", release.id.get(), None).await);
+    assert_eq!(told(&spec(phase.handle.id).env), expected, "the release phase");
+    t.driver.exit(phase.handle.id, 0);
+
+    t.dynos("dusk", &["web.1 up v3"]).await;
+    let web = t.driver.running("web.1").unwrap().handle.id;
+    let dyno = t.owner.dyno_info("dusk", "web.1").await.unwrap();
+    let expected = with_own(metadata(&t, "v3", dyno.id.get(), None).await);
+    assert_eq!(told(&spec(web).env), expected, "a dyno of the formation");
+
+    let command = DynoCreate { command: Some("./task".into()), ..DynoCreate::default() };
+    let one_off = t.owner.dyno_create("dusk", &command).await.unwrap();
+    let run = until("it runs", async || t.driver.running(&one_off.name).ok_or_else(String::new)).await.handle.id;
+    let expected = with_own(metadata(&t, "v3", one_off.id.get(), None).await);
+    assert_eq!(told(&spec(run).env), expected, "a one-off dyno");
 }
 
 #[tokio::test]
@@ -45,15 +110,9 @@ async fn an_uploaded_slug_is_released_and_runs() {
     let spec = t.driver.started().pop().unwrap();
     assert_eq!((spec.name.as_str(), spec.command.as_str(), spec.env["A"].as_str()), ("web.1", "./server $PORT", "1"));
     assert!(dyno::uids::APPS.contains(&spec.uid) && spec.port.is_some());
-    // What it is told about itself, under both names.
-    let app = t.owner.app_info("dusk").await.unwrap();
-    for (name, value) in [("APP_NAME", "dusk"), ("APP_ID", app.id.to_string().as_str()), ("RELEASE_VERSION", "v3")] {
-        assert_eq!(spec.env[&format!("HEROKU_{name}")], value);
-        assert_eq!(spec.env[&format!("WHARF_{name}")], value);
-    }
-    assert!(spec.env["HEROKU_SLUG_COMMIT"].starts_with("01234567"), "{:?}", spec.env);
-    assert_eq!(spec.env["HEROKU_SLUG_DESCRIPTION"], "Deploy 01234567");
-    assert!(spec.env["HEROKU_RELEASE_CREATED_AT"].ends_with('Z'), "{:?}", spec.env);
+    // What it is told about itself.
+    let dyno = t.owner.dyno_info("dusk", "web.1").await.unwrap();
+    assert_eq!(told(&spec.env), metadata(&t, "v3", dyno.id.get(), Some("0123456789abcdef")).await);
     let dyno::Artifact::Slug(root) = &spec.root.artifact else { panic!("{:?}", spec.root) };
     assert_eq!(std::fs::read_to_string(root.join("server")).unwrap(), "#!/bin/sh\n");
     let log = t.log_with("dusk", "heroku[web.1]: State changed from starting to up").await;
