@@ -11,10 +11,15 @@ use std::{
 use api::backups::{Backup, BackupPolicyUpdate, BackupState};
 use areas::Areas;
 use background::testing::survives_a_crash_anywhere;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use recovery::{BackUp, Key, Plan, Source, Target, back_up};
-use serde_json::json;
+use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::Notify;
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 
 use crate::world::{World, until};
 
@@ -208,6 +213,131 @@ async fn an_interrupted_backup_does_not_exist_and_is_continued() {
     assert!(!part.exists());
     let states: Vec<_> = listed(&t).await.into_iter().map(|backup| backup.state).collect();
     assert_eq!(states, [BackupState::Verified, BackupState::Failed]);
+}
+
+/// An S3 server on a free port of 127.0.0.1, until it is dropped. It has one bucket, acme, and checks signatures.
+struct S3 {
+    folder: TempDir,
+    endpoint: String,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl S3 {
+    async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("acme")).unwrap();
+        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        service.set_auth(SimpleAuth::from_single("AKIA", "swordfish"));
+        let service = service.build();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let server = auto::Builder::new(TokioExecutor::new());
+                    // A client that is gone is no fault.
+                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Self { folder, endpoint, accepting }
+    }
+
+    /// The objects in the bucket.
+    fn objects(&self) -> Vec<PathBuf> {
+        files(&self.folder.path().join("acme"))
+    }
+
+    /// The settings that lead to it, but for `others`.
+    fn policy(&self, others: Value) -> Value {
+        let mut policy = json!({
+            "target": "s3://acme/wharf/one", "endpoint": self.endpoint, "access_key_id": "AKIA",
+            "secret_access_key": "swordfish", "passphrase": PASSPHRASE,
+        });
+        policy.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+        policy
+    }
+}
+
+/// What the job does with these settings.
+async fn planned(t: &World, policy: Value) -> Plan {
+    let answer = t.owner.patch("/backup-policy", policy).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let run = &t.platform.config().run;
+    recovery::planned(t.areas.recovery(), run, Arc::new(|_, _| {})).await.unwrap().expect("there is a target")
+}
+
+#[tokio::test]
+async fn a_bucket_is_a_target_like_a_folder() {
+    let (t, s3) = (world().await, S3::start().await);
+    let plan = planned(&t, s3.policy(json!({}))).await;
+    let first = back_up(&plan).await.unwrap();
+    assert_eq!((first.state, first.error), (BackupState::Verified, None));
+    let below = s3.folder.path().join("acme/wharf/one");
+    assert!(s3.objects().iter().all(|object| object.starts_with(&below)), "{:?}", s3.objects());
+    // Of two backups of a day, the second one is kept, and most of it is there already.
+    let second = back_up(&plan).await.unwrap();
+    assert!(second.stored_bytes < first.stored_bytes, "{first:?} {second:?}");
+    let names: Vec<_> = files(&below.join("backups")).iter().map(|f| f.file_name().unwrap().to_owned()).collect();
+    assert_eq!(names, [second.name.as_str()]);
+
+    let source = Source::open(&plan.target, Key::Passphrase(PASSPHRASE.into()), None).await.unwrap();
+    let into = TempDir::new().unwrap();
+    let progress: recovery::Progress = Arc::new(|_, _| {});
+    source.write_files(into.path(), &progress).await.unwrap();
+    for slug in files(&t.data().join("slugs")) {
+        let copy = into.path().join(slug.strip_prefix(t.data()).unwrap());
+        assert_eq!(fs::read(copy).unwrap(), fs::read(&slug).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn objects_of_a_bucket_can_have_several_parts_and_be_deleted_twice() {
+    let (t, s3) = (World::start().await, S3::start().await);
+    let target = planned(&t, s3.policy(json!({}))).await.target;
+    let content: Vec<u8> = (0..17_u32 << 20).map(|n| (n / 7) as u8).collect();
+    let mut upload = target.upload("blobs/aa/large").await.unwrap();
+    for part in content.chunks(1 << 20) {
+        upload.write(part.to_vec()).await.unwrap();
+    }
+    assert_eq!(target.size("blobs/aa/large").await.unwrap(), None, "it is not complete");
+    upload.finish().await.unwrap();
+    let size = content.len() as u64;
+    assert_eq!(target.list("blobs").await.unwrap(), [("blobs/aa/large".to_owned(), size)]);
+    // Around the end of its first part.
+    let read = target.read_range("blobs/aa/large", (16 << 20) - 5, 10).await.unwrap();
+    assert_eq!(read[..], content[(16 << 20) - 5..][..10]);
+    let aborted = target.upload("blobs/aa/other").await.unwrap();
+    aborted.abort().await;
+    target.write("small", b"one".to_vec()).await.unwrap();
+    target.write("small", b"two".to_vec()).await.unwrap();
+    assert_eq!(target.read("small").await.unwrap().as_deref(), Some(&b"two"[..]));
+    assert_eq!(target.read("none").await.unwrap(), None);
+    for name in ["blobs/aa/large", "blobs/aa/large", "small"] {
+        target.delete(name).await.unwrap();
+    }
+    assert_eq!(s3.objects(), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_bucket_that_cannot_be_used_says_why() {
+    let (t, s3) = (World::start().await, S3::start().await);
+    for policy in [json!({ "secret_access_key": "wrong" }), json!({ "access_key_id": "AKIB" })] {
+        let err = back_up(&planned(&t, s3.policy(policy)).await).await.unwrap_err();
+        assert!(format!("{err:#}").contains("rejects the credentials"), "{err:#}");
+        assert!(!format!("{err:#}").contains("swordfish"), "{err:#}");
+    }
+    let missing = planned(&t, s3.policy(json!({ "target": "s3://other/wharf" }))).await.target;
+    let err = missing.list("blobs").await.unwrap_err().to_string();
+    assert!(err.contains("s3://other/wharf does not exist"), "{err}");
+    assert_eq!(s3.objects(), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]
