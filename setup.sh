@@ -90,7 +90,10 @@ check_programs() {
     have $p || [ -x /usr/sbin/$p ] || missing+=("$p")
   done
   pg_server || missing+=("postgres (a PostgreSQL server, 15 or newer)")
-  [ $for_tests = no ] || browser >/dev/null || missing+=("chromium")
+  if [ $for_tests = yes ]; then
+    browser >/dev/null || missing+=("chromium")
+    have openssl || missing+=("openssl")
+  fi
   [ ${#missing[@]} = 0 ] || die "these programs are missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//').
 Install them with your package manager (on Debian, this script does so when run as root)."
 }
@@ -218,6 +221,15 @@ check_node() {
   npm install --prefix "$cache/node" --ignore-scripts --no-audit --no-fund --loglevel=error "node-linux-$arch@22" >&2
 }
 
+# An SMTP server with TLS.
+check_mail_server() {
+  local wanted=1.4.6 home=target/setup/python
+  compgen -G "$home/lib/python3*/site-packages/aiosmtpd-$wanted.dist-info" >/dev/null && return
+  say "installing aiosmtpd for the tests"
+  python3 -m venv --clear "$home" >&2
+  "$home/bin/pip" install --quiet --disable-pip-version-check "aiosmtpd==$wanted" >&2
+}
+
 if have dpkg-query; then install_debian_packages; fi
 check_programs
 check_rust
@@ -225,7 +237,10 @@ check_wasm
 check_tools
 check_node
 npm_ci style tailwindcss
-[ $for_tests = no ] || npm_ci end2end playwright
+if [ $for_tests = yes ]; then
+  npm_ci end2end playwright
+  check_mail_server
+fi
 
 {
   echo "WASM_BIN='$wasm_bin'"

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod tls;
+
 use std::time::Duration;
 
 use mail::{
