@@ -1,5 +1,7 @@
 //! One-off dynos and terminals: run, attached to, watched over.
 
+use std::process::Stdio;
+
 use api::{
     dynos::{Dyno, DynoCreate, DynoExec, DynoState, Window},
     ids::RunId,
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    process::Command,
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
@@ -29,7 +32,10 @@ use crate::{
 
 /// A world with a deployed app, dusk.
 async fn deployed() -> World {
-    let t = World::start().await;
+    deployed_in(World::start().await).await
+}
+
+async fn deployed_in(t: World) -> World {
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server"), ("worker", "./work --fast")]).await;
     t.owner.patch("/apps/dusk/config-vars", json!({ "A": "config", "B": "config" })).await;
@@ -401,24 +407,88 @@ async fn an_exec_runs_in_a_dyno_that_is_up() {
     assert_eq!(t.owner.post("/apps/dusk/dynos/web.7", json!({})).await.status, 404);
 }
 
+/// The port and the secret of the rendezvous of a dyno.
+fn place(dyno: &Dyno) -> (u16, &str) {
+    let url = dyno.attach_url.as_deref().unwrap();
+    let (host, secret) = url.strip_prefix("rendezvous://").unwrap().split_once('/').unwrap();
+    (host.split_once(':').unwrap().1.parse().unwrap(), secret)
+}
+
 /// Connects like Heroku's CLI: the URL's secret, then what it prints.
 async fn rendezvous(dyno: &Dyno, ending: &str) -> TcpStream {
-    let url = dyno.attach_url.clone().unwrap();
-    let (host, secret) = url.strip_prefix("rendezvous://").unwrap().split_once('/').unwrap();
-    let port: u16 = host.split_once(':').unwrap().1.parse().unwrap();
+    let (port, secret) = place(dyno);
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(format!("{secret}{ending}").as_bytes()).await.unwrap();
     stream
+}
+
+/// What Heroku's CLI asks for.
+fn attached_by_heroku(text: &str) -> DynoCreate {
+    let env = [("COLUMNS", "120"), ("LINES", "40"), ("TERM", "xterm")];
+    let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    DynoCreate { attach: Some(true), env: Some(env), ..command(text) }
+}
+
+#[tokio::test]
+async fn the_rendezvous_is_encrypted_with_the_certificate_of_the_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem"])
+        .args(["-out", "cert.pem"])
+        .current_dir(folder.path())
+        .output()
+        .await
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let encrypted = |config: &mut builds::Config| {
+        config.platform.rendezvous.as_mut().unwrap().tls = Some((file("cert.pem"), file("key.pem")));
+    };
+    let t = deployed_in(World::start_with(encrypted).await).await;
+    let dyno = t.owner.dyno_create("dusk", &attached_by_heroku("bash")).await.unwrap();
+    // A secret that is sent in plain text opens nothing, and is not used up.
+    let mut plain = rendezvous(&dyno, "\r\n").await;
+    let mut answer = Vec::new();
+    plain.read_to_end(&mut answer).await.ok();
+    assert!(!answer.starts_with(b"rendezvous"), "{answer:?}");
+
+    // A client that checks the certificate.
+    let (port, secret) = place(&dyno);
+    let mut client = Command::new("openssl")
+        .args(["s_client", "-quiet", "-verify_return_error", "-verify_hostname", "localhost", "-CAfile"])
+        .arg(file("cert.pem"))
+        .args(["-connect", &format!("127.0.0.1:{port}")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let (mut input, mut output) = (client.stdin.take().unwrap(), client.stdout.take().unwrap());
+    input.write_all(format!("{secret}\r\n").as_bytes()).await.unwrap();
+    input.flush().await.unwrap();
+    let mut greeting = [0; 12];
+    output.read_exact(&mut greeting).await.unwrap();
+    assert_eq!(&greeting, b"rendezvous\r\n");
+    let run = run_of(&t, &dyno).await;
+    let mut process = process(&t, run).await;
+    input.write_all(&[3]).await.unwrap();
+    input.flush().await.unwrap();
+    assert_eq!(said(&mut process).await, Some(('i', vec![3])));
+    process.say("out").await.unwrap();
+    process.exit(0).await.unwrap();
+    t.driver.exit(run, 0);
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest, "out");
 }
 
 #[tokio::test]
 async fn herokus_clients_meet_at_the_rendezvous() {
     let t = deployed().await;
     for ending in ["\r\n", ""] {
-        let env = [("COLUMNS", "120"), ("LINES", "40"), ("TERM", "xterm")];
-        let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        let create = DynoCreate { attach: Some(true), env: Some(env), ..command("bash") };
-        let dyno = t.owner.dyno_create("dusk", &create).await.unwrap();
+        let dyno = t.owner.dyno_create("dusk", &attached_by_heroku("bash")).await.unwrap();
         let mut stream = rendezvous(&dyno, ending).await;
         let mut greeting = [0; 12];
         stream.read_exact(&mut greeting).await.unwrap();

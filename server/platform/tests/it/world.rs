@@ -55,6 +55,11 @@ pub struct World {
 impl World {
     /// A newly installed platform.
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Like [`Self::start`], with other settings.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let told = Told::default();
         let logs = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
         let dir = tempfile::tempdir().unwrap();
@@ -87,7 +92,7 @@ impl World {
             rendezvous: Some(platform::Rendezvous { listen: "127.0.0.1:0".parse().unwrap(), tls: None }),
             run,
         };
-        let config = Config {
+        let mut config = Config {
             platform: config,
             build_concurrency: 1,
             // The firewall of another platform on this host may have blocked 127.0.0.1 for the default user.
@@ -96,6 +101,7 @@ impl World {
             build_disk: dyno::disks::Size::default(),
             npm_registry: "https://registry.npmjs.org".into(),
         };
+        change(&mut config);
         let areas = Areas::start_with(config, driver.clone()).await.unwrap();
         let db = PgPool::connect(&database_url).await.unwrap();
         // Tests of the watch period set their own.
