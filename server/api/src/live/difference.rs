@@ -19,6 +19,7 @@ pub enum Difference {
         /// New ones, and those with a different value.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         changed: BTreeMap<String, Difference>,
+        /// Names of those that are gone.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         removed: Vec<String>,
     },
@@ -34,6 +35,7 @@ pub enum Part {
     Same(usize, usize),
     /// The element of the old list with this index, which has changed.
     Changed(usize, Difference),
+    /// An element that the old list does not have.
     New(Value),
 }
 
