@@ -243,7 +243,7 @@ mod tests {
     fn a_change_of_an_app_concerns_some_parts_of_it() {
         use Part::{Builds, Dynos, Formation, Releases};
         let cases: [(Kind, &[Part]); 11] = [
-            (Kind::DynoState, &[Dynos]),
+            (Kind::DynoState, &[Releases, Dynos]),
             (Kind::Dyno, &[Dynos]),
             (Kind::Slug, &[Dynos]),
             (Kind::Build, &[Builds]),
@@ -264,7 +264,7 @@ mod tests {
         }
         let mut shown = shown(FeedSubject::App(DUSK));
         shown.note(Changed::new(Kind::Build, Some(DUSK)));
-        shown.note(Changed::new(Kind::DynoState, Some(DUSK)));
+        shown.note(Changed::new(Kind::Dyno, Some(DUSK)));
         assert_eq!(shown.stale.parts, parts(&[Builds, Dynos]), "changes add up");
     }
 

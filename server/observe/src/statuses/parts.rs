@@ -39,7 +39,9 @@ impl Part {
             Kind::Session => &[],
             Kind::Formation => &[Self::Formation],
             Kind::Build => &[Self::Builds],
-            Kind::Dyno | Kind::DynoState | Kind::Slug => &[Self::Dynos],
+            Kind::Dyno | Kind::Slug => &[Self::Dynos],
+            // Releases show for how long they have been up.
+            Kind::DynoState => &[Self::Releases, Self::Dynos],
             // A release has its own process types, and the build that made it ends with it.
             Kind::Release => &[Self::Formation, Self::Releases, Self::Builds],
             // What has no kind of its own is a change of the app.

@@ -51,8 +51,11 @@ async fn note_up(platform: &Platform, world: &mut World) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut db = platform.db().acquire().await?;
-    store::rollouts::rollout_note_up(&mut db, &up, &down, Utc::now()).await?;
+    let apps = store::rollouts::rollout_note_up(&mut db, &up, &down, Utc::now()).await?;
+    drop(db);
     world.noted_up = now_up;
+    // It follows from the states of dynos, and wakes no reconciler either.
+    apps.into_iter().for_each(|app| platform.publish(Kind::DynoState, app));
     Ok(())
 }
 

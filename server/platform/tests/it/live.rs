@@ -3,6 +3,7 @@
 use api::{
     ids::BuildId,
     live::{Difference, ToBrowser, ToServer, Topic},
+    releases::Rollout,
 };
 use areas::Areas;
 use futures::{SinkExt as _, StreamExt as _};
@@ -14,7 +15,7 @@ use tokio_tungstenite::{
 
 use crate::{
     sessions::sign_in,
-    world::{LONG, World},
+    world::{LONG, World, until},
 };
 
 pub struct Socket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
@@ -173,7 +174,7 @@ fn facts(status: &Value) -> Value {
         "formation": of("formation", &["/id", "/type", "/quantity", "/size"]),
         "dynos": of("dynos", &["/id", "/name", "/state", "/release/version", "/starts"]),
         "one_offs": of("one_offs", &["/id", "/name", "/state"]),
-        "releases": of("releases", &["/id", "/version", "/status", "/current", "/description"]),
+        "releases": of("releases", &["/id", "/version", "/status", "/current", "/rollout", "/up_at", "/up_since"]),
         "builds": of("builds", &["/id", "/number", "/status"]),
         "permissions": status["permissions"],
     })
@@ -195,6 +196,12 @@ async fn after_the_first_value_only_what_changed_is_sent() {
     let t = World::start().await;
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server"), ("worker", "./work")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    until("the release has passed", async || match t.owner.release_info("dusk", "v2").await.unwrap() {
+        release if release.rollout == Rollout::Passed && release.up_at.is_some() => Ok(()),
+        release => Err(format!("{release:?}")),
+    })
+    .await;
     let host = serve(&t).await;
     let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
     socket.subscribe_to_differences(1, Topic::App { app: "dusk".into() }).await;

@@ -109,28 +109,30 @@ pub async fn rollout_up_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Release
     sqlx::query_scalar("select id from releases where up_since is not null").fetch_all(db).await
 }
 
-/// Records which releases have come up, and which are not up any more.
+/// Records which releases have come up, and which are not up any more. Returns the apps of those for which that is new.
 pub async fn rollout_note_up(
     db: &mut PgConnection,
     up: &[ReleaseId],
     down: &[ReleaseId],
     now: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "update releases set up_since = $2, up_at = coalesce(up_at, $2) where id = any($1) and up_since is null",
+) -> sqlx::Result<Vec<AppId>> {
+    let mut apps: Vec<AppId> = sqlx::query_scalar(
+        "update releases set up_since = $2, up_at = coalesce(up_at, $2) where id = any($1) and up_since is null
+         returning app_id",
     )
     .bind(up)
     .bind(now)
-    .execute(&mut *db)
+    .fetch_all(&mut *db)
     .await?;
-    sqlx::query(
+    let ended: Vec<AppId> = sqlx::query_scalar(
         "update releases set up_since = null,
                 up_seconds = up_seconds + greatest(0, extract(epoch from $2::timestamptz - up_since)::bigint)
-         where id = any($1) and up_since is not null",
+         where id = any($1) and up_since is not null returning app_id",
     )
     .bind(down)
     .bind(now)
-    .execute(db)
+    .fetch_all(db)
     .await?;
-    Ok(())
+    apps.extend(ended);
+    Ok(apps)
 }
