@@ -335,7 +335,7 @@ async fn a_bucket_that_cannot_be_used_says_why() {
         assert!(!format!("{err:#}").contains("swordfish"), "{err:#}");
     }
     let missing = planned(&t, s3.policy(json!({ "target": "s3://other/wharf" }))).await.target;
-    let err = missing.list("blobs").await.unwrap_err().to_string();
+    let err = format!("{:#}", missing.list("blobs").await.unwrap_err());
     assert!(err.contains("s3://other/wharf does not exist"), "{err}");
     assert_eq!(s3.objects(), Vec::<PathBuf>::new());
 }
