@@ -205,6 +205,10 @@ impl Target {
                 "{place} rejects the credentials. Check the access key, and that it can list, read, write and delete there."
             ),
             Error::NotFound { .. } => format!("{place} does not exist, or something was removed from it."),
+            // Listing a missing bucket is an error without a kind.
+            other if other.to_string().contains("<Code>NoSuchBucket</Code>") => {
+                format!("{place} does not exist. Create the bucket, or check its name")
+            }
             _ => format!("{place} cannot be used"),
         };
         let err = anyhow::Error::new(err);
